@@ -1,0 +1,36 @@
+# The base is an argument: pin it by digest, or take it from a mirror, without a change here.
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS builder
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# No pip in what is shipped: the builder's own installs into it.
+RUN python -m venv --without-pip /venv
+# Dependencies first: a change of the code leaves this layer as it is. Wheels only, there is no compiler here.
+COPY requirements.txt ./
+RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY access_exporter ./access_exporter
+RUN pip --python /venv/bin/python install --no-deps .
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cloudflare-access-exporter" \
+      org.opencontainers.image.description="Prometheus exporter for Cloudflare Access" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Nothing is written at run time, so the root file system may be read-only and the user may be any number.
+ENV PATH="/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=builder /venv /venv
+COPY --chmod=0644 config.yaml /etc/cloudflare-access-exporter/config.yaml
+# nobody; a number, so that Kubernetes can check runAsNonRoot
+USER 65534:65534
+EXPOSE 10060
+# Straight to the port: urllib would follow redirects and ask the proxy that HTTP_PROXY names.
+# With TLS, basic auth or another port, replace it or pass --no-healthcheck.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+  CMD ["/venv/bin/python", "-I", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 10060, timeout=4); c.request('GET', '/-/healthy'); sys.exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["/venv/bin/cloudflare-access-exporter"]
+CMD ["--config.file=/etc/cloudflare-access-exporter/config.yaml"]

@@ -1,0 +1,81 @@
+# Every target sets itself up: a virtual environment in .venv, installed with --require-hashes, again only when the
+# requirements changed. Another Python: make test PYTHON=python3.14 VENV=.venv314
+PYTHON ?= python3
+VENV   ?= .venv
+DOCKER ?= docker
+IMAGE  ?= cloudflare-access-exporter
+ARGS   ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format requirements docs wheel image clean
+
+# The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
+RUN := $(VENV)/.run-installed
+DEV := $(VENV)/.dev-installed
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
+	$(BIN)/python exporter.py --demo $(ARGS)
+
+test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lint: $(DEV) ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(DEV) ## fix what ruff can fix, and format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+requirements: $(DEV) ## pin the newest versions again (with the oldest supported Python, 3.11)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo 'make requirements: the pins are made with Python 3.11, so that they hold for every later one:' \
+	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
+	$(PIN) --output-file=requirements.txt pyproject.toml
+	$(PIN) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
+
+# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned.
+PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
+  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+docs: $(DEV) ## write docs/metrics.md again from the code
+	@mkdir -p docs
+	$(BIN)/python -m tests.metrics_doc > docs/metrics.md.new || { rm -f docs/metrics.md.new; exit 1; }
+	mv docs/metrics.md.new docs/metrics.md
+
+wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation
+
+image: ## build the container image (IMAGE=, DOCKER=podman)
+	$(DOCKER) build --tag $(IMAGE) \
+	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
+	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
+
+clean: ## remove everything make created
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+# Gone after a Python upgrade (the link dangles), and then made again, without the old stamps.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: $(PYTHON) is missing or older than 3.11; name another one: make PYTHON=python3.13 …" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo \
+	  "make: $(PYTHON) cannot create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(RUN): requirements.txt | $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement $<
+	@touch $@
+
+$(DEV): requirements-dev.txt | $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement $<
+	@touch $@ $(RUN)

@@ -1,0 +1,221 @@
+"""Wires everything, and owns start, reload and stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+
+import prometheus_client
+import uvicorn
+
+from access_exporter import __version__, client, config, demo, exposition, logs, plan, status_page
+from access_exporter.clock import Clock
+from access_exporter.config import Config
+from access_exporter.errors import ConfigError
+from access_exporter.exposition import Format
+from access_exporter.logs import facts
+from access_exporter.poller import Poller
+from access_exporter.snapshots import Snapshots
+from access_exporter.targets import Targets
+from access_exporter.web import Web
+
+log = logging.getLogger(__name__)
+
+# At a stop, what is in flight gets this long to be answered.
+STOP_SECONDS = 3
+
+
+@dataclass
+class Options:
+    """The flags of the command line, with their defaults."""
+
+    config_file: str = "config.yaml"
+    check: bool = False
+    once: bool = False
+    demo: bool = False
+    listen_address: tuple[str, int] = ("", 10060)
+    metrics_path: str = "/metrics"
+    lifecycle: bool = False
+    log_level: str = "info"
+    log_format: str = "logfmt"
+
+
+def run(options: Options) -> int:
+    """Do what the flags say and return the exit code; a mistake in the configuration is one line and 1."""
+    logs.setup(options.log_level, options.log_format)
+    try:
+        with ExitStack() as stack:
+            load = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
+            if options.check:
+                print("\n".join(plan.lines(load())))
+                return 0
+            app = App(options, load)
+            if options.demo:
+                log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
+            app.reload()
+            return app.poll_once() if options.once else app.serve()
+    except ConfigError as error:
+        print(f"cloudflare-access-exporter: {error}", file=sys.stderr)
+        return 1
+
+
+def _load(path: str) -> Callable[[], Config]:
+    return lambda: config.load(path, os.environ)
+
+
+class App:
+    """The running exporter."""
+
+    def __init__(self, options: Options, load: Callable[[], Config]) -> None:
+        """Wire the parts; nothing runs and nothing is polled yet."""
+        self._options = options
+        self._load = load
+        self._clock = Clock()
+        self._reloading = threading.Lock()
+        prometheus_client.disable_created_metrics()  # a series beside each counter that nobody asks for
+        self._registry = prometheus_client.CollectorRegistry()
+        self._reload_successful, self._reload_time = _own_metrics(self._registry)
+        self._snapshots = Snapshots(self._clock)
+        self._poller = Poller(self._snapshots, self._clock)
+        self._targets = Targets(client.Metrics(self._registry), self._clock)
+        self._config: Config | None = None
+
+    def reload(self) -> None:
+        """Load the configuration and poll by it; raises ConfigError and changes nothing when it has a mistake."""
+        with self._reloading:
+            try:
+                loaded = self._load()
+                targets = self._targets.of(loaded)
+            except ConfigError as error:
+                self._reload_successful.set(0)
+                log.error("configuration not loaded", extra=facts(error=error))
+                raise
+            self._config = loaded
+            self._poller.configure(targets)
+            self._reload_successful.set(1)
+            self._reload_time.set(self._clock.time())
+        for warning in plan.warnings(loaded):
+            log.warning("questionable configuration", extra=facts(warning=warning))
+        log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=len(targets)))
+
+    def poll_once(self) -> int:
+        """Poll every target once and print the metrics; return 0, or 1 if a poll failed."""
+        targets = [snapshot.target for snapshot in self._snapshots.all()]
+        polls = [threading.Thread(target=self._poller.poll, args=(target,), daemon=True) for target in targets]
+        for poll in polls:
+            poll.start()
+        for poll in polls:
+            poll.join()
+        blocks = [*self._snapshots.blocks(Format.TEXT), *exposition.blocks(self._registry.collect(), Format.TEXT)]
+        sys.stdout.buffer.write(exposition.page(blocks, Format.TEXT))
+        sys.stdout.flush()
+        return int(any(snapshot.failure for snapshot in self._snapshots.all()))
+
+    def serve(self) -> int:
+        """Poll and serve until SIGTERM or SIGINT; return the exit code."""
+        try:
+            listener = _listen(*self._options.listen_address)
+        except OSError as error:
+            print(f"cloudflare-access-exporter: cannot listen: {error.strerror}", file=sys.stderr)
+            return 1
+        threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
+        asyncio.run(self._serve(listener))
+        log.info("stopped")
+        return 0
+
+    async def _serve(self, listener: socket.socket) -> None:
+        web = Web(
+            self._snapshots,
+            self._registry,
+            self._status,
+            self.reload if self._options.lifecycle else None,
+            self._options.metrics_path,
+        )
+        settings = uvicorn.Config(
+            web,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        server = _Server(settings)
+
+        def stop() -> None:
+            self._clock.stop.set()
+            self._poller.wake()
+            server.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        loop.add_signal_handler(signal.SIGINT, stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
+        host, port = listener.getsockname()[:2]
+        shown = "localhost" if host in ("::", "0.0.0.0") else f"[{host}]" if ":" in host else host
+        log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"http://{shown}:{port}/"))
+        await server.serve(sockets=[listener])
+
+    def _reload_quietly(self) -> None:
+        with contextlib.suppress(ConfigError):  # logged and counted where it was raised
+            self.reload()
+
+    def _status(self) -> str:
+        rows = [status_page.Row(snapshot, self._snapshots.is_fresh(snapshot)) for snapshot in self._snapshots.all()]
+        accounts = self._config.accounts if self._config else ()
+        return status_page.render(
+            accounts, rows, self._clock.time(), self._options.metrics_path, self._options.demo
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling: a stop asked for is a stop that succeeded."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket, on every address of IPv4 and IPv6 where no host is given."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    return socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=1024)
+
+
+def _own_metrics(registry: prometheus_client.CollectorRegistry) -> tuple[prometheus_client.Gauge, ...]:
+    """Register what the exporter says about itself; return the two gauges of the last reload."""
+    prometheus_client.ProcessCollector(registry=registry)
+    prometheus_client.PlatformCollector(registry=registry)
+    prometheus_client.GCCollector(registry=registry)
+    info = prometheus_client.Gauge(
+        "cloudflare_access_exporter_build_info",
+        "The running version; always 1.",
+        ["version", "python_version"],
+        registry=registry,
+    )
+    info.labels(__version__, platform.python_version()).set(1)
+    successful = prometheus_client.Gauge(
+        "cloudflare_access_exporter_config_last_reload_successful",
+        "1 where the last load of the configuration succeeded, 0 where it failed and the one before is kept.",
+        registry=registry,
+    )
+    time = prometheus_client.Gauge(
+        "cloudflare_access_exporter_config_last_reload_success_timestamp_seconds",
+        "When the configuration was last loaded, in seconds since the epoch.",
+        registry=registry,
+    )
+    return successful, time

@@ -1,0 +1,58 @@
+"""The command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from access_exporter import __version__, app, logs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the exporter; return the exit code."""
+    return app.run(_parser().parse_args(arguments, app.Options()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cloudflare-access-exporter",
+        description="Prometheus exporter for Cloudflare Access: seats, devices and policy test results.",
+        allow_abbrev=False,
+    )
+
+    def flag(name: str, destination: str, help: str, **settings: object) -> None:
+        parser.add_argument(name, dest=destination, help=help, default=argparse.SUPPRESS, **settings)  # type: ignore[arg-type]
+
+    flag("--config.file", "config_file", "configuration file (default: config.yaml)", metavar="FILE")
+    flag("--config.check", "check", "check the configuration, print what it means, and exit", action="store_true")
+    flag("--once", "once", "poll every target once, print the metrics, and exit", action="store_true")
+    flag("--demo", "demo", "poll a simulated account inside the exporter", action="store_true")
+    flag(
+        "--web.listen-address",
+        "listen_address",
+        "address to serve on (default: :10060)",
+        metavar="HOST:PORT",
+        type=_address,
+    )
+    flag("--web.telemetry-path", "metrics_path", "path of the metrics (default: /metrics)", metavar="PATH", type=_path)
+    flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
+    flag("--log.level", "log_level", "debug, info, warn or error (default: info)", choices=logs.LEVELS)
+    flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=logs.FORMATS)
+    parser.add_argument("--version", action="version", version=f"cloudflare-access-exporter {__version__}")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT or :PORT, got {text!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or text == "/" or text.startswith("/-/"):
+        raise argparse.ArgumentTypeError("expected a path such as /metrics, not one the exporter uses itself")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

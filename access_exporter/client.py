@@ -1,0 +1,381 @@
+"""The only place that talks to Cloudflare: paced, retried, bounded, decoded, and every refusal put in words.
+
+    cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
+    cloudflare_access_api_retries_total{endpoint="users"} 1.0
+    cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
+"""
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import lru_cache
+from threading import Thread
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import prometheus_client
+import requests
+import urllib3
+from urllib3.util import Retry, Timeout
+
+from access_exporter import paging, transport
+from access_exporter.clock import Clock
+from access_exporter.config import Api
+from access_exporter.credentials import Credential
+from access_exporter.errors import (
+    AuthError,
+    InvalidResponseError,
+    NetworkError,
+    NotFoundError,
+    PermissionMissingError,
+    PollError,
+    PollTimeoutError,
+    RateLimitedError,
+    RetryableError,
+    ServerError,
+)
+from access_exporter.pacing import Pacer
+
+MAX_BODY_BYTES = 16 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB
+MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
+# "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
+MAX_PAUSE_SECONDS = 300
+
+# Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
+_TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=paging.HasId)
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An API page: its name in metrics, its path below the account, and the permission it asks for."""
+
+    name: str
+    path: str
+    permission: str
+
+
+class Envelope(msgspec.Struct, Generic[T]):
+    """The answer's outer shape; in practice any part can be missing."""
+
+    success: bool | None = None
+    result: T | None = None
+    result_info: Any = None
+
+
+class Metrics:
+    """What is counted about requests, over all credentials."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
+        """Register the families."""
+        self.requests = prometheus_client.Counter(
+            "cloudflare_access_api_requests",
+            "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came.",
+            ["endpoint", "code"],
+            registry=registry,
+        )
+        self.duration = prometheus_client.Histogram(
+            "cloudflare_access_api_request_duration_seconds",
+            "Time from sending a request to Cloudflare to the end of its answer.",
+            ["endpoint"],
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.retries = prometheus_client.Counter(
+            "cloudflare_access_api_retries",
+            "Requests that were sent again after a failure that may pass.",
+            ["endpoint"],
+            registry=registry,
+        )
+        self.ratelimit_remaining = prometheus_client.Gauge(
+            "cloudflare_access_api_ratelimit_remaining",
+            "Requests the credential has left in Cloudflare's current window, as the last answer told; "
+            "the credential is named by the first account that uses it.",
+            ["credential"],
+            registry=registry,
+        )
+
+
+class Client:
+    """Asks Cloudflare in the name of one credential."""
+
+    def __init__(self, api: Api, credential: Credential, pacer: Pacer, metrics: Metrics, clock: Clock) -> None:
+        """Open no connection yet."""
+        self._api = api
+        self._credential = credential
+        self._pacer = pacer
+        self._metrics = metrics
+        self._clock = clock
+        self._session = transport.session(api.concurrency)
+
+    def get(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
+        """Return the decoded `result` of one GET; `ids` fill the endpoint's path.
+
+        Raises a PollError with the reason, in words, for every other outcome.
+        """
+        return self._get(endpoint, result, {}, ids).result  # type: ignore[return-value]
+
+    def rows(self, endpoint: Endpoint, row: type[Row], within: float, **ids: str) -> Iterator[list[Row]]:
+        """Yield every row of a list once, page by page.
+
+        Raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
+        """
+        give_up_at = self._clock.monotonic() + within
+
+        def fetch(number: int) -> paging.Page[Row]:
+            if self._clock.monotonic() > give_up_at:
+                raise PollTimeoutError(f"page {number} of {endpoint.path} was not reached within {within:g} s")
+            params = {"page": number, "per_page": self._api.page_size}
+            answer = self._get(endpoint, list[row], params, ids)  # type: ignore[valid-type]
+            return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
+
+        return paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+
+    def _get(
+        self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]
+    ) -> Envelope[T]:
+        """Try until there is an answer, a failure that will not pass, or no try left."""
+        path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+        tries, waited, refreshed = _TRIES, 0.0, False
+        while True:
+            headers = self._credential.headers()
+            try:
+                return self._attempt(endpoint, path, params, headers, result)
+            except (AuthError, PermissionMissingError):
+                if refreshed or not self._credential.renewed(headers):
+                    raise
+                refreshed = True
+            except RetryableError as failure:
+                tries = _next_try(tries)
+                wait = tries.get_backoff_time() if failure.retry_after is None else failure.retry_after
+                waited += wait
+                if isinstance(failure, RateLimitedError):
+                    self._pacer.pause(min(wait, MAX_PAUSE_SECONDS))
+                if tries.is_exhausted() or waited > MAX_RETRY_WAIT_SECONDS:
+                    raise
+                if not isinstance(failure, RateLimitedError):
+                    self._clock.sleep(wait)
+            self._metrics.retries.labels(endpoint.name).inc()
+
+    def _attempt(
+        self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str], result: type[T]
+    ) -> Envelope[T]:
+        if (left := self._pacer.paused_for()) > MAX_RETRY_WAIT_SECONDS:
+            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+        with self._pacer.turn():
+            status, answered, body = self._send(endpoint, path, params, headers)
+        self._note_rate_limit(answered)
+        if status != 200:
+            raise _refusal(endpoint, status, answered, body)
+        if len(body) > MAX_BODY_BYTES:
+            raise InvalidResponseError(f"the answer of {endpoint.path} is larger than {MAX_BODY_BYTES} bytes")
+        return _decode(endpoint, body, result)
+
+    def _send(
+        self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request and return status, headers and body, of which at most one byte above the limit is read."""
+        code = NetworkError.reason
+        started = self._clock.monotonic()
+        try:
+            with self._session.get(
+                self._api.url.rstrip("/") + path,
+                params=params,
+                headers=headers,
+                # Without an `auth`, requests would replace our header by what a .netrc says of the host.
+                auth=_as_it_is,
+                timeout=Timeout(total=self._api.timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+                code = str(response.status_code)
+                return response.status_code, response.headers, body
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            code = PollTimeoutError.reason
+            raise PollTimeoutError(f"no whole answer of {endpoint.path} within {self._api.timeout:g} s") from None
+        except urllib3.exceptions.DecodeError:
+            raise InvalidResponseError(f"the answer of {endpoint.path} cannot be unpacked") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise NetworkError(f"no whole answer of {endpoint.path}: {_in_words(error)}") from None
+        finally:
+            self._metrics.requests.labels(endpoint.name, code).inc()
+            self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
+
+    def _note_rate_limit(self, headers: Mapping[str, str]) -> None:
+        """Follow the header `Ratelimit: "default";r=50;t=30`: r requests left, t seconds until there are more."""
+        told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
+        if "r" not in told:
+            return
+        self._metrics.ratelimit_remaining.labels(self._credential.name).set(int(told["r"]))
+        self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
+    """Call the function in a thread of its own, which does not keep the process from ending."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(argument))
+        except BaseException as error:  # whatever it is, it is the waiting thread's to handle
+            future.set_exception(error)
+
+    Thread(target=run, name=f"page-{argument}", daemon=True).start()
+    return future
+
+
+def _next_try(tries: Retry) -> Retry:
+    try:
+        return tries.increment("GET")
+    except urllib3.exceptions.MaxRetryError:
+        return tries.new(total=-1)
+
+
+def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
+    """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
+    kind = _envelope(result)
+    try:
+        envelope = _decoder(kind).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = _decode_odd(endpoint, body, kind)
+    if envelope.success is False:
+        raise _refusal(endpoint, 200, {}, body)
+    if envelope.result is None:
+        raise InvalidResponseError(f"the answer of {endpoint.path} has no result")
+    return envelope
+
+
+@lru_cache
+def _envelope(result: Any) -> Any:
+    return Envelope[result]
+
+
+@lru_cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
+    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
+    data = _json(body)
+    if data is None:
+        raise InvalidResponseError(f"the answer of {endpoint.path} is not JSON")
+    if isinstance(data, dict) and data.get("success") is False:
+        raise _refusal(endpoint, 200, {}, body)
+    try:
+        return msgspec.convert(_tidy(data), kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidResponseError(f"the answer of {endpoint.path} is not as documented: {error}") from None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+_TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
+
+
+def _tidy(data: Any) -> Any:
+    """Drop the fields of the result, or of its rows, that are empty strings, and read times without a zone as UTC."""
+    if not isinstance(data, dict):
+        return data
+    result = data.get("result")
+    if isinstance(result, dict):
+        return data | {"result": _tidy_row(result)}
+    if isinstance(result, list):
+        return data | {"result": [_tidy_row(row) for row in result]}
+    return data
+
+
+def _tidy_row(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {
+        name: value + "Z" if isinstance(value, str) and _TIME_WITHOUT_ZONE.fullmatch(value) else value
+        for name, value in row.items()
+        if value != ""
+    }
+
+
+def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
+    """Return the error that an answer other than a good one stands for.
+
+    The codes are those of https://developers.cloudflare.com/fundamentals/api/troubleshooting/; the messages beside
+    them are left out, since they may repeat what was sent.
+    """
+    codes = _codes(body)
+    said = f"{status} from {endpoint.path}" + (f" (code {', '.join(map(str, sorted(codes)))})" if codes else "")
+    if status == 429:
+        return RateLimitedError(f"{said}: too many requests with this credential", _retry_after(headers))
+    if status >= 500:
+        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", _retry_after(headers))
+    if status == 401 or codes & {6003, 6111}:
+        return AuthError(f"{said}: the token or key is not accepted; check its value and that it is not expired")
+    if 9999 in codes:
+        return NotFoundError(f"{said}: Zero Trust is not set up on this account")
+    if status == 403 or codes & {9109, 10000}:
+        return PermissionMissingError(f"{said}: the token needs the permission {endpoint.permission} on this account")
+    if status == 404 or 12130 in codes or (status == 400 and "{policy_test_id}" in endpoint.path):
+        return NotFoundError(f"{said}: nothing there with this id; check the ids in the configuration")
+    if 300 <= status < 400:
+        return InvalidResponseError(f"{said}: a redirect, which is never followed; check api.url")
+    return InvalidResponseError(f"{said}: not an answer this API gives")
+
+
+def _codes(body: bytes) -> set[int]:
+    data = _json(body)
+    errors = data.get("errors") if isinstance(data, dict) else None
+    if not isinstance(errors, list):
+        return set()
+    codes = (error.get("code") for error in errors[:10] if isinstance(error, dict))
+    return {code for code in codes if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 10**9}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds the answer asks to wait; None where it does not, or in a way nobody can follow."""
+    try:
+        wait = _TRIES.parse_retry_after(headers["Retry-After"])
+    except (KeyError, urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        return None
+    return min(wait, MAX_PAUSE_SECONDS)
+
+
+def _in_words(error: BaseException) -> str:
+    """Say what happened to a connection; the library's own words may hold a proxy's password."""
+    causes = list(_causes(error))
+    for kind, words in _NETWORK_WORDS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return "the connection failed"
+
+
+_NETWORK_WORDS: dict[type[BaseException], str] = {
+    socket.gaierror: "the name of the host does not resolve",
+    ssl.SSLCertVerificationError: "the certificate of the server is not valid",
+    ssl.SSLError: "TLS could not be agreed on with the server",
+    ConnectionRefusedError: "the connection was refused",
+    requests.exceptions.ProxyError: "the proxy did not let the connection through",
+    urllib3.exceptions.IncompleteRead: "the answer broke off",
+    ConnectionError: "the connection was reset",
+    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
+}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)

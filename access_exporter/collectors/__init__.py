@@ -1,0 +1,1 @@
+"""One file per API resource: pages in, one frozen summary out, and the summary as metric families."""

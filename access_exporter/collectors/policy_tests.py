@@ -1,0 +1,122 @@
+"""Policy tests that exist: GET …/access/policy-tests/{id}, and …/{id}/users ("Get an Access policy test users page").
+
+    cloudflare_access_policy_test_status{account_id="…",policy_test="wiki",status="complete"} 1.0
+    cloudflare_access_policy_test_users{account_id="…",policy_test="wiki",status="blocked"} 3.0
+
+A test never changes once it is complete, so its rows are paged once.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from prometheus_client import Metric
+
+from access_exporter.client import Client, Endpoint
+from access_exporter.config import Account, PolicyTest
+from access_exporter.errors import InvalidResponseError
+from access_exporter.exposition import gauge
+
+NAME = "policy_tests"
+_PATH = "/accounts/{account_id}/access/policy-tests/{policy_test_id}"
+_PERMISSION = "Access: Policy Test Read"
+ENDPOINT = Endpoint("policy_test", _PATH, _PERMISSION)
+USERS_ENDPOINT = Endpoint("policy_test_users", f"{_PATH}/users", _PERMISSION)
+
+STATUSES = ("blocked", "processing", "exceeded time", "complete")
+RESULTS = ("approved", "blocked", "error")
+
+
+class Progress(msgspec.Struct):
+    """What the API says of a test as a whole; any field may be missing."""
+
+    status: str | None = None
+    total_users: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    percent_users_processed: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+
+
+class Result(msgspec.Struct):
+    """The result for one user; any field may be missing."""
+
+    id: str | None = None
+    status: str | None = None
+
+
+class PolicyTestSummary(msgspec.Struct, frozen=True):
+    """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds."""
+
+    status: str | None
+    population: float | None
+    processed_ratio: float | None
+    users: dict[str, int] | None = None
+    finished: float | None = None
+
+
+def fetch(
+    client: Client, account_id: str, config: PolicyTest, previous: PolicyTestSummary | None, now: float
+) -> PolicyTestSummary:
+    """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
+
+    Raises a PollError when there is no whole answer.
+    """
+    ids = {"account_id": account_id, "policy_test_id": config.id or ""}
+    progress = client.get(ENDPOINT, Progress, **ids)
+    users = previous.users if previous else None
+    finished = previous.finished if previous else None
+    if progress.status == "complete" and users is None:
+        users = count(client, config, ids)
+        if progress.total_users and not sum(users.values()):
+            raise InvalidResponseError(f"the finished test lists none of its {progress.total_users:.0f} users")
+        finished = now
+    ratio = progress.percent_users_processed
+    return PolicyTestSummary(
+        status=progress.status,
+        population=progress.total_users,
+        processed_ratio=None if ratio is None else ratio / 100,
+        users=users,
+        finished=finished,
+    )
+
+
+def count(client: Client, config: PolicyTest, ids: dict[str, str]) -> dict[str, int]:
+    """Count the users of a finished test by result."""
+    found: Counter[str | None] = Counter()
+    for rows in client.rows(USERS_ENDPOINT, Result, within=config.stale_after, **ids):
+        found.update(row.status for row in rows)
+    return {name: found[name] for name in RESULTS} | {"unknown": found.total() - sum(found[name] for name in RESULTS)}
+
+
+def families(account: Account, config: PolicyTest, summary: PolicyTestSummary) -> Iterator[Metric]:
+    """Yield everything `/metrics` says about a policy test."""
+    labels = {"account_id": account.id, "policy_test": config.label}
+    yield gauge(
+        "cloudflare_access_policy_test_info",
+        "The policy test by its id; always 1.",
+        [(labels | {"policy_test_id": config.id or ""}, 1)],
+    )
+    yield gauge(
+        "cloudflare_access_policy_test_users",
+        "Users by their result in the last finished test, counted from its rows, each user once.",
+        [(labels | {"status": status}, number) for status, number in (summary.users or {}).items()],
+    )
+    yield gauge(
+        "cloudflare_access_policy_test_population",
+        "Users the test covers.",
+        [(labels, summary.population)],
+    )
+    yield gauge(
+        "cloudflare_access_policy_test_status",
+        "1 for the present status of the test and 0 for the others; all 0 for a status that is not documented.",
+        [(labels | {"status": status}, summary.status == status) for status in STATUSES if summary.status],
+    )
+    yield gauge(
+        "cloudflare_access_policy_test_processed_ratio",
+        "Share of the users the test has processed, from 0 to 1.",
+        [(labels, summary.processed_ratio)],
+    )
+    yield gauge(
+        "cloudflare_access_policy_test_finished_timestamp_seconds",
+        "When the exporter first saw the test finished, in seconds since the epoch.",
+        [(labels, summary.finished)],
+    )

@@ -1,0 +1,234 @@
+"""Users of an account: GET /accounts/{account_id}/access/users ("Get users").
+
+    cloudflare_access_users{account_id="…",seat="both"} 12.0
+    cloudflare_access_seats_used{account_id="…"} 40.0
+    cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
+"""
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
+
+import msgspec
+from prometheus_client import Metric
+
+from access_exporter.client import Client, Endpoint
+from access_exporter.config import Account, Users
+from access_exporter.exposition import gauge
+
+NAME = "users"
+ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
+
+_WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+
+# Go writes a time that never was as the year 1; no login is as old as this.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class User(msgspec.Struct):
+    """The fields of a row that are read; any may be missing."""
+
+    id: str | None = None
+    access_seat: bool | None = None
+    gateway_seat: bool | None = None
+    active_device_count: float | None = None
+    created_at: _Time | None = None
+    last_successful_login: _Time | None = None
+
+
+class UsersSummary(msgspec.Struct, frozen=True):
+    """What one walk over the users says of the moment it was made: numbers of users, and one time in seconds."""
+
+    users: dict[str, int]
+    seats: dict[str, int]
+    seats_used: int
+    active_devices: float
+    users_by_devices: dict[str, int]
+    seats_idle: dict[str, dict[str, int]]
+    seats_never_used: int
+    users_logged_in: dict[str, int]
+    last_login: float | None
+
+
+class _Group(NamedTuple):
+    """Users that count alike in every metric."""
+
+    access_seat: bool | None
+    gateway_seat: bool | None
+    active_device_count: float | None
+    has_logged_in: bool
+    since: int | None  # how many of the moments lie before the last login, or else before the creation
+
+    @property
+    def seat(self) -> str:
+        if self.access_seat is None and self.gateway_seat is None:
+            return "unknown"
+        if self.access_seat and self.gateway_seat:
+            return "both"
+        if self.access_seat:
+            return "access"
+        return "gateway" if self.gateway_seat else "none"
+
+    @property
+    def devices(self) -> float | None:
+        count = self.active_device_count
+        return count if count is not None and 0 <= count < math.inf else None
+
+
+def fetch(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
+    """Walk over all users and sum them up; `now` is in seconds since the epoch.
+
+    Raises a PollError when the end of the list is not reached.
+    """
+    pages = client.rows(ENDPOINT, User, within=config.stale_after, account_id=account_id)
+    return summarize(pages, config.idle_days, now)
+
+
+def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
+    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike."""
+    present = datetime.fromtimestamp(now, UTC)
+    idle = {str(days): present - timedelta(days=days) for days in idle_days}
+    # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
+    within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
+    moments = sorted({*idle.values(), *within.values()})
+    groups: Counter[_Group] = Counter()
+    last_login = _NEVER
+    for users in pages:
+        for user in users:
+            login = user.last_successful_login or _NEVER
+            has_logged_in = login > _NEVER
+            since = login if has_logged_in else user.created_at or _NEVER
+            age = bisect_left(moments, since) if since > _NEVER else None
+            group = (user.access_seat, user.gateway_seat, user.active_device_count, has_logged_in, age)
+            groups[group] += 1  # type: ignore[index]  # a plain tuple is quicker; it is named below
+            if login > last_login:
+                last_login = login
+    return _sum_up(
+        {_Group(*group): number for group, number in groups.items()},
+        {days: moments.index(moment) for days, moment in idle.items()},
+        {name: moments.index(moment) for name, moment in within.items()},
+        last_login.timestamp() if last_login > _NEVER else None,
+    )
+
+
+def _sum_up(
+    groups: dict[_Group, int], idle: dict[str, int], within: dict[str, int], last_login: float | None
+) -> UsersSummary:
+    users = dict.fromkeys(("none", "access", "gateway", "both", "unknown"), 0)
+    users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
+    seats_idle = {days: dict.fromkeys(("none", "some", "unknown"), 0) for days in idle}
+    users_logged_in = dict.fromkeys(within, 0)
+    active_devices = 0.0
+    never_used = 0
+    for group, number in groups.items():
+        users[group.seat] += number
+        users_by_devices[_devices_bucket(group.devices)] += number
+        active_devices += (group.devices or 0) * number
+        if group.has_logged_in and group.since is not None:
+            for name, moment in within.items():
+                users_logged_in[name] += number * (group.since > moment)
+        if not (group.access_seat or group.gateway_seat):
+            continue
+        never_used += number * (not group.has_logged_in)
+        if group.since is not None:
+            for days, moment in idle.items():
+                seats_idle[days][_some_devices(group.devices)] += number * (group.since <= moment)
+    return UsersSummary(
+        users=users,
+        seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
+        seats_used=users["access"] + users["gateway"] + users["both"],
+        active_devices=active_devices,
+        users_by_devices=users_by_devices,
+        seats_idle=seats_idle,
+        seats_never_used=never_used,
+        users_logged_in=users_logged_in,
+        last_login=last_login,
+    )
+
+
+def _devices_bucket(devices: float | None) -> str:
+    if devices is None:
+        return "unknown"
+    if devices < 3:
+        return str(int(devices))
+    return "3-5" if devices < 6 else "6+"
+
+
+def _some_devices(devices: float | None) -> str:
+    if devices is None:
+        return "unknown"
+    return "some" if devices > 0 else "none"
+
+
+def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
+    """Yield everything `/metrics` says about the users of an account."""
+    labels = {"account_id": account.id}
+
+    def by(label: str, counts: dict[str, int]) -> list[tuple[dict[str, str], float]]:
+        return [(labels | {label: value}, number) for value, number in counts.items()]
+
+    yield gauge(
+        "cloudflare_access_account_info",
+        "The configured account; always 1.",
+        [(labels | {"account_name": account.name or account.id}, 1)],
+    )
+    yield gauge(
+        "cloudflare_access_users",
+        "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
+        by("seat", summary.users),
+    )
+    yield gauge(
+        "cloudflare_access_seats",
+        "Seats by product. A user of both products holds one seat, so these overlap: never add them.",
+        by("product", summary.seats),
+    )
+    yield gauge(
+        "cloudflare_access_seats_used",
+        "Users who hold a seat of either product: what is billed.",
+        [(labels, summary.seats_used)],
+    )
+    yield gauge(
+        "cloudflare_access_seats_limit",
+        "Seats that were bought, as configured in seat_limit; absent where it is not.",
+        [(labels, account.seat_limit)],
+    )
+    yield gauge(
+        "cloudflare_access_active_devices",
+        "Active devices, summed over all users whose number of devices is known.",
+        [(labels, summary.active_devices)],
+    )
+    yield gauge(
+        "cloudflare_access_users_by_devices",
+        "Users by their number of active devices.",
+        by("devices", summary.users_by_devices),
+    )
+    yield gauge(
+        "cloudflare_access_seats_idle",
+        "Seats whose user has not logged in for at least idle_days days, counted from the creation of the user where "
+        "there was no login, by whether devices are active. A user idle for 90 days counts under 30 too.",
+        [
+            (labels | {"idle_days": days, "devices": devices}, number)
+            for days, counts in summary.seats_idle.items()
+            for devices, number in counts.items()
+        ],
+    )
+    yield gauge(
+        "cloudflare_access_seats_never_used",
+        "Seats whose user has no successful login.",
+        [(labels, summary.seats_never_used)],
+    )
+    yield gauge(
+        "cloudflare_access_users_logged_in",
+        "Users whose last successful login is that recent.",
+        by("within", summary.users_logged_in),
+    )
+    yield gauge(
+        "cloudflare_access_last_login_timestamp_seconds",
+        "The newest successful login of anyone, in seconds since the epoch; absent before the first.",
+        [(labels, summary.last_login)],
+    )

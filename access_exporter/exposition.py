@@ -1,0 +1,109 @@
+"""Metric families to exposition text, in pieces that can be kept and put together again.
+
+prometheus-client writes every line; this module only arranges them: all samples of a family must stand together
+(https://prometheus.io/docs/instrumenting/exposition_formats/), and they come from many targets.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest as encode_text
+from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
+
+_END = b"# EOF\n"
+
+
+class Format(Enum):
+    """The two exposition formats of Prometheus; the first line of a page tells a scraper nothing, so they differ."""
+
+    TEXT = "text"
+    OPENMETRICS = "openmetrics"
+
+
+class Block(NamedTuple):
+    """One family as text: the HELP and TYPE above its samples, and the samples."""
+
+    header: bytes
+    samples: bytes
+
+
+class _Family:
+    """What the encoders ask of a registry, for a single family."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def negotiate(accept: str) -> tuple[Format, str]:
+    """Return the format for an Accept header, and the Content-Type to answer with."""
+    try:
+        content_type = choose_encoder(accept)[1]
+    except ValueError:  # a version that is none
+        content_type = choose_encoder("")[1]
+    is_openmetrics = content_type.startswith("application/openmetrics-text")
+    return Format.OPENMETRICS if is_openmetrics else Format.TEXT, content_type
+
+
+def blocks(families: Iterable[Metric], form: Format) -> tuple[Block, ...]:
+    """Write each family that has samples."""
+    encode: Callable[..., bytes] = encode_openmetrics if form is Format.OPENMETRICS else encode_text
+    return tuple(_block(encode(_Family(family)).removesuffix(_END)) for family in families if family.samples)
+
+
+def _block(text: bytes) -> Block:
+    start = 0
+    while text.startswith(b"#", start):
+        start = text.index(b"\n", start) + 1
+    return Block(text[:start], text[start:])
+
+
+def merge(parts: Iterable[Iterable[Block]]) -> list[Block]:
+    """Put the samples of each family together, in the order in which families and parts come."""
+    samples: dict[bytes, list[bytes]] = {}
+    for part in parts:
+        for block in part:
+            samples.setdefault(block.header, []).append(block.samples)
+    return [Block(header, b"".join(lines)) for header, lines in samples.items()]
+
+
+def page(parts: Iterable[Block], form: Format) -> bytes:
+    """Return the whole exposition."""
+    text = b"".join(piece for block in parts for piece in block)
+    return text + _END if form is Format.OPENMETRICS else text
+
+
+def restrict(parts: Iterable[Block], names: Collection[str]) -> list[Block]:
+    """Keep only the samples with these names, as the query parameter `name[]` asks."""
+    wanted = {name.encode() for name in names}
+    kept = (Block(block.header, _only(block.samples, wanted)) for block in parts)
+    return [block for block in kept if block.samples]
+
+
+def _only(samples: bytes, names: Collection[bytes]) -> bytes:
+    # A label value holds no raw newline, so a line is a sample.
+    lines = samples.split(b"\n")[:-1]
+    return b"".join(line + b"\n" for line in lines if line.partition(b" ")[0].partition(b"{")[0] in names)
+
+
+def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Metric:
+    """Return a gauge family of these labels and values; what is not known is left out, never 0."""
+    family = GaugeMetricFamily(name, documentation)
+    for labels, value in samples:
+        if value is not None:
+            family.add_sample(name, dict(labels), value)
+    return family
+
+
+def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
+    """Return a counter family; the name ends in `_total`."""
+    family = CounterMetricFamily(name, documentation)
+    for labels, value in samples:
+        family.add_sample(name, dict(labels), value)
+    return family

@@ -1,0 +1,64 @@
+"""Log lines: one event a line, a constant message and facts as key=value, in logfmt or JSON, on standard error.
+
+Both formats escape control characters, so that no string from the API or the configuration can forge a line
+or drive a terminal.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+LEVELS = ("debug", "info", "warn", "error")
+FORMATS = ("logfmt", "json")
+_BARE = re.compile(r"[A-Za-z0-9_./:@+-]+")
+
+
+def facts(**values: object) -> dict[str, dict[str, object]]:
+    """Return the `extra` argument that carries the facts of a log event."""
+    return {"facts": values}
+
+
+def setup(level: str, form: str) -> None:
+    """Send every log line of the process to standard error in this format, replacing earlier handlers."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper().replace("WARN", "WARNING"), force=True)
+    # These speak of single connections: what matters of them reaches the poll log line or a metric.
+    for name in ("urllib3", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+    yield "ts", datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    yield "level", record.levelname.lower().replace("warning", "warn")
+    yield "msg", record.getMessage()
+    yield from getattr(record, "facts", {}).items()
+    if record.exc_info and record.exc_info[0]:
+        yield "exception", record.exc_info[0].__name__
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for this record."""
+        return json.dumps(dict(_fields(record)), default=str)
+
+
+class LogfmtFormatter(logging.Formatter):
+    """`key=value` pairs, the value quoted as in JSON where it needs to be."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for this record."""
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in _fields(record))
+
+
+def _logfmt(value: Any) -> str:
+    if isinstance(value, float):
+        value = round(value, 3)
+    text = str(value)
+    return text if _BARE.fullmatch(text) else json.dumps(text)

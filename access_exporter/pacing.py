@@ -1,0 +1,94 @@
+"""The pace of one credential: how many requests may be in flight, and when the next one may leave.
+
+Cloudflare allows a credential 1,200 requests in five minutes and, once that is exceeded, refuses every call for the
+next five (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of the budget
+of five minutes, not on top of it, and a refusal pauses everything that uses the credential.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from access_exporter.clock import Clock
+
+WINDOW_SECONDS = 300
+_ROUNDING = 1e-6
+
+
+class Pacer:
+    """Keeps a credential under `requests_per_second * 300` requests in any five minutes."""
+
+    def __init__(self, rate: float, burst: int, concurrency: int, clock: Clock) -> None:
+        """Start with the whole burst at hand; `rate` is in requests a second."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._free = concurrency
+        self._paused_until = float("-inf")
+        self._slow_until = float("-inf")
+        self._slow_interval = 0.0
+        # A full burst followed by a steady stream must fit the five minutes, with one request to spare.
+        burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
+        self._interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)
+        self._tolerance = (burst - 1) * self._interval
+        self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold one of the places in flight, from the moment a request may leave."""
+        self._enter()
+        try:
+            while (wait := self._take()) > 0:
+                self._clock.sleep(wait)
+            yield
+        finally:
+            self._leave()
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing leave for so many seconds, and start again without a burst."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+            self._earned_at = max(self._earned_at, self._paused_until + self._tolerance)
+
+    def paused_for(self) -> float:
+        """Return the seconds until requests may leave again, 0 when they may."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
+    def slow_down(self, remaining: int, reset: float) -> None:
+        """Spread the `remaining` requests that the server still allows over the `reset` seconds they must last."""
+        with self._lock:
+            reset = min(max(0.0, reset), WINDOW_SECONDS)
+            self._slow_interval = reset / (max(0, remaining) + 1)
+            self._slow_until = self._clock.monotonic() + reset
+
+    def _take(self) -> float:
+        """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
+        with self._lock:
+            now = self._clock.monotonic()
+            interval, tolerance = self._interval, self._tolerance
+            if now < self._slow_until and self._slow_interval > interval:
+                interval, tolerance = self._slow_interval, 0.0
+            earned_at = max(self._earned_at, now)
+            wait = max(earned_at - tolerance, self._paused_until) - now
+            if wait > _ROUNDING:
+                return wait
+            self._earned_at = earned_at + interval
+            return 0.0
+
+    def _enter(self) -> None:
+        """Wait for a free place, first come, first served: a long walk must not push others aside."""
+        with self._lock:
+            if self._free and not self._waiting:
+                self._free -= 1
+                return
+            place = threading.Event()
+            self._waiting.append(place)
+        place.wait()
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1

@@ -1,0 +1,60 @@
+"""What a configuration means, in words: for `--config.check`. Says where each secret comes from, never the secret."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from access_exporter.config import Account, Config
+
+
+def lines(config: Config) -> Iterator[str]:
+    """Yield the plan, line by line."""
+    api = config.api
+    yield f"api: {api.url}, {api.timeout:g} s a request, {api.page_size} rows a page"
+    yield (
+        f"pace: {api.requests_per_second:g} requests/s and bursts of {api.burst} per credential, "
+        f"{api.concurrency} in flight"
+    )
+    total = 0.0
+    for account in config.accounts:
+        name = f" ({account.name!r})" if account.name else ""
+        yield f"account {account.id!r}{name}"
+        yield from _credential(account)
+        if account.seat_limit:
+            yield f"  seat limit: {account.seat_limit}"
+        if users := account.users_config:
+            total += 3600 / users.interval
+            yield (
+                f"  users: every {users.interval:g} s, stale after {users.stale_after:g} s, "
+                f"idle days {', '.join(map(str, users.idle_days)) or 'none'}, "
+                f"{3600 / users.interval:g} requests/h for each {api.page_size} users"
+            )
+        for test in account.policy_tests:
+            total += 3600 / test.interval
+            what = f"follows {test.id!r}" if test.id else f"tests {len(test.policies)} policies afresh"
+            yield (
+                f"  policy test {test.label!r}: {what}, every {test.interval:g} s, "
+                f"stale after {test.stale_after:g} s, {3600 / test.interval:g} requests/h"
+            )
+    yield f"in all: at least {total:g} requests/h"
+
+
+def _credential(account: Account) -> Iterator[str]:
+    kind = "token" if account.api_token or account.api_token_file else "key"
+    yield f"  API {kind}: from {account.secret.source}"
+    if account.api_email:
+        yield f"  e-mail: from {account.api_email.source}"
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """Yield what is allowed but is likely a mistake."""
+    url = urlsplit(config.api.url)
+    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield "api.url is not https: the credential is sent in clear"
+    for index, account in enumerate(config.accounts):
+        polled = [(f"accounts[{index}].users", account.users_config)] if account.users_config else []
+        polled += [(f"accounts[{index}].policy_tests[{n}]", test) for n, test in enumerate(account.policy_tests)]
+        for where, target in polled:
+            if target.stale_after < target.interval:
+                yield f"{where}: stale_after is shorter than interval, so its series vanish between polls"
+        if not polled:
+            yield f"accounts[{index}]: nothing of this account is polled"

@@ -1,0 +1,130 @@
+"""When what is polled: every target on its own schedule, never twice at once, none waiting for another.
+
+The poller is also where a failure is handled: once, as a log line, a counter and a health series.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+
+from access_exporter.clock import Clock
+from access_exporter.errors import InvalidResponseError, PollError, Stopping
+from access_exporter.logs import facts
+from access_exporter.snapshots import Key, Snapshots, Target
+
+log = logging.getLogger(__name__)
+
+
+def in_thread(poll: Callable[[], None], name: str) -> None:
+    """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
+    threading.Thread(target=poll, name=name, daemon=True).start()
+
+
+class Poller:
+    """Polls every configured target at once and then at its interval, counted from start to start."""
+
+    def __init__(
+        self, snapshots: Snapshots, clock: Clock, start: Callable[[Callable[[], None], str], None] = in_thread
+    ) -> None:
+        """`start` runs a poll, named for people, without waiting for it."""
+        self._snapshots = snapshots
+        self._clock = clock
+        self._start = start
+        self._changed = threading.Condition()
+        self._targets: dict[Key, Target] = {}
+        self._busy: set[Key] = set()
+        self._due: list[tuple[float, int, Target]] = []  # a heap; entries of targets that are gone are passed over
+        self._order = itertools.count()
+
+    def configure(self, targets: Iterable[Target]) -> None:
+        """Poll exactly these targets. A target polled as before keeps its schedule, every other is due now."""
+        with self._changed:
+            before, self._targets = self._targets, {}
+            for target in targets:
+                same = before.get(target.key)
+                self._targets[target.key] = same if same == target else target
+                if same != target and target.key not in self._busy:
+                    self._schedule(target, self._clock.monotonic())
+            self._snapshots.configure(self._targets.values())
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Start polls as they come due, until the process stops."""
+        while not self._clock.stop.is_set():
+            wait = self.start_due()
+            with self._changed:
+                if not self._due or self._due[0][0] > self._clock.monotonic():
+                    self._changed.wait(wait)
+
+    def wake(self) -> None:
+        """Let `run` look at the clock and at the stop event again."""
+        with self._changed:
+            self._changed.notify()
+
+    def start_due(self) -> float | None:
+        """Start every poll that is due; return the seconds until the next, or None when there is none."""
+        while True:
+            with self._changed:
+                now = self._clock.monotonic()
+                if not self._due or self._due[0][0] > now:
+                    return self._due[0][0] - now if self._due else None
+                target = heapq.heappop(self._due)[2]
+                if self._targets.get(target.key) is not target:
+                    continue
+                self._busy.add(target.key)
+            self._start(lambda target=target: self._poll_and_schedule(target), "/".join(target.key))  # type: ignore[misc]
+
+    def poll(self, target: Target) -> None:
+        """Poll one target now and publish what came of it."""
+        started = self._clock.monotonic()
+        before = self._snapshots.of(target)
+        try:
+            summary = target.fetch(before.summary, self._clock.time())
+        except Stopping:
+            return
+        except PollError as failure:
+            self._note_failure(target, failure, started)
+        except Exception as error:  # no answer of Cloudflare, foreseen or not, may end the polling
+            log.error("unexpected error", extra=facts(error=type(error).__name__, at=_place(error)))
+            failure = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
+            self._note_failure(target, failure, started)
+        else:
+            duration = self._clock.monotonic() - started
+            self._snapshots.succeeded(target, summary, duration)
+            news = before.polled_at is None or before.failure is not None
+            log.log(
+                logging.INFO if news else logging.DEBUG,
+                "poll succeeded",
+                extra=facts(**target.key._asdict(), duration=duration),
+            )
+
+    def _note_failure(self, target: Target, failure: PollError, started: float) -> None:
+        duration = self._clock.monotonic() - started
+        self._snapshots.failed(target, failure, duration)
+        log.warning(
+            "poll failed",
+            extra=facts(**target.key._asdict(), reason=failure.reason, error=failure, duration=duration),
+        )
+
+    def _poll_and_schedule(self, target: Target) -> None:
+        started = self._clock.monotonic()
+        try:
+            self.poll(target)
+        finally:
+            with self._changed:
+                self._busy.discard(target.key)
+                present = self._targets.get(target.key)
+                if present is not None:
+                    self._schedule(present, started + target.interval if present is target else started)
+                self._changed.notify()
+
+    def _schedule(self, target: Target, due: float) -> None:
+        heapq.heappush(self._due, (due, next(self._order), target))
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.name}:{frame.lineno}"

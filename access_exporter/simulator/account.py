@@ -1,0 +1,135 @@
+"""What is in a simulated account: users, policy tests, and the credentials that open it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from typing import TypeAlias
+
+TOKEN = "simulated-token"  # noqa: S105 – it opens nothing but a simulated account that was not told otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One row of GET …/access/users, its fields named as there; a field that is None is left out of the answer.
+
+    https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/subresources/users/methods/list/
+    """
+
+    id: str
+    uid: str | None = None
+    seat_uid: str | None = None
+    email: str | None = None
+    name: str | None = None
+    access_seat: bool | None = False
+    gateway_seat: bool | None = False
+    active_device_count: float | None = 0
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    last_successful_login: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTestUser:
+    """One row of GET …/policy-tests/{policy_test_id}/users; `status` is approved, blocked or error."""
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    status: str | None = "approved"
+
+
+# A mapping is sent as it is: that is how a test sends null, "" or a wrong type.
+Row: TypeAlias = User | PolicyTestUser | Mapping[str, object]
+
+
+def members(row: Row) -> Mapping[str, object]:
+    """Return a row as the members of its JSON object."""
+    if isinstance(row, Mapping):
+        return row
+    values = {member.name: getattr(row, member.name) for member in fields(row)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class PolicyTest:
+    """A policy test over `results`, of which the first `processed` are done and listed (None: all of them)."""
+
+    id: str
+    status: str = "complete"
+    results: Sequence[Row] = ()
+    processed: int | None = None
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The results that are there so far."""
+        return tuple(self.results[: self.processed])
+
+    @cached_property
+    def summary(self) -> dict[str, object]:
+        """The result of GET …/policy-tests/{policy_test_id}.
+
+        Percentages are whole and of the users processed; that of the processed ones is of all users.
+        """
+        counts = Counter(members(row).get("status") for row in self.rows)
+        processed = len(self.rows)
+        return {
+            "id": self.id,
+            "status": self.status,
+            "total_users": len(self.results),
+            "percent_users_processed": _percent(processed, len(self.results)),
+            "users_approved": counts["approved"],
+            "users_blocked": counts["blocked"],
+            "users_errored": counts["error"],
+            "percent_approved": _percent(counts["approved"], processed),
+            "percent_blocked": _percent(counts["blocked"], processed),
+            "percent_errored": _percent(counts["error"], processed),
+        }
+
+
+def _percent(part: int, whole: int) -> int:
+    return 100 * part // whole if whole else 0
+
+
+class Account:
+    """An account: its users, its policy tests by id, and its token or its email with a key.
+
+    All of it may be replaced while it is served: assign `users`, `policy_tests[id]`, `token`. Users and tests are
+    never changed in place, so that pages rendered once stay true.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        users: Iterable[Row] = (),
+        policy_tests: Iterable[PolicyTest] = (),
+        *,
+        token: str | None = TOKEN,
+        email: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        self.id = account_id
+        self.users = users
+        self.policy_tests = {test.id: test for test in policy_tests}
+        self.token = token
+        self.email = email
+        self.key = key
+
+    @property
+    def users(self) -> tuple[Row, ...]:
+        """The rows of GET …/access/users, in the order they are listed."""
+        return self._users
+
+    @users.setter
+    def users(self, users: Iterable[Row]) -> None:
+        self._users = tuple(users)
+
+    def accepts(self, email: str | None, secret: str) -> bool:
+        """Tell whether the account opens to a token (`email` is None) or to an email with its key."""
+        if email is None:
+            return secret == self.token
+        return (email, secret) == (self.email, self.key)
+
+    def advance(self, now: float) -> None:
+        """Bring the account to `now`, Unix seconds, before an answer; this one stands still, others may live."""

@@ -1,0 +1,246 @@
+"""Who gets which answer: routes, credentials, parameters, errors, quota. No HTTP here.
+
+    GET /client/v4/accounts/{account_id}/access/users
+    GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
+    GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
+
+https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
+"""
+
+import gzip
+import math
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+from access_exporter.simulator.account import Account, PolicyTest, Row, members
+from access_exporter.simulator.answers import Listing, Paging, Response, error, no_result_info, success
+
+_ROUTES = {
+    endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/access/" + path)
+    for endpoint, path in {
+        "users": "users",
+        "policy_tests": "policy-tests",
+        "policy_test": "policy-tests/(?P<policy_test_id>[^/]+)",
+        "policy_test_users": "policy-tests/(?P<policy_test_id>[^/]+)/users",
+    }.items()
+}
+_DEFAULT_PER_PAGE = {"users": "1000", "policy_test_users": "25"}
+_STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # the filter has its own words
+# https://developers.cloudflare.com/fundamentals/api/reference/limits/
+_QUOTA, _QUOTA_SECONDS = 1200, 300
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
+
+    `endpoint` is users, policy_tests, policy_test, policy_test_users, or "" for any other path. `page` and `per_page`
+    are as asked or the default, None where that is not a positive whole number. `client` is the address of the other
+    side, a different one for each connection.
+    """
+
+    time: float
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    client: tuple[str, int]
+    endpoint: str = ""
+    account_id: str = ""
+    policy_test_id: str = ""
+    page: int | None = 1
+    per_page: int | None = None
+
+    def routed(self) -> "Request":
+        """The same request with what its path and query say filled in."""
+        matches = ((endpoint, route.fullmatch(self.path)) for endpoint, route in _ROUTES.items())
+        endpoint, match = next(((endpoint, match) for endpoint, match in matches if match), ("", None))
+        ids = match.groupdict() if match else {}
+        return replace(
+            self,
+            endpoint=endpoint,
+            account_id=ids.get("account_id", ""),
+            policy_test_id=ids.get("policy_test_id", ""),
+            page=_positive(self.query.get("page", "1")),
+            per_page=_positive(self.query.get("per_page", _DEFAULT_PER_PAGE.get(endpoint, ""))),
+        )
+
+
+def _positive(text: str) -> int | None:
+    return int(text) if re.fullmatch("0*[1-9][0-9]{0,8}", text) else None
+
+
+class _RefusedError(Exception):
+    """Raised where a request is refused; carries the answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+class Api:
+    """Answers requests to some accounts; `token`, if given, opens them all.
+
+    `max_per_page` clamps the page size, `repeat_at_borders` shows so many last rows of a page again at the start of
+    the next one, `paging` rewrites the result_info of users, `compress` sends gzip to who accepts it.
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        *,
+        token: str | None,
+        paging: Paging,
+        max_per_page: int,
+        repeat_at_borders: int,
+        compress: bool,
+    ) -> None:
+        self.accounts = {account.id: account for account in accounts}
+        self._token = token
+        self._paging = paging
+        self._max_per_page = max_per_page
+        self._repeat = repeat_at_borders
+        self._compress = compress
+        # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
+        self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
+        self._listings: dict[tuple[str, str], Listing] = {}
+        self._quotas: dict[str, tuple[float, int]] = {}  # by secret: when its period began, requests in it
+        self._quota_lock = threading.Lock()
+        self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
+            "users": {"GET": self._users},
+            "policy_tests": {},
+            "policy_test": {"GET": self._policy_test},
+            "policy_test_users": {"GET": self._policy_test_users},
+        }
+
+    def answer(self, request: Request) -> Response:
+        """The proper answer to a request, with the headers Cloudflare adds to it."""
+        try:
+            response = self._answer(request)
+        except _RefusedError as refused:
+            response = refused.response
+        headers = {**response.headers, **self._quota_headers(request)}
+        if self._compress and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(response.status, self._gzip(response.body), headers | {"Content-Encoding": "gzip"})
+        return replace(response, headers=headers)
+
+    def _answer(self, request: Request) -> Response:
+        if not request.endpoint:
+            raise _no_route(request)
+        account = self._authorize(request)
+        methods = self._methods[request.endpoint]
+        if request.method not in methods:
+            refusal = error(405, 7001, f"Method {request.method} not available for that URI.")
+            raise _RefusedError(replace(refusal, headers={"Allow": ", ".join(methods)}))
+        account.advance(request.time)
+        return methods[request.method](account, request)
+
+    def _authorize(self, request: Request) -> Account:
+        email, secret = _credentials(request.headers)
+        opens_all = email is None and secret == self._token
+        opened = {name for name, account in self.accounts.items() if opens_all or account.accepts(email, secret)}
+        if not opened:
+            raise _RefusedError(error(403, 9109, "Invalid access token"))
+        if request.account_id in opened:
+            return self.accounts[request.account_id]
+        if request.account_id in self.accounts or re.fullmatch("[0-9a-f]{32}", request.account_id):
+            raise _RefusedError(error(403, 10000, "Authentication error"))  # whether it exists is not told
+        raise _no_route(request)
+
+    def _users(self, account: Account, request: Request) -> Response:
+        wanted = {name: request.query[name] for name in ("email", "name", "search") if request.query.get(name)}
+        if not wanted:
+            return self._page(request, self._listing(request, account.users, self._paging))
+        rows = tuple(row for row in account.users if _is_wanted(row, wanted))
+        return self._page(request, Listing(rows, self._repeat, self._paging))
+
+    def _policy_test(self, account: Account, request: Request) -> Response:
+        return success(_find_policy_test(account, request).summary)
+
+    def _policy_test_users(self, account: Account, request: Request) -> Response:
+        rows = _find_policy_test(account, request).rows
+        if "status" not in request.query:
+            return self._page(request, self._listing(request, rows, no_result_info))
+        status = _STATUS_FILTERS.get(request.query["status"])
+        if status is None:
+            raise _bad_parameter("status")
+        rows = tuple(row for row in rows if members(row).get("status") == status)
+        return self._page(request, Listing(rows, self._repeat, no_result_info))
+
+    def _listing(self, request: Request, rows: tuple[Row, ...], paging: Paging) -> Listing:
+        """The listing of these very rows, kept until there are others."""
+        key = request.account_id, request.policy_test_id
+        listing = self._listings.get(key)
+        if listing is None or listing.rows is not rows:
+            listing = self._listings[key] = Listing(rows, self._repeat, paging)
+        return listing
+
+    def _page(self, request: Request, listing: Listing) -> Response:
+        if request.page is None:
+            raise _bad_parameter("page")
+        if request.per_page is None:
+            raise _bad_parameter("per_page")
+        return listing.page(request.page, min(request.per_page, self._max_per_page))
+
+    def _quota_headers(self, request: Request) -> dict[str, str]:
+        """What is left of this secret's quota: it is only counted here, refusing is left to a fault."""
+        secret = request.headers.get("authorization") or request.headers.get("x-auth-key", "")
+        with self._quota_lock:
+            began, used = self._quotas.get(secret, (request.time, 0))
+            if request.time >= began + _QUOTA_SECONDS:
+                began, used = request.time, 0
+            self._quotas[secret] = began, used + 1
+        left = max(0, _QUOTA - used - 1)
+        seconds = math.ceil(began + _QUOTA_SECONDS - request.time)
+        return {
+            "Ratelimit": f'"default";r={left};t={seconds}',
+            "Ratelimit-Policy": f'"default";q={_QUOTA};w={_QUOTA_SECONDS}',
+        }
+
+
+def _credentials(headers: Mapping[str, str]) -> tuple[str | None, str]:
+    """The email, None with a token, and the secret; raises _RefusedError where they are missing or malformed."""
+    authorization, email, key = (headers.get(name) for name in ("authorization", "x-auth-email", "x-auth-key"))
+    if authorization is None and email is None and key is None:
+        raise _RefusedError(error(401, 10000, "Authentication error"))
+    if authorization is not None:
+        bearer = re.fullmatch(r"Bearer ([\w.~+/=-]+)", authorization, re.ASCII)
+        if not bearer:
+            raise _malformed(6111, "Authorization")
+        return None, bearer[1]
+    if not email or "@" not in email:
+        raise _malformed(6102, "X-Auth-Email")
+    if not key or not re.fullmatch(r"[\w-]+", key, re.ASCII):
+        raise _malformed(6103, "X-Auth-Key")
+    return email, key
+
+
+def _malformed(code: int, header: str) -> _RefusedError:
+    chain = [{"code": code, "message": f"Invalid format for {header} header"}]
+    return _RefusedError(error(400, 6003, "Invalid request headers", error_chain=chain))
+
+
+def _no_route(request: Request) -> _RefusedError:
+    message = f"Could not route to {request.path}, perhaps your object identifier is invalid?"
+    return _RefusedError(error(404, 7003, message))
+
+
+def _bad_parameter(name: str) -> _RefusedError:
+    return _RefusedError(error(400, 12130, f"access.api.error.invalid_request: {name}"))
+
+
+def _find_policy_test(account: Account, request: Request) -> PolicyTest:
+    if request.policy_test_id not in account.policy_tests:
+        raise _RefusedError(error(404, 12130, "access.api.error.not_found"))
+    return account.policy_tests[request.policy_test_id]
+
+
+def _is_wanted(row: Row, wanted: Mapping[str, str]) -> bool:
+    """Tell whether a user has exactly this email and name, and what is searched for in one of them."""
+    values = {name: str(members(row).get(name, "")) for name in ("email", "name")}
+    exact = all(values[name] == wanted[name] for name in values if name in wanted)
+    return exact and any(wanted.get("search", "") in value for value in values.values())

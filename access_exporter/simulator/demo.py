@@ -1,0 +1,145 @@
+"""The living account behind `--demo`: people log in, devices come and go, seats are taken and released.
+
+Everything follows from the seed and the time since the start, and nothing in it is anyone's: names are numbered,
+addresses are at example.com, example.org and example.net.
+"""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from access_exporter.simulator.account import Account, PolicyTest, PolicyTestUser, User
+from access_exporter.simulator.server import Simulator
+
+DEMO_ACCOUNT_ID = "de30" * 8
+DEMO_TOKEN = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens nothing but this account
+DEMO_SEAT_LIMIT = 50  # the free plan
+DEMO_POLICY_TESTS = {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}  # names by id
+
+_STEP_SECONDS = 2
+_MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # a laptop that slept longer lives through the last six hours only
+_TEST_SECONDS = 120  # how long the second policy test takes
+_SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
+_SEATS_AT_START, _PEOPLE = 40, 76
+# The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
+_IDLE = [(31, 0), (38, 1), (44, 0), (61, 0), (80, 1), (91, 0), (140, 3), (400, 0), (None, 1), (None, 0), (None, 8)]
+_ODD_NAMES = ["User 0 \N{ROCKET}", 'User 1 "Quote"', "User 2 O'Apostrophe", "User 3 Ümläut", "User 4 \\ {backslash}"]
+
+
+class LivingAccount(Account):
+    """An account that lives a step each two seconds, from `now` (Unix seconds) on."""
+
+    def __init__(self, seed: int, now: float) -> None:
+        self._random = random.Random(seed)
+        self._started = now
+        self._steps = 0
+        self._lock = threading.Lock()
+        self._people = [self._person(number) for number in range(_PEOPLE)]
+        wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO_POLICY_TESTS)
+        self._running = replace(payroll, status="processing", processed=0)
+        exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
+        super().__init__(DEMO_ACCOUNT_ID, self._people, [wiki, self._running, exceeded], token=DEMO_TOKEN)
+
+    def advance(self, now: float) -> None:
+        """Live through the steps since the last call; a clock set back stops life until it has caught up."""
+        with self._lock:
+            steps = int((now - self._started) / _STEP_SECONDS)
+            if steps <= self._steps:
+                return
+            for step in range(max(self._steps, steps - _MOST_STEPS), steps):
+                self._step(datetime.fromtimestamp(self._started + (step + 1) * _STEP_SECONDS, UTC))
+            self._steps = steps
+            self.users = self._people
+            self._process(steps * _STEP_SECONDS)
+
+    def _step(self, now: datetime) -> None:
+        if self._random.random() < 0.5:
+            self._change(self._someone(seat=True), now, last_successful_login=now)
+        if self._random.random() < 0.3:
+            number = self._someone(seat=True)
+            devices = int(self._people[number].active_device_count or 0) + self._random.choice((-1, 1))
+            self._change(number, now, active_device_count=min(8, max(0, devices)))
+        if self._random.random() < 0.2:
+            self._move_seat(now)
+
+    def _move_seat(self, now: datetime) -> None:
+        """Release a seat or take one: a release is the likelier the fewer are left, and certain at the limit."""
+        used = sum(_has_seat(person) for person in self._people)
+        if self._random.uniform(_SEATS_FLOOR, DEMO_SEAT_LIMIT) < used:
+            nothing = {"access_seat": False, "gateway_seat": False, "active_device_count": 0}
+            self._change(self._someone(seat=True), now, **nothing)
+            return
+        devices = self._random.choice((0, 1))
+        seats = {"access_seat": True, "gateway_seat": devices > 0, "active_device_count": devices}
+        self._change(self._someone(seat=False), now, **seats, last_successful_login=now)
+
+    def _someone(self, *, seat: bool) -> int:
+        """The number of anyone with or without a seat, but for those who stay away."""
+        numbers = range(len(_IDLE), _PEOPLE)
+        return self._random.choice([number for number in numbers if _has_seat(self._people[number]) is seat])
+
+    def _change(self, number: int, now: datetime, **changes: Any) -> None:
+        self._people[number] = replace(self._people[number], updated_at=now, **changes)
+
+    def _process(self, elapsed: float) -> None:
+        """Bring the running policy test forward, in seconds since the start; a finished one never changes again."""
+        if self._running.status == "complete":
+            return
+        processed = min(_PEOPLE, int(_PEOPLE * elapsed / _TEST_SECONDS))
+        status = "complete" if processed == _PEOPLE else "processing"
+        self._running = replace(self._running, status=status, processed=processed)
+        self.policy_tests[self._running.id] = self._running
+
+    def _person(self, number: int) -> User:
+        login, devices = self._habits(number)
+        seat = number < _SEATS_AT_START
+        gateway = seat and (devices > 0 or login is None)
+        created = (login or 0) + self._random.uniform(1, 200)
+        return User(
+            id=self._uuid(),
+            uid=self._uuid(),
+            seat_uid=self._uuid(),
+            email=f"user{number}@example.{('com', 'org', 'net')[number % 3]}",
+            name=_ODD_NAMES[number] if number < len(_ODD_NAMES) else f"User {number}",
+            access_seat=seat and not (gateway and number % 5 == 0) and login is not None,
+            gateway_seat=gateway,
+            active_device_count=devices,
+            created_at=self._days_ago(created),
+            updated_at=self._days_ago(created if login is None else login),
+            last_successful_login=None if login is None else self._days_ago(login),
+        )
+
+    def _habits(self, number: int) -> tuple[float | None, int]:
+        """Days since the last login, None for never, and the number of devices."""
+        if number < len(_IDLE):
+            return _IDLE[number]
+        if number < _SEATS_AT_START:
+            return min(20, self._random.expovariate(1 / 3)), self._random.choice((0, 0, 1, 1, 1, 2, 2, 3, 4, 6))
+        return self._random.choice((None, self._random.uniform(20, 300))), 0
+
+    def _policy_test(self, test_id: str) -> PolicyTest:
+        """A finished test of everyone: four in five are approved, the last one ends in an error."""
+        statuses = [*self._random.choices(("approved", "blocked"), (4, 1), k=_PEOPLE - 1), "error"]
+        pairs = zip(self._people, statuses, strict=True)
+        rows = [PolicyTestUser(person.id, person.email, person.name, status) for person, status in pairs]
+        return PolicyTest(test_id, "complete", rows)
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def _days_ago(self, days: float) -> datetime:
+        return datetime.fromtimestamp(self._started - days * 86_400, UTC)
+
+
+def _has_seat(person: User) -> bool:
+    return bool(person.access_seat or person.gateway_seat)
+
+
+def demo(seed: int = 1, clock: Callable[[], float] = time.time) -> Simulator:
+    """A simulator of one living account: DEMO_ACCOUNT_ID, opened by DEMO_TOKEN, alive from now on."""
+    return Simulator([LivingAccount(seed, clock())], clock=clock)

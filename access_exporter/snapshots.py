@@ -1,0 +1,209 @@
+"""The last good numbers of every target and how its polls went, kept whole and rendered once.
+
+    cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
+    cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from prometheus_client import Metric
+
+from access_exporter.clock import Clock
+from access_exporter.errors import REASONS, PollError
+from access_exporter.exposition import Block, Format, blocks, counter, gauge, merge
+
+
+class Key(NamedTuple):
+    """What names a target in labels and logs."""
+
+    account_id: str
+    collector: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing polled. `fetch` takes the last summary and the time; `families` turns a summary into metrics.
+
+    Two targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the
+    same `settings` are polled alike, so its schedule does too.
+    """
+
+    key: Key
+    subject: object
+    settings: object
+    interval: float
+    stale_after: float
+    fetch: Callable[[Any, float], Any] = field(compare=False)
+    families: Callable[[Any], Iterable[Metric]] = field(compare=False)
+
+
+class _Rendered:
+    """Families written once in each format, when it is first asked for."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    @cached_property
+    def text(self) -> tuple[Block, ...]:
+        return blocks(self._families, Format.TEXT)
+
+    @cached_property
+    def openmetrics(self) -> tuple[Block, ...]:
+        return blocks(self._families, Format.OPENMETRICS)
+
+    def blocks(self, form: Format) -> tuple[Block, ...]:
+        return self.text if form is Format.TEXT else self.openmetrics
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
+
+    target: Target
+    summary: Any = None
+    polled_at: float | None = None
+    succeeded_at: float | None = None
+    fresh_until: float = float("-inf")
+    duration: float | None = None
+    failure: PollError | None = None
+    errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+
+    @cached_property
+    def data(self) -> _Rendered:
+        """The target's numbers."""
+        return _Rendered(() if self.summary is None else self.target.families(self.summary))
+
+    @cached_property
+    def health(self) -> _Rendered:
+        """How its polls went."""
+        return _Rendered(_health(self))
+
+
+def _health(snapshot: Snapshot) -> Iterator[Metric]:
+    labels = snapshot.target.key._asdict()
+    yield gauge(
+        "cloudflare_access_poll_success",
+        "1 where the last poll of the target succeeded, 0 where it failed; absent before the first.",
+        [(labels, None if snapshot.polled_at is None else snapshot.failure is None)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_duration_seconds",
+        "How long the last poll took, waits for the pace included.",
+        [(labels, snapshot.duration)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_interval_seconds",
+        "The configured time from one poll to the next.",
+        [(labels, snapshot.target.interval)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_last_success_timestamp_seconds",
+        "When the last successful poll ended, in seconds since the epoch; absent before the first.",
+        [(labels, snapshot.succeeded_at)],
+    )
+    yield counter(
+        "cloudflare_access_poll_errors_total",
+        "Failed polls by reason.",
+        [(labels | {"reason": reason}, number) for reason, number in snapshot.errors.items()],
+    )
+
+
+class _Merged(NamedTuple):
+    version: int
+    fresh_until: float
+    blocks: list[Block]
+
+
+class Snapshots:
+    """The snapshot of every configured target; each is replaced whole, so a reader never sees half of one."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start without targets."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._snapshots: dict[Key, Snapshot] = {}
+        self._version = 0
+        self._merged: dict[Format, _Merged] = {}
+
+    def configure(self, targets: Iterable[Target]) -> None:
+        """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
+        with self._lock:
+            self._snapshots = {target.key: self._carried_over(target) for target in targets}
+            self._version += 1
+
+    def succeeded(self, target: Target, summary: Any, duration: float) -> None:
+        """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
+        now = self._clock.time()
+        self._update(
+            target,
+            summary=summary,
+            polled_at=now,
+            succeeded_at=now,
+            fresh_until=self._clock.monotonic() + target.stale_after,
+            duration=duration,
+            failure=None,
+        )
+
+    def failed(self, target: Target, failure: PollError, duration: float) -> None:
+        """Note that a walk failed: the numbers stay; `duration` is in seconds."""
+        errors = self.of(target).errors
+        self._update(
+            target,
+            polled_at=self._clock.time(),
+            duration=duration,
+            failure=failure,
+            errors=errors | {failure.reason: errors[failure.reason] + 1},
+        )
+
+    def of(self, target: Target) -> Snapshot:
+        """Return the present snapshot of a target; an empty one where the target is no longer configured."""
+        snapshot = self._snapshots.get(target.key)
+        return snapshot if snapshot and snapshot.target.subject == target.subject else Snapshot(target)
+
+    def all(self) -> list[Snapshot]:
+        """Return every snapshot, in the order of the configuration."""
+        return list(self._snapshots.values())
+
+    def is_fresh(self, snapshot: Snapshot) -> bool:
+        """Tell whether a snapshot's numbers are young enough to be shown."""
+        return self._clock.monotonic() <= snapshot.fresh_until
+
+    def all_tried(self) -> bool:
+        """Tell whether every target was polled at least once, with or without success."""
+        return all(snapshot.polled_at is not None for snapshot in self.all())
+
+    def blocks(self, form: Format) -> list[Block]:
+        """Return all targets' families; merged again only after a poll ended or numbers went stale."""
+        merged = self._merged.get(form)
+        if merged is None or merged.version != self._version or self._clock.monotonic() > merged.fresh_until:
+            merged = self._merged[form] = self._merge(form)
+        return merged.blocks
+
+    def _merge(self, form: Format) -> _Merged:
+        version = self._version
+        snapshots = self.all()
+        fresh = [snapshot for snapshot in snapshots if self.is_fresh(snapshot)]
+        parts = [snapshot.data.blocks(form) for snapshot in fresh]
+        parts += [snapshot.health.blocks(form) for snapshot in snapshots]
+        fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
+        return _Merged(version, fresh_until, merge(parts))
+
+    def _carried_over(self, target: Target) -> Snapshot:
+        before = self._snapshots.get(target.key)
+        if before is None or before.target.subject != target.subject:
+            return Snapshot(target)
+        later = target.stale_after - before.target.stale_after
+        return replace(before, target=target, fresh_until=before.fresh_until + later)
+
+    def _update(self, target: Target, **changes: Any) -> None:
+        with self._lock:
+            before = self._snapshots.get(target.key)
+            if before is None or before.target.subject != target.subject:
+                return  # a reload took the target away while it was polled
+            self._snapshots[target.key] = replace(before, **changes)
+            self._version += 1

@@ -1,0 +1,194 @@
+"""The page people look at: each account's seats, and for every target how its last poll went. No script needed."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+from access_exporter import __version__
+from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.users import UsersSummary
+from access_exporter.config import Account
+from access_exporter.snapshots import Snapshot
+
+# The same thresholds as in the alerts.
+SEATS_WARNING = 0.8
+SEATS_CRITICAL = 0.9
+
+STYLE = """
+:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--text:#1b1f24;--soft:#57606a;--line:#d5dae0;--track:#e4e8ec;
+--good:#1a7f37;--warn:#8a5a00;--bad:#c01c28;--bar:#0969da;--link:#0757b8}
+@media(prefers-color-scheme:dark){:root{--bg:#0f1318;--card:#181d24;--text:#e6eaef;--soft:#9ba5b0;--line:#303841;
+--track:#2a323c;--good:#4ac26b;--warn:#e3b341;--bad:#ff7b72;--bar:#58a6ff;--link:#79b8ff}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,sans-serif}
+main,header,footer{max-width:76rem;margin:0 auto;padding:0 1rem}
+header{padding-top:1.5rem}footer{padding:1rem 1rem 2rem;color:var(--soft)}
+h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}p{margin:.4rem 0}
+a{color:var(--link)}code{font-size:.85em;color:var(--soft);overflow-wrap:anywhere}
+.notice,.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem}
+.notice{border-left:5px solid var(--warn);margin:1rem 0}
+.grid{display:grid;gap:1rem;align-items:start;grid-template-columns:repeat(auto-fill,minmax(min(100%,29rem),1fr))}
+.card{min-width:0}
+.seats{display:flex;justify-content:space-between;gap:1rem;margin:.8rem 0 .2rem}
+svg{display:block;width:100%;height:12px;border-radius:6px;background:var(--track)}
+rect.good{fill:var(--bar)}rect.warn{fill:var(--warn)}rect.bad{fill:var(--bad)}
+dl{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;margin:.8rem 0}dl div{display:flex;gap:.4rem}
+dt{color:var(--soft)}dd{margin:0;font-weight:600}
+ul{list-style:none;margin:.8rem 0 0;padding:0}
+li{border-top:1px solid var(--line);padding:.5rem 0;overflow-wrap:anywhere}li:last-child{padding-bottom:0}
+.when{color:var(--soft);font-size:.9rem}
+.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
+"""
+
+
+def content_security_policy() -> str:
+    """Return the policy the page is sent with: nothing is loaded, and only its own style is used."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A target on the page; `fresh` tells whether its numbers are still shown on the metrics page."""
+
+    snapshot: Snapshot
+    fresh: bool
+
+
+def render(accounts: Iterable[Account], rows: Iterable[Row], now: float, metrics_path: str, demo: bool) -> str:
+    """Return the page as of `now`, in seconds since the epoch."""
+    by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
+    for row in rows:
+        by_account[row.snapshot.target.key.account_id].append(row)
+    cards = "\n".join(_card(account, by_account[account.id], now) for account in accounts)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>Cloudflare Access exporter</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>Cloudflare Access exporter</h1>
+<p>{_verdict([row for rows in by_account.values() for row in rows])} · <a href="{escape(metrics_path)}">Metrics</a></p>
+{_DEMO if demo else ""}
+</header>
+<main class="grid">
+{cards}
+</main>
+<footer>
+<p>Version {escape(__version__)} · as of {_moment(now)}</p>
+</footer>
+</body>
+</html>
+"""
+
+
+_DEMO = """<p class="notice"><strong>Demo.</strong> These numbers come from a simulated account inside the exporter;
+no request leaves this machine.</p>"""
+
+
+def _verdict(rows: Sequence[Row]) -> str:
+    failing = sum(row.snapshot.failure is not None for row in rows)
+    waiting = sum(row.snapshot.polled_at is None for row in rows)
+    if failing:
+        return f'<strong class="bad">{failing} of {len(rows)} polls failing</strong>'
+    if waiting:
+        return f'<strong class="warn">{waiting} of {len(rows)} first polls under way</strong>'
+    return f'<strong class="good">All {len(rows)} polls good</strong>'
+
+
+def _card(account: Account, rows: Sequence[Row], now: float) -> str:
+    name = escape(account.name or account.id)
+    identity = f" <code>{escape(account.id)}</code>" if account.name else ""
+    summaries = [row.snapshot.summary for row in rows if row.fresh]
+    users = next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
+    return f"""<section class="card">
+<h2>{name}{identity}</h2>
+{_seats(users, account.seat_limit) if users else ""}
+<ul>
+{"".join(_target(row, now) for row in rows)}</ul>
+</section>"""
+
+
+def _seats(users: UsersSummary, limit: int | None) -> str:
+    numbers = [("Users", sum(users.users.values())), ("Active devices", users.active_devices)]
+    numbers += [("Logged in within 7 days", users.users_logged_in["7d"]), ("Seats never used", users.seats_never_used)]
+    numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(users.seats_idle.items())[-1:]]
+    listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
+    return f"{_bar(users.seats_used, limit)}\n<dl>{listed}</dl>"
+
+
+def _bar(used: int, limit: int | None) -> str:
+    if limit is None:
+        return f'<p class="seats"><span><strong>{used:,}</strong> seats used</span><span>no seat_limit set</span></p>'
+    share = used / limit
+    level = "bad" if share >= SEATS_CRITICAL else "warn" if share >= SEATS_WARNING else "good"
+    text = f"{used:,} of {limit:,} seats used"
+    return f"""<p class="seats"><span><strong>{used:,}</strong> of <strong>{limit:,}</strong> seats used</span>
+<span class="{level}">{share:.0%}</span></p>
+<svg role="img" aria-label="{text}" viewBox="0 0 100 1" preserveAspectRatio="none">
+<rect class="{level}" width="{min(share, 1) * 100:.1f}" height="1"/></svg>"""
+
+
+def _target(row: Row, now: float) -> str:
+    snapshot = row.snapshot
+    key = snapshot.target.key
+    name = "Users" if key.collector == "users" else f"Policy test {escape(key.target)}"
+    return f"<li><strong>{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
+
+
+def _state(row: Row, now: float) -> Iterator[str]:
+    snapshot = row.snapshot
+    if snapshot.polled_at is None:
+        yield '<span class="warn">first poll under way</span>'
+    elif snapshot.failure is not None:
+        yield f'<span class="bad">failed ({snapshot.failure.reason})</span>'
+        yield f'<span class="bad">{escape(str(snapshot.failure))}</span>'
+    else:
+        yield '<span class="good">good</span>'
+    if row.fresh and isinstance(snapshot.summary, PolicyTestSummary):
+        yield _result(snapshot.summary)
+    yield f'<span class="when">{_times(row, now)}</span>'
+
+
+def _result(test: PolicyTestSummary) -> str:
+    words = [escape(test.status or "no status")]
+    if test.processed_ratio is not None and test.status == "processing":
+        words.append(f"{test.processed_ratio:.0%} done")
+    words += [f"{number:,} {status}" for status, number in (test.users or {}).items() if number or status != "unknown"]
+    return ", ".join(words)
+
+
+def _times(row: Row, now: float) -> str:
+    snapshot = row.snapshot
+    words = [f"every {_span(snapshot.target.interval)}"]
+    if snapshot.polled_at is not None:
+        words.insert(0, f"last poll {_span(now - snapshot.polled_at)} ago")
+    if snapshot.succeeded_at is None:
+        words.append("no numbers yet")
+    elif not row.fresh:
+        words.append(f"numbers withdrawn: older than {_span(snapshot.target.stale_after)}")
+    elif snapshot.failure is not None:
+        words.append(f"numbers from {_span(now - snapshot.succeeded_at)} ago")
+    return " · ".join(words)
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,138 @@
+"""The pages served over HTTP, as an ASGI application; nothing here ever waits for Cloudflare."""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import gzip_accepted
+
+from access_exporter import exposition, status_page
+from access_exporter.errors import ConfigError
+from access_exporter.snapshots import Snapshots
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request's path, query and headers (their names in lower case)."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer; text is UTF-8."""
+
+    body: bytes | str
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Web:
+    """Routes requests to pages."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        registry: CollectorRegistry,
+        status: Callable[[], str],
+        reload: Callable[[], None] | None,
+        metrics_path: str,
+    ) -> None:
+        """`reload` raises ConfigError when the new configuration is not used; None means it is switched off."""
+        self._snapshots = snapshots
+        self._registry = registry
+        self._status = status
+        self._reload = reload
+        self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
+            "/": ("GET", self._get_status),
+            "/-/healthy": ("GET", self._get_healthy),
+            "/-/ready": ("GET", self._get_ready),
+            "/-/reload": ("POST", self._post_reload),
+            metrics_path: ("GET", self._get_metrics),
+        }
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
+        if scope["type"] != "http":
+            return
+        request = Request(
+            scope["method"],
+            scope["path"],
+            parse_qs(scope["query_string"].decode("latin-1")),
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        )
+        response = await self._answer(request)
+        body = response.body.encode() if isinstance(response.body, str) else response.body
+        headers = {
+            "content-type": response.content_type,
+            "content-length": str(len(body)),
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store",
+            **response.headers,
+        }
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": response.status, "headers": raw})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+    async def _answer(self, request: Request) -> Response:
+        if request.path not in self._routes:
+            return Response("Not found.\n", 404)
+        method, handler = self._routes[request.path]
+        allowed = ("GET", "HEAD") if method == "GET" else (method,)
+        if request.method not in allowed:
+            return Response("Method not allowed.\n", 405, headers={"allow": ", ".join(allowed)})
+        return await handler(request)
+
+    async def _get_status(self, request: Request) -> Response:
+        policy = {"content-security-policy": status_page.content_security_policy(), "referrer-policy": "no-referrer"}
+        return Response(self._status(), content_type="text/html; charset=utf-8", headers=policy)
+
+    async def _get_healthy(self, request: Request) -> Response:
+        return Response("The exporter is alive.\n")
+
+    async def _get_ready(self, request: Request) -> Response:
+        if self._snapshots.all_tried():
+            return Response("The exporter is ready.\n")
+        return Response("Some targets have not been polled yet.\n", 503)
+
+    async def _post_reload(self, request: Request) -> Response:
+        if self._reload is None:
+            return Response("Reloading needs the flag --web.enable-lifecycle.\n", 403)
+        if _is_cross_site(request):
+            return Response("Another site's page may not reload the configuration.\n", 403)
+        try:
+            await asyncio.to_thread(self._reload)
+        except ConfigError as error:
+            return Response(f"The configuration was not reloaded: {error}\n", 500)
+        return Response("The configuration was reloaded.\n")
+
+    async def _get_metrics(self, request: Request) -> Response:
+        form, content_type = exposition.negotiate(request.headers.get("accept", ""))
+        parts = [*self._snapshots.blocks(form), *exposition.blocks(self._registry.collect(), form)]
+        if "name[]" in request.query:
+            parts = exposition.restrict(parts, request.query["name[]"])
+        body = exposition.page(parts, form)
+        headers = {"vary": "accept, accept-encoding"}
+        if gzip_accepted(request.headers.get("accept-encoding", "")):
+            body = gzip.compress(body, compresslevel=6)
+            headers["content-encoding"] = "gzip"
+        return Response(body, content_type=content_type, headers=headers)
+
+
+def _is_cross_site(request: Request) -> bool:
+    """Tell whether a browser sent the request from a page of another site."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
