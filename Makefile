@@ -47,10 +47,8 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write docs/metrics.md again from the code
-	@mkdir -p docs
-	$(BIN)/python -m tests.metrics_doc > docs/metrics.md.new || { rm -f docs/metrics.md.new; exit 1; }
-	mv docs/metrics.md.new docs/metrics.md
+docs: $(DEV) ## write the tables of metrics in README.md and docs/metrics.md again
+	$(BIN)/python docs/generate_metrics.py
 
 wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
 	rm -rf dist

@@ -182,6 +182,7 @@ class Client:
         """Send one request and return status, headers and body, of which at most one byte above the limit is read."""
         code = NetworkError.reason
         started = self._clock.monotonic()
+        self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
             with self._session.get(
                 self._api.url.rstrip("/") + path,

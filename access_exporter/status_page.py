@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from access_exporter import __version__
+from access_exporter.collectors import users
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.users import UsersSummary
 from access_exporter.config import Account
@@ -30,7 +31,7 @@ h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:0;overflow-wrap:anywher
 a{color:var(--link)}code{font-size:.85em;color:var(--soft);overflow-wrap:anywhere}
 .notice,.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem}
 .notice{border-left:5px solid var(--warn);margin:1rem 0}
-.grid{display:grid;gap:1rem;align-items:start;grid-template-columns:repeat(auto-fill,minmax(min(100%,29rem),1fr))}
+.grid{display:grid;gap:1rem;align-items:start;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr))}
 .card{min-width:0}
 .seats{display:flex;justify-content:space-between;gap:1rem;margin:.8rem 0 .2rem}
 svg{display:block;width:100%;height:12px;border-radius:6px;background:var(--track)}
@@ -111,21 +112,21 @@ def _card(account: Account, rows: Sequence[Row], now: float) -> str:
     name = escape(account.name or account.id)
     identity = f" <code>{escape(account.id)}</code>" if account.name else ""
     summaries = [row.snapshot.summary for row in rows if row.fresh]
-    users = next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
+    people = next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
     return f"""<section class="card">
 <h2>{name}{identity}</h2>
-{_seats(users, account.seat_limit) if users else ""}
+{_seats(people, account.seat_limit) if people else ""}
 <ul>
 {"".join(_target(row, now) for row in rows)}</ul>
 </section>"""
 
 
-def _seats(users: UsersSummary, limit: int | None) -> str:
-    numbers = [("Users", sum(users.users.values())), ("Active devices", users.active_devices)]
-    numbers += [("Logged in within 7 days", users.users_logged_in["7d"]), ("Seats never used", users.seats_never_used)]
-    numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(users.seats_idle.items())[-1:]]
+def _seats(people: UsersSummary, limit: int | None) -> str:
+    numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
+    numbers += [("Logged in within 7 days", people.users_logged_in["7d"]), ("Seats never used", people.seats_never_used)]
+    numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(people.seats_idle.items())[-1:]]
     listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
-    return f"{_bar(users.seats_used, limit)}\n<dl>{listed}</dl>"
+    return f"{_bar(people.seats_used, limit)}\n<dl>{listed}</dl>"
 
 
 def _bar(used: int, limit: int | None) -> str:
@@ -143,7 +144,7 @@ def _bar(used: int, limit: int | None) -> str:
 def _target(row: Row, now: float) -> str:
     snapshot = row.snapshot
     key = snapshot.target.key
-    name = "Users" if key.collector == "users" else f"Policy test {escape(key.target)}"
+    name = "Users" if key.collector == users.NAME else f"Policy test {escape(key.target)}"
     return f"<li><strong>{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
 
 
@@ -152,10 +153,10 @@ def _state(row: Row, now: float) -> Iterator[str]:
     if snapshot.polled_at is None:
         yield '<span class="warn">first poll under way</span>'
     elif snapshot.failure is not None:
-        yield f'<span class="bad">failed ({snapshot.failure.reason})</span>'
+        yield f'<span class="bad">poll failed ({snapshot.failure.reason})</span>'
         yield f'<span class="bad">{escape(str(snapshot.failure))}</span>'
     else:
-        yield '<span class="good">good</span>'
+        yield '<span class="good">polled</span>'
     if row.fresh and isinstance(snapshot.summary, PolicyTestSummary):
         yield _result(snapshot.summary)
     yield f'<span class="when">{_times(row, now)}</span>'

@@ -1,0 +1,75 @@
+"""Starts the exporter as its users do, and waits for what it says, never for time to pass."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Exporter:
+    """A running exporter process, its address, and the log lines it wrote so far."""
+
+    def __init__(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start it on a free port of the loopback interface and wait until it serves."""
+        self.process = subprocess.Popen(
+            [sys.executable, "exporter.py", "--web.listen-address=127.0.0.1:0", "--log.format=json", *flags],
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, **(environ or {})},
+            text=True,
+        )
+        self.lines: list[str] = []
+        address = self.wait_for("serving")["address"]
+        self.url = f"http://{address}"
+        self.port = int(address.rpartition(":")[2])
+
+    def wait_for(self, message: str, **facts: object) -> dict[str, Any]:
+        """Read log lines up to the one with this message and these facts, and return it."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            event: dict[str, Any] = json.loads(line)
+            if event["msg"] == message and facts.items() <= event.items():
+                return event
+        raise AssertionError(f"ended without saying {message!r}:\n{''.join(self.lines)}")
+
+    def drain(self) -> None:
+        """Keep reading the log in the background, so that the process never waits for its reader."""
+        stderr = self.process.stderr
+        assert stderr is not None
+        Thread(target=lambda: self.lines.extend(stderr), daemon=True).start()
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        self.process.terminate()
+        code = self.process.wait(timeout=10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+
+@contextmanager
+def exporter(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block."""
+    running = Exporter(*flags, environ=environ)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
+        if running.process.stderr and not running.process.stderr.closed:
+            running.process.stderr.close()
+
+
+def without_values(exposition: str) -> list[str]:
+    """Return the lines of an exposition without their values, to compare what is there."""
+    return [re.sub(r" [^ ]+$", "", line) for line in exposition.splitlines() if not line.startswith("#")]

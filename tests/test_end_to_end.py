@@ -1,0 +1,134 @@
+"""The real process on its simulated account, asked over HTTP as Prometheus does."""
+
+import gzip
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+import requests
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from access_exporter import simulator
+from tests.processes import Exporter, exporter
+
+PROMETHEUS_ACCEPT = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Exporter]:
+    with exporter("--demo") as running:
+        for _ in range(1 + len(simulator.DEMO_POLICY_TESTS)):
+            running.wait_for("poll succeeded")
+        running.drain()
+        yield running
+
+
+def values(families: list[Metric]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def scrape(running: Exporter, **headers: str) -> requests.Response:
+    return requests.get(f"{running.url}/metrics", headers=headers, timeout=10)
+
+
+def test_text_format_is_parsed_and_adds_up(demo: Exporter) -> None:
+    """The text format is read by prometheus-client's own parser, and the users by seat add up to the seats used."""
+    answer = scrape(demo)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found = values(list(parse_text(answer.text)))
+    account = ("account_id", simulator.DEMO_ACCOUNT_ID)
+    by_seat = {seat: found["cloudflare_access_users", (account, ("seat", seat))] for seat in ("access", "gateway", "both")}
+    assert sum(by_seat.values()) == found["cloudflare_access_seats_used", (account,)] > 0
+    assert found["cloudflare_access_seats_limit", (account,)] == simulator.DEMO_SEAT_LIMIT
+
+
+def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:
+    """Prometheus's own Accept header gets OpenMetrics, with the same series as the text format."""
+    answer = scrape(demo, accept=PROMETHEUS_ACCEPT)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+    assert values(list(parse_openmetrics(answer.text))).keys() == values(list(parse_text(scrape(demo).text))).keys()
+
+
+def test_promtool_finds_nothing_to_complain_about(demo: Exporter) -> None:
+    """`promtool check metrics` accepts every name, type and help text."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is missing: apt-get install prometheus")
+    checked = subprocess.run([promtool, "check", "metrics"], input=scrape(demo).content, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_gzip_is_negotiated(demo: Exporter) -> None:
+    """Whoever accepts gzip gets it, whoever does not gets plain bytes."""
+    with requests.get(
+        f"{demo.url}/metrics", headers={"accept-encoding": "gzip"}, stream=True, timeout=10
+    ) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        assert b"cloudflare_access_seats_used" in gzip.decompress(answer.raw.read())
+    assert "content-encoding" not in scrape(demo, **{"accept-encoding": "identity"}).headers
+
+
+def test_names_restrict_what_is_served(demo: Exporter) -> None:
+    """`name[]` keeps only the samples of these names, in both formats."""
+    names = {"name[]": ["cloudflare_access_seats_used", "cloudflare_access_poll_errors_total"]}
+    for accept, parse in (("", parse_text), (PROMETHEUS_ACCEPT, parse_openmetrics)):
+        answer = requests.get(f"{demo.url}/metrics", params=names, headers={"accept": accept}, timeout=10)
+        assert {name for name, _ in values(list(parse(answer.text)))} == set(names["name[]"])
+
+
+def test_demo_says_that_it_is_one(demo: Exporter) -> None:
+    """Nobody can take the demo for real: the log, account_info and the status page say so."""
+    assert any("simulated account" in line for line in demo.lines)
+    assert 'account_name="Demo (simulated)"' in scrape(demo).text
+    assert "simulated account" in requests.get(demo.url, timeout=10).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/", 200, None),
+        ("HEAD", "/", 200, None),
+        ("GET", "/metrics", 200, None),
+        ("HEAD", "/metrics", 200, None),
+        ("GET", "/-/healthy", 200, None),
+        ("HEAD", "/-/healthy", 200, None),
+        ("GET", "/-/ready", 200, None),
+        ("POST", "/-/reload", 403, None),
+        ("GET", "/-/reload", 405, "POST"),
+        ("POST", "/metrics", 405, "GET, HEAD"),
+        ("DELETE", "/", 405, "GET, HEAD"),
+        ("GET", "/metrics/", 404, None),
+        ("GET", "/favicon.ico", 404, None),
+        ("GET", "/-/quit", 404, None),
+    ],
+)
+def test_endpoints_answer_as_documented(demo: Exporter, method: str, path: str, status: int, allow: str | None) -> None:
+    """Each endpoint answers its method, HEAD works as GET without a body, and everything else is refused."""
+    answer = requests.request(method, demo.url + path, timeout=10)
+    assert (answer.status_code, answer.headers.get("allow")) == (status, allow)
+    if method == "HEAD":
+        assert answer.content == b""
+        assert int(answer.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_when_asked_and_answers_what_is_in_flight(number: signal.Signals) -> None:
+    """A stop signal ends the process with code 0 within five seconds, even while a connection is kept open."""
+    with exporter("--demo") as running, socket.create_connection(("127.0.0.1", running.port)) as kept_open:
+        kept_open.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept_open.recv(4096).startswith(b"HTTP/1.1 200")
+        running.process.send_signal(number)
+        assert running.process.wait(timeout=5) == 0
