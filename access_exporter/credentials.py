@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from access_exporter.errors import ConfigError
@@ -11,20 +10,34 @@ from access_exporter.errors import ConfigError
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True)
 class Secret:
     """A token, key or address: its value or the file that holds it. Only the source may be shown."""
 
-    source: str
-    value: str | None = field(default=None, repr=False)
-    path: str | None = None
+    # Not a dataclass: the configuration would then take a mapping in its place.
+    def __init__(self, source: str, value: str | None = None, path: str | None = None) -> None:
+        """Keep where it comes from; nothing is read yet."""
+        self.source = source
+        self._value = value
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"Secret({self.source!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[str, str | None, str | None]:
+        return self.source, self._value, self._path
 
     def read(self) -> str:
         """Return the secret, reading its file again if it has one.
 
         Raises ConfigError, without the secret, when there is none or it cannot stand in a header.
         """
-        text = (self.value if self.path is None else _file_text(self.path)) or ""
+        text = (self._value if self._path is None else _file_text(self._path)) or ""
         text = text.strip()
         if not text:
             raise ConfigError(f"the secret is empty ({self.source})")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,11 @@ class Exporter:
             text=True,
         )
         self.lines: list[str] = []
-        address = self.wait_for("serving")["address"]
+        try:
+            address = self.wait_for("serving")["address"]
+        except BaseException:
+            self.stop()
+            raise
         self.url = f"http://{address}"
         self.port = int(address.rpartition(":")[2])
 
@@ -47,13 +50,16 @@ class Exporter:
         assert stderr is not None
         Thread(target=lambda: self.lines.extend(stderr), daemon=True).start()
 
-    def stop(self) -> int:
-        """Ask it to stop and return its exit code."""
+    def stop(self) -> None:
+        """Ask it to stop, and make it stop if it does not."""
         self.process.terminate()
-        code = self.process.wait(timeout=10)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
+        try:
+            self.process.wait(timeout=10)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stderr is not None
+            self.process.stderr.close()
 
 
 @contextmanager
@@ -63,13 +69,4 @@ def exporter(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[
     try:
         yield running
     finally:
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.wait()
-        if running.process.stderr and not running.process.stderr.closed:
-            running.process.stderr.close()
-
-
-def without_values(exposition: str) -> list[str]:
-    """Return the lines of an exposition without their values, to compare what is there."""
-    return [re.sub(r" [^ ]+$", "", line) for line in exposition.splitlines() if not line.startswith("#")]
+        running.stop()

@@ -1,0 +1,155 @@
+"""The real process on a configuration file, against a simulated account in the test."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from access_exporter import simulator
+from access_exporter.simulator import Account, Handler, PolicyTest, PolicyTestUser, Request, Simulator, User
+from tests.processes import Exporter, exporter
+
+ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
+TEST = "f1a8b3c9d4e5f6789a0b1c2d3e4f5678a9b0c1d2e3f4a5b67890c1d2e3f4b5a6"
+
+
+@pytest.fixture
+def cloudflare() -> Iterator[Simulator]:
+    results = [PolicyTestUser("1", status="approved"), PolicyTestUser("2", status="blocked")]
+    users = [User("1", access_seat=True), User("2", gateway_seat=True), User("3")]
+    with Simulator([Account(ACCOUNT, users, [PolicyTest(TEST, "complete", results)])]) as simulated:
+        yield simulated
+
+
+def write(path: Path, url: str, users: str = "{interval: 1h}", more: str = "") -> Path:
+    path.write_text(
+        f"api: {{url: '{url}', timeout: 5s}}\n"
+        f"accounts:\n  - id: {ACCOUNT}\n    api_token: {simulator.TOKEN}\n    users: {users}\n{more}",
+        encoding="utf-8",
+    )
+    return path
+
+
+def metrics(running: Exporter) -> str:
+    return requests.get(f"{running.url}/metrics", timeout=10).text
+
+
+def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path: Path) -> None:
+    """Ready answers 503 while a first poll is under way, healthy 200, and ready 200 once the poll was tried."""
+    running: list[Exporter] = []
+    seen: list[int] = []
+
+    def ask_in_the_middle(request: Request) -> None:
+        seen.extend(requests.get(running[0].url + path, timeout=10).status_code for path in ("/-/ready", "/-/healthy"))
+
+    def fault(request: Request) -> simulator.Fault:
+        def answer(handler: Handler) -> None:
+            ask_in_the_middle(request)
+            handler.send(handler.response())
+
+        return answer
+
+    config = write(tmp_path / "config.yaml", "http://127.0.0.1:9/client/v4", users="false")
+    with exporter(f"--config.file={config}") as started:
+        running.append(started)
+        cloudflare.fault = fault
+        write(config, cloudflare.url)
+        started.process.send_signal(signal.SIGHUP)
+        started.wait_for("poll succeeded")
+        assert seen == [503, 200]
+        assert requests.get(f"{started.url}/-/ready", timeout=10).status_code == 200
+
+
+def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
+    """SIGHUP polls what is new, forgets what is gone, and leaves what is unchanged alone."""
+    config = write(tmp_path / "config.yaml", cloudflare.url)
+    with exporter(f"--config.file={config}") as running:
+        running.wait_for("poll succeeded", target="users")
+        write(config, cloudflare.url, more=f"    policy_tests: [{{id: {TEST}, name: wiki}}]\n")
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("poll succeeded", target="wiki")
+        assert 'cloudflare_access_policy_test_users{account_id="%s",policy_test="wiki",status="blocked"} 1.0' % ACCOUNT in (
+            metrics(running)
+        )
+        assert [arrival.endpoint for arrival in cloudflare.arrivals].count("users") == 1
+        write(config, cloudflare.url)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("configuration loaded", targets=1)
+        assert "wiki" not in metrics(running)
+
+
+def test_reload_needs_its_flag_and_tells_what_is_wrong(cloudflare: Simulator, tmp_path: Path) -> None:
+    """POST /-/reload works with its flag only; a bad file is answered with 500 and the reason, and changes nothing."""
+    config = write(tmp_path / "config.yaml", cloudflare.url)
+    with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
+        running.wait_for("poll succeeded")
+        before = metrics(running)
+        assert "cloudflare_access_exporter_config_last_reload_successful 1.0" in before
+        config.write_text("accounts: 3\n", encoding="utf-8")
+        refused = requests.post(f"{running.url}/-/reload", timeout=10)
+        assert refused.status_code == 500
+        assert f"{config}: accounts: expected a list" in refused.text
+        after = metrics(running)
+        assert "cloudflare_access_exporter_config_last_reload_successful 0.0" in after
+        seats = 'cloudflare_access_seats_used{account_id="%s"} 2.0' % ACCOUNT
+        assert seats in before
+        assert seats in after
+        write(config, cloudflare.url)
+        assert requests.post(f"{running.url}/-/reload", timeout=10).status_code == 200
+        assert "cloudflare_access_exporter_config_last_reload_successful 1.0" in metrics(running)
+
+
+def test_another_sites_page_cannot_reload(cloudflare: Simulator, tmp_path: Path) -> None:
+    """A reload that a browser sends from another site's page is refused; one from anywhere else works."""
+    config = write(tmp_path / "config.yaml", cloudflare.url, users="false")
+    with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
+
+        def reload(**headers: str) -> int:
+            return requests.post(f"{running.url}/-/reload", headers=headers, timeout=10).status_code
+
+        assert reload() == 200
+        assert reload(Origin=running.url) == 200
+        assert reload(Origin="https://evil.example") == 403
+        assert reload(Origin="null") == 403
+        assert reload(**{"Sec-Fetch-Site": "same-origin"}) == 200
+        assert reload(**{"Sec-Fetch-Site": "same-site"}) == 403
+        assert reload(**{"Sec-Fetch-Site": "cross-site"}) == 403
+
+
+def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare: Simulator, tmp_path: Path) -> None:
+    """The status page shows seats of limit and each target's error in words; hostile strings stay text."""
+    config = write(
+        tmp_path / "config.yaml",
+        cloudflare.url,
+        more=f"    name: '<script>alert(1)</script>'\n    seat_limit: 2\n"
+        f"    policy_tests: [{{id: {'f' * 64}, name: '<b>&\"'}}]\n",
+    )
+    with exporter(f"--config.file={config}") as running:
+        running.wait_for("poll succeeded")
+        running.wait_for("poll failed", target='<b>&"')
+        page = requests.get(running.url, timeout=10)
+    assert "<script" not in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "Policy test &lt;b&gt;&amp;&quot;" in page.text
+    assert "2 of 2 seats used" in page.text
+    assert "poll failed (not_found)" in page.text
+    assert "404 from /accounts/{account_id}/access/policy-tests/{policy_test_id}" in page.text
+    assert "check the ids in the configuration" in page.text
+    assert "default-src &#x27;none&#x27;" not in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_numbers_survive_cloudflare_going_down(cloudflare: Simulator, tmp_path: Path) -> None:
+    """With Cloudflare unreachable the last numbers stay, the poll counts as failed, and the process stays ready."""
+    config = write(tmp_path / "config.yaml", cloudflare.url, users="{interval: 10s}")
+    with exporter(f"--config.file={config}") as running:
+        running.wait_for("poll succeeded")
+        cloudflare.stop()
+        write(config, cloudflare.url, users="{interval: 11s}")  # polls again at once
+        running.process.send_signal(signal.SIGHUP)
+        failed = running.wait_for("poll failed")
+        assert (failed["reason"], "refused" in failed["error"]) == ("network", True)
+        assert 'cloudflare_access_seats_used{account_id="%s"} 2.0' % ACCOUNT in metrics(running)
+        assert requests.get(f"{running.url}/-/ready", timeout=10).status_code == 200
