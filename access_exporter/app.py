@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import platform
@@ -80,7 +81,7 @@ class App:
         self._load = load
         self._clock = Clock()
         self._reloading = threading.Lock()
-        prometheus_client.disable_created_metrics()  # a series beside each counter that nobody asks for
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody asks for
         self._registry = prometheus_client.CollectorRegistry()
         self._reload_successful, self._reload_time = _own_metrics(self._registry)
         self._snapshots = Snapshots(self._clock)
@@ -163,7 +164,7 @@ class App:
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
         host, port = listener.getsockname()[:2]
-        shown = "localhost" if host in ("::", "0.0.0.0") else f"[{host}]" if ":" in host else host
+        shown = "localhost" if ipaddress.ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
         log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"http://{shown}:{port}/"))
         await server.serve(sockets=[listener])
 
@@ -175,7 +176,7 @@ class App:
         rows = [status_page.Row(snapshot, self._snapshots.is_fresh(snapshot)) for snapshot in self._snapshots.all()]
         accounts = self._config.accounts if self._config else ()
         return status_page.render(
-            accounts, rows, self._clock.time(), self._options.metrics_path, self._options.demo
+            accounts, rows, self._clock.time(), self._options.metrics_path, demo=self._options.demo
         )
 
 

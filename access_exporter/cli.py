@@ -19,8 +19,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
 
-    def flag(name: str, destination: str, help: str, **settings: object) -> None:
-        parser.add_argument(name, dest=destination, help=help, default=argparse.SUPPRESS, **settings)  # type: ignore[arg-type]
+    def flag(name: str, destination: str, text: str, **settings: object) -> None:
+        parser.add_argument(name, dest=destination, help=text, default=argparse.SUPPRESS, **settings)  # type: ignore[arg-type]
 
     flag("--config.file", "config_file", "configuration file (default: config.yaml)", metavar="FILE")
     flag("--config.check", "check", "check the configuration, print what it means, and exit", action="store_true")

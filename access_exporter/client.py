@@ -1,8 +1,8 @@
 """The only place that talks to Cloudflare: paced, retried, bounded, decoded, and every refusal put in words.
 
-    cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
-    cloudflare_access_api_retries_total{endpoint="users"} 1.0
-    cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
+cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
+cloudflare_access_api_retries_total{endpoint="users"} 1.0
+cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
 """
 
 import json
@@ -136,9 +136,7 @@ class Client:
 
         return paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
 
-    def _get(
-        self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]
-    ) -> Envelope[T]:
+    def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
         path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
         tries, waited, refreshed = _TRIES, 0.0, False
@@ -190,7 +188,7 @@ class Client:
                 headers=headers,
                 # Without an `auth`, requests would replace our header by what a .netrc says of the host.
                 auth=_as_it_is,
-                timeout=Timeout(total=self._api.timeout),
+                timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -228,7 +226,7 @@ def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
     def run() -> None:
         try:
             future.set_result(function(argument))
-        except BaseException as error:  # whatever it is, it is the waiting thread's to handle
+        except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
             future.set_exception(error)
 
     Thread(target=run, name=f"page-{argument}", daemon=True).start()
@@ -244,7 +242,8 @@ def _next_try(tries: Retry) -> Retry:
 
 def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
-    kind = _envelope(result)
+    kind: Any = Envelope[result]  # type: ignore[valid-type]
+    envelope: Envelope[T]
     try:
         envelope = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -254,11 +253,6 @@ def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     if envelope.result is None:
         raise InvalidResponseError(f"the answer of {endpoint.path} has no result")
     return envelope
-
-
-@lru_cache
-def _envelope(result: Any) -> Any:
-    return Envelope[result]
 
 
 @lru_cache

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from access_exporter.errors import Stopping
+from access_exporter.errors import StoppingError
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait so many seconds.
 
-        Raises Stopping as soon as the process is asked to stop.
+        Raises StoppingError as soon as the process is asked to stop.
         """
         if self.stop.wait(seconds):
-            raise Stopping("the process is stopping")
+            raise StoppingError("the process is stopping")

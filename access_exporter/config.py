@@ -309,7 +309,10 @@ def _credential_problems(account: Account, where: str) -> Iterator[tuple[str, st
     ]
     if len(given) != 1:
         found = " and ".join(given) or "none"
-        yield where, f"expected one of api_token, api_token_file, or api_email with api_key or api_key_file; got {found}"
+        yield (
+            where,
+            f"expected one of api_token, api_token_file, or api_email with api_key or api_key_file; got {found}",
+        )
         return
     with_key = given[0].startswith("api_key")
     if with_key and not account.api_email:

@@ -14,7 +14,7 @@ class ConfigError(ExporterError):
     """The configuration, or a secret it names, cannot be used; the message names the file and the place in it."""
 
 
-class Stopping(ExporterError):
+class StoppingError(ExporterError):
     """The process is stopping, so a wait was cut short."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from access_exporter.config import Account, Config
+from access_exporter.config import Account, Config, PolicyTest, Users
 
 
 def lines(config: Config) -> Iterator[str]:
@@ -51,7 +51,9 @@ def warnings(config: Config) -> Iterator[str]:
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         yield "api.url is not https: the credential is sent in clear"
     for index, account in enumerate(config.accounts):
-        polled = [(f"accounts[{index}].users", account.users_config)] if account.users_config else []
+        polled: list[tuple[str, Users | PolicyTest]] = []
+        if account.users_config:
+            polled.append((f"accounts[{index}].users", account.users_config))
         polled += [(f"accounts[{index}].policy_tests[{n}]", test) for n, test in enumerate(account.policy_tests)]
         for where, target in polled:
             if target.stale_after < target.interval:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 from access_exporter.clock import Clock
-from access_exporter.errors import InvalidResponseError, PollError, Stopping
+from access_exporter.errors import InvalidResponseError, PollError, StoppingError
 from access_exporter.logs import facts
 from access_exporter.snapshots import Key, Snapshots, Target
 
@@ -83,14 +83,14 @@ class Poller:
         before = self._snapshots.of(target)
         try:
             summary = target.fetch(before.summary, self._clock.time())
-        except Stopping:
+        except StoppingError:
             return
         except PollError as failure:
             self._note_failure(target, failure, started)
-        except Exception as error:  # no answer of Cloudflare, foreseen or not, may end the polling
+        except Exception as error:  # noqa: BLE001 – no answer of Cloudflare, foreseen or not, may end the polling
             log.error("unexpected error", extra=facts(error=type(error).__name__, at=_place(error)))
-            failure = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
-            self._note_failure(target, failure, started)
+            unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
+            self._note_failure(target, unforeseen, started)
         else:
             duration = self._clock.monotonic() - started
             self._snapshots.succeeded(target, summary, duration)

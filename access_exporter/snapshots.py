@@ -1,7 +1,7 @@
 """The last good numbers of every target and how its polls went, kept whole and rendered once.
 
-    cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
-    cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
+cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
+cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
 """
 
 import threading

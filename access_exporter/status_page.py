@@ -62,7 +62,7 @@ class Row:
     fresh: bool
 
 
-def render(accounts: Iterable[Account], rows: Iterable[Row], now: float, metrics_path: str, demo: bool) -> str:
+def render(accounts: Iterable[Account], rows: Iterable[Row], now: float, metrics_path: str, *, demo: bool) -> str:
     """Return the page as of `now`, in seconds since the epoch."""
     by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
     for row in rows:
@@ -123,7 +123,10 @@ def _card(account: Account, rows: Sequence[Row], now: float) -> str:
 
 def _seats(people: UsersSummary, limit: int | None) -> str:
     numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
-    numbers += [("Logged in within 7 days", people.users_logged_in["7d"]), ("Seats never used", people.seats_never_used)]
+    numbers += [
+        ("Logged in within 7 days", people.users_logged_in["7d"]),
+        ("Seats never used", people.seats_never_used),
+    ]
     numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(people.seats_idle.items())[-1:]]
     listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
     return f"{_bar(people.seats_used, limit)}\n<dl>{listed}</dl>"

@@ -56,7 +56,8 @@ class Targets:
         pace = (api.requests_per_second, api.burst, api.concurrency)
         # The same secret from two sources is one credential to Cloudflare.
         pacer = share((tuple(credential.headers().items()), pace), lambda: Pacer(*pace, self._clock))
-        return share((source, pacer, api), lambda: Client(api, credential, pacer, self._metrics, self._clock))
+        client: Client = share((source, pacer, api), lambda: Client(api, credential, pacer, self._metrics, self._clock))
+        return client
 
     def _users(self, client: Client, api: Api, account: Account, config: Users) -> Target:
         return Target(

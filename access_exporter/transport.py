@@ -89,11 +89,11 @@ class _HTTPSConnection(_WholeTimeout, HTTPSConnection):  # type: ignore[misc]
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+    ConnectionCls = _HTTPConnection  # type: ignore[assignment]
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
+    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]
 
 
 class _Adapter(HTTPAdapter):

@@ -1,6 +1,6 @@
 """Writes the tables of metrics in docs/metrics.md and README.md from what the exporter serves for its demo account.
 
-    python docs/generate_metrics.py
+python docs/generate_metrics.py
 """
 
 import subprocess

@@ -41,12 +41,12 @@ def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path
     running: list[Exporter] = []
     seen: list[int] = []
 
-    def ask_in_the_middle(request: Request) -> None:
+    def ask_in_the_middle() -> None:
         seen.extend(requests.get(running[0].url + path, timeout=10).status_code for path in ("/-/ready", "/-/healthy"))
 
     def fault(request: Request) -> simulator.Fault:
         def answer(handler: Handler) -> None:
-            ask_in_the_middle(request)
+            ask_in_the_middle()
             handler.send(handler.response())
 
         return answer
@@ -70,8 +70,9 @@ def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
         write(config, cloudflare.url, more=f"    policy_tests: [{{id: {TEST}, name: wiki}}]\n")
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("poll succeeded", target="wiki")
-        assert 'cloudflare_access_policy_test_users{account_id="%s",policy_test="wiki",status="blocked"} 1.0' % ACCOUNT in (
-            metrics(running)
+        assert (
+            'cloudflare_access_policy_test_users{account_id="%s",policy_test="wiki",status="blocked"} 1.0' % ACCOUNT
+            in (metrics(running))
         )
         assert [arrival.endpoint for arrival in cloudflare.arrivals].count("users") == 1
         write(config, cloudflare.url)
@@ -93,7 +94,7 @@ def test_reload_needs_its_flag_and_tells_what_is_wrong(cloudflare: Simulator, tm
         assert f"{config}: accounts: expected a list" in refused.text
         after = metrics(running)
         assert "cloudflare_access_exporter_config_last_reload_successful 0.0" in after
-        seats = 'cloudflare_access_seats_used{account_id="%s"} 2.0' % ACCOUNT
+        seats = f'cloudflare_access_seats_used{{account_id="{ACCOUNT}"}} 2.0'
         assert seats in before
         assert seats in after
         write(config, cloudflare.url)
@@ -151,5 +152,5 @@ def test_numbers_survive_cloudflare_going_down(cloudflare: Simulator, tmp_path: 
         running.process.send_signal(signal.SIGHUP)
         failed = running.wait_for("poll failed")
         assert (failed["reason"], "refused" in failed["error"]) == ("network", True)
-        assert 'cloudflare_access_seats_used{account_id="%s"} 2.0' % ACCOUNT in metrics(running)
+        assert f'cloudflare_access_seats_used{{account_id="{ACCOUNT}"}} 2.0' in metrics(running)
         assert requests.get(f"{running.url}/-/ready", timeout=10).status_code == 200

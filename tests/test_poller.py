@@ -135,7 +135,7 @@ def test_a_failed_poll_changes_nothing_but_health() -> None:
 
 
 def test_numbers_vanish_when_stale_and_come_back() -> None:
-    """Series vanish when stale_after has passed since the last good poll, health stays, and a good poll brings them back."""
+    """Series vanish when stale_after has passed since the last good poll, and a good poll brings them back."""
     bench = Bench()
     bench.poller.configure([bench.target("one", interval=60, stale_after=150)])
     bench.turn(1)
@@ -180,7 +180,12 @@ def test_a_failure_is_one_line_a_person_can_act_on(caplog: pytest.LogCaptureFixt
     (record,) = caplog.records
     assert (record.levelno, record.message) == (logging.WARNING, "poll failed")
     said = record.__dict__["facts"]
-    assert (said["account_id"], said["collector"], said["target"], said["reason"]) == ("account", "users", "one", "auth")
+    assert (said["account_id"], said["collector"], said["target"], said["reason"]) == (
+        "account",
+        "users",
+        "one",
+        "auth",
+    )
     assert str(said["error"]) == "401 from /users: the token is not accepted"
 
 
@@ -240,9 +245,9 @@ def test_a_reload_in_the_middle_of_a_walk_is_safe() -> None:
 def test_stopping_is_no_failure() -> None:
     """A poll cut short because the process stops is neither counted nor logged as a failure."""
     bench = Bench()
-    from access_exporter.errors import Stopping
+    from access_exporter.errors import StoppingError
 
-    bench.outcome["one"] = Stopping("the process is stopping")
+    bench.outcome["one"] = StoppingError("the process is stopping")
     bench.poller.configure([bench.target("one")])
     bench.turn(1)
     assert bench.series()["poll_errors_total", "one"] == 0
@@ -260,7 +265,7 @@ def test_ready_means_every_target_was_tried() -> None:
 
 def test_a_poll_error_tells_its_reason() -> None:
     """Every kind of failure has a reason of its own, and together they are the documented ones."""
-    documented = "auth permission not_found rate_limited server timeout network invalid_response".split()
+    documented = ["auth", "permission", "not_found", "rate_limited", "server", "timeout", "network", "invalid_response"]
 
     def kinds(base: type[PollError]) -> list[str]:
         own = [base.reason] if hasattr(base, "reason") else []

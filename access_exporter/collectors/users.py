@@ -1,8 +1,8 @@
 """Users of an account: GET /accounts/{account_id}/access/users ("Get users").
 
-    cloudflare_access_users{account_id="…",seat="both"} 12.0
-    cloudflare_access_seats_used{account_id="…"} 40.0
-    cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
+cloudflare_access_users{account_id="…",seat="both"} 12.0
+cloudflare_access_seats_used{account_id="…"} 40.0
+cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
 """
 
 import math
@@ -106,8 +106,7 @@ def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float)
             age = bisect_left(moments, since) if since > _NEVER else None
             group = (user.access_seat, user.gateway_seat, user.active_device_count, has_logged_in, age)
             groups[group] += 1  # type: ignore[index]  # a plain tuple is quicker; it is named below
-            if login > last_login:
-                last_login = login
+            last_login = max(last_login, login)
     return _sum_up(
         {_Group(*group): number for group, number in groups.items()},
         {days: moments.index(moment) for days, moment in idle.items()},
