@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
+# A process that has not ended by then never says what a test waits for.
+PATIENCE_SECONDS = 50
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,6 +28,10 @@ class Exporter:
             text=True,
         )
         self.lines: list[str] = []
+        self._claimed: set[int] = set()
+        self._watchdog = Timer(PATIENCE_SECONDS, self.process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         try:
             address = self.wait_for("serving")["address"]
         except BaseException:
@@ -35,14 +41,20 @@ class Exporter:
         self.port = int(address.rpartition(":")[2])
 
     def wait_for(self, message: str, **facts: object) -> dict[str, Any]:
-        """Read log lines up to the one with this message and these facts, and return it."""
+        """Return the next log event with this message and these facts that was not waited for before."""
+        for number, line in enumerate(self._all_lines()):
+            event: dict[str, Any] = json.loads(line)
+            if number not in self._claimed and event["msg"] == message and facts.items() <= event.items():
+                self._claimed.add(number)
+                return event
+        raise AssertionError(f"ended without saying {message!r}:\n{''.join(self.lines)}")
+
+    def _all_lines(self) -> Iterator[str]:
+        yield from list(self.lines)
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(line)
-            event: dict[str, Any] = json.loads(line)
-            if event["msg"] == message and facts.items() <= event.items():
-                return event
-        raise AssertionError(f"ended without saying {message!r}:\n{''.join(self.lines)}")
+            yield line
 
     def drain(self) -> None:
         """Keep reading the log in the background, so that the process never waits for its reader."""
@@ -52,6 +64,7 @@ class Exporter:
 
     def stop(self) -> None:
         """Ask it to stop, and make it stop if it does not."""
+        self._watchdog.cancel()
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
