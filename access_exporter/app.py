@@ -11,13 +11,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import prometheus_client
-import uvicorn
 
-from access_exporter import __version__, client, config, demo, exposition, logs, plan, status_page
+from access_exporter import __version__, client, config, demo, exposition, logs, plan, server, status_page
 from access_exporter.clock import Clock
 from access_exporter.config import Config
 from access_exporter.errors import ConfigError
@@ -29,9 +28,6 @@ from access_exporter.targets import Targets
 from access_exporter.web import Web
 
 log = logging.getLogger(__name__)
-
-# At a stop, what is in flight gets this long to be answered.
-STOP_SECONDS = 3
 
 
 @dataclass
@@ -61,7 +57,7 @@ def run(options: Options) -> int:
             app = App(options, load)
             if options.demo:
                 log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
-            app.reload()
+            app.load()
             return app.poll_once() if options.once else app.serve()
     except ConfigError as error:
         print(f"cloudflare-access-exporter: {error}", file=sys.stderr)
@@ -90,15 +86,19 @@ class App:
         self._config: Config | None = None
 
     def reload(self) -> None:
+        """As `load`, and note a mistake in the log and the metrics."""
+        try:
+            self.load()
+        except ConfigError as error:
+            self._reload_successful.set(0)
+            log.error("configuration not loaded", extra=facts(error=error))
+            raise
+
+    def load(self) -> None:
         """Load the configuration and poll by it; raises ConfigError and changes nothing when it has a mistake."""
         with self._reloading:
-            try:
-                loaded = self._load()
-                targets = self._targets.of(loaded)
-            except ConfigError as error:
-                self._reload_successful.set(0)
-                log.error("configuration not loaded", extra=facts(error=error))
-                raise
+            loaded = self._load()
+            targets = self._targets.of(loaded)
             self._config = loaded
             self._poller.configure(targets)
             self._reload_successful.set(1)
@@ -140,24 +140,12 @@ class App:
             self.reload if self._options.lifecycle else None,
             self._options.metrics_path,
         )
-        settings = uvicorn.Config(
-            web,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-        server = _Server(settings)
+        serving = server.server(web, lambda: None)
 
         def stop() -> None:
             self._clock.stop.set()
             self._poller.wake()
-            server.should_exit = True
+            serving.should_exit = True
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop)
@@ -166,7 +154,7 @@ class App:
         host, port = listener.getsockname()[:2]
         shown = "localhost" if ipaddress.ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
         log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"http://{shown}:{port}/"))
-        await server.serve(sockets=[listener])
+        await serving.serve(sockets=[listener])
 
     def _reload_quietly(self) -> None:
         with contextlib.suppress(ConfigError):  # logged and counted where it was raised
@@ -178,13 +166,6 @@ class App:
         return status_page.render(
             accounts, rows, self._clock.time(), self._options.metrics_path, demo=self._options.demo
         )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handling: a stop asked for is a stop that succeeded."""
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        return nullcontext()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -41,11 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_ADDRESS = re.compile(r"(?:([\w.-]*)|\[([\w:.%-]+)\]):(\d{1,5})", re.ASCII)
+
+
 def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"expected HOST:PORT or :PORT, got {text!r}")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    address = _ADDRESS.fullmatch(text)
+    if not address or int(address[3]) > 65535:
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {text!r}")
+    return address[1] or address[2] or "", int(address[3])
 
 
 def _path(text: str) -> str:

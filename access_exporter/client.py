@@ -44,6 +44,8 @@ MAX_BODY_BYTES = 16 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 # "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
 MAX_PAUSE_SECONDS = 300
+CLOUDFLARE_QUOTA = 1200
+LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
 # Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
 _TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
@@ -189,7 +191,6 @@ class Client:
                 # Without an `auth`, requests would replace our header by what a .netrc says of the host.
                 auth=_as_it_is,
                 timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
-                allow_redirects=False,
                 stream=True,
             ) as response:
                 body = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
@@ -207,12 +208,14 @@ class Client:
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
 
     def _note_rate_limit(self, headers: Mapping[str, str]) -> None:
-        """Follow the header `Ratelimit: "default";r=50;t=30`: r requests left, t seconds until there are more."""
+        """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
         told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
         if "r" not in told:
             return
         self._metrics.ratelimit_remaining.labels(self._credential.name).set(int(told["r"]))
-        self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+        quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
+        if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
+            self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -318,11 +321,17 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     if status >= 500:
         return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", _retry_after(headers))
     if status == 401 or codes & {6003, 6111}:
-        return AuthError(f"{said}: the token or key is not accepted; check its value and that it is not expired")
+        return AuthError(
+            f"{said}: the token or key is not accepted; check its value and that it is not expired, "
+            f"and that it has the permission {endpoint.permission}"
+        )
     if 9999 in codes:
         return NotFoundError(f"{said}: Zero Trust is not set up on this account")
     if status == 403 or codes & {9109, 10000}:
-        return PermissionMissingError(f"{said}: the token needs the permission {endpoint.permission} on this account")
+        return PermissionMissingError(
+            f"{said}: the token needs the permission {endpoint.permission} on this account; "
+            "if it has that, check its value and that it is not expired"
+        )
     if status == 404 or 12130 in codes or (status == 400 and "{policy_test_id}" in endpoint.path):
         return NotFoundError(f"{said}: nothing there with this id; check the ids in the configuration")
     if 300 <= status < 400:

@@ -5,33 +5,35 @@ was expected. Values are only named where they cannot be a secret.
 """
 
 import re
-from collections.abc import Hashable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 
+from access_exporter import strict_yaml
 from access_exporter.credentials import Secret
 from access_exporter.errors import ConfigError
+from access_exporter.strict_yaml import Mistake
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Duration(float):
     """A time span in seconds, written as `90s`, `5m`, `1h30m`, `1d` or a number of seconds."""
 
     minimum: ClassVar[float] = 0.001
-    expectation: ClassVar[str] = "a duration such as 90s, 5m, 2h or 1d, or a number of seconds, above 0"
+    maximum: ClassVar[float] = 365 * 86400  # a wait of centuries is more than the system's timers take
+    expectation: ClassVar[str] = "a duration from 1ms to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 
     @classmethod
     def parse(cls, value: object) -> "Duration":
         """Return the span a configuration value names; raises ValueError saying what was expected."""
         seconds = _seconds(value)
-        if seconds is None or not cls.minimum <= seconds < float("inf"):
+        if seconds is None or not cls.minimum <= seconds <= cls.maximum:
             raise ValueError(f"expected {cls.expectation}")
         return cls(seconds)
 
@@ -40,12 +42,12 @@ class Interval(Duration):
     """A time between two polls: at least ten seconds, so that a typing error cannot eat Cloudflare's budget."""
 
     minimum = 10.0
-    expectation = "a duration of at least 10s, such as 90s, 5m, 2h or 1d, or a number of seconds"
+    expectation = "a duration from 10s to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 
 
 def _seconds(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return value
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -66,7 +68,7 @@ class Api(_Section, frozen=True, kw_only=True):
     url: str = "https://api.cloudflare.com/client/v4"
     timeout: Duration = Duration(30)
     page_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1000
-    requests_per_second: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 2
+    requests_per_second: Annotated[float, msgspec.Meta(ge=0.01, le=10_000)] = 2
     burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 40
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
 
@@ -101,11 +103,11 @@ class Account(_Section, frozen=True, kw_only=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
     name: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     api_token: Secret | None = None
-    api_token_file: str | None = None
+    api_token_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     api_email: Secret | None = None
     api_key: Secret | None = None
-    api_key_file: str | None = None
-    seat_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    api_key_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    seat_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
     users: Users | bool = Users()
     policy_tests: tuple[PolicyTest, ...] = ()
 
@@ -123,7 +125,7 @@ class Account(_Section, frozen=True, kw_only=True):
         if secret:
             return secret
         path = self.api_token_file or self.api_key_file or ""
-        return Secret(source=f"file {path}", path=path)
+        return Secret(source=f"file {path!r}", path=path)
 
 
 class Config(_Section, frozen=True, kw_only=True):
@@ -133,7 +135,13 @@ class Config(_Section, frozen=True, kw_only=True):
     accounts: Annotated[tuple[Account, ...], msgspec.Meta(min_length=1)]
 
 
-_KEYS = {"": Config, "api": Api, "accounts": Account, "users": Users, "policy_tests": PolicyTest}
+_SECTIONS: dict[str, type[_Section]] = {
+    "": Config,
+    "api": Api,
+    "accounts[]": Account,
+    "accounts[].users": Users,
+    "accounts[].policy_tests[]": PolicyTest,
+}
 
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
@@ -142,55 +150,19 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     Raises ConfigError, saying the file, the place and the expectation, for anything that is not as documented.
     """
     try:
-        tree = _parse(path)
+        tree = strict_yaml.read(path)
+        if not isinstance(tree, dict):
+            raise Mistake("", "expected a mapping with the keys `accounts` and, optionally, `api`")
         config = msgspec.convert(_expand(tree, "", environ), Config, dec_hook=_hook)
         for where, problem in _problems(config):
-            raise _Mistake(where, problem)
-    except _Mistake as mistake:
+            raise Mistake(where, problem)
+    except Mistake as mistake:
         raise ConfigError(f"{path}: {mistake}") from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_in_words(str(error))}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: expected less nesting") from None
     return config
-
-
-class _Mistake(Exception):
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}" if where else problem)
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses what would otherwise be lost in silence: duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-                raise _Mistake(_line(key), "expected a mapping whose keys are plain words")
-            if key.value in seen:
-                raise _Mistake(_line(key), f"duplicate key `{key.value}`")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=True)
-
-
-def _line(node: yaml.Node) -> str:
-    return f"line {node.start_mark.line + 1}"
-
-
-def _parse(path: str) -> Any:
-    try:
-        tree = _Loader(Path(path).read_bytes().decode()).get_single_data()
-    except OSError as error:
-        raise _Mistake("", f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise _Mistake("", "expected UTF-8 text") from None
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise _Mistake(line, f"expected valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise _Mistake("", "expected valid YAML without control characters") from None
-    if not isinstance(tree, dict):
-        raise _Mistake("", "expected a mapping with the keys `accounts` and, optionally, `api`")
-    return tree
 
 
 class _Expanded(str):
@@ -203,36 +175,44 @@ _NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency"
 
 
 def _expand(node: Any, where: str, environ: Mapping[str, str]) -> Any:
-    """Replace `${NAME}` in every string, and drop keys without a value: their defaults hold."""
+    """Replace `${NAME}` in every string, refuse unknown keys, and drop keys without a value: their defaults hold."""
     if isinstance(node, dict):
-        tree = {}
-        for key, value in node.items():
-            expanded = _expand(value, f"{where}.{key}" if where else key, environ)
-            if isinstance(expanded, _Expanded) and key in _NUMBERS:
-                expanded = _number(expanded)
-            if expanded is not None:
-                tree[key] = expanded
-        return tree
+        _check_known(node, where)
+        pairs = ((key, _expand(value, f"{where}.{key}".lstrip("."), environ)) for key, value in node.items())
+        return {key: _number(value) if key in _NUMBERS else value for key, value in pairs if value is not None}
     if isinstance(node, list):
         return [_expand(value, f"{where}[{index}]", environ) for index, value in enumerate(node)]
-    if not isinstance(node, str) or "${" not in node:
+    if not isinstance(node, str):
         return node
-    return _substitute(node, where, environ)
+    text = _substitute(node, where, environ) if "${" in node else node
+    if _SURROGATE.search(text):
+        problem = "expected Unicode, got half of a surrogate pair: an escape \\ud800 to \\udfff, or bytes not in UTF-8"
+        raise Mistake(where, problem)
+    return text
+
+
+def _check_known(mapping: dict[str, Any], where: str) -> None:
+    section = _SECTIONS.get(re.sub(r"\d+", "", where))
+    if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
+        known = ", ".join(section.__struct_fields__)
+        raise Mistake(where, f"unknown key `{unknown[0]}`; expected one of {known}")
 
 
 def _substitute(text: str, where: str, environ: Mapping[str, str]) -> _Expanded:
+    if "${" in _VARIABLE.sub(" ", text):
+        raise Mistake(where, "expected ${NAME} with the name of an environment variable")
     names = _VARIABLE.findall(text)
     for name in names:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise _Mistake(where, "expected ${NAME} with the name of an environment variable")
         if not environ.get(name):
-            raise _Mistake(where, f"the environment variable `{name}` is not set or is empty")
+            raise Mistake(where, f"the environment variable `{name}` is not set or is empty")
     expanded = _Expanded(_VARIABLE.sub(lambda match: environ[match[1]], text))
     expanded.source = "environment variable " + " and ".join(names)
     return expanded
 
 
-def _number(text: str) -> Any:
+def _number(text: Any) -> Any:
+    if not isinstance(text, _Expanded):
+        return text
     try:
         return int(text) if text.strip().isdigit() else float(text)
     except ValueError:
@@ -243,7 +223,7 @@ def _hook(kind: type, value: object) -> object:
     if issubclass(kind, Duration):
         return kind.parse(value)
     if not isinstance(value, str):
-        raise ValueError("expected a string")
+        raise ValueError("expected a string; put the value in quotes")
     return Secret(source=getattr(value, "source", "configuration file"), value=str(value))
 
 
@@ -255,6 +235,8 @@ _TYPES = {
     "object": "a mapping",
     "array": "a list",
     "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
 }
 
 
@@ -264,13 +246,11 @@ def _in_words(message: str) -> str:
     where = where.rstrip("`").removeprefix("$").removeprefix(".")
     if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return f"{where}.{field[1]}: required, but missing".lstrip(".")
-    if field := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
-        section = _KEYS[re.sub(r"\[\d+\]$", "", where).rpartition(".")[2]]
-        problem = f"unknown key `{field[1]}`; expected one of {', '.join(section.__struct_fields__)}"
     problem = problem.replace(" | null", "")
     problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
-    problem = problem[0].lower() + problem[1:]
-    return f"{where}: {problem}" if where else problem
+    if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
+        problem += "; put the value in quotes"
+    return f"{where}: {problem[0].lower()}{problem[1:]}"
 
 
 def _types_in_words(union: str) -> str:
@@ -279,9 +259,8 @@ def _types_in_words(union: str) -> str:
 
 def _problems(config: Config) -> Iterator[tuple[str, str]]:
     """Yield what the types cannot say, as place and expectation."""
-    url = urlsplit(config.api.url)
-    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
-        yield "api.url", "expected an address such as https://api.cloudflare.com/client/v4"
+    if not _is_address(config.api.url):
+        yield "api.url", "expected an address such as https://api.cloudflare.com/client/v4, without user and query"
     ids = [account.id for account in config.accounts]
     for index, account in enumerate(config.accounts):
         where = f"accounts[{index}]"
@@ -298,7 +277,16 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
             place = f"{where}.policy_tests[{number}]"
             yield from _policy_test_problems(test, place)
             if test.label in labels[:number]:
-                yield place, f"another policy test of this account has the label `{test.label}`; expected each once"
+                yield place, f"another policy test of this account has the label {test.label!r}; expected each once"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        host_and_port = bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return url.scheme in ("https", "http") and host_and_port and not re.search(r"[\s@?#]", text)
 
 
 def _credential_problems(account: Account, where: str) -> Iterator[tuple[str, str]]:

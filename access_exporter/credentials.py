@@ -49,9 +49,13 @@ class Secret:
 def _file_text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ConfigError(f"the secret file {path} cannot be read: {reason}") from None
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not text"
+    except ValueError:
+        reason = "this is not a path"
+    raise ConfigError(f"the secret file {path!r} cannot be read: {reason}")
 
 
 class Credential:

@@ -4,6 +4,7 @@ prometheus-client writes every line; this module only arranges them: all samples
 (https://prometheus.io/docs/instrumenting/exposition_formats/), and they come from many targets.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -47,8 +48,10 @@ def negotiate(accept: str) -> tuple[Format, str]:
         content_type = choose_encoder(accept)[1]
     except ValueError:  # a version that is none
         content_type = choose_encoder("")[1]
-    is_openmetrics = content_type.startswith("application/openmetrics-text")
-    return Format.OPENMETRICS if is_openmetrics else Format.TEXT, content_type
+    if not content_type.startswith("application/openmetrics-text"):
+        return Format.TEXT, content_type
+    # Whatever newer version is asked for: 1.0.0 is what is written.
+    return Format.OPENMETRICS, re.sub(r"version=[^;]*", "version=1.0.0", content_type)
 
 
 def blocks(families: Iterable[Metric], form: Format) -> tuple[Block, ...]:

@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for this record."""
-        return json.dumps(dict(_fields(record)), default=str)
+        return _json(dict(_fields(record)))
 
 
 class LogfmtFormatter(logging.Formatter):
@@ -61,4 +61,8 @@ def _logfmt(value: Any) -> str:
     if isinstance(value, float):
         value = round(value, 3)
     text = str(value)
-    return text if _BARE.fullmatch(text) else json.dumps(text)
+    return text if _BARE.fullmatch(text) else _json(text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str).replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is

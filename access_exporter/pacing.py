@@ -28,6 +28,7 @@ class Pacer:
         self._paused_until = float("-inf")
         self._slow_until = float("-inf")
         self._slow_interval = 0.0
+        self._slow_next = float("-inf")
         # A full burst followed by a steady stream must fit the five minutes, with one request to spare.
         burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
         self._interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)
@@ -58,22 +59,23 @@ class Pacer:
     def slow_down(self, remaining: int, reset: float) -> None:
         """Spread the `remaining` requests that the server still allows over the `reset` seconds they must last."""
         with self._lock:
+            now = self._clock.monotonic()
             reset = min(max(0.0, reset), WINDOW_SECONDS)
             self._slow_interval = reset / (max(0, remaining) + 1)
-            self._slow_until = self._clock.monotonic() + reset
+            self._slow_next = now + self._slow_interval
+            self._slow_until = now + reset
 
     def _take(self) -> float:
         """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
         with self._lock:
             now = self._clock.monotonic()
-            interval, tolerance = self._interval, self._tolerance
-            if now < self._slow_until and self._slow_interval > interval:
-                interval, tolerance = self._slow_interval, 0.0
+            slow = now < self._slow_until and self._slow_interval > self._interval
             earned_at = max(self._earned_at, now)
-            wait = max(earned_at - tolerance, self._paused_until) - now
-            if wait > _ROUNDING:
-                return wait
-            self._earned_at = earned_at + interval
+            allowed_at = max(earned_at - self._tolerance, self._paused_until, self._slow_next if slow else now)
+            if allowed_at - now > _ROUNDING:
+                return allowed_at - now
+            self._earned_at = earned_at + self._interval
+            self._slow_next = now + self._slow_interval
             return 0.0
 
     def _enter(self) -> None:

@@ -1,8 +1,8 @@
 """The end of a list, found whatever the server says about its length, and each row given out once.
 
 `result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
-repeat where the list changed between two pages. So a list ends on an empty page, on a page shorter than the page size
-that the server itself reports, or where totals that agree with each other and with every row seen say so.
+repeat where the list changed between two pages. So a list ends on an empty page; or on a page shorter than the page
+size that the server itself reports, if its totals agree with that, with each other and with every row seen.
 """
 
 from collections import deque
@@ -45,7 +45,7 @@ class PageInfo(msgspec.Struct, frozen=True):
         return cls(**{name: _whole(result_info.get(name)) for name in cls.__struct_fields__})
 
     @property
-    def honest(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether the totals are all there and agree with each other."""
         if self.per_page is None or self.total_count is None or self.total_pages is None:
             return False
@@ -65,6 +65,15 @@ class Page(Generic[Row]):
     rows: list[Row]
     info: PageInfo
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the page is as long as the server says a full one is."""
+        return 0 < (self.info.per_page or 0) <= len(self.rows)
+
+    def agrees_with(self, listed: int) -> bool:
+        """Whether the totals are consistent and count exactly as many rows as were seen."""
+        return self.info.is_consistent and self.info.total_count == listed
+
 
 def walk(
     fetch: Callable[[int], Page[Row]],
@@ -80,10 +89,12 @@ def walk(
     """
     seen: set[int] = set()
     ahead: deque[Future[Page[Row]]] = deque()
+    before: list[Row] = []
     listed = repeats = 0
     for number in range(1, MAX_PAGES + 1):
         page = ahead.popleft().result() if ahead else fetch(number)
-        fresh = _unseen(page.rows, seen)
+        fresh = [] if _is_repeated(page.rows, before) else _unseen(page.rows, seen)
+        before = page.rows
         listed += len(fresh)
         repeats = 0 if fresh else repeats + 1
         if listed > MAX_ROWS:
@@ -91,7 +102,7 @@ def walk(
         yield fresh
         if _is_last(page, number, listed) or _only_repeats(page, repeats, page_size, listed):
             return
-        surely = page.info.total_pages or 0 if page.info.honest and _is_full(page) else 0
+        surely = page.info.total_pages or 0 if page.info.is_consistent and page.is_full else 0
         while len(ahead) < concurrency and number + len(ahead) < surely:
             ahead.append(start(fetch, number + len(ahead) + 1))
     raise InvalidResponseError(f"the list did not end after {number} pages with {listed} rows")
@@ -110,19 +121,15 @@ def _unseen(rows: list[Row], seen: set[int]) -> list[Row]:
     return fresh
 
 
-def _is_full(page: Page[Row]) -> bool:
-    return page.info.per_page is not None and len(page.rows) >= page.info.per_page
+def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
+    """Tell whether this is the page before once more, so that its rows without an id are not new either."""
+    return rows == before and any(row.id for row in rows)
 
 
 def _is_last(page: Page[Row], number: int, listed: int) -> bool:
-    info = page.info
-    if not page.rows:
-        return True
-    if not info.per_page:
-        return False  # nobody says how long a full page is: only an empty one is the end
-    if _is_full(page):
-        return info.honest and number == info.total_pages and listed == info.total_count
-    return info.total_count is None or listed >= info.total_count
+    if page.is_full:
+        return False  # even if the totals say so: they may be too small, and one more request tells
+    return not page.rows or (page.agrees_with(listed) and page.info.total_pages == number)
 
 
 def _only_repeats(page: Page[Row], repeats: int, page_size: int, listed: int) -> bool:
@@ -132,6 +139,7 @@ def _only_repeats(page: Page[Row], repeats: int, page_size: int, listed: int) ->
     """
     if repeats < MAX_REPEATS:
         return False
-    if len(page.rows) >= page_size or listed < (page.info.total_count or 0):
+    is_full = page.is_full or len(page.rows) >= page_size
+    if (is_full or listed < (page.info.total_count or 0)) and not page.agrees_with(listed):
         raise InvalidResponseError(f"the list repeats itself: {MAX_REPEATS} pages in a row brought nothing new")
     return True

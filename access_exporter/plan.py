@@ -24,18 +24,24 @@ def lines(config: Config) -> Iterator[str]:
         if users := account.users_config:
             total += 3600 / users.interval
             yield (
-                f"  users: every {users.interval:g} s, stale after {users.stale_after:g} s, "
+                f"  users: polled every {users.interval:.10g} s, stale after {users.stale_after:.10g} s, "
                 f"idle days {', '.join(map(str, users.idle_days)) or 'none'}, "
                 f"{3600 / users.interval:g} requests/h for each {api.page_size} users"
             )
         for test in account.policy_tests:
             total += 3600 / test.interval
-            what = f"follows {test.id!r}" if test.id else f"tests {len(test.policies)} policies afresh"
             yield (
-                f"  policy test {test.label!r}: {what}, every {test.interval:g} s, "
-                f"stale after {test.stale_after:g} s, {3600 / test.interval:g} requests/h"
+                f"  policy test {test.label!r}: {_subject(test)}, polled every {test.interval:.10g} s, "
+                f"stale after {test.stale_after:.10g} s, {3600 / test.interval:g} requests/h"
             )
     yield f"in all: at least {total:g} requests/h"
+
+
+def _subject(test: PolicyTest) -> str:
+    if test.id:
+        return f"follows {test.id!r}"
+    refresh = f" every {test.refresh:.10g} s" if test.refresh else ""
+    return f"starts a test of {len(test.policies)} policies{refresh}"
 
 
 def _credential(account: Account) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A requests session for one credential whose `timeout` bounds a whole request.
+"""A requests session for one credential that follows no redirect, and whose `timeout` bounds a whole request.
 
 The timeouts of requests and urllib3 bound each read, so a server that sends a byte a second holds a request for ever.
 Here each read from the socket gets what is left of the request's time.
@@ -21,7 +21,7 @@ from access_exporter import __version__
 
 def session(connections: int) -> requests.Session:
     """Return a session that keeps up to so many connections open and no cookies."""
-    made = requests.Session()
+    made = _Session()
     made.headers.update(
         {
             "User-Agent": f"cloudflare-access-exporter/{__version__}",
@@ -34,6 +34,13 @@ def session(connections: int) -> requests.Session:
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
+
+
+class _Session(requests.Session):
+    """Follows no redirect, and does not prepare to: for that, requests reads the whole body of one into memory."""
+
+    def get_redirect_target(self, _response: requests.Response) -> None:
+        return None
 
 
 class _RawSocketReader(io.RawIOBase):

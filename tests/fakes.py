@@ -1,6 +1,9 @@
 """Stand-ins that tests turn by hand."""
 
+import threading
+
 from access_exporter.clock import Clock
+from access_exporter.errors import StoppingError
 
 START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 
@@ -12,6 +15,7 @@ class FakeClock(Clock):
         super().__init__()
         self.now = now
         self.slept: list[float] = []
+        self._lock = threading.Lock()
 
     def time(self) -> float:
         return self.now
@@ -20,5 +24,8 @@ class FakeClock(Clock):
         return self.now - START
 
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+        if self.stop.is_set():
+            raise StoppingError("the process is stopping")
+        with self._lock:
+            self.slept.append(seconds)
+            self.now += seconds

@@ -66,6 +66,7 @@ def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
     """SIGHUP polls what is new, forgets what is gone, and leaves what is unchanged alone."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}") as running:
+        running.wait_for("configuration loaded", targets=1)
         running.wait_for("poll succeeded", target="users")
         write(config, cloudflare.url, more=f"    policy_tests: [{{id: {TEST}, name: wiki}}]\n")
         running.process.send_signal(signal.SIGHUP)

@@ -1,0 +1,166 @@
+"""uvicorn with deadlines: what a client may take of the process is bounded in time and in connections.
+
+A connection that does not send a whole request, finish a TLS handshake or read its answer in time is dropped. When
+too many wait, the one that waits longest goes first, so that a scrape always finds a place.
+"""
+
+import asyncio
+import resource
+import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+HANDSHAKE_SECONDS = 10
+REQUEST_SECONDS = 10
+ANSWER_SECONDS = 60
+KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
+STOP_SECONDS = 3  # what is in flight at a stop gets this long to be answered
+MAX_WAITING = 1000
+MAX_HEAD_BYTES = 16 * 1024
+
+
+def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uvicorn.Server:
+    """Return a server of an ASGI application; `context` is asked at each connection and None means no TLS."""
+    waiting = _Waiting(_allowed_connections())
+
+    def connect(**settings: Any) -> asyncio.BaseProtocol:
+        connection = _Connection(waiting, **settings)
+        tls = context()
+        return connection if tls is None else _TlsConnection(waiting, connection, tls)
+
+    return _Server(
+        uvicorn.Config(
+            application,
+            http=connect,  # type: ignore[arg-type]  # called like the class it stands for
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling: a stop that was asked for is a success."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def _allowed_connections() -> int:
+    """Raise the limit of open files as far as it is needed and allowed; return how many connections may wait."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * MAX_WAITING
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(MAX_WAITING, soft // 2)
+
+
+class _Waiting:
+    """The connections nothing is being answered on, in the order in which they began to wait."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._transports: dict[asyncio.BaseTransport, None] = {}
+
+    def add(self, transport: asyncio.BaseTransport) -> None:
+        self.remove(transport)
+        self._transports[transport] = None
+        if len(self._transports) > self._most:
+            oldest = next(iter(self._transports))
+            self.remove(oldest)
+            oldest.abort()  # type: ignore[attr-defined]  # every transport of a socket has it
+
+    def remove(self, transport: asyncio.BaseTransport) -> None:
+        self._transports.pop(transport, None)
+
+
+class _Connection(H11Protocol):
+    """A connection whose every step has a deadline."""
+
+    def __init__(self, waiting: _Waiting, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._waiting = waiting
+        self._deadline: asyncio.TimerHandle | None = None
+        self.socket_transport: asyncio.BaseTransport | None = None  # the one below TLS, if there is TLS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.socket_transport = self.socket_transport or transport
+        self._waiting.add(self.socket_transport)
+        self._allow(REQUEST_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        answering = self._answering()
+        super().data_received(data)
+        if self._answering() and not answering:
+            self._waiting.remove(self._transport())
+            self._allow(ANSWER_SECONDS)
+        elif not self._answering() and self._deadline is None:
+            self._allow(REQUEST_SECONDS)
+
+    def on_response_complete(self) -> None:
+        self._forget_deadline()
+        if not self.transport.is_closing():
+            self._waiting.add(self._transport())
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        self._waiting.remove(self._transport())
+        super().connection_lost(exc)
+
+    def _answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever its type says
+        return cycle is not None and not cycle.response_complete
+
+    def _transport(self) -> asyncio.BaseTransport:
+        return self.socket_transport or self.transport
+
+    def _allow(self, seconds: float) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _TlsConnection(SSLProtocol):
+    """TLS below a connection; made per connection, so that each gets the certificates of its day."""
+
+    def __init__(self, waiting: _Waiting, connection: _Connection, context: ssl.SSLContext) -> None:
+        super().__init__(
+            asyncio.get_running_loop(),
+            connection,
+            context,
+            None,  # type: ignore[arg-type]  # nobody waits for the handshake
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=STOP_SECONDS,
+        )
+        self._waiting = waiting
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection.socket_transport = transport
+        self._waiting.add(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._connection.socket_transport is not None:
+            self._waiting.remove(self._connection.socket_transport)
+        super().connection_lost(exc)

@@ -1,0 +1,125 @@
+"""The last good summaries in a folder, so that a restart while Cloudflare is down still has numbers.
+
+One file a target, replaced atomically: whatever moment the process is killed at, a file is either the old or the new
+one. It holds sums and times, no user and no secret. A disk that cannot be written costs a warning and a counter.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import prometheus_client
+
+from access_exporter.logs import facts
+from access_exporter.snapshots import Target
+
+log = logging.getLogger(__name__)
+
+FORMAT = "cloudflare-access-exporter snapshot 1"
+_MAX_BYTES = 1024 * 1024
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a file holds; `succeeded_at` is in seconds since the epoch."""
+
+    format: str
+    key: list[str]
+    subject: str
+    succeeded_at: float
+    summary: msgspec.Raw
+
+
+class Storage:
+    """Keeps summaries in a folder."""
+
+    def __init__(self, folder: str, registry: prometheus_client.CollectorRegistry) -> None:
+        """Make the folder where it is missing; raises ConfigError when there is none to be had."""
+        self._folder = Path(folder)
+        self._failing = False
+        self._errors = prometheus_client.Counter(
+            "cloudflare_access_exporter_storage_errors",
+            "Snapshots that could not be written to or read from the storage folder.",
+            registry=registry,
+        )
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            self._warn("the storage folder cannot be made", error)
+
+    def save(self, target: Target, summary: Any, succeeded_at: float) -> None:
+        """Write a summary; a failure is told and counted, nothing more."""
+        stored = Stored(
+            FORMAT, list(target.key), _fingerprint(target), succeeded_at, msgspec.Raw(msgspec.json.encode(summary))
+        )
+        try:
+            _replace(self._path(target), msgspec.json.encode(stored))
+        except OSError as error:
+            self._warn("snapshot not stored", error)
+            return
+        self._failing = False
+
+    def load(self, target: Target) -> tuple[Any, float] | None:
+        """Return the stored summary and when it was made; None where there is none that fits the target."""
+        path = self._path(target)
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warn("snapshot not read", error)
+            return None
+        try:
+            stored = msgspec.json.decode(content, type=Stored)
+            if stored.format != FORMAT or stored.key != list(target.key):
+                raise ValueError("not a snapshot of this target")
+            summary = msgspec.json.decode(stored.summary, type=target.summary)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._set_aside(path)
+            return None
+        return (summary, stored.succeeded_at) if stored.subject == _fingerprint(target) else None
+
+    def _path(self, target: Target) -> Path:
+        name = hashlib.sha256("\0".join(target.key).encode()).hexdigest()[:32]
+        return self._folder / f"{target.key.collector}-{name}.json"
+
+    def _set_aside(self, path: Path) -> None:
+        aside = path.with_suffix(".corrupt")
+        self._errors.inc()
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+        log.warning("stored snapshot cannot be used and is set aside", extra=facts(file=path, aside=aside))
+
+    def _warn(self, message: str, error: OSError) -> None:
+        self._errors.inc()
+        if not self._failing:
+            log.warning(message, extra=facts(folder=self._folder, error=error.strerror))
+        self._failing = True
+
+
+def _fingerprint(target: Target) -> str:
+    return hashlib.sha256(repr(target.subject).encode()).hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

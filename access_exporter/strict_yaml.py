@@ -1,0 +1,104 @@
+"""YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
+
+What stands in the file may be a secret, so no message repeats any of it but the names of keys.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
+_KEY = re.compile(r"[\w.-]+|<<")
+_MOST_NODES = 1_000_000
+
+
+class Mistake(Exception):  # noqa: N818 – nobody sees it: it becomes a ConfigError, which names the file
+    """What is wrong at a place in the file: a line, or the path of a key."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        """Both are words for people; `where` is empty where it is the whole file."""
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+def read(path: str) -> Any:
+    """Return what a file holds; raises Mistake, and RecursionError where it is nested beyond reason."""
+    text = _text(path)
+    try:
+        return _Loader(text).get_single_data()
+    except yaml.reader.ReaderError as error:
+        where = f"line {text.count(chr(10), 0, error.position) + 1}"
+        raise Mistake(where, f"expected no control character, got U+{error.character:04X}") from None
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret out of quotes
+        raise Mistake(where, f"expected valid YAML: {problem}") from None
+    except (ValueError, OverflowError):
+        raise Mistake("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_bytes().decode()
+    except OSError as error:
+        raise Mistake("", f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise Mistake(f"line {line}", "expected UTF-8 text") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that tells the line of every mistake, and refuses what is lost in silence or never ends."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if node and not alias:
+            self._check(node)
+        return node
+
+    def _check(self, node: yaml.Node) -> None:
+        if node.tag not in _TAGS:
+            raise Mistake(_line(node), "expected no tag (`!name`); put a string that begins with ! or = in quotes")
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+        # A few lines of aliases of aliases stand for billions of values. What has no size yet has not ended: that is
+        # an alias inside its own anchor.
+        size = 1 + sum(self._sizes.get(child, _MOST_NODES) for child in _children(node))
+        if size > _MOST_NODES:
+            raise Mistake(_line(node), f"expected aliases (`*name`) that stand for less than {_MOST_NODES:,} values")
+        self._sizes[node] = size
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 – PyYAML's signature
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError):  # 2026-02-30, !!bool x, !!timestamp x
+            raise Mistake(_line(node), "expected a number or date that exists; put a string in quotes") from None
+
+
+def _children(node: yaml.Node) -> Iterable[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
+
+
+def _check_keys(mapping: yaml.MappingNode) -> None:
+    seen = set()
+    for key, _ in mapping.value:
+        if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
+            raise Mistake(_line(key), "expected a key that is a plain word, such as `users`")
+        if key.value in seen:
+            raise Mistake(_line(key), f"duplicate key `{key.value}`")
+        seen.add(key.value)
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"

@@ -1,0 +1,72 @@
+"""Canned answers of Cloudflare, and what was asked for."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import responses
+from requests import PreparedRequest
+
+from tests.exporter import ACCOUNT_ID
+
+_URL = f"https://api.cloudflare.com/client/v4/accounts/{ACCOUNT_ID}/access"
+
+Row: TypeAlias = dict[str, Any]
+Body: TypeAlias = str | bytes
+
+EMPTY = '{"success": true, "errors": [], "messages": [], "result": []}'
+
+
+def answer(result: object, **more: object) -> str:
+    """Return the envelope around a result; `more` goes beside it, as `result_info` does."""
+    return json.dumps({"success": True, "errors": [], "messages": [], "result": result, **more})
+
+
+def pages(rows: Sequence[Row], size: int = 1000, **more: object) -> list[str]:
+    """Return the pages of a list, without a word about it unless `more` has one."""
+    return [answer(rows[first : first + size], **more) for first in range(0, len(rows), size)]
+
+
+def honest_pages(rows: Sequence[Row], size: int = 1000) -> list[str]:
+    """Return the pages of a list, each with a true `result_info`."""
+    totals = {"per_page": size, "total_count": len(rows), "total_pages": -(-len(rows) // size)}
+    return [
+        answer(
+            rows[first : first + size], result_info={"count": len(rows[first : first + size]), "page": number, **totals}
+        )
+        for number, first in enumerate(range(0, max(1, len(rows)), size), start=1)
+    ]
+
+
+class Cloudflare:
+    """Answers as it is told, and remembers in `asked` the path below `access/` with what was asked of it."""
+
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self._mock = mock
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:
+        """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
+
+        def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
+            asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
+            self.asked.append((path, asked))
+            number = int(asked["page"])
+            return 200, {}, bodies[number - 1] if number <= len(bodies) else beyond
+
+        self._mock.remove("GET", f"{_URL}/{path}")
+        self._mock.add_callback("GET", f"{_URL}/{path}", page)
+
+    def says(self, path: str, body: Body, status: int = 200) -> None:
+        """Give the same answer to every request."""
+
+        def reply(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
+            self.asked.append((path, request.params))  # type: ignore[attr-defined]
+            return status, {}, body
+
+        self._mock.remove("GET", f"{_URL}/{path}")
+        self._mock.add_callback("GET", f"{_URL}/{path}", reply)
+
+    def pages_asked(self) -> list[int]:
+        """Return the numbers of the pages that were asked for."""
+        return [int(asked["page"]) for _, asked in self.asked if "page" in asked]

@@ -1,0 +1,43 @@
+"""Fixtures of several test files."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from access_exporter.logs import JsonFormatter, LogfmtFormatter
+from tests.config_files import SECRET
+
+
+@pytest.fixture
+def secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new working directory, with secret files of every kind."""
+    files = {
+        "token": f"  {SECRET}\n".encode(),
+        "empty": b"",
+        "blank": b" \n\t\n",
+        "binary": b"\xff\xfe" + SECRET.encode(),
+        "spaces": f"{SECRET} {SECRET}".encode(),
+        "lines": f"{SECRET}\n{SECRET}\n".encode(),
+        "accent": f"{SECRET}é".encode(),
+        "null": f"{SECRET}\0".encode(),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Undo `logs.setup` after the test."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, JsonFormatter | LogfmtFormatter):
+            root.removeHandler(handler)
+    root.setLevel(level)

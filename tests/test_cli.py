@@ -1,0 +1,455 @@
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from access_exporter import __version__, app, cli
+from access_exporter.clock import Clock
+from tests.config_files import ENVIRON, SECRET, account, api, policy_tests, with_credential
+
+ROOT = Path(__file__).parent.parent
+# With every flag that takes a value, another than its default, and what it means.
+VALUES = [
+    ("--config.file", "other.yaml", {"config_file": "other.yaml"}),
+    ("--web.listen-address", "127.0.0.1:9999", {"listen_address": ("127.0.0.1", 9999)}),
+    ("--web.telemetry-path", "/numbers", {"metrics_path": "/numbers"}),
+    ("--log.level", "debug", {"log_level": "debug"}),
+    ("--log.format", "json", {"log_format": "json"}),
+]
+SWITCHES = [
+    ("--config.check", {"check": True}),
+    ("--once", {"once": True}),
+    ("--demo", {"demo": True}),
+    ("--web.enable-lifecycle", {"lifecycle": True}),
+]
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    code: int | str | None
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, secret_files: Path, own_logging: None
+) -> Run:
+    """Runs the command in this process, in a folder with secret files and without waiting between tries."""
+    for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "SPACES"):
+        monkeypatch.setenv(name, ENVIRON[name])
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+
+    def run(*arguments: str) -> Outcome:
+        try:
+            code: int | str | None = cli.main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., app.Options]:
+    """Gives the options that flags mean, without running anything."""
+    seen: list[app.Options] = []
+
+    def run(options: app.Options) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(app, "run", run)
+
+    def parsed(*arguments: str) -> app.Options:
+        assert cli.main(arguments) == 0
+        return seen.pop()
+
+    return parsed
+
+
+def command(*arguments: str) -> Outcome:
+    """Runs the command as a process of its own, as its users do."""
+    ended = subprocess.run(
+        [sys.executable, "exporter.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)
+
+
+def write(content: str) -> None:
+    Path("config.yaml").write_text(content, encoding="utf-8")
+
+
+def samples(exposition: str) -> dict[str, list[float]]:
+    """The values of an exposition by the name of the sample."""
+    found: dict[str, list[float]] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.value)
+    return found
+
+
+def is_log(text: str) -> bool:
+    """Tell whether every line of a text is a log line."""
+    return all(re.fullmatch(r"ts=\S+ level=(info|warn|error) msg=.+", line) for line in text.splitlines())
+
+
+class TestFlags:
+    def test_defaults(self, parsed: Callable[..., app.Options]) -> None:
+        """Without flags the defaults are those of the documentation."""
+        assert parsed() == app.Options(
+            config_file="config.yaml",
+            check=False,
+            once=False,
+            demo=False,
+            listen_address=("", 10060),
+            metrics_path="/metrics",
+            lifecycle=False,
+            log_level="info",
+            log_format="logfmt",
+        )
+
+    @pytest.mark.parametrize(("flag", "value", "meant"), VALUES)
+    def test_values(self, parsed: Callable[..., app.Options], flag: str, value: str, meant: dict[str, object]) -> None:
+        """`--flag=value` and `--flag value` mean the same, and change nothing else."""
+        expected = app.Options(**meant)  # type: ignore[arg-type]
+        assert parsed(f"{flag}={value}") == expected
+        assert parsed(flag, value) == expected
+
+    @pytest.mark.parametrize(("flag", "meant"), SWITCHES)
+    def test_switches(self, parsed: Callable[..., app.Options], flag: str, meant: dict[str, bool]) -> None:
+        """A switch needs no value and changes nothing else."""
+        assert parsed(flag) == app.Options(**meant)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["--nonsense"], "unrecognized arguments: --nonsense"),
+            (["config.yaml"], "unrecognized arguments: config.yaml"),
+            (["--onc"], "unrecognized arguments: --onc"),
+            (["--config.chec"], "unrecognized arguments: --config.chec"),
+            (["--web.listen=:1"], "unrecognized arguments: --web.listen=:1"),
+            (["-once"], "unrecognized arguments: -once"),
+            (["--config.file"], "argument --config.file: expected one argument"),
+            (["--once=true"], "argument --once: ignored explicit argument 'true'"),
+        ],
+    )
+    def test_unknown_flags(self, run: Run, arguments: list[str], complaint: str) -> None:
+        """A flag that is unknown, cut short or half given is an error in the usage."""
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == f"cloudflare-access-exporter: error: {complaint}"
+
+    @pytest.mark.parametrize("level", ["verbose", "INFO", "warning", ""])
+    def test_unknown_log_level(self, run: Run, level: str) -> None:
+        """A log level that does not exist is an error in the usage."""
+        code, _, err = run(f"--log.level={level}")
+        assert code == 2
+        assert f"argument --log.level: invalid choice: {level!r}" in err
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            ":",
+            "10060",
+            "localhost",
+            "127.0.0.1",
+            "localhost:",
+            "localhost:http",
+            ":-1",
+            ":65536",
+            ":1e3",
+            ":123456",
+            ": 80",
+            ":\u0661",
+            "a b:80",
+            "a:b:80",
+            "::1:80",
+            "[::1]",
+            "[::1]80",
+            "[::1:80",
+            "::1]:80",
+            "[]:80",
+            "[::1]:80x",
+            "http://localhost:80",
+            "localhost:80/",
+            "lo\ncalhost:80",
+            ":80\n",
+            "é..example:80",
+        ],
+    )
+    def test_bad_addresses(self, run: Run, address: str) -> None:
+        """What is not HOST:PORT is an error in the usage that shows what was expected."""
+        code, out, err = run(f"--web.listen-address={address}")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == (
+            "cloudflare-access-exporter: error: argument --web.listen-address: "
+            f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {address!r}"
+        )
+
+    @pytest.mark.parametrize(
+        ("address", "meant"),
+        [
+            (":0", ("", 0)),
+            (":65535", ("", 65535)),
+            ("0.0.0.0:80", ("0.0.0.0", 80)),  # noqa: S104 – nothing listens
+            ("localhost:80", ("localhost", 80)),
+            ("my-host.example:80", ("my-host.example", 80)),
+            ("[::]:80", ("::", 80)),
+            ("[::1]:80", ("::1", 80)),
+            ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
+        ],
+    )
+    def test_good_addresses(self, parsed: Callable[..., app.Options], address: str, meant: tuple[str, int]) -> None:
+        """An address has a port and, where it is not every address, a host."""
+        assert parsed(f"--web.listen-address={address}").listen_address == meant
+
+    @pytest.mark.parametrize("path", ["", "metrics", "/", "/-/ready", "/-/"])
+    def test_bad_paths(self, run: Run, path: str) -> None:
+        """The metrics cannot take the place of what the exporter serves anyway."""
+        code, _, err = run(f"--web.telemetry-path={path}")
+        assert code == 2
+        assert err.splitlines()[-1] == (
+            "cloudflare-access-exporter: error: argument --web.telemetry-path: "
+            "expected a path such as /metrics, not one the exporter uses itself"
+        )
+
+    def test_version(self, run: Run) -> None:
+        """`--version` is one line on standard output."""
+        assert run("--version") == (0, f"cloudflare-access-exporter {__version__}\n", "")
+
+    def test_help(self, run: Run) -> None:
+        """`--help` names every flag."""
+        code, out, err = run("--help")
+        assert (code, err) == (0, "")
+        assert all(flag in out for flag in (*(flag for flag, *_ in VALUES + SWITCHES), "--version"))
+
+
+class TestConfigCheck:
+    def test_plan(self, run: Run) -> None:
+        """A good file is put in words: what is polled how often, and where secrets come from, but no secret."""
+        assert run("--config.check", f"--config.file={ROOT}/tests/data/good-example.yaml") == (
+            0,
+            "api: https://api.cloudflare.com/client/v4, 30 s a request, 1000 rows a page\n"
+            "pace: 2 requests/s and bursts of 40 per credential, 4 in flight\n"
+            "account '023e105f4ecef8ad9ca31a8372d0c353' ('Example')\n"
+            "  API token: from environment variable CLOUDFLARE_API_TOKEN\n"
+            "  seat limit: 50\n"
+            "  users: polled every 300 s, stale after 1800 s, idle days 30, 60, 90, "
+            "12 requests/h for each 1000 users\n"
+            "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
+            "  policy test 'payroll': starts a test of 2 policies every 86400 s, polled every 300 s, "
+            "stale after 1800 s, 12 requests/h\n"
+            "in all: at least 36 requests/h\n",
+            "",
+        )
+
+    def test_plan_of_everything_else(self, run: Run) -> None:
+        """What is switched off, kept in a file or long is put in words as well."""
+        write(
+            "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
+            "accounts:\n"
+            "  - {id: a, api_key_file: token, api_email: me@example.com, users: false}\n"
+            "  - {id: b, api_token_file: token, users: {interval: 2h, stale_after: 30d, idle_days: []}}\n"
+        )
+        assert run("--config.check") == (
+            0,
+            "api: https://api.cloudflare.com/client/v4, 1.5 s a request, 50 rows a page\n"
+            "pace: 0.5 requests/s and bursts of 40 per credential, 4 in flight\n"
+            "account 'a'\n"
+            "  API key: from file 'token'\n"
+            "  e-mail: from configuration file\n"
+            "account 'b'\n"
+            "  API token: from file 'token'\n"
+            "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
+            "in all: at least 0.5 requests/h\n",
+            "",
+        )
+
+    def test_hostile_names(self, run: Run) -> None:
+        """A name cannot forge a line of the plan, nor drive a terminal."""
+        write(account('name: "x\\nin all: \\e[31m"'))
+        code, out, _ = run("--config.check")
+        assert code == 0
+        assert out.splitlines()[2] == r"account 'example' ('x\nin all: \x1b[31m')"
+
+    @pytest.mark.parametrize("check", [True, False], ids=["check", "start"])
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ("", "expected a mapping with the keys `accounts` and, optionally, `api`"),
+            ("accounts: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
+            ("accounts: []\0\n", "line 1: expected no control character, got U+0000"),
+            (account() + account(), "line 4: duplicate key `accounts`"),
+            (account("name: 5"), "accounts[0].name: expected a string, got a whole number; put the value in quotes"),
+            (api("page_size: 0"), "api.page_size: expected a whole number >= 1"),
+            (
+                api("bust: 5"),
+                "api: unknown key `bust`; "
+                "expected one of url, timeout, page_size, requests_per_second, burst, concurrency",
+            ),
+            (
+                with_credential("api_token: ${UNSET_VARIABLE}"),
+                "accounts[0].api_token: the environment variable `UNSET_VARIABLE` is not set or is empty",
+            ),
+            (
+                with_credential("api_token: ${SPACES}"),
+                "accounts[0].api_token: "
+                "expected a secret of printable ASCII characters without spaces (environment variable SPACES)",
+            ),
+            (
+                with_credential("api_token_file: missing"),
+                "accounts[0].api_token_file: the secret file 'missing' cannot be read: No such file or directory",
+            ),
+            (
+                with_credential("api_token_file: empty"),
+                "accounts[0].api_token_file: the secret is empty (file 'empty')",
+            ),
+            (
+                policy_tests("id: a", "{id: b, name: a}"),
+                "accounts[0].policy_tests[1]: "
+                "another policy test of this account has the label 'a'; expected each once",
+            ),
+            (
+                policy_tests("{id: a, interval: 9s}"),
+                "accounts[0].policy_tests[0].interval: "
+                "expected a duration from 10s to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds",
+            ),
+        ],
+    )
+    def test_mistakes(self, run: Run, content: str, expected: str, check: bool) -> None:
+        """A mistake is one line on standard error and exit code 1, when checking as when starting."""
+        write(content)
+        flags = ["--config.check"] if check else []
+        assert run(*flags) == (1, "", f"cloudflare-access-exporter: config.yaml: {expected}\n")
+
+    def test_missing_file(self, run: Run) -> None:
+        """A configuration that is not there is one line and exit code 1."""
+        assert run("--config.file", "/nowhere/config.yaml") == (
+            1,
+            "",
+            "cloudflare-access-exporter: /nowhere/config.yaml: cannot be read: No such file or directory\n",
+        )
+
+    def test_as_a_process(self, tmp_path: Path) -> None:
+        """The real command says it with its exit code and its two outputs."""
+        good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+        good.write_text(account(), encoding="utf-8")
+        bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
+        code, out, err = command("--config.check", "--config.file", str(good))
+        assert (code, out.splitlines()[-1], err) == (0, "in all: at least 12 requests/h", "")
+        assert SECRET not in out
+        assert command("--config.check", f"--config.file={bad}") == (
+            1,
+            "",
+            f"cloudflare-access-exporter: {bad}: accounts[0].api_token: "
+            "expected a secret of printable ASCII characters without spaces (configuration file)\n",
+        )
+
+    def test_demo(self, run: Run) -> None:
+        """The demo's configuration can be checked too, and says where its token comes from."""
+        code, out, err = run("--demo", "--config.check")
+        assert (code, err) == (0, "")
+        assert "  API token: from the simulator\n" in out
+
+
+@pytest.fixture
+def refused_url() -> Iterator[str]:
+    """The address of a port that refuses connections and that nobody else can take."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/client/v4"
+
+
+class TestOnce:
+    def test_demo(self, run: Run) -> None:
+        """Every target of the demo is polled once: numbers on standard output, the log on standard error, exit 0."""
+        code, out, err = run("--demo", "--once")
+        assert code == 0
+        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1]
+        assert samples(out)["cloudflare_access_seats_limit"] == [50]
+        assert err.count('msg="poll succeeded"') == 4
+        assert is_log(err)
+
+    def test_demo_as_a_process(self) -> None:
+        """The real command polls its demo, and ends by itself."""
+        code, out, err = command("--once", "--demo", "--log.level", "warn")
+        assert code == 0
+        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1]
+        assert out.startswith("# HELP cloudflare_access_")
+        (line,) = err.splitlines()
+        assert line.endswith(' level=warn msg="demo: the numbers come from a simulated account, not from Cloudflare"')
+
+    def test_refused_connection(self, run: Run, refused_url: str) -> None:
+        """A poll that fails is exit code 1; the metrics still tell what failed and why, and make no number up."""
+        write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n")
+        code, out, err = run("--once")
+        assert code == 1
+        found = samples(out)
+        assert found["cloudflare_access_poll_success"] == [0, 0]
+        assert sum(found["cloudflare_access_poll_errors_total"]) == 2
+        for target, collector in (("a", "policy_tests"), ("users", "users")):
+            labels = f'account_id="example",collector="{collector}",reason="network",target="{target}"'
+            assert f"cloudflare_access_poll_errors_total{{{labels}}} 1.0\n" in out
+        assert "cloudflare_access_users" not in found
+        assert "cloudflare_access_poll_last_success_timestamp_seconds" not in found
+        assert err.count('msg="poll failed"') == 2
+        assert err.count("the connection was refused") == 2
+        assert is_log(err)
+        assert SECRET not in out + err
+
+    def test_nothing_to_poll(self, run: Run) -> None:
+        """An account of which nothing is polled is no failure, but is warned of."""
+        write(account("users: false"))
+        code, out, err = run("--once")
+        assert code == 0
+        assert "cloudflare_access_exporter_build_info" in samples(out)
+        assert 'level=warn msg="questionable configuration" warning="accounts[0]: nothing of this account is' in err
+
+
+class TestListening:
+    def test_port_in_use(self, run: Run) -> None:
+        """A port that is taken is one clear line and exit code 1."""
+        write(account("users: false"))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            code, out, err = run(f"--web.listen-address=127.0.0.1:{port}")
+        *log, last = err.splitlines()
+        assert (code, out) == (1, "")
+        assert is_log("\n".join(log))
+        assert last == (
+            "cloudflare-access-exporter: cannot listen: Address already in use "
+            f"(while attempting to bind on address ('127.0.0.1', {port}))"
+        )
+
+    def test_port_in_use_as_a_process(self) -> None:
+        """The real command ends at once where its port is taken."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            code, out, err = command("--demo", "--web.listen-address", f"127.0.0.1:{port}", "--log.level=error")
+        assert (code, out) == (1, "")
+        assert err == (
+            "cloudflare-access-exporter: cannot listen: Address already in use "
+            f"(while attempting to bind on address ('127.0.0.1', {port}))\n"
+        )
+
+    @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "[::1%nowhere]"])
+    def test_unresolvable_host(self, run: Run, host: str) -> None:
+        """A host that does not exist is one clear line that names it, and exit code 1."""
+        write(account("users: false"))
+        code, out, err = run(f"--web.listen-address={host}:0", "--log.level=error")
+        (line,) = err.splitlines()
+        assert (code, out) == (1, "")
+        assert line.startswith("cloudflare-access-exporter: cannot listen: ")
+        assert host.strip("[]") in line

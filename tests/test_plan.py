@@ -1,0 +1,65 @@
+import pytest
+
+from access_exporter import plan
+from access_exporter.config import Account, Api, Config, Duration, Interval, PolicyTest, Users
+from access_exporter.credentials import Secret
+
+TOKEN = Secret("here", "token")
+HIDDEN = "stale_after is shorter than interval, so its series vanish between polls"
+
+
+def config(*accounts: Account, url: str = "https://api.cloudflare.com/client/v4") -> Config:
+    """A configuration of these accounts."""
+    return Config(api=Api(url=url), accounts=accounts)
+
+
+def test_nothing_to_warn_of() -> None:
+    """The defaults are no mistake, nor is data that goes stale just when the next poll is due."""
+    edge = Users(interval=Interval(300), stale_after=Duration(300))
+    assert not list(
+        plan.warnings(config(Account(id="a", api_token=TOKEN), Account(id="b", api_token=TOKEN, users=edge)))
+    )
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]:8080"])
+def test_clear_text_to_this_machine(host: str) -> None:
+    """Nobody listens between the exporter and its own machine."""
+    assert not list(plan.warnings(config(Account(id="a", api_token=TOKEN), url=f"http://{host}/v4")))
+
+
+@pytest.mark.parametrize("host", ["api.cloudflare.com", "10.0.0.1", "localhost.example.com"])
+def test_clear_text(host: str) -> None:
+    """A credential that would cross the network in clear is warned of."""
+    warnings = list(plan.warnings(config(Account(id="a", api_token=TOKEN), url=f"http://{host}/v4")))
+    assert warnings == ["api.url is not https: the credential is sent in clear"]
+
+
+def test_stale_before_the_next_poll() -> None:
+    """Series that come and go are warned of, by their place in the file."""
+    short = Duration(299)
+    tests = (PolicyTest(id="x"), PolicyTest(id="y", stale_after=short))
+    accounts = (
+        Account(id="a", api_token=TOKEN, users=Users(stale_after=short)),
+        Account(id="b", api_token=TOKEN, policy_tests=tests),
+    )
+    assert list(plan.warnings(config(*accounts))) == [
+        f"accounts[0].users: {HIDDEN}",
+        f"accounts[1].policy_tests[1]: {HIDDEN}",
+    ]
+
+
+def test_nothing_to_poll() -> None:
+    """An account that is listed for nothing is warned of."""
+    account = Account(id="a", api_token=TOKEN, users=False)
+    assert list(plan.warnings(config(account))) == ["accounts[0]: nothing of this account is polled"]
+
+
+def test_policies_without_refresh() -> None:
+    """A policy test that is started says of how many policies, and nothing of a refresh there is none of."""
+    account = Account(
+        id="a", api_token=TOKEN, users=False, policy_tests=(PolicyTest(name="x", policies=("p", "q", "r")),)
+    )
+    assert list(plan.lines(config(account)))[-2:] == [
+        "  policy test 'x': starts a test of 3 policies, polled every 300 s, stale after 1800 s, 12 requests/h",
+        "in all: at least 12 requests/h",
+    ]
