@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -24,8 +25,10 @@ from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.poller import Poller
 from access_exporter.snapshots import Snapshots
+from access_exporter.storage import Storage
 from access_exporter.targets import Targets
 from access_exporter.web import Web
+from access_exporter.web_config import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ class Options:
     demo: bool = False
     listen_address: tuple[str, int] = ("", 10060)
     metrics_path: str = "/metrics"
+    web_config_file: str | None = None
+    storage_path: str | None = None
     lifecycle: bool = False
     log_level: str = "info"
     log_format: str = "logfmt"
@@ -53,6 +58,7 @@ def run(options: Options) -> int:
             load = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
             if options.check:
                 print("\n".join(plan.lines(load())))
+                WebSettings(options.web_config_file)
                 return 0
             app = App(options, load)
             if options.demo:
@@ -77,10 +83,13 @@ class App:
         self._load = load
         self._clock = Clock()
         self._reloading = threading.Lock()
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each counter that nobody asks for
+        # A series beside each counter that nobody asks for.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus_client.CollectorRegistry()
         self._reload_successful, self._reload_time = _own_metrics(self._registry)
-        self._snapshots = Snapshots(self._clock)
+        self._web_settings = WebSettings(options.web_config_file)
+        storage = Storage(options.storage_path, self._registry) if options.storage_path else None
+        self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
         self._targets = Targets(client.Metrics(self._registry), self._clock)
         self._config: Config | None = None
@@ -138,9 +147,10 @@ class App:
             self._registry,
             self._status,
             self.reload if self._options.lifecycle else None,
-            self._options.metrics_path,
+            metrics_path=self._options.metrics_path,
+            settings=self._web_settings,
         )
-        serving = server.server(web, lambda: None)
+        serving = server.server(web, self._tls_context)
 
         def stop() -> None:
             self._clock.stop.set()
@@ -153,8 +163,13 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
         host, port = listener.getsockname()[:2]
         shown = "localhost" if ipaddress.ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
-        log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"http://{shown}:{port}/"))
+        scheme = "https" if self._web_settings.context else "http"
+        log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
         await serving.serve(sockets=[listener])
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        self._web_settings.refresh()
+        return self._web_settings.context
 
     def _reload_quietly(self) -> None:
         with contextlib.suppress(ConfigError):  # logged and counted where it was raised

@@ -35,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_address,
     )
     flag("--web.telemetry-path", "metrics_path", "path of the metrics (default: /metrics)", metavar="PATH", type=_path)
+    flag("--web.config.file", "web_config_file", "TLS and basic auth, in the exporter-toolkit's format", metavar="FILE")
+    flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", metavar="DIR")
     flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
     flag("--log.level", "log_level", "debug, info, warn or error (default: info)", choices=logs.LEVELS)
     flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=logs.FORMATS)

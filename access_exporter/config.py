@@ -135,7 +135,7 @@ class Config(_Section, frozen=True, kw_only=True):
     accounts: Annotated[tuple[Account, ...], msgspec.Meta(min_length=1)]
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+_SECTIONS = {
     "": Config,
     "api": Api,
     "accounts[]": Account,
@@ -153,13 +153,11 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
         tree = strict_yaml.read(path)
         if not isinstance(tree, dict):
             raise Mistake("", "expected a mapping with the keys `accounts` and, optionally, `api`")
-        config = msgspec.convert(_expand(tree, "", environ), Config, dec_hook=_hook)
+        config = strict_yaml.convert(_expand(tree, "", environ), Config, _hook)
         for where, problem in _problems(config):
             raise Mistake(where, problem)
     except Mistake as mistake:
         raise ConfigError(f"{path}: {mistake}") from None
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_in_words(str(error))}") from None
     except RecursionError:
         raise ConfigError(f"{path}: expected less nesting") from None
     return config
@@ -177,7 +175,7 @@ _NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency"
 def _expand(node: Any, where: str, environ: Mapping[str, str]) -> Any:
     """Replace `${NAME}` in every string, refuse unknown keys, and drop keys without a value: their defaults hold."""
     if isinstance(node, dict):
-        _check_known(node, where)
+        strict_yaml.check_known(node, where, _SECTIONS)
         pairs = ((key, _expand(value, f"{where}.{key}".lstrip("."), environ)) for key, value in node.items())
         return {key: _number(value) if key in _NUMBERS else value for key, value in pairs if value is not None}
     if isinstance(node, list):
@@ -189,13 +187,6 @@ def _expand(node: Any, where: str, environ: Mapping[str, str]) -> Any:
         problem = "expected Unicode, got half of a surrogate pair: an escape \\ud800 to \\udfff, or bytes not in UTF-8"
         raise Mistake(where, problem)
     return text
-
-
-def _check_known(mapping: dict[str, Any], where: str) -> None:
-    section = _SECTIONS.get(re.sub(r"\d+", "", where))
-    if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
-        known = ", ".join(section.__struct_fields__)
-        raise Mistake(where, f"unknown key `{unknown[0]}`; expected one of {known}")
 
 
 def _substitute(text: str, where: str, environ: Mapping[str, str]) -> _Expanded:
@@ -225,36 +216,6 @@ def _hook(kind: type, value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected a string; put the value in quotes")
     return Secret(source=getattr(value, "source", "configuration file"), value=str(value))
-
-
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "nothing",
-    "date": "a date",
-    "datetime": "a date",
-}
-
-
-def _in_words(message: str) -> str:
-    """Turn msgspec's message into `place: expectation`, in the words of the file."""
-    problem, _, where = message.partition(" - at `")
-    where = where.rstrip("`").removeprefix("$").removeprefix(".")
-    if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return f"{where}.{field[1]}: required, but missing".lstrip(".")
-    problem = problem.replace(" | null", "")
-    problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
-    if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
-        problem += "; put the value in quotes"
-    return f"{where}: {problem[0].lower()}{problem[1:]}"
-
-
-def _types_in_words(union: str) -> str:
-    return " or ".join(_TYPES.get(kind, kind) for kind in union.split(" | "))
 
 
 def _problems(config: Config) -> Iterator[tuple[str, str]]:

@@ -57,12 +57,18 @@ def warnings(config: Config) -> Iterator[str]:
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         yield "api.url is not https: the credential is sent in clear"
     for index, account in enumerate(config.accounts):
-        polled: list[tuple[str, Users | PolicyTest]] = []
-        if account.users_config:
-            polled.append((f"accounts[{index}].users", account.users_config))
-        polled += [(f"accounts[{index}].policy_tests[{n}]", test) for n, test in enumerate(account.policy_tests)]
+        polled = list(_polled(account))
         for where, target in polled:
             if target.stale_after < target.interval:
-                yield f"{where}: stale_after is shorter than interval, so its series vanish between polls"
+                yield f"accounts[{index}].{where}: stale_after is shorter than interval, so its series vanish between polls"
+            if isinstance(target, PolicyTest) and target.policies:
+                yield f"accounts[{index}].{where}: this version does not start policy tests yet"
         if not polled:
             yield f"accounts[{index}]: nothing of this account is polled"
+
+
+def _polled(account: Account) -> Iterator[tuple[str, Users | PolicyTest]]:
+    if account.users_config:
+        yield "users", account.users_config
+    for number, test in enumerate(account.policy_tests):
+        yield f"policy_tests[{number}]", test

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Metric
 
@@ -27,9 +27,9 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """One thing polled. `fetch` takes the last summary and the time; `families` turns a summary into metrics.
+    """One thing polled.
 
-    Two targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the
+    `fetch` takes the last summary, of the type `summary`, and the time; `families` turns a summary into metrics. Two targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the
     same `settings` are polled alike, so its schedule does too.
     """
 
@@ -38,6 +38,7 @@ class Target:
     settings: object
     interval: float
     stale_after: float
+    summary: type
     fetch: Callable[[Any, float], Any] = field(compare=False)
     families: Callable[[Any], Iterable[Metric]] = field(compare=False)
 
@@ -113,6 +114,16 @@ def _health(snapshot: Snapshot) -> Iterator[Metric]:
     )
 
 
+class Store(Protocol):
+    """Where summaries outlive the process."""
+
+    def save(self, target: Target, summary: Any, succeeded_at: float) -> None:
+        """Keep a summary made at a time in seconds since the epoch."""
+
+    def load(self, target: Target) -> tuple[Any, float] | None:
+        """Return what was kept of the target, or None."""
+
+
 class _Merged(NamedTuple):
     version: int
     fresh_until: float
@@ -122,9 +133,10 @@ class _Merged(NamedTuple):
 class Snapshots:
     """The snapshot of every configured target; each is replaced whole, so a reader never sees half of one."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Start without targets."""
+    def __init__(self, clock: Clock, store: Store | None = None) -> None:
+        """Start without targets; with a store, targets start with what it kept of them."""
         self._clock = clock
+        self._store = store
         self._lock = threading.Lock()
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
@@ -148,6 +160,8 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
+        if self._store:
+            self._store.save(target, summary, now)
 
     def failed(self, target: Target, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -174,8 +188,8 @@ class Snapshots:
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled at least once, with or without success."""
-        return all(snapshot.polled_at is not None for snapshot in self.all())
+        """Tell whether every target was polled at least once, with or without success, or restored from the store."""
+        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
 
     def blocks(self, form: Format) -> list[Block]:
         """Return all targets' families; merged again only after a poll ended or numbers went stale."""
@@ -196,9 +210,18 @@ class Snapshots:
     def _carried_over(self, target: Target) -> Snapshot:
         before = self._snapshots.get(target.key)
         if before is None or before.target.subject != target.subject:
-            return Snapshot(target)
+            return self._restored(target)
         later = target.stale_after - before.target.stale_after
         return replace(before, target=target, fresh_until=before.fresh_until + later)
+
+    def _restored(self, target: Target) -> Snapshot:
+        kept = self._store.load(target) if self._store else None
+        if kept is None:
+            return Snapshot(target)
+        summary, succeeded_at = kept
+        age = max(0.0, self._clock.time() - succeeded_at)
+        fresh_until = self._clock.monotonic() + target.stale_after - age
+        return Snapshot(target, summary=summary, succeeded_at=succeeded_at, fresh_until=fresh_until)
 
     def _update(self, target: Target, **changes: Any) -> None:
         with self._lock:

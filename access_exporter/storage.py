@@ -78,7 +78,7 @@ class Storage:
             stored = msgspec.json.decode(content, type=Stored)
             if stored.format != FORMAT or stored.key != list(target.key):
                 raise ValueError("not a snapshot of this target")
-            summary = msgspec.json.decode(stored.summary, type=target.summary)
+            summary: Any = msgspec.json.decode(stored.summary, type=target.summary)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._set_aside(path)
             return None

@@ -5,15 +5,18 @@ What stands in the file may be a secret, so no message repeats any of it but the
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import yaml
+
+T = TypeVar("T")
 
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
-_KEY = re.compile(r"[\w.-]+|<<")
+_KEY = re.compile(r"[\w.@+-]+|<<")
 _MOST_NODES = 1_000_000
 
 
@@ -102,3 +105,49 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
 
 def _line(node: yaml.Node) -> str:
     return f"line {node.start_mark.line + 1}"
+
+
+def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]) -> None:
+    """Raise Mistake for a key that the section at this place, such as `accounts[0]`, does not have."""
+    section = sections.get(re.sub(r"\d+", "", where))
+    if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
+        known = ", ".join(section.__struct_fields__)
+        raise Mistake(where, f"unknown key `{unknown[0]}`; expected one of {known}")
+
+
+def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
+    """Return the tree as this type; raises Mistake, with the path of the key, where it does not fit."""
+    try:
+        return msgspec.convert(tree, kind, dec_hook=hook)
+    except msgspec.ValidationError as error:
+        raise Mistake(*_in_words(str(error))) from None
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
+}
+
+
+def _in_words(message: str) -> tuple[str, str]:
+    """Turn msgspec's message into place and expectation, in the words of the file."""
+    problem, _, where = message.partition(" - at `")
+    where = where.rstrip("`").removeprefix("$").removeprefix(".")
+    if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
+        return f"{where}.{field[1]}".lstrip("."), "required, but missing"
+    problem = problem.replace(" | null", "")
+    problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
+    if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
+        problem += "; put the value in quotes"
+    return where, problem[0].lower() + problem[1:]
+
+
+def _types_in_words(union: str) -> str:
+    return " or ".join(_TYPES.get(kind, kind) for kind in union.split(" | "))

@@ -66,6 +66,7 @@ class Targets:
             settings=(api, account.secret, account.api_email, account.name, account.seat_limit, config),
             interval=config.interval,
             stale_after=config.stale_after,
+            summary=users.UsersSummary,
             fetch=lambda _, now: users.fetch(client, account.id, config, now),
             families=partial(users.families, account),
         )
@@ -77,6 +78,7 @@ class Targets:
             settings=(api, account.secret, account.api_email, config),
             interval=config.interval,
             stale_after=config.stale_after,
+            summary=policy_tests.PolicyTestSummary,
             fetch=lambda previous, now: policy_tests.fetch(client, account.id, config, previous, now),
             families=partial(policy_tests.families, account, config),
         )

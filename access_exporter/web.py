@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import gzip_accepted
 
 from access_exporter import exposition, status_page
+from access_exporter.auth import Verdict
 from access_exporter.errors import ConfigError
+from access_exporter.logs import facts
 from access_exporter.snapshots import Snapshots
+from access_exporter.web_config import WebSettings
+
+log = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -47,9 +53,12 @@ class Web:
         registry: CollectorRegistry,
         status: Callable[[], str],
         reload: Callable[[], None] | None,
+        *,
         metrics_path: str,
+        settings: WebSettings,
     ) -> None:
         """`reload` raises ConfigError when the new configuration is not used; None means it is switched off."""
+        self._settings = settings
         self._snapshots = snapshots
         self._registry = registry
         self._status = status
@@ -72,7 +81,7 @@ class Web:
             parse_qs(scope["query_string"].decode("latin-1")),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         )
-        response = await self._answer(request)
+        response = await self._admitted_answer(request)
         body = response.body.encode() if isinstance(response.body, str) else response.body
         headers = {
             "content-type": response.content_type,
@@ -80,10 +89,25 @@ class Web:
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
             **response.headers,
+            **{name.lower(): value for name, value in self._settings.headers.items()},
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": response.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+    async def _admitted_answer(self, request: Request) -> Response:
+        self._settings.refresh()
+        if self._settings.auth is not None:
+            verdict = await self._settings.auth.check(request.headers.get("authorization", ""))
+            if verdict is Verdict.BUSY:
+                return Response("Too many passwords are being checked.\n", 503, headers={"retry-after": "5"})
+            if verdict is Verdict.REFUSED:
+                return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
+        try:
+            return await self._answer(request)
+        except Exception as error:  # noqa: BLE001 – a page that fails must not take a trace of it to the client or log
+            log.error("unexpected error", extra=facts(error=type(error).__name__, path=request.path))
+            return Response("Internal error.\n", 500)
 
     async def _answer(self, request: Request) -> Response:
         if request.path not in self._routes:

@@ -71,10 +71,7 @@ def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
         write(config, cloudflare.url, more=f"    policy_tests: [{{id: {TEST}, name: wiki}}]\n")
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("poll succeeded", target="wiki")
-        assert (
-            'cloudflare_access_policy_test_users{account_id="%s",policy_test="wiki",status="blocked"} 1.0' % ACCOUNT
-            in (metrics(running))
-        )
+        assert f'test_users{{account_id="{ACCOUNT}",policy_test="wiki",status="blocked"}} 1.0' in metrics(running)
         assert [arrival.endpoint for arrival in cloudflare.arrivals].count("users") == 1
         write(config, cloudflare.url)
         running.process.send_signal(signal.SIGHUP)

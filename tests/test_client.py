@@ -244,7 +244,7 @@ class TestRefusals:
             ('{"success": true, "result": {}} planted', "is not JSON"),
             ("[" * 100_000, "is not JSON"),
             ('{"planted":' * 100_000 + "1" + "}" * 100_000, "is not JSON"),
-            ('{"success": true, "planted": ' + "[" * 5000 + "]" * 5000 + "}", "is not JSON"),
+            ('{"success": true, "planted": ' + "[" * 100_000 + "]" * 100_000 + "}", "is not JSON"),
             (b"\xff\xfe{\x00}\x00", "is not JSON"),
             ("{}", "has no result"),
             ('{"success": true, "errors": [], "messages": []}', "has no result"),

@@ -43,6 +43,7 @@ class Bench:
             settings=None,
             interval=interval,
             stale_after=stale_after,
+            summary=float,
             fetch=fetch,
             families=lambda value: [gauge("value", "A value.", [({"target": name}, value)])],
         )
