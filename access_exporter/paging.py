@@ -1,8 +1,8 @@
 """The end of a list, found whatever the server says about its length, and each row given out once.
 
 `result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
-repeat where the list changed between two pages. So a list ends on an empty page; or on a page shorter than the page
-size that the server itself reports, if its totals agree with that, with each other and with every row seen.
+repeat where the list changed between two pages. So a list ends on an empty page, or where totals say so that agree
+with each other, with the number of the page and with every row seen.
 """
 
 from collections import deque
@@ -127,8 +127,6 @@ def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
 
 
 def _is_last(page: Page[Row], number: int, listed: int) -> bool:
-    if page.is_full:
-        return False  # even if the totals say so: they may be too small, and one more request tells
     return not page.rows or (page.agrees_with(listed) and page.info.total_pages == number)
 
 

@@ -60,7 +60,8 @@ def warnings(config: Config) -> Iterator[str]:
         polled = list(_polled(account))
         for where, target in polled:
             if target.stale_after < target.interval:
-                yield f"accounts[{index}].{where}: stale_after is shorter than interval, so its series vanish between polls"
+                hidden = "stale_after is shorter than interval, so its series vanish between polls"
+                yield f"accounts[{index}].{where}: {hidden}"
             if isinstance(target, PolicyTest) and target.policies:
                 yield f"accounts[{index}].{where}: this version does not start policy tests yet"
         if not polled:

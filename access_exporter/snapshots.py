@@ -29,8 +29,9 @@ class Key(NamedTuple):
 class Target:
     """One thing polled.
 
-    `fetch` takes the last summary, of the type `summary`, and the time; `families` turns a summary into metrics. Two targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the
-    same `settings` are polled alike, so its schedule does too.
+    `fetch` takes the last summary, of the type `summary`, and the time; `families` turns a summary into metrics. Two
+    targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the same
+    `settings` are polled alike, so its schedule does too.
     """
 
     key: Key

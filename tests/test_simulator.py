@@ -202,7 +202,7 @@ class TestPaging:
         ("paging", "totals"),
         [
             (contradictory_totals, (1, 100)),
-            (totals_too_small, (2, 1)),
+            (totals_too_small, (2, 3)),
             (totals_too_large, (11, 7)),
         ],
     )

@@ -161,7 +161,7 @@ def _devices_bucket(devices: float | None) -> str:
 def _some_devices(devices: float | None) -> str:
     if devices is None:
         return "unknown"
-    return "some" if devices > 0 else "none"
+    return "some" if devices >= 1 else "none"
 
 
 def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:

@@ -68,8 +68,8 @@ def contradictory_totals(info: dict[str, int]) -> Mapping[str, object]:
 
 
 def totals_too_small(info: dict[str, int]) -> Mapping[str, object]:
-    """Halve the totals."""
-    return {"result_info": info | {name: info[name] // 2 for name in ("total_count", "total_pages")}}
+    """Halve the number of rows, but not that of pages: totals that are wrong and agree look like the truth."""
+    return {"result_info": info | {"total_count": info["total_count"] // 2}}
 
 
 def totals_too_large(info: dict[str, int]) -> Mapping[str, object]:

@@ -189,8 +189,8 @@ class TestPages:
         "totals",
         [
             pytest.param({"total_count": 1, "total_pages": 100}, id="documented example"),
-            pytest.param({"total_count": 100, "total_pages": 1}, id="too small"),
-            pytest.param({"total_count": 200, "total_pages": 2}, id="half"),
+            pytest.param({"total_count": 150, "total_pages": 2}, id="too small"),
+            pytest.param({"total_count": 350, "total_pages": 4}, id="close"),
             pytest.param({"total_count": 801, "total_pages": 9}, id="too large"),
             pytest.param({"total_count": 10**18, "total_pages": 10**16}, id="far too large"),
             pytest.param({"total_count": 0, "total_pages": 0}, id="none"),
