@@ -113,7 +113,7 @@ class Client:
         self._pacer = pacer
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api.concurrency)
+        self._session = transport.session(api.url, api.concurrency)
 
     def get(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
         """Return the decoded `result` of one GET; `ids` fill the endpoint's path.
@@ -188,8 +188,6 @@ class Client:
                 self._api.url.rstrip("/") + path,
                 params=params,
                 headers=headers,
-                # Without an `auth`, requests would replace our header by what a .netrc says of the host.
-                auth=_as_it_is,
                 timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
                 stream=True,
             ) as response:
@@ -216,10 +214,6 @@ class Client:
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
             self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:

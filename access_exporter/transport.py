@@ -19,9 +19,15 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from access_exporter import __version__
 
 
-def session(connections: int) -> requests.Session:
-    """Return a session that keeps up to so many connections open and no cookies."""
+def session(url: str, connections: int) -> requests.Session:
+    """Return a session for a base URL that keeps up to so many connections open and no cookies.
+
+    The proxy and the certificate authorities that the environment names are looked up once, not at each request, and
+    a .netrc, which would replace the credential, not at all.
+    """
     made = _Session()
+    environment = made.merge_environment_settings(url, {}, None, None, None)
+    made.proxies, made.verify, made.trust_env = environment["proxies"], environment["verify"], False
     made.headers.update(
         {
             "User-Agent": f"cloudflare-access-exporter/{__version__}",

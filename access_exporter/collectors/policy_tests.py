@@ -36,7 +36,7 @@ class Progress(msgspec.Struct):
     percent_users_processed: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
 
 
-class Result(msgspec.Struct):
+class Result(msgspec.Struct, gc=False):
     """The result for one user; any field may be missing."""
 
     id: str | None = None

@@ -30,7 +30,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class User(msgspec.Struct):
+class User(msgspec.Struct, gc=False):
     """The fields of a row that are read; any may be missing."""
 
     id: str | None = None
@@ -56,13 +56,16 @@ class UsersSummary(msgspec.Struct, frozen=True):
 
 
 class _Group(NamedTuple):
-    """Users that count alike in every metric."""
+    """Users that count alike in every metric.
+
+    `age` tells between which of the moments the user last logged in, counted from 1; below 0 it says so of the
+    creation of a user who never did, and 0 means that neither time is known.
+    """
 
     access_seat: bool | None
     gateway_seat: bool | None
     active_device_count: float | None
-    has_logged_in: bool
-    since: int | None  # how many of the moments lie before the last login, or else before the creation
+    age: int
 
     @property
     def seat(self) -> str:
@@ -95,20 +98,22 @@ def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float)
     idle = {str(days): present - timedelta(days=days) for days in idle_days}
     # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
     within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
-    moments = sorted({*idle.values(), *within.values()})
-    groups: Counter[_Group] = Counter()
+    moments = sorted({_NEVER, *idle.values(), *within.values()})
+    groups: Counter[tuple[object, ...]] = Counter()
     last_login = _NEVER
     for users in pages:
+        alike = []
         for user in users:
             login = user.last_successful_login or _NEVER
-            has_logged_in = login > _NEVER
-            since = login if has_logged_in else user.created_at or _NEVER
-            age = bisect_left(moments, since) if since > _NEVER else None
-            group = (user.access_seat, user.gateway_seat, user.active_device_count, has_logged_in, age)
-            groups[group] += 1  # type: ignore[index]  # a plain tuple is quicker; it is named below
-            last_login = max(last_login, login)
+            age = bisect_left(moments, login)
+            if login > last_login:
+                last_login = login
+            if age == 0 and user.created_at:
+                age = -bisect_left(moments, user.created_at)
+            alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))
+        groups.update(alike)
     return _sum_up(
-        {_Group(*group): number for group, number in groups.items()},
+        {_Group(*group): number for group, number in groups.items()},  # type: ignore[arg-type]
         {days: moments.index(moment) for days, moment in idle.items()},
         {name: moments.index(moment) for name, moment in within.items()},
         last_login.timestamp() if last_login > _NEVER else None,
@@ -128,15 +133,13 @@ def _sum_up(
         users[group.seat] += number
         users_by_devices[_devices_bucket(group.devices)] += number
         active_devices += (group.devices or 0) * number
-        if group.has_logged_in and group.since is not None:
-            for name, moment in within.items():
-                users_logged_in[name] += number * (group.since > moment)
+        for name, moment in within.items():
+            users_logged_in[name] += number * (group.age > moment)
         if not (group.access_seat or group.gateway_seat):
             continue
-        never_used += number * (not group.has_logged_in)
-        if group.since is not None:
-            for days, moment in idle.items():
-                seats_idle[days][_some_devices(group.devices)] += number * (group.since <= moment)
+        never_used += number * (group.age <= 0)
+        for days, moment in idle.items():
+            seats_idle[days][_some_devices(group.devices)] += number * (0 < abs(group.age) <= moment)
     return UsersSummary(
         users=users,
         seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
