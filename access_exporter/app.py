@@ -124,8 +124,8 @@ class App:
             poll.start()
         for poll in polls:
             poll.join()
-        blocks = [*self._snapshots.blocks(Format.TEXT), *exposition.blocks(self._registry.collect(), Format.TEXT)]
-        sys.stdout.buffer.write(exposition.page(blocks, Format.TEXT))
+        own = exposition.blocks(self._registry.collect(), Format.TEXT)
+        sys.stdout.buffer.write(self._snapshots.part(Format.TEXT).text + exposition.page(own, Format.TEXT))
         sys.stdout.flush()
         return int(any(snapshot.failure for snapshot in self._snapshots.all()))
 
@@ -185,12 +185,12 @@ class App:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Open the listening socket, on every address of IPv4 and IPv6 where no host is given."""
-    if host:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
-    dual = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if dual else socket.AF_INET
-    return socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=1024)
+    dual = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=1024)
+    # Every accepted connection inherits it; otherwise the second half of an answer waits for the client's delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _own_metrics(registry: prometheus_client.CollectorRegistry) -> tuple[prometheus_client.Gauge, ...]:

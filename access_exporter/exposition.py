@@ -5,9 +5,11 @@ prometheus-client writes every line; this module only arranges them: all samples
 """
 
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,6 +18,7 @@ from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 
 _END = b"# EOF\n"
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class Format(Enum):
@@ -67,18 +70,62 @@ def _block(text: bytes) -> Block:
     return Block(text[:start], text[start:])
 
 
-def merge(parts: Iterable[Iterable[Block]]) -> list[Block]:
-    """Put the samples of each family together, in the order in which families and parts come."""
-    samples: dict[bytes, list[bytes]] = {}
-    for part in parts:
-        for block in part:
-            samples.setdefault(block.header, []).append(block.samples)
-    return [Block(header, b"".join(lines)) for header, lines in samples.items()]
+class Rendered(NamedTuple):
+    """Families written once in each format."""
+
+    text: tuple[Block, ...]
+    openmetrics: tuple[Block, ...]
+
+    def blocks(self, form: Format) -> tuple[Block, ...]:
+        """Return the families in this format."""
+        return self.text if form is Format.TEXT else self.openmetrics
 
 
-def page(parts: Iterable[Block], form: Format) -> bytes:
-    """Return the whole exposition."""
-    text = b"".join(piece for block in parts for piece in block)
+def render(families: Iterable[Metric], known: dict[bytes, bytes]) -> Rendered:
+    """Write families in both formats; `known` holds the headers seen so far, so that each is kept once."""
+    families = tuple(families)
+    samples: dict[bytes, bytes] = {}  # the formats differ in few of them
+
+    def kept(form: Format) -> tuple[Block, ...]:
+        return tuple(
+            Block(known.setdefault(block.header, block.header), samples.setdefault(block.samples, block.samples))
+            for block in blocks(families, form)
+        )
+
+    return Rendered(kept(Format.TEXT), kept(Format.OPENMETRICS))
+
+
+class Part:
+    """The part of a page that stays the same from scrape to scrape: joined once, and compressed once."""
+
+    def __init__(self, parts: Iterable[Iterable[Block]]) -> None:
+        """Put the samples of each family together, in the order in which families and parts come."""
+        samples: dict[bytes, list[bytes]] = {}
+        for part in parts:
+            for block in part:
+                samples.setdefault(block.header, []).append(block.samples)
+        self.blocks = [Block(header, b"".join(lines)) for header, lines in samples.items()]
+
+    @cached_property
+    def text(self) -> bytes:
+        """The part as it is served."""
+        return b"".join(piece for block in self.blocks for piece in block)
+
+    def gzip_with(self, rest: bytes) -> bytes:
+        """Return this part and the rest of the page as one gzip stream; only the rest is compressed anew."""
+        beginning, compressor = self._compressed
+        compressor = compressor.copy()
+        return b"".join((beginning, compressor.compress(rest), compressor.flush()))
+
+    @cached_property
+    def _compressed(self) -> tuple[bytes, Any]:
+        compressor = zlib.compressobj(level=1, wbits=_GZIP)
+        return compressor.compress(self.text), compressor
+
+
+def page(own: Iterable[Block], form: Format) -> bytes:
+    """Return the end of a page: the blocks that change with every scrape."""
+    text = b"".join(piece for block in own for piece in block)
     return text + _END if form is Format.OPENMETRICS else text
 
 

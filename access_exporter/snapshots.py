@@ -7,14 +7,15 @@ cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="a
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
 from access_exporter.errors import REASONS, PollError
-from access_exporter.exposition import Block, Format, blocks, counter, gauge, merge
+from access_exporter.exposition import Format, Part, Rendered, counter, gauge, render
+
+_NOTHING = Rendered((), ())
 
 
 class Key(NamedTuple):
@@ -44,24 +45,6 @@ class Target:
     families: Callable[[Any], Iterable[Metric]] = field(compare=False)
 
 
-class _Rendered:
-    """Families written once in each format, when it is first asked for."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = tuple(families)
-
-    @cached_property
-    def text(self) -> tuple[Block, ...]:
-        return blocks(self._families, Format.TEXT)
-
-    @cached_property
-    def openmetrics(self) -> tuple[Block, ...]:
-        return blocks(self._families, Format.OPENMETRICS)
-
-    def blocks(self, form: Format) -> tuple[Block, ...]:
-        return self.text if form is Format.TEXT else self.openmetrics
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
@@ -74,16 +57,8 @@ class Snapshot:
     duration: float | None = None
     failure: PollError | None = None
     errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
-
-    @cached_property
-    def data(self) -> _Rendered:
-        """The target's numbers."""
-        return _Rendered(() if self.summary is None else self.target.families(self.summary))
-
-    @cached_property
-    def health(self) -> _Rendered:
-        """How its polls went."""
-        return _Rendered(_health(self))
+    data: Rendered = _NOTHING
+    health: Rendered = _NOTHING
 
 
 def _health(snapshot: Snapshot) -> Iterator[Metric]:
@@ -128,7 +103,7 @@ class Store(Protocol):
 class _Merged(NamedTuple):
     version: int
     fresh_until: float
-    blocks: list[Block]
+    part: Part
 
 
 class Snapshots:
@@ -142,6 +117,7 @@ class Snapshots:
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
         self._merged: dict[Format, _Merged] = {}
+        self._headers: dict[bytes, bytes] = {}
 
     def configure(self, targets: Iterable[Target]) -> None:
         """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
@@ -192,12 +168,12 @@ class Snapshots:
         """Tell whether every target was polled at least once, with or without success, or restored from the store."""
         return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
 
-    def blocks(self, form: Format) -> list[Block]:
-        """Return all targets' families; merged again only after a poll ended or numbers went stale."""
+    def part(self, form: Format) -> Part:
+        """Return all targets' families; put together again only after a poll ended or numbers went stale."""
         merged = self._merged.get(form)
         if merged is None or merged.version != self._version or self._clock.monotonic() > merged.fresh_until:
             merged = self._merged[form] = self._merge(form)
-        return merged.blocks
+        return merged.part
 
     def _merge(self, form: Format) -> _Merged:
         version = self._version
@@ -206,28 +182,35 @@ class Snapshots:
         parts = [snapshot.data.blocks(form) for snapshot in fresh]
         parts += [snapshot.health.blocks(form) for snapshot in snapshots]
         fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
-        return _Merged(version, fresh_until, merge(parts))
+        return _Merged(version, fresh_until, Part(parts))
 
     def _carried_over(self, target: Target) -> Snapshot:
         before = self._snapshots.get(target.key)
         if before is None or before.target.subject != target.subject:
             return self._restored(target)
         later = target.stale_after - before.target.stale_after
-        return replace(before, target=target, fresh_until=before.fresh_until + later)
+        return self._rendered(replace(before, target=target, fresh_until=before.fresh_until + later))
 
     def _restored(self, target: Target) -> Snapshot:
         kept = self._store.load(target) if self._store else None
         if kept is None:
-            return Snapshot(target)
+            return self._rendered(Snapshot(target))
         summary, succeeded_at = kept
         age = max(0.0, self._clock.time() - succeeded_at)
         fresh_until = self._clock.monotonic() + target.stale_after - age
-        return Snapshot(target, summary=summary, succeeded_at=succeeded_at, fresh_until=fresh_until)
+        return self._rendered(Snapshot(target, summary=summary, succeeded_at=succeeded_at, fresh_until=fresh_until))
 
     def _update(self, target: Target, **changes: Any) -> None:
         with self._lock:
             before = self._snapshots.get(target.key)
             if before is None or before.target.subject != target.subject:
                 return  # a reload took the target away while it was polled
-            self._snapshots[target.key] = replace(before, **changes)
+            self._snapshots[target.key] = self._rendered(replace(before, **changes), numbers="summary" in changes)
             self._version += 1
+
+    def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
+        """Return the snapshot with its text written; its numbers only where they may have changed."""
+        data = snapshot.data
+        if numbers and snapshot.summary is not None:
+            data = render(snapshot.target.families(snapshot.summary), self._headers)
+        return replace(snapshot, data=data, health=render(_health(snapshot), self._headers))

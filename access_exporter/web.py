@@ -1,7 +1,6 @@
 """The pages served over HTTP, as an ASGI application; nothing here ever waits for Cloudflare."""
 
 import asyncio
-import gzip
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -143,15 +142,17 @@ class Web:
 
     async def _get_metrics(self, request: Request) -> Response:
         form, content_type = exposition.negotiate(request.headers.get("accept", ""))
-        parts = [*self._snapshots.blocks(form), *exposition.blocks(self._registry.collect(), form)]
-        if "name[]" in request.query:
-            parts = exposition.restrict(parts, request.query["name[]"])
-        body = exposition.page(parts, form)
+        part = self._snapshots.part(form)
+        own = exposition.blocks(self._registry.collect(), form)
+        if names := request.query.get("name[]"):
+            part = exposition.Part([exposition.restrict([*part.blocks, *own], names)])
+            own = ()
+        rest = exposition.page(own, form)
         headers = {"vary": "accept, accept-encoding"}
-        if gzip_accepted(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(body, compresslevel=6)
-            headers["content-encoding"] = "gzip"
-        return Response(body, content_type=content_type, headers=headers)
+        if not gzip_accepted(request.headers.get("accept-encoding", "")):
+            return Response(part.text + rest, content_type=content_type, headers=headers)
+        headers["content-encoding"] = "gzip"
+        return Response(part.gzip_with(rest), content_type=content_type, headers=headers)
 
 
 def _is_cross_site(request: Request) -> bool:

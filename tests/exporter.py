@@ -6,7 +6,6 @@ from pathlib import Path
 
 import prometheus_client
 
-from access_exporter import exposition
 from access_exporter.client import Metrics
 from access_exporter.config import Account, Api, Config, PolicyTest, Users
 from access_exporter.credentials import Secret
@@ -65,7 +64,7 @@ class Exporter:
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""
-        return exposition.page(self._snapshots.blocks(Format.TEXT), Format.TEXT).decode()
+        return self._snapshots.part(Format.TEXT).text.decode()
 
     def polled(self) -> str:
         """Poll once and return the exposition."""

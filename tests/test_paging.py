@@ -284,7 +284,7 @@ class TestRequests:
 
     @pytest.mark.parametrize(("users", "requests"), [(1000, 1), (5000, 5)])
     def test_full_last_page(self, users: int, requests: int) -> None:
-        """Totals that agree with all that was seen end a list on a full page too, with no request that finds nothing."""
+        """Totals that agree with all that was seen end a list on a full page too, and no request finds nothing."""
         server = Server(users)
         assert server.walk() == users
         assert len(server.asked) == requests

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from access_exporter import exposition
 from access_exporter.errors import AuthError, PollError, ServerError
 from access_exporter.exposition import Format, gauge
 from access_exporter.poller import Poller
@@ -71,7 +70,7 @@ class Bench:
 
     def series(self) -> dict[tuple[str, str], float]:
         """Return what is served, by name and target, the errors added up."""
-        text = exposition.page(self.snapshots.blocks(Format.TEXT), Format.TEXT).decode()
+        text = self.snapshots.part(Format.TEXT).text.decode()
         found: dict[tuple[str, str], float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:

@@ -106,8 +106,7 @@ def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float)
         for user in users:
             login = user.last_successful_login or _NEVER
             age = bisect_left(moments, login)
-            if login > last_login:
-                last_login = login
+            last_login = max(last_login, login)
             if age == 0 and user.created_at:
                 age = -bisect_left(moments, user.created_at)
             alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))
