@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import prometheus_client
 
-from access_exporter import __version__, client, config, demo, exposition, logs, plan, server, status_page
+from access_exporter import __version__, client, config, demo, exposition, logs, plan, server, sharding, status_page
 from access_exporter.clock import Clock
 from access_exporter.config import Config
 from access_exporter.errors import ConfigError
 from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.poller import Poller
+from access_exporter.sharding import Shard
 from access_exporter.snapshots import Snapshots
 from access_exporter.storage import Storage
 from access_exporter.targets import Targets
@@ -46,6 +47,8 @@ class Options:
     web_config_file: str | None = None
     storage_path: str | None = None
     lifecycle: bool = False
+    shard: int | None = None
+    total_shards: int = 1
     log_level: str = "info"
     log_format: str = "logfmt"
 
@@ -55,12 +58,14 @@ def run(options: Options) -> int:
     logs.setup(options.log_level, options.log_format)
     try:
         with ExitStack() as stack:
-            load = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
+            shard = sharding.shard(options.shard, options.total_shards)
+            whole = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
+            load = _share(shard, whole)
             if options.check:
                 print("\n".join(plan.lines(load())))
                 WebSettings(options.web_config_file)
                 return 0
-            app = App(options, load)
+            app = App(options, shard, load)
             if options.demo:
                 log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
             app.load()
@@ -74,10 +79,14 @@ def _load(path: str) -> Callable[[], Config]:
     return lambda: config.load(path, os.environ)
 
 
+def _share(shard: Shard, load: Callable[[], Config]) -> Callable[[], Config]:
+    return lambda: shard.share_of(load())
+
+
 class App:
     """The running exporter."""
 
-    def __init__(self, options: Options, load: Callable[[], Config]) -> None:
+    def __init__(self, options: Options, shard: Shard, load: Callable[[], Config]) -> None:
         """Wire the parts; nothing runs and nothing is polled yet."""
         self._options = options
         self._load = load
@@ -86,7 +95,7 @@ class App:
         # A series beside each counter that nobody asks for.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus_client.CollectorRegistry()
-        self._reload_successful, self._reload_time = _own_metrics(self._registry)
+        self._own = OwnMetrics(self._registry, shard)
         self._web_settings = WebSettings(options.web_config_file)
         storage = Storage(options.storage_path, self._registry) if options.storage_path else None
         self._snapshots = Snapshots(self._clock, storage)
@@ -99,7 +108,7 @@ class App:
         try:
             self.load()
         except ConfigError as error:
-            self._reload_successful.set(0)
+            self._own.reload_successful.set(0)
             log.error("configuration not loaded", extra=facts(error=error))
             raise
 
@@ -110,8 +119,9 @@ class App:
             targets = self._targets.of(loaded)
             self._config = loaded
             self._poller.configure(targets)
-            self._reload_successful.set(1)
-            self._reload_time.set(self._clock.time())
+            self._own.targets.set(len(targets))
+            self._own.reload_successful.set(1)
+            self._own.reload_time.set(self._clock.time())
         for warning in plan.warnings(loaded):
             log.warning("questionable configuration", extra=facts(warning=warning))
         log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=len(targets)))
@@ -193,26 +203,38 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _own_metrics(registry: prometheus_client.CollectorRegistry) -> tuple[prometheus_client.Gauge, ...]:
-    """Register what the exporter says about itself; return the two gauges of the last reload."""
-    prometheus_client.ProcessCollector(registry=registry)
-    prometheus_client.PlatformCollector(registry=registry)
-    prometheus_client.GCCollector(registry=registry)
-    info = prometheus_client.Gauge(
-        "cloudflare_access_exporter_build_info",
-        "The running version; always 1.",
-        ["version", "python_version"],
-        registry=registry,
-    )
-    info.labels(__version__, platform.python_version()).set(1)
-    successful = prometheus_client.Gauge(
-        "cloudflare_access_exporter_config_last_reload_successful",
-        "1 where the last load of the configuration succeeded, 0 where it failed and the one before is kept.",
-        registry=registry,
-    )
-    time = prometheus_client.Gauge(
-        "cloudflare_access_exporter_config_last_reload_success_timestamp_seconds",
-        "When the configuration was last loaded, in seconds since the epoch.",
-        registry=registry,
-    )
-    return successful, time
+class OwnMetrics:
+    """What the exporter says about itself."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry, shard: Shard) -> None:
+        """Register the families."""
+        prometheus_client.ProcessCollector(registry=registry)
+        prometheus_client.PlatformCollector(registry=registry)
+        prometheus_client.GCCollector(registry=registry)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_build_info",
+            "The running version; always 1.",
+            ["version", "python_version"],
+            registry=registry,
+        ).labels(__version__, platform.python_version()).set(1)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_shard_info",
+            "Which of how many exporters this is, counted from 0; always 1.",
+            ["shard", "total_shards"],
+            registry=registry,
+        ).labels(str(shard.number), str(shard.total)).set(1)
+        self.targets = prometheus_client.Gauge(
+            "cloudflare_access_exporter_targets",
+            "Targets this exporter polls: lists of users and policy tests.",
+            registry=registry,
+        )
+        self.reload_successful = prometheus_client.Gauge(
+            "cloudflare_access_exporter_config_last_reload_successful",
+            "1 where the last load of the configuration succeeded, 0 where it failed and the one before is kept.",
+            registry=registry,
+        )
+        self.reload_time = prometheus_client.Gauge(
+            "cloudflare_access_exporter_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last loaded, in seconds since the epoch.",
+            registry=registry,
+        )

@@ -38,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     flag("--web.config.file", "web_config_file", "TLS and basic auth, in the exporter-toolkit's format", metavar="FILE")
     flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", metavar="DIR")
     flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
+    flag("--shard", "shard", "number of this shard, from 0 (default: from the pod's name)", metavar="N", type=_count)
+    flag("--total-shards", "total_shards", "exporters that share the accounts (default: 1)", metavar="N", type=_count)
     flag("--log.level", "log_level", "debug, info, warn or error (default: info)", choices=logs.LEVELS)
     flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=logs.FORMATS)
     parser.add_argument("--version", action="version", version=f"cloudflare-access-exporter {__version__}")
@@ -52,6 +54,12 @@ def _address(text: str) -> tuple[str, int]:
     if not address or int(address[3]) > 65535:
         raise argparse.ArgumentTypeError(f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {text!r}")
     return address[1] or address[2] or "", int(address[3])
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
 
 
 def _path(text: str) -> str:
