@@ -28,9 +28,8 @@ COPY --chmod=0644 config.yaml /etc/cloudflare-access-exporter/config.yaml
 # nobody; a number, so that Kubernetes can check runAsNonRoot
 USER 65534:65534
 EXPOSE 10060
-# Straight to the port: urllib would follow redirects and ask the proxy that HTTP_PROXY names.
-# With TLS, basic auth or another port, replace it or pass --no-healthcheck.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-  CMD ["/venv/bin/python", "-I", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 10060, timeout=4); c.request('GET', '/-/healthy'); sys.exit(c.getresponse().status != 200)"]
+# Copes with TLS and basic auth; with another port, replace it by one that ends in "access_exporter.healthcheck", "PORT".
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
+  CMD ["/venv/bin/python", "-I", "-m", "access_exporter.healthcheck"]
 ENTRYPOINT ["/venv/bin/cloudflare-access-exporter"]
 CMD ["--config.file=/etc/cloudflare-access-exporter/config.yaml"]

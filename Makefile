@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format requirements docs wheel image clean
+.PHONY: help demo test fuzz lint format requirements docs wheel image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -25,7 +25,10 @@ demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 
 	$(BIN)/python exporter.py --demo $(ARGS)
 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadscope --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz $(ARGS)
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -62,8 +62,7 @@ def run(options: Options) -> int:
             whole = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
             load = _share(shard, whole)
             if options.check:
-                print("\n".join(plan.lines(load())))
-                WebSettings(options.web_config_file)
+                print("\n".join(_plan(options, load)))
                 return 0
             app = App(options, shard, load)
             if options.demo:
@@ -73,6 +72,12 @@ def run(options: Options) -> int:
     except ConfigError as error:
         print(f"cloudflare-access-exporter: {error}", file=sys.stderr)
         return 1
+
+
+def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:
+    yield from plan.lines(load())
+    if options.web_config_file:
+        yield plan.web(WebSettings(options.web_config_file).config)
 
 
 def _load(path: str) -> Callable[[], Config]:
@@ -97,7 +102,7 @@ class App:
         self._registry = prometheus_client.CollectorRegistry()
         self._own = OwnMetrics(self._registry, shard)
         self._web_settings = WebSettings(options.web_config_file)
-        storage = Storage(options.storage_path, self._registry) if options.storage_path else None
+        storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path else None
         self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
         self._targets = Targets(client.Metrics(self._registry), self._clock)
@@ -141,6 +146,7 @@ class App:
 
     def serve(self) -> int:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible it must not end the process
         try:
             listener = _listen(*self._options.listen_address)
         except OSError as error:
@@ -172,9 +178,10 @@ class App:
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
         host, port = listener.getsockname()[:2]
-        shown = "localhost" if ipaddress.ip_address(host).is_unspecified else f"[{host}]" if ":" in host else host
         scheme = "https" if self._web_settings.context else "http"
-        log.info("serving", extra=facts(address=f"{host}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
+        named = f"[{host}]" if ":" in host else host
+        shown = "localhost" if ipaddress.ip_address(host).is_unspecified else named
+        log.info("serving", extra=facts(address=f"{named}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
         await serving.serve(sockets=[listener])
 
     def _tls_context(self) -> ssl.SSLContext | None:
@@ -226,6 +233,11 @@ class OwnMetrics:
         self.targets = prometheus_client.Gauge(
             "cloudflare_access_exporter_targets",
             "Targets this exporter polls: lists of users and policy tests.",
+            registry=registry,
+        )
+        self.storage_errors = prometheus_client.Counter(
+            "cloudflare_access_exporter_storage_errors",
+            "Times that numbers could not be written to or read from the folder of --storage.path.",
             registry=registry,
         )
         self.reload_successful = prometheus_client.Gauge(

@@ -1,7 +1,7 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit, that never keeps anyone else waiting.
 
-bcrypt is slow on purpose. So it runs in a thread, what it accepted is remembered, a name that does not exist takes
-the same path and time as a wrong password, and only so many checks may wait.
+bcrypt is slow on purpose. So it runs in a thread, one check at a time; what it accepted is remembered, a name that
+does not exist takes the same path and time as a wrong password, and only so many checks may wait.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import binascii
 import hashlib
 import hmac
 import os
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from enum import Enum
 
 import bcrypt
@@ -37,7 +38,7 @@ class BasicAuth:
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._key = os.urandom(32)
         self._remembered: dict[bytes, None] = {}
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bcrypt")
+        self._turn = asyncio.Lock()
         self._waiting = 0
 
     async def check(self, authorization: str) -> Verdict:
@@ -53,7 +54,8 @@ class BasicAuth:
             return Verdict.BUSY
         self._waiting += 1
         try:
-            right = await asyncio.get_running_loop().run_in_executor(self._threads, self._is_right, name, password)
+            async with self._turn:
+                right = await self._is_right(name, password)
         finally:
             self._waiting -= 1
         if not right:
@@ -63,13 +65,9 @@ class BasicAuth:
         self._remembered[fingerprint] = None
         return Verdict.ADMITTED
 
-    def close(self) -> None:
-        """Let the thread end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _is_right(self, name: bytes, password: bytes) -> bool:
+    async def _is_right(self, name: bytes, password: bytes) -> bool:
         known = self._hashes.get(name)
-        matches = bcrypt.checkpw(password[:_BCRYPT_BYTES], known or self._stand_in(name))
+        matches = await _matches(password[:_BCRYPT_BYTES], known or self._stand_in(name))
         return known is not None and matches
 
     def _stand_in(self, name: bytes) -> bytes:
@@ -77,6 +75,21 @@ class BasicAuth:
         digest = hmac.digest(self._key, name, hashlib.sha256)
         hashes = list(self._hashes.values())
         return hashes[int.from_bytes(digest) % len(hashes)]
+
+
+async def _matches(password: bytes, hashed: bytes) -> bool:
+    """Ask bcrypt in a thread that, unlike those of an executor, the end of the process does not wait for."""
+    answer: Future[bool] = Future()
+    answer.set_running_or_notify_cancel()  # so that a stop cannot cancel it and the thread can always answer
+
+    def check() -> None:
+        try:
+            answer.set_result(bcrypt.checkpw(password, hashed))
+        except Exception as error:  # noqa: BLE001 – whoever waits for the answer would wait forever
+            answer.set_exception(error)
+
+    threading.Thread(target=check, name="bcrypt", daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 def _decode(authorization: str) -> tuple[bytes, bytes] | None:

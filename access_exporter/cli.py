@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,14 @@ from access_exporter import __version__, app, logs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exporter; return the exit code."""
-    return app.run(_parser().parse_args(arguments, app.Options()))
+    options = _parser().parse_args(arguments, app.Options())
+    try:
+        return app.run(options)
+    except KeyboardInterrupt:
+        return 130  # as a shell says of a program ended by Ctrl-C
+    except BrokenPipeError:  # nobody reads the rest, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

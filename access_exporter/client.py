@@ -5,9 +5,9 @@ cloudflare_access_api_retries_total{endpoint="users"} 1.0
 cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
 """
 
+import contextlib
 import json
 import re
-import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -28,6 +28,7 @@ from access_exporter.config import Api
 from access_exporter.credentials import Credential
 from access_exporter.errors import (
     AuthError,
+    ConfigError,
     InvalidResponseError,
     NetworkError,
     NotFoundError,
@@ -40,7 +41,8 @@ from access_exporter.errors import (
 )
 from access_exporter.pacing import Pacer
 
-MAX_BODY_BYTES = 16 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
+MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 # "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
 MAX_PAUSE_SECONDS = 300
@@ -66,6 +68,7 @@ class Envelope(msgspec.Struct, Generic[T]):
     """The answer's outer shape; in practice any part can be missing."""
 
     success: bool | None = None
+    errors: Any = None
     result: T | None = None
     result_info: Any = None
 
@@ -147,7 +150,7 @@ class Client:
             try:
                 return self._attempt(endpoint, path, params, headers, result)
             except (AuthError, PermissionMissingError):
-                if refreshed or not self._credential.renewed(headers):
+                if refreshed or not self._renewed(headers):
                     raise
                 refreshed = True
             except RetryableError as failure:
@@ -162,6 +165,14 @@ class Client:
                     self._clock.sleep(wait)
             self._metrics.retries.labels(endpoint.name).inc()
 
+    def _renewed(self, refused: dict[str, str]) -> bool:
+        """Tell whether there is another secret to try; a file that is being replaced is given a moment."""
+        for _ in range(3):
+            with contextlib.suppress(ConfigError):
+                return self._credential.renewed(refused)
+            self._clock.sleep(1)
+        return False
+
     def _attempt(
         self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str], result: type[T]
     ) -> Envelope[T]:
@@ -173,13 +184,15 @@ class Client:
         if status != 200:
             raise _refusal(endpoint, status, answered, body)
         if len(body) > MAX_BODY_BYTES:
-            raise InvalidResponseError(f"the answer of {endpoint.path} is larger than {MAX_BODY_BYTES} bytes")
+            raise InvalidResponseError(
+                f"the answer of {endpoint.path} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
+            )
         return _decode(endpoint, body, result)
 
     def _send(
         self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request and return status, headers and body, of which at most one byte above the limit is read."""
+        """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
         code = NetworkError.reason
         started = self._clock.monotonic()
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
@@ -191,7 +204,8 @@ class Client:
                 timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
                 stream=True,
             ) as response:
-                body = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+                limit = MAX_BODY_BYTES if response.status_code == 200 else MAX_REFUSAL_BYTES
+                body = response.raw.read(limit + 1, decode_content=True)
                 code = str(response.status_code)
                 return response.status_code, response.headers, body
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
@@ -226,7 +240,10 @@ def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
         except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
             future.set_exception(error)
 
-    Thread(target=run, name=f"page-{argument}", daemon=True).start()
+    try:
+        Thread(target=run, name=f"page-{argument}", daemon=True).start()
+    except RuntimeError:  # the system has no more threads to give
+        run()
     return future
 
 
@@ -245,7 +262,7 @@ def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
         envelope = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         envelope = _decode_odd(endpoint, body, kind)
-    if envelope.success is False:
+    if envelope.success is False or (not envelope.success and isinstance(envelope.errors, list) and envelope.errors):
         raise _refusal(endpoint, 200, {}, body)
     if envelope.result is None:
         raise InvalidResponseError(f"the answer of {endpoint.path} has no result")
@@ -354,6 +371,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _in_words(error: BaseException) -> str:
     """Say what happened to a connection; the library's own words may hold a proxy's password."""
     causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate of the server is not valid: {cause.verify_message}"
     for kind, words in _NETWORK_WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
             return words
@@ -361,13 +381,13 @@ def _in_words(error: BaseException) -> str:
 
 
 _NETWORK_WORDS: dict[type[BaseException], str] = {
-    socket.gaierror: "the name of the host does not resolve",
-    ssl.SSLCertVerificationError: "the certificate of the server is not valid",
+    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
     ssl.SSLError: "TLS could not be agreed on with the server",
     ConnectionRefusedError: "the connection was refused",
     requests.exceptions.ProxyError: "the proxy did not let the connection through",
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     ConnectionError: "the connection was reset",
+    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
     urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
 }
 

@@ -1,6 +1,5 @@
 """Secrets and credentials: where a token or key comes from, and what requests are signed with."""
 
-import contextlib
 import re
 from pathlib import Path
 
@@ -77,8 +76,11 @@ class Credential:
         self._headers = self._read()
 
     def renewed(self, refused: dict[str, str]) -> bool:
-        """Read the secret again after these headers were refused; True when there are other ones to try."""
-        with contextlib.suppress(ConfigError):  # the file is being replaced: the refusal stands until the next poll
+        """Read the secret again after these headers were refused; True when there are other ones to try.
+
+        Raises ConfigError when that is not possible, as in the middle of the replacement of a file.
+        """
+        if self._headers == refused:
             self.refresh()
         return self._headers != refused
 

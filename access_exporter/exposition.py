@@ -49,7 +49,7 @@ def negotiate(accept: str) -> tuple[Format, str]:
     """Return the format for an Accept header, and the Content-Type to answer with."""
     try:
         content_type = choose_encoder(accept)[1]
-    except ValueError:  # a version that is none
+    except (TypeError, ValueError):  # a version that is none
         content_type = choose_encoder("")[1]
     if not content_type.startswith("application/openmetrics-text"):
         return Format.TEXT, content_type
@@ -111,11 +111,11 @@ class Part:
         """The part as it is served."""
         return b"".join(piece for block in self.blocks for piece in block)
 
-    def gzip_with(self, rest: bytes) -> bytes:
+    def gzip_with(self, rest: bytes) -> tuple[bytes, bytes]:
         """Return this part and the rest of the page as one gzip stream; only the rest is compressed anew."""
         beginning, compressor = self._compressed
         compressor = compressor.copy()
-        return b"".join((beginning, compressor.compress(rest), compressor.flush()))
+        return beginning, compressor.compress(rest) + compressor.flush()
 
     @cached_property
     def _compressed(self) -> tuple[bytes, Any]:

@@ -25,15 +25,24 @@ class Pacer:
         self._lock = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._free = concurrency
+        self._pace = (rate, burst, concurrency)
         self._paused_until = float("-inf")
         self._slow_until = float("-inf")
         self._slow_interval = 0.0
         self._slow_next = float("-inf")
-        # A full burst followed by a steady stream must fit the five minutes, with one request to spare.
-        burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
-        self._interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)
-        self._tolerance = (burst - 1) * self._interval
         self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
+        self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
+
+    def change(self, rate: float, burst: int, concurrency: int) -> None:
+        """Go on at another pace: a pause stays, and there is no burst, since another may have left just now."""
+        with self._lock:
+            if self._pace == (rate, burst, concurrency):
+                return
+            self._free += concurrency - self._pace[2]
+            self._pace = (rate, burst, concurrency)
+            self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
+            self._hand_out_places()
+        self.pause(0)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -80,17 +89,28 @@ class Pacer:
 
     def _enter(self) -> None:
         """Wait for a free place, first come, first served: a long walk must not push others aside."""
+        place = threading.Event()
         with self._lock:
-            if self._free and not self._waiting:
-                self._free -= 1
-                return
-            place = threading.Event()
             self._waiting.append(place)
+            self._hand_out_places()
         place.wait()
 
     def _leave(self) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
+            self._free += 1
+            self._hand_out_places()
+
+    def _hand_out_places(self) -> None:
+        while self._waiting and self._free > 0:
+            self._free -= 1
+            self._waiting.popleft().set()
+
+
+def _interval_and_tolerance(rate: float, burst: int) -> tuple[float, float]:
+    """Return the seconds between two requests, and how many of them may be borrowed.
+
+    A full burst followed by a steady stream must fit the five minutes, with one request to spare.
+    """
+    burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
+    interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)
+    return interval, (burst - 1) * interval

@@ -2,7 +2,7 @@
 
 `result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
 repeat where the list changed between two pages. So a list ends on an empty page, or where totals say so that agree
-with each other, with the number of the page and with every row seen.
+with each other, with the number of the page and with every row seen. A single full page is never taken for the end.
 """
 
 from collections import deque
@@ -127,7 +127,11 @@ def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
 
 
 def _is_last(page: Page[Row], number: int, listed: int) -> bool:
-    return not page.rows or (page.agrees_with(listed) and page.info.total_pages == number)
+    if not page.rows:
+        return True
+    if number == 1 and page.is_full:
+        return False  # a total that only counts this page would look just like this; one more request tells
+    return page.agrees_with(listed) and page.info.total_pages == number
 
 
 def _only_repeats(page: Page[Row], repeats: int, page_size: int, listed: int) -> bool:

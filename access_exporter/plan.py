@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from access_exporter.config import Account, Config, PolicyTest, Users
+from access_exporter.web_config import WebConfig
 
 
 def lines(config: Config) -> Iterator[str]:
@@ -35,6 +36,14 @@ def lines(config: Config) -> Iterator[str]:
                 f"stale after {test.stale_after:.10g} s, {3600 / test.interval:g} requests/h"
             )
     yield f"in all: at least {total:g} requests/h"
+
+
+def web(config: WebConfig) -> str:
+    """Return what a web configuration means, in a line."""
+    tls, users, headers = config.tls_server_config, config.basic_auth_users, config.http_server_config.headers
+    encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
+    auth = f"basic auth for {len(users)} users" if users else "no basic auth"
+    return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}"
 
 
 def _subject(test: PolicyTest) -> str:

@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 def in_thread(poll: Callable[[], None], name: str) -> None:
     """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
-    threading.Thread(target=poll, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=poll, name=name, daemon=True).start()
+    except RuntimeError:  # the system has no more threads to give: others polled late are better than none polled
+        poll()
 
 
 class Poller:
@@ -36,7 +39,7 @@ class Poller:
         self._changed = threading.Condition()
         self._targets: dict[Key, Target] = {}
         self._busy: set[Key] = set()
-        self._due: list[tuple[float, int, Target]] = []  # a heap; entries of targets that are gone are passed over
+        self._due: list[tuple[float, int, Target]] = []  # a heap
         self._order = itertools.count()
 
     def configure(self, targets: Iterable[Target]) -> None:
@@ -48,6 +51,8 @@ class Poller:
                 self._targets[target.key] = same if same == target else target
                 if same != target and target.key not in self._busy:
                     self._schedule(target, self._clock.monotonic())
+            self._due = [entry for entry in self._due if self._targets.get(entry[2].key) is entry[2]]
+            heapq.heapify(self._due)
             self._snapshots.configure(self._targets.values())
             self._changed.notify()
 
@@ -72,8 +77,6 @@ class Poller:
                 if not self._due or self._due[0][0] > now:
                     return self._due[0][0] - now if self._due else None
                 target = heapq.heappop(self._due)[2]
-                if self._targets.get(target.key) is not target:
-                    continue
                 self._busy.add(target.key)
             self._start(lambda target=target: self._poll_and_schedule(target), "/".join(target.key))  # type: ignore[misc]
 
@@ -83,6 +86,8 @@ class Poller:
         before = self._snapshots.of(target)
         try:
             summary = target.fetch(before.summary, self._clock.time())
+            duration = self._clock.monotonic() - started
+            self._snapshots.succeeded(target, summary, duration)
         except StoppingError:
             return
         except PollError as failure:
@@ -92,8 +97,6 @@ class Poller:
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
             self._note_failure(target, unforeseen, started)
         else:
-            duration = self._clock.monotonic() - started
-            self._snapshots.succeeded(target, summary, duration)
             news = before.polled_at is None or before.failure is not None
             log.log(
                 logging.INFO if news else logging.DEBUG,
@@ -103,6 +106,8 @@ class Poller:
 
     def _note_failure(self, target: Target, failure: PollError, started: float) -> None:
         duration = self._clock.monotonic() - started
+        # The failure is kept until the next poll; what it came through would keep pages and connections with it.
+        failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(target, failure, duration)
         log.warning(
             "poll failed",

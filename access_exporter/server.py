@@ -6,6 +6,7 @@ too many wait, the one that waits longest goes first, so that a scrape always fi
 
 import asyncio
 import resource
+import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
@@ -17,16 +18,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HANDSHAKE_SECONDS = 10
 REQUEST_SECONDS = 10
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
 STOP_SECONDS = 3  # what is in flight at a stop gets this long to be answered
 MAX_WAITING = 1000
 MAX_HEAD_BYTES = 16 * 1024
+# What is kept of an answer for a client that does not read: by the process, and by the system.
+UNREAD_BYTES = 32 * 1024
+SEND_BUFFER_BYTES = 128 * 1024
 
 
 def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uvicorn.Server:
     """Return a server of an ASGI application; `context` is asked at each connection and None means no TLS."""
-    waiting = _Waiting(_allowed_connections())
+    allowed = _allowed_connections()
+    waiting = _Waiting(allowed)
 
     def connect(**settings: Any) -> asyncio.BaseProtocol:
         connection = _Connection(waiting, **settings)
@@ -44,6 +49,7 @@ def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uv
             server_header=False,
             date_header=False,
             proxy_headers=False,
+            backlog=1 + allowed // 10,  # so many are accepted at once: each is read before it may have to make room
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
@@ -53,6 +59,12 @@ def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uv
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling: a stop that was asked for is a success."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # every connection inherits it
+            listener.listen(socket.SOMAXCONN)  # how many may wait to be accepted is another number than uvicorn's
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
@@ -69,69 +81,88 @@ def _allowed_connections() -> int:
 
 
 class _Waiting:
-    """The connections nothing is being answered on, in the order in which they began to wait."""
+    """The connections that wait for their client, in the order in which they began to."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._transports: dict[asyncio.BaseTransport, None] = {}
+        self._transports: dict[asyncio.Transport, None] = {}
 
-    def add(self, transport: asyncio.BaseTransport) -> None:
+    def add(self, transport: asyncio.Transport) -> None:
         self.remove(transport)
         self._transports[transport] = None
         if len(self._transports) > self._most:
             oldest = next(iter(self._transports))
             self.remove(oldest)
-            oldest.abort()  # type: ignore[attr-defined]  # every transport of a socket has it
+            oldest.abort()
 
-    def remove(self, transport: asyncio.BaseTransport) -> None:
+    def remove(self, transport: asyncio.Transport) -> None:
         self._transports.pop(transport, None)
 
 
 class _Connection(H11Protocol):
     """A connection whose every step has a deadline."""
 
+    socket_transport: asyncio.Transport | None = None  # the one below TLS, if there is TLS
+
     def __init__(self, waiting: _Waiting, **settings: Any) -> None:
         super().__init__(**settings)
         self._waiting = waiting
         self._deadline: asyncio.TimerHandle | None = None
-        self.socket_transport: asyncio.BaseTransport | None = None  # the one below TLS, if there is TLS
+        self._idle = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.socket_transport = self.socket_transport or transport
+        transport.set_write_buffer_limits(UNREAD_BYTES)
         self._waiting.add(self.socket_transport)
         self._allow(REQUEST_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        answering = self._answering()
+        before = self.cycle
         super().data_received(data)
-        if self._answering() and not answering:
-            self._waiting.remove(self._transport())
-            self._allow(ANSWER_SECONDS)
-        elif not self._answering() and self._deadline is None:
+        if self.cycle is not before:
+            self._answer()
+        elif self._idle:
+            self._idle = False
             self._allow(REQUEST_SECONDS)
 
     def on_response_complete(self) -> None:
-        self._forget_deadline()
-        if not self.transport.is_closing():
-            self._waiting.add(self._transport())
+        self._idle = True
+        self._waiting.add(self._socket())
+        # To read the answer and to ask again. uvicorn's own timer closes politely, which ends when all is read.
+        self._allow(KEEP_ALIVE_SECONDS + STOP_SECONDS)
+        before = self.cycle
         super().on_response_complete()
+        if self.cycle is not before:  # the next request was there already
+            self._answer()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting.add(self._socket())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever its type says
+        if cycle is not None and not cycle.response_complete:
+            self._waiting.remove(self._socket())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
-        self._waiting.remove(self._transport())
+        self._waiting.remove(self._socket())
         super().connection_lost(exc)
 
-    def _answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever its type says
-        return cycle is not None and not cycle.response_complete
+    def _answer(self) -> None:
+        self._idle = False
+        if not self.flow.write_paused:  # or else it still waits for the client to read
+            self._waiting.remove(self._socket())
+        self._allow(ANSWER_SECONDS)
 
-    def _transport(self) -> asyncio.BaseTransport:
+    def _socket(self) -> asyncio.Transport:
         return self.socket_transport or self.transport
 
     def _allow(self, seconds: float) -> None:
         self._forget_deadline()
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(seconds, self._socket().abort)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -155,7 +186,7 @@ class _TlsConnection(SSLProtocol):
         self._waiting = waiting
         self._connection = connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connection.socket_transport = transport
         self._waiting.add(transport)
         super().connection_made(transport)
@@ -164,3 +195,8 @@ class _TlsConnection(SSLProtocol):
         if self._connection.socket_transport is not None:
             self._waiting.remove(self._connection.socket_transport)
         super().connection_lost(exc)
+
+    def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
+        if handshake_exc is not None:
+            self._process_outgoing()  # type: ignore[attr-defined]  # the alert that tells the client why
+        super()._on_handshake_complete(handshake_exc)

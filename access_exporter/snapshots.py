@@ -128,7 +128,7 @@ class Snapshots:
     def succeeded(self, target: Target, summary: Any, duration: float) -> None:
         """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
         now = self._clock.time()
-        self._update(
+        published = self._update(
             target,
             summary=summary,
             polled_at=now,
@@ -137,7 +137,7 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
-        if self._store:
+        if published and self._store:
             self._store.save(target, summary, now)
 
     def failed(self, target: Target, failure: PollError, duration: float) -> None:
@@ -200,13 +200,14 @@ class Snapshots:
         fresh_until = self._clock.monotonic() + target.stale_after - age
         return self._rendered(Snapshot(target, summary=summary, succeeded_at=succeeded_at, fresh_until=fresh_until))
 
-    def _update(self, target: Target, **changes: Any) -> None:
+    def _update(self, target: Target, **changes: Any) -> bool:
         with self._lock:
             before = self._snapshots.get(target.key)
             if before is None or before.target.subject != target.subject:
-                return  # a reload took the target away while it was polled
+                return False  # a reload took the target away while it was polled
             self._snapshots[target.key] = self._rendered(replace(before, **changes), numbers="summary" in changes)
             self._version += 1
+            return True
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
         """Return the snapshot with its text written; its numbers only where they may have changed."""

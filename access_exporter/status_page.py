@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,8 +110,8 @@ def _verdict(rows: Sequence[Row]) -> str:
 
 
 def _card(account: Account, rows: Sequence[Row], now: float) -> str:
-    name = escape(account.name or account.id)
-    identity = f" <code>{escape(account.id)}</code>" if account.name else ""
+    name = _text(account.name or account.id)
+    identity = f" <code>{_text(account.id)}</code>" if account.name else ""
     summaries = [row.snapshot.summary for row in rows if row.fresh]
     people = next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
     return f"""<section class="card">
@@ -147,7 +148,7 @@ def _bar(used: int, limit: int | None) -> str:
 def _target(row: Row, now: float) -> str:
     snapshot = row.snapshot
     key = snapshot.target.key
-    name = "Users" if key.collector == users.NAME else f"Policy test {escape(key.target)}"
+    name = "Users" if key.collector == users.NAME else f"Policy test {_text(key.target)}"
     return f"<li><strong>{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
 
 
@@ -157,7 +158,7 @@ def _state(row: Row, now: float) -> Iterator[str]:
         yield '<span class="warn">first poll under way</span>'
     elif snapshot.failure is not None:
         yield f'<span class="bad">poll failed ({snapshot.failure.reason})</span>'
-        yield f'<span class="bad">{escape(str(snapshot.failure))}</span>'
+        yield f'<span class="bad">{_text(str(snapshot.failure))}</span>'
     else:
         yield '<span class="good">polled</span>'
     if row.fresh and isinstance(snapshot.summary, PolicyTestSummary):
@@ -166,7 +167,7 @@ def _state(row: Row, now: float) -> Iterator[str]:
 
 
 def _result(test: PolicyTestSummary) -> str:
-    words = [escape(test.status or "no status")]
+    words = [_text(test.status or "no status")]
     if test.processed_ratio is not None and test.status == "processing":
         words.append(f"{test.processed_ratio:.0%} done")
     words += [f"{number:,} {status}" for status, number in (test.users or {}).items() if number or status != "unknown"]
@@ -185,6 +186,16 @@ def _times(row: Row, now: float) -> str:
     elif snapshot.failure is not None:
         words.append(f"numbers from {_span(now - snapshot.succeeded_at)} ago")
     return " · ".join(words)
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MOST_CHARACTERS = 500
+
+
+def _text(text: str) -> str:
+    """Return somebody else's text as HTML that is nothing but text, and cannot turn round what stands beside it."""
+    shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+    return f"<bdi>{escape(_UNPRINTABLE.sub('�', shown))}</bdi>"
 
 
 def _span(seconds: float) -> str:

@@ -6,6 +6,7 @@ one. It holds sums and times, no user and no secret. A disk that cannot be writt
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import tempfile
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = "cloudflare-access-exporter snapshot 1"
 _MAX_BYTES = 1024 * 1024
+_WRITING = ".writing-"
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -37,19 +39,17 @@ class Stored(msgspec.Struct, frozen=True):
 class Storage:
     """Keeps summaries in a folder."""
 
-    def __init__(self, folder: str, registry: prometheus_client.CollectorRegistry) -> None:
-        """Make the folder where it is missing; raises ConfigError when there is none to be had."""
+    def __init__(self, folder: str, errors: prometheus_client.Counter) -> None:
+        """Make the folder where it is missing, and remove what a killed process was writing in it."""
         self._folder = Path(folder)
+        self._errors = errors
         self._failing = False
-        self._errors = prometheus_client.Counter(
-            "cloudflare_access_exporter_storage_errors",
-            "Snapshots that could not be written to or read from the storage folder.",
-            registry=registry,
-        )
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for leftover in self._folder.glob(f"{_WRITING}*"):
+                leftover.unlink()
         except OSError as error:
-            self._warn("the storage folder cannot be made", error)
+            self._warn("the storage folder cannot be used", error)
 
     def save(self, target: Target, summary: Any, succeeded_at: float) -> None:
         """Write a summary; a failure is told and counted, nothing more."""
@@ -67,18 +67,16 @@ class Storage:
         """Return the stored summary and when it was made; None where there is none that fits the target."""
         path = self._path(target)
         try:
-            with path.open("rb") as file:
-                content = file.read(_MAX_BYTES)
+            content = _read(path)
+            stored = msgspec.json.decode(content, type=Stored)
+            if stored.format != FORMAT or stored.key != list(target.key):
+                raise ValueError("not a snapshot of this target")
+            summary: Any = msgspec.json.decode(stored.summary, type=target.summary)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._warn("snapshot not read", error)
             return None
-        try:
-            stored = msgspec.json.decode(content, type=Stored)
-            if stored.format != FORMAT or stored.key != list(target.key):
-                raise ValueError("not a snapshot of this target")
-            summary: Any = msgspec.json.decode(stored.summary, type=target.summary)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._set_aside(path)
             return None
@@ -89,11 +87,15 @@ class Storage:
         return self._folder / f"{target.key.collector}-{name}.json"
 
     def _set_aside(self, path: Path) -> None:
-        aside = path.with_suffix(".corrupt")
         self._errors.inc()
-        with contextlib.suppress(OSError):
-            path.replace(aside)
-        log.warning("stored snapshot cannot be used and is set aside", extra=facts(file=path, aside=aside))
+        names = (path.with_suffix(f".unusable-{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        try:
+            path.rename(aside)
+        except OSError as error:
+            log.warning("stored snapshot cannot be used", extra=facts(file=path, error=error.strerror))
+        else:
+            log.warning("stored snapshot cannot be used and is set aside", extra=facts(file=path, aside=aside))
 
     def _warn(self, message: str, error: OSError) -> None:
         self._errors.inc()
@@ -102,12 +104,24 @@ class Storage:
         self._failing = True
 
 
+def _read(path: Path) -> bytes:
+    """Return the content of a file; raises OSError, or ValueError for what is none of ours at first sight."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise ValueError("not a file") from None
+    if len(content) > _MAX_BYTES:
+        raise ValueError("too big")
+    return content
+
+
 def _fingerprint(target: Target) -> str:
     return hashlib.sha256(repr(target.subject).encode()).hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -38,6 +38,11 @@ class Targets:
             return kept[key]
 
         targets = [target for account in config.accounts for target in self._of_account(config.api, account, share)]
+        for pacer in _only(Pacer, kept):
+            pacer.change(*_pace(config.api))
+        named = {credential.name for credential in _only(Credential, kept)}
+        for gone in {credential.name for credential in _only(Credential, self._shared)} - named:
+            self._metrics.ratelimit_remaining.remove(gone)
         self._shared = kept
         return targets
 
@@ -53,9 +58,8 @@ class Targets:
         source = (account.api_email, account.secret)
         credential: Credential = share(source, lambda: Credential(account.id, *source))
         credential.refresh()
-        pace = (api.requests_per_second, api.burst, api.concurrency)
         # The same secret from two sources is one credential to Cloudflare.
-        pacer = share((tuple(credential.headers().items()), pace), lambda: Pacer(*pace, self._clock))
+        pacer = share(tuple(credential.headers().items()), lambda: Pacer(*_pace(api), self._clock))
         client: Client = share((source, pacer, api), lambda: Client(api, credential, pacer, self._metrics, self._clock))
         return client
 
@@ -82,3 +86,11 @@ class Targets:
             fetch=lambda previous, now: policy_tests.fetch(client, account.id, config, previous, now),
             families=partial(policy_tests.families, account, config),
         )
+
+
+def _pace(api: Api) -> tuple[float, int, int]:
+    return api.requests_per_second, api.burst, api.concurrency
+
+
+def _only(kind: type[T], shared: dict[object, Any]) -> list[T]:
+    return [each for each in shared.values() if isinstance(each, kind)]

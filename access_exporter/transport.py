@@ -15,6 +15,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from access_exporter import __version__
 
@@ -57,6 +59,7 @@ class _RawSocketReader(io.RawIOBase):
         self._reader = sock.makefile("rb", buffering=0)
         self._sock = sock
         self._deadline = deadline
+        self.has_ended = False
 
     def readable(self) -> bool:
         return True
@@ -66,7 +69,9 @@ class _RawSocketReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the request took longer than its timeout")
         self._sock.settimeout(left)
-        return self._reader.readinto(buffer)
+        count = self._reader.readinto(buffer)
+        self.has_ended = count == 0
+        return count
 
     def close(self) -> None:
         self._reader.close()
@@ -77,20 +82,69 @@ class _DeadlineSocket:
     """What http.client.HTTPResponse asks of a socket: a file to read from."""
 
     def __init__(self, sock: socket.socket, timeout: float) -> None:
-        self._sock = sock
-        self._deadline = monotonic() + timeout
+        self.reader = _RawSocketReader(sock, monotonic() + timeout)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_RawSocketReader(self._sock, self._deadline), 65536)
+        return io.BufferedReader(self.reader, 65536)
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer, read more carefully than http.client does."""
+
+    def __init__(self, sock: _DeadlineSocket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)  # type: ignore[arg-type]
+        self._reader = sock.reader
+
+    def begin(self) -> None:
+        """Pass over every answer that is not the last: http.client does that for 100, and takes 103 for the last."""
+        super().begin()
+        while 100 <= self.status < 200:
+            self.headers = None  # type: ignore[assignment]  # as it was before it began
+            super().begin()
+        if self._reader.has_ended:
+            raise http.client.IncompleteRead(b"")  # in the middle of the headers, which http.client takes for their end
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of less than nothing")  # -1 would be read to the end, however much that is
+        return size
 
 
 class _WholeTimeout:
     """Mixed into a connection: an answer is read within what connecting left of the timeout."""
 
     timeout: float
+    port: int
+    socket_options: Any
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address of the host that answers.
+
+        The addresses share the timeout: the one that drops everything must leave time for the next.
+        """
+        name: str = self._dns_host  # type: ignore[attr-defined]
+        end = monotonic() + self.timeout
+        failure: OSError | None = None
+        try:
+            addresses = [each[4][:2] for each in socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
+        for number, address in enumerate(addresses):
+            share = max(0.001, (end - monotonic()) / (len(addresses) - number))
+            try:
+                made = create_connection(address, share, socket_options=self.socket_options)  # type: ignore[arg-type]
+            except OSError as error:
+                failure = error
+                continue
+            made.settimeout(max(0.001, end - monotonic()))  # for TLS, which comes before any answer
+            return made
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, "no address answered") from failure
+        raise NewConnectionError(self, "no address answered") from failure  # type: ignore[arg-type]
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        return http.client.HTTPResponse(_DeadlineSocket(sock, self.timeout), *args, **kwargs)  # type: ignore[arg-type]
+        return _Response(_DeadlineSocket(sock, self.timeout), *args, **kwargs)
 
 
 class _HTTPConnection(_WholeTimeout, HTTPConnection):  # type: ignore[misc]

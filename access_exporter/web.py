@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+PIECE_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer; text is UTF-8."""
+    """An answer: text, sent as UTF-8, or bytes in parts."""
 
-    body: bytes | str
+    body: str | tuple[bytes, ...]
     status: int = 200
     content_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -80,33 +81,40 @@ class Web:
             parse_qs(scope["query_string"].decode("latin-1")),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         )
-        response = await self._admitted_answer(request)
-        body = response.body.encode() if isinstance(response.body, str) else response.body
+        response = await self._response(request)
+        parts = (response.body.encode(errors="replace"),) if isinstance(response.body, str) else response.body
         headers = {
+            # A page's own header is the stricter one.
+            **{name.lower(): value for name, value in self._settings.headers.items()},
             "content-type": response.content_type,
-            "content-length": str(len(body)),
+            "content-length": str(sum(map(len, parts))),
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
             **response.headers,
-            **{name.lower(): value for name, value in self._settings.headers.items()},
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": response.status, "headers": raw})
-        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+        for piece in _pieces(parts) if request.method != "HEAD" else ():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
 
-    async def _admitted_answer(self, request: Request) -> Response:
-        self._settings.refresh()
-        if self._settings.auth is not None:
-            verdict = await self._settings.auth.check(request.headers.get("authorization", ""))
-            if verdict is Verdict.BUSY:
-                return Response("Too many passwords are being checked.\n", 503, headers={"retry-after": "5"})
-            if verdict is Verdict.REFUSED:
-                return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
+    async def _response(self, request: Request) -> Response:
         try:
-            return await self._answer(request)
+            return await self._refusal(request) or await self._answer(request)
         except Exception as error:  # noqa: BLE001 – a page that fails must not take a trace of it to the client or log
             log.error("unexpected error", extra=facts(error=type(error).__name__, path=request.path))
             return Response("Internal error.\n", 500)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        self._settings.refresh()
+        if self._settings.auth is None:
+            return None
+        verdict = await self._settings.auth.check(request.headers.get("authorization", ""))
+        if verdict is Verdict.BUSY:
+            return Response("Too many passwords are being checked.\n", 503, headers={"retry-after": "5"})
+        if verdict is Verdict.REFUSED:
+            return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
+        return None
 
     async def _answer(self, request: Request) -> Response:
         if request.path not in self._routes:
@@ -150,9 +158,16 @@ class Web:
         rest = exposition.page(own, form)
         headers = {"vary": "accept, accept-encoding"}
         if not gzip_accepted(request.headers.get("accept-encoding", "")):
-            return Response(part.text + rest, content_type=content_type, headers=headers)
+            return Response((part.text, rest), content_type=content_type, headers=headers)
         headers["content-encoding"] = "gzip"
         return Response(part.gzip_with(rest), content_type=content_type, headers=headers)
+
+
+def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
+    """Cut an answer up, so that a client is given no more of it than it reads, and a page is not copied for each."""
+    for part in parts:
+        for start in range(0, len(part), PIECE_BYTES):
+            yield memoryview(part)[start : start + PIECE_BYTES]
 
 
 def _is_cross_site(request: Request) -> bool:
@@ -160,4 +175,7 @@ def _is_cross_site(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return True
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    except ValueError:  # no address at all
+        return True

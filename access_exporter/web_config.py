@@ -8,9 +8,9 @@ again when they change: a mistake then keeps the settings before it.
 import logging
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -22,7 +22,8 @@ from access_exporter.strict_yaml import Mistake
 
 log = logging.getLogger(__name__)
 
-_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+# The salt has 128 bits in 22 characters of six bits: the last one can only be one of four.
+_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 # The ones the exporter-toolkit takes.
 _HEADERS = (
@@ -46,9 +47,15 @@ class TlsServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cert_file: str
     key_file: str
     client_ca_file: str | None = None
-    client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
-    min_version: Literal["TLS12", "TLS13"] = "TLS12"
-    max_version: Literal["TLS12", "TLS13"] = "TLS13"
+    client_auth_type: str = "NoClientCert"
+    min_version: str = "TLS12"
+    max_version: str = "TLS13"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files it names, by key."""
+        named = {"cert_file": self.cert_file, "key_file": self.key_file, "client_ca_file": self.client_ca_file}
+        return {key: file for key, file in named.items() if file is not None}
 
 
 class HttpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,21 +81,21 @@ class WebSettings:
     def __init__(self, path: str | None = None) -> None:
         """Read the file; without one there is no TLS, no auth and no header. Raises ConfigError for a mistake in it."""
         self._path = path
-        self._seen: object = None
-        self._config = WebConfig()
+        self._seen: dict[Path, object] = {}
+        self.config = WebConfig()
         self.auth: BasicAuth | None = None
         self.context: ssl.SSLContext | None = None
-        if path is not None:
+        if path:
             self._read(path)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that every answer carries."""
-        return self._config.http_server_config.headers
+        return self.config.http_server_config.headers
 
     def refresh(self) -> None:
         """Read the files again if they changed; what cannot be used is logged, and the settings stay."""
-        if self._path is None or self._state() == self._seen:
+        if not self._path or self._seen == _stamps(self._seen):
             return
         try:
             self._read(self._path)
@@ -98,64 +105,73 @@ class WebSettings:
             log.info("web configuration reloaded")
 
     def _read(self, path: str) -> None:
-        self._seen = self._state()
-        config, context = load(path)
-        if config.basic_auth_users != self._config.basic_auth_users:
-            if self.auth:
-                self.auth.close()
+        # A file is looked at before it is read, so that a change in between is seen the next time.
+        self._seen = _stamps([Path(path)])
+        config = load(path)
+        tls, folder = config.tls_server_config, Path(path).parent
+        if tls:
+            self._seen |= _stamps(folder / file for file in tls.files.values())
+        with _named(path):
+            self.context = _context(tls, folder) if tls else None
+        if config.basic_auth_users != self.config.basic_auth_users:
             self.auth = BasicAuth(config.basic_auth_users) if config.basic_auth_users else None
-        self._config, self.context = config, context
-        self._seen = self._state()
-
-    def _state(self) -> object:
-        """Return what differs after any of the files was written or replaced."""
-        path = Path(self._path or "")
-        tls = self._config.tls_server_config
-        names = [tls.cert_file, tls.key_file, tls.client_ca_file] if tls else []
-        return [_stamp(file) for file in (path, *(path.parent / name for name in names if name))]
+        self.config = config
 
 
-def _stamp(path: Path) -> object:
+def _stamps(files: Iterable[Path]) -> dict[Path, object]:
+    """Return, by file, what differs after it was written or replaced."""
+    return {file: _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> object:
     try:
-        stat = path.stat()
-    except OSError:
+        stat = file.stat()
+    except (OSError, ValueError):
         return None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def load(path: str) -> tuple[WebConfig, ssl.SSLContext | None]:
-    """Read and check the file; raises ConfigError, with the file, the place and the expectation."""
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Turn a mistake into a ConfigError that names the file."""
     try:
-        tree = strict_yaml.read(path)
-        if tree is None:
-            return WebConfig(), None
-        if not isinstance(tree, dict):
-            raise Mistake("", f"expected a mapping with the keys {', '.join(WebConfig.__struct_fields__)}")
-        strict_yaml.check_known(tree, "", _SECTIONS)
-        for where, section in tree.items():
-            if isinstance(section, dict):
-                strict_yaml.check_known(section, where, _SECTIONS)
-        config = strict_yaml.convert({key: value for key, value in tree.items() if value is not None}, WebConfig)
-        _check(config)
-        tls = config.tls_server_config
-        return config, _context(tls, Path(path).parent) if tls else None
+        yield
     except Mistake as mistake:
         raise ConfigError(f"{path}: {mistake}") from None
     except RecursionError:
         raise ConfigError(f"{path}: expected less nesting") from None
 
 
+def load(path: str) -> WebConfig:
+    """Read and check the file, but not those it names.
+
+    Raises ConfigError, with the file, the place and the expectation.
+    """
+    with _named(path):
+        tree = strict_yaml.read(path)
+        if tree is None:
+            return WebConfig()
+        if not isinstance(tree, dict):
+            raise Mistake("", f"expected a mapping with the keys {', '.join(WebConfig.__struct_fields__)}")
+        strict_yaml.check_known(tree, "", _SECTIONS)
+        given = {key: value for key, value in tree.items() if value is not None}
+        for where, section in given.items():
+            if isinstance(section, dict) and where in _SECTIONS:
+                strict_yaml.check_known(section, where, _SECTIONS)
+                given[where] = {key: value for key, value in section.items() if value is not None}
+        config = strict_yaml.convert(given, WebConfig)
+        _check(config)
+        return config
+
+
 def _check(config: WebConfig) -> None:
     """Raise Mistake for what the types cannot say."""
-    for number, (name, hashed) in enumerate(config.basic_auth_users.items(), start=1):
-        if not name or ":" in name:
-            raise Mistake("basic_auth_users", f"expected names without a colon, which entry {number} is not")
+    for name, hashed in config.basic_auth_users.items():
         if not _BCRYPT.fullmatch(hashed):
             raise Mistake(f"basic_auth_users.{name}", "expected a bcrypt hash, such as `htpasswd -nBC 10 ''` prints")
     for name, value in config.http_server_config.headers.items():
         where = f"http_server_config.headers.{name}"
-        if name not in _HEADERS:
-            raise Mistake(where, f"not supported; expected one of {', '.join(_HEADERS)}")
+        _expect_one_of(_HEADERS, name, where)
         if not _HEADER_VALUE.fullmatch(value):
             raise Mistake(where, "expected printable ASCII characters")
     if config.tls_server_config:
@@ -163,12 +179,21 @@ def _check(config: WebConfig) -> None:
 
 
 def _check_tls(tls: TlsServer) -> None:
-    if tls.client_auth_type == "RequireAndVerifyClientCert" and not tls.client_ca_file:
-        raise Mistake("tls_server_config.client_ca_file", "required with RequireAndVerifyClientCert, but missing")
+    where = "tls_server_config"
+    _expect_one_of(_CLIENT_AUTH, tls.client_auth_type, f"{where}.client_auth_type")
+    _expect_one_of(_VERSIONS, tls.min_version, f"{where}.min_version")
+    _expect_one_of(_VERSIONS, tls.max_version, f"{where}.max_version")
+    if tls.client_auth_type != "NoClientCert" and not tls.client_ca_file:
+        raise Mistake(f"{where}.client_ca_file", f"required with {tls.client_auth_type}, but missing")
     if tls.client_auth_type == "NoClientCert" and tls.client_ca_file:
-        raise Mistake("tls_server_config.client_auth_type", "required with client_ca_file, but missing")
+        raise Mistake(f"{where}.client_auth_type", "required with client_ca_file, but missing")
     if tls.max_version < tls.min_version:
-        raise Mistake("tls_server_config.max_version", "expected not to be below min_version")
+        raise Mistake(f"{where}.max_version", "expected not to be below min_version")
+
+
+def _expect_one_of(known: Iterable[str], value: str, where: str) -> None:
+    if value not in known:
+        raise Mistake(where, f"{value!r} is not supported; expected one of {', '.join(known)}")
 
 
 def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
@@ -176,8 +201,8 @@ def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
     context.verify_mode = _CLIENT_AUTH[tls.client_auth_type]
-    for name in ("cert_file", "key_file", "client_ca_file"):
-        _readable(name, getattr(tls, name), folder)
+    for key, file in tls.files.items():
+        _expect_readable(key, file, folder)
     try:
         # An empty password, so that a key that has one is an error and not a question at a terminal.
         context.load_cert_chain(folder / tls.cert_file, folder / tls.key_file, password="")
@@ -192,10 +217,9 @@ def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
     return context
 
 
-def _readable(name: str, file: str | None, folder: Path) -> None:
+def _expect_readable(key: str, file: str, folder: Path) -> None:
     try:
-        if file is not None:
-            (folder / file).open("rb").close()
+        (folder / file).open("rb").close()
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else "this is not a path"
-        raise Mistake(f"tls_server_config.{name}", f"the file {file!r} cannot be read: {problem}") from None
+        raise Mistake(f"tls_server_config.{key}", f"the file {file!r} cannot be read: {problem}") from None

@@ -1,13 +1,20 @@
 """Fixtures of several test files."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
 from tests.config_files import SECRET
+
+# What `make fuzz` asks for; everyday runs have Hypothesis's own number of examples.
+settings.register_profile("fuzz", max_examples=100_000, deadline=None)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
 
 
 @pytest.fixture

@@ -33,12 +33,12 @@ class Exporter:
         self._watchdog.daemon = True
         self._watchdog.start()
         try:
-            address = self.wait_for("serving")["address"]
+            serving = self.wait_for("serving")
         except BaseException:
             self.stop()
             raise
-        self.url = f"http://{address}"
-        self.port = int(address.rpartition(":")[2])
+        self.url = serving["status_page"].rstrip("/")
+        self.port = int(serving["address"].rpartition(":")[2])
 
     def wait_for(self, message: str, **facts: object) -> dict[str, Any]:
         """Return the next log event with this message and these facts that was not waited for before."""

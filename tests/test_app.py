@@ -131,7 +131,7 @@ def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare:
         page = requests.get(running.url, timeout=10)
     assert "<script" not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
-    assert "Policy test &lt;b&gt;&amp;&quot;" in page.text
+    assert "Policy test <bdi>&lt;b&gt;&amp;&quot;</bdi>" in page.text
     assert "2 of 2 seats used" in page.text
     assert "poll failed (not_found)" in page.text
     assert "404 from /accounts/{account_id}/access/policy-tests/{policy_test_id}" in page.text

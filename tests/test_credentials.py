@@ -169,9 +169,9 @@ class TestCredential:
             Path("token").unlink()
         else:
             Path("token").write_bytes(content)
-        assert not credential.renewed(bearer(SECRET))
-        with pytest.raises(ConfigError):
-            credential.refresh()
+        for read in (credential.refresh, lambda: credential.renewed(bearer(SECRET))):
+            with pytest.raises(ConfigError):
+                read()
         assert credential.headers() == bearer(SECRET)
         Path("token").write_text("new", encoding="utf-8")
         assert credential.renewed(bearer(SECRET))

@@ -1,6 +1,8 @@
 """When what is polled, and what a failure does: with a clock turned by hand and polls run on the spot."""
 
 import logging
+import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -272,3 +274,49 @@ def test_a_poll_error_tells_its_reason() -> None:
         return own + [reason for kind in base.__subclasses__() for reason in kinds(kind)]
 
     assert sorted(kinds(PollError)) == sorted(documented)
+
+
+def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no more threads to give, polls are made one after the other, and none is lost."""
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    bench = Bench()
+    bench.poller = Poller(bench.snapshots, bench.clock)
+    bench.poller.configure([bench.target("one"), bench.target("two")])
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert bench.start() == 60
+    assert [name for name, _ in bench.polled] == ["one", "two"]
+    assert (bench.series()["value", "one"], bench.series()["value", "two"]) == (1, 1)
+
+
+def test_what_a_failure_came_through_is_let_go() -> None:
+    """A failure is kept until the next poll, but nothing with it that a page of rows or a connection hangs on."""
+
+    class Page:
+        """Stands for a large page."""
+
+    def fetch(_: Any, now: float) -> float:
+        page = Page()
+        pages.append(weakref.ref(page))
+        try:
+            raise OSError("reset")
+        except OSError as error:
+            raise ServerError("503 from /users") from error
+
+    bench = Bench()
+    pages: list[weakref.ref[Page]] = []
+    bench.poller.configure([bench.target("one", fetch=fetch)])
+    bench.turn(1)
+    (snapshot,) = bench.snapshots.all()
+    assert str(snapshot.failure) == "503 from /users"
+    assert pages[0]() is None
+
+
+def test_numbers_that_cannot_be_shown_are_a_failed_poll() -> None:
+    """An error in what becomes of the numbers is a failure of the poll, not the end of a thread."""
+    bench = Bench()
+    bench.poller.configure([bench.target("one", families=lambda _: [1 / 0])])
+    bench.turn(61)
+    assert (bench.series()["poll_success", "one"], bench.series()["poll_errors_total", "one"]) == (0, 2)

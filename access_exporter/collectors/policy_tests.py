@@ -3,7 +3,7 @@
     cloudflare_access_policy_test_status{account_id="…",policy_test="wiki",status="complete"} 1.0
     cloudflare_access_policy_test_users{account_id="…",policy_test="wiki",status="blocked"} 3.0
 
-A test never changes once it is complete, so its rows are paged once.
+A test never changes once it is complete, so its rows are paged once, or until as many are listed as it covers.
 """
 
 from collections import Counter
@@ -64,19 +64,28 @@ def fetch(
     progress = client.get(ENDPOINT, Progress, **ids)
     users = previous.users if previous else None
     finished = previous.finished if previous else None
-    if progress.status == "complete" and users is None:
-        users = count(client, config, ids)
+    if progress.status == "complete" and _is_missing_some(users, progress.total_users):
+        users = max(count(client, config, ids), users or {}, key=lambda counts: sum(counts.values()))
         if progress.total_users and not sum(users.values()):
             raise InvalidResponseError(f"the finished test lists none of its {progress.total_users:.0f} users")
-        finished = now
+        finished = finished or now
     ratio = progress.percent_users_processed
     return PolicyTestSummary(
-        status=progress.status,
+        status=_documented(progress.status),
         population=progress.total_users,
         processed_ratio=None if ratio is None else ratio / 100,
         users=users,
         finished=finished,
     )
+
+
+def _is_missing_some(users: dict[str, int] | None, population: float | None) -> bool:
+    return users is None or sum(users.values()) < (population or 0)
+
+
+def _documented(status: str | None) -> str | None:
+    """Return a status that may be shown: one that is not documented could be any text."""
+    return status if not status or status in STATUSES else "undocumented"
 
 
 def count(client: Client, config: PolicyTest, ids: dict[str, str]) -> dict[str, int]:

@@ -5,7 +5,6 @@ cloudflare_access_seats_used{account_id="…"} 40.0
 cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
 """
 
-import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(da
 
 # Go writes a time that never was as the year 1; no login is as old as this.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DEVICES = 1e300  # no sum of such numbers is infinite
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -80,7 +80,7 @@ class _Group(NamedTuple):
     @property
     def devices(self) -> float | None:
         count = self.active_device_count
-        return count if count is not None and 0 <= count < math.inf else None
+        return count if count is not None and 0 <= count <= _MOST_DEVICES else None
 
 
 def fetch(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
@@ -106,7 +106,8 @@ def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float)
         for user in users:
             login = user.last_successful_login or _NEVER
             age = bisect_left(moments, login)
-            last_login = max(last_login, login)
+            if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
+                last_login = login
             if age == 0 and user.created_at:
                 age = -bisect_left(moments, user.created_at)
             alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))

@@ -166,6 +166,20 @@ class TestFinished:
         cloudflare.lists(USERS, *honest_pages(results("blocked", "blocked", "blocked", "blocked")))
         assert following.polled() == expected(users_blocked=4, errors_invalid_response=1)
 
+    def test_rows_that_come_late(self, cloudflare: Cloudflare) -> None:
+        """A finished test that lists fewer users than it covers is counted again until it lists them all."""
+        following = exporter()
+        cloudflare.says(TEST, progress())
+        for listed in (1, 3):
+            cloudflare.lists(USERS, *honest_pages(results(*["approved"] * listed)))
+            assert following.polled() == expected(users_approved=listed)
+        cloudflare.lists(USERS, *honest_pages(results(*["approved"] * 4)))
+        following.clock.now += 300
+        assert following.polled() == expected(users_approved=4, last_success="1.7900003e+09")
+        cloudflare.asked.clear()
+        following.poll()
+        assert [path for path, _ in cloudflare.asked] == [TEST]
+
 
 class TestRunning:
     @pytest.mark.parametrize("status", ["blocked", "processing", "exceeded time"])

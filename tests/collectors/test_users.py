@@ -585,3 +585,9 @@ class TestFields:
 
 
 LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
+
+
+def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:
+    """A total that only counts its page agrees with all that was seen, and yet ends no list on its first page."""
+    info = {"per_page": 100, "total_count": 100, "total_pages": 1}
+    assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250)

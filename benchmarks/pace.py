@@ -1,0 +1,81 @@
+"""How many requests 50 accounts with one token send in any five minutes, as Cloudflare would count them.
+
+    python -m benchmarks.pace [simulated hours]
+
+The accounts have more pages than five minutes allow, so that only the pace holds the exporter back. One answer in
+thirty is a 429 or a 503, every few minutes the configuration is loaded again, and every other time its pace changes.
+"""
+
+import logging
+import random
+import sys
+from collections.abc import Sequence
+
+from access_exporter import simulator
+from access_exporter.config import Account as AccountConfig
+from access_exporter.config import Api, Config, PolicyTest
+from access_exporter.credentials import Secret
+from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Response, Simulator, User
+from tests.fakes import FakeClock
+from tests.fleet import Fleet
+
+ACCOUNTS = [f"account-{number}" for number in range(50)]
+PAGES = 30
+TEST = "f1a8" * 16
+WINDOW_SECONDS = 300
+
+
+def arrivals(hours: float, seed: int = 1) -> list[float]:
+    """Return when each request arrived, in seconds, over so many simulated hours."""
+    clock = FakeClock()
+    chance = random.Random(seed)
+    times: list[float] = []
+
+    def choose(request: Request) -> simulator.Fault | None:
+        times.append(request.time)
+        if chance.random() > 1 / 30:
+            return None
+        refusal = Response(chance.choice((429, 503)), b"{}", {"Retry-After": chance.choice(("0", "3", "20", "soon"))})
+        return lambda handler: Handler.send(handler, refusal)
+
+    users = [User(str(number)) for number in range(PAGES)]
+    test = simulator.PolicyTest(TEST, "processing", [PolicyTestUser("1")])
+    accounts = [Account(account_id, users, [test]) for account_id in ACCOUNTS]
+    with Simulator(accounts, max_per_page=1, clock=clock.time, fault=choose) as server:
+        exporter = Fleet(config(server.url, burst=40), clock)
+        for number in range(round(hours * 12)):
+            exporter.run(WINDOW_SECONDS)
+            exporter.load(config(server.url, burst=40 + number // 2 % 2))
+    return times
+
+
+def config(url: str, burst: int) -> Config:
+    """Return the configuration of all accounts, with one token and the default pace but for the burst."""
+    token = Secret("the benchmark", simulator.TOKEN)
+    test = PolicyTest(id=TEST)
+    accounts = tuple(AccountConfig(id=each, api_token=token, policy_tests=(test,)) for each in ACCOUNTS)
+    return Config(api=Api(url=url, burst=burst), accounts=accounts)
+
+
+def most_in_a_window(times: Sequence[float]) -> int:
+    """Return the most requests that arrived in any five minutes."""
+    first = most = 0
+    for last, time in enumerate(times):
+        while times[first] < time - WINDOW_SECONDS:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def main() -> None:
+    """Print the figures."""
+    logging.disable()
+    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 6
+    times = arrivals(hours)
+    allowed = Api().requests_per_second * WINDOW_SECONDS
+    print(f"accounts={len(ACCOUNTS)} simulated_hours={hours:g} requests={len(times)}")
+    print(f"most_in_five_minutes={most_in_a_window(times)} configured={allowed:g} cloudflare_allows=1200")
+
+
+if __name__ == "__main__":
+    main()

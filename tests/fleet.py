@@ -1,0 +1,75 @@
+"""The exporter on many accounts, polled on their schedules or all at once, with the clock in the test's hand."""
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import prometheus_client
+
+from access_exporter.client import Metrics
+from access_exporter.config import Config
+from access_exporter.poller import Poller
+from access_exporter.snapshots import Snapshots
+from access_exporter.targets import Targets
+from tests.exporter import Exporter
+from tests.fakes import FakeClock
+
+PATIENCE_SECONDS = 30
+
+
+class Fleet(Exporter):
+    """Polls what a configuration says and takes another one at any time, as at a reload."""
+
+    def __init__(self, config: Config, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.registry = prometheus_client.CollectorRegistry()
+        self._started: deque[Callable[[], None]] = deque()
+        self._snapshots = Snapshots(self.clock)
+        self._poller = Poller(self._snapshots, self.clock, lambda poll, _: self._started.append(poll))
+        self._made = Targets(Metrics(self.registry), self.clock)
+        self.load(config)
+
+    def load(self, config: Config) -> None:
+        """Poll by this configuration from now on."""
+        self._targets = self._made.of(config)
+        self._poller.configure(self._targets)
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            wait = self._poller.start_due()
+            if self._started:
+                self._started.popleft()()
+            else:
+                self.clock.now = min(end, self.clock.now + (seconds if wait is None else wait))
+
+    def poll(self) -> None:
+        """Poll every target now, all at once, to the last request that is still on its way."""
+        polls = [threading.Thread(target=self._poller.poll, args=(target,), daemon=True) for target in self._targets]
+        for poll in polls:
+            poll.start()
+        for poll in polls:
+            poll.join(PATIENCE_SECONDS)
+        for thread in threading.enumerate():
+            if thread.name.startswith("page-"):
+                thread.join(PATIENCE_SECONDS)
+            assert thread not in polls
+
+    def numbers(self, account_id: str) -> str:
+        """Return what is served about an account, to the digit, but for how its polls went."""
+        return "".join(self._lines(self.page(), account_id, health=False))
+
+    def health(self, account_id: str) -> dict[str, float]:
+        """Return how an account's polls went: the last success, and the errors by reason, of which 0 are left out."""
+        lines = self._lines(self.page(), account_id, health=True)
+        samples = [(line, float(line.rpartition(" ")[2])) for line in lines]
+        found = {match[1]: value for line, value in samples if (match := re.search('reason="([^"]+)"', line)) and value}
+        found["success"] = next(value for line, value in samples if line.startswith("cloudflare_access_poll_success"))
+        return found
+
+    @staticmethod
+    def _lines(page: str, account_id: str, *, health: bool) -> list[str]:
+        lines = [line for line in page.splitlines(keepends=True) if f'account_id="{account_id}"' in line]
+        return [line for line in lines if line.startswith("cloudflare_access_poll_") is health]
