@@ -11,7 +11,7 @@ from threading import Thread, Timer
 from typing import Any
 
 # A process that has not ended by then never says what a test waits for.
-PATIENCE_SECONDS = 50
+PATIENCE_SECONDS = 180
 ROOT = Path(__file__).resolve().parent.parent
 
 
