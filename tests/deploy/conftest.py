@@ -97,9 +97,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         config = in_seconds(load(DEPLOY / "prometheus" / "prometheus.yaml"), targets, alertmanager_port)
         yield Chain(
             alertmanager=stack.enter_context(
-                alertmanager(
-                    at_once(load(DEPLOY / "alertmanager" / "alertmanager.yaml")), folder, alertmanager_port
-                )
+                alertmanager(at_once(load(DEPLOY / "alertmanager" / "alertmanager.yaml")), folder, alertmanager_port)
             ),
             prometheus=stack.enter_context(prometheus(config, folder, prometheus_port)),
             cloudflare=cloudflare,

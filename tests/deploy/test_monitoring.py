@@ -23,7 +23,7 @@ def refuse(handler: Handler) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def fault(chain: Chain) -> None:
-    """Refuse the exporter's credential, once a good poll was scraped; the other tests pass the time until it is told."""
+    """Refuse the credential once a good poll was scraped; other tests pass the time until it is told."""
     used = f'cloudflare_access_seats_used{{account_id="{FAULTY_ACCOUNT}"}}'
     eventually("the seats of the faulty account", lambda: chain.prometheus.query(used))
     chain.cloudflare.fault = lambda _: refuse
@@ -31,7 +31,7 @@ def fault(chain: Chain) -> None:
 
 @pytest.mark.parametrize("path", ["prometheus/prometheus.yaml", "alertmanager/alertmanager.yaml"])
 def test_configurations_are_accepted(path: str) -> None:
-    """promtool and amtool accept the committed configurations, as they are."""
+    """Both promtool and amtool accept the committed configurations, as they are."""
     name, package, arguments = {
         "prometheus": ("promtool", "prometheus", ["check", "config"]),
         "alertmanager": ("amtool", "prometheus-alertmanager", ["check-config"]),
@@ -69,8 +69,9 @@ def test_both_formats_are_scraped_and_say_the_same(chain: Chain) -> None:
 
     eventually(
         "the same series from both formats",
-        lambda: len(series(chain.text.address)) > 100
-        and series(chain.text.address) == series(chain.openmetrics.address),
+        lambda: (
+            len(series(chain.text.address)) > 100 and series(chain.text.address) == series(chain.openmetrics.address)
+        ),
     )
 
 
@@ -84,7 +85,7 @@ def test_rules_are_healthy(chain: Chain) -> None:
 
     loaded = eventually("evaluated rules", evaluated)
     assert {rule["health"] for rule in loaded} == {"ok"}, [rule for rule in loaded if rule["health"] != "ok"]
-    committed = [rule.get("alert", rule.get("record")) for path in (RULES, ALERTS) for rule in rules(path)]
+    committed = [str(rule.get("alert") or rule["record"]) for path in (RULES, ALERTS) for rule in rules(path)]
     assert sorted(rule["name"] for rule in loaded) == sorted(committed)
 
 

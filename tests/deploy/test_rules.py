@@ -46,7 +46,7 @@ def test_promtool_finds_nothing_to_complain_about(path: Path) -> None:
 @pytest.mark.deploy
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
 def test_rules_do_what_their_unit_tests_say(path: Path) -> None:
-    """promtool's unit tests pass: what fires, with which words, and what stays quiet."""
+    """The unit tests pass: what fires, with which words, and what stays quiet."""
     tested = promtool("test", "rules", path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
