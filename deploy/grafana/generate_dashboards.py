@@ -521,9 +521,9 @@ def health() -> Json:
         ),
         timeseries(
             "Duration of requests",
-            "Time from a request to the end of its answer: the median and the slowest of twenty.",
-            query(f"histogram_quantile(0.5, {buckets})", "{{endpoint}}: median"),
-            query(f"histogram_quantile(0.95, {buckets})", "{{endpoint}}: 95 %"),
+            "Time from a request to the end of its answer: the median, and what one in twenty exceeds.",
+            query(f"histogram_quantile(0.5, {buckets}) >= 0", "{{endpoint}}: median"),
+            query(f"histogram_quantile(0.95, {buckets}) >= 0", "{{endpoint}}: 95 %"),
             unit="s",
             min=0,
         ),

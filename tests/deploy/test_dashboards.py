@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import re
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -110,10 +111,13 @@ def test_query_finds_something_in_the_demo(chain: Chain, panel: dict[str, Any], 
     for sample in samples:
         assert wanted <= sample["metric"].keys()
     if panel["type"] == "timeseries":
-        now = samples[0]["value"][0]
-        answer = chain.prometheus.get("query_range", query=asked, start=now - 60, end=now, step=1)
-        assert answer["resultType"] == "matrix"
-        assert any(len(series["values"]) > 1 for series in answer["result"])
+
+        def drawn() -> bool:
+            now = time.time()
+            answer = chain.prometheus.get("query_range", query=asked, start=now - 60, end=now, step=1)
+            return any(len(series["values"]) > 1 for series in answer["result"])
+
+        eventually(f"a line of {asked}", drawn)
 
 
 @pytest.mark.deploy
