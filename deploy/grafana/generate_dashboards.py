@@ -50,12 +50,12 @@ IDLE_SEATS = (
     f"sum by (job, account_id, idle_days) ({of_account('cloudflare_access_seats_idle', 'idle_days', 'devices')})"
 )
 IDLE_SEATS_WITHOUT_DEVICES = of_account("cloudflare_access_seats_idle", "idle_days", matchers='devices="none"')
-# The slope of the trend that the alert follows; flat and falling lines get the longest answer, not an infinite one.
-SLOPE = f"max by (job, account_id) (deriv(cloudflare_access_seats_used{{{ACCOUNT}}}[7d]))"
-DAYS_UNTIL_FULL = f"clamp(({LIMIT} - {USED}) / clamp_min({SLOPE}, 1e-9) / 86400, 0, 365)"
-IN_A_WEEK = (
-    f"clamp_min(max by (job, account_id) (predict_linear(cloudflare_access_seats_used{{{ACCOUNT}}}[7d], 604800)), 0)"
-)
+# The change of the last seven days, or of as many as there are: unlike a slope, it is no wild guess in the first hours.
+# Of the recorded series, which goes on where an account moves to another instance.
+CHANGE = f"delta(account:cloudflare_access_seats_used:max{{{ACCOUNT}}}[7d])"
+# Flat and falling lines get the longest answer, not an infinite one.
+DAYS_UNTIL_FULL = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
+IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
 RESULTS = of_account("cloudflare_access_policy_test_users", "policy_test", "status")
 BLOCKED = of_account("cloudflare_access_policy_test_users", "policy_test", matchers='status="blocked"')
 BLOCKED_SHARE = f"{BLOCKED}\n/\n(sum by (job, account_id, policy_test) ({RESULTS}) > 0)"
@@ -221,9 +221,9 @@ def dashboard(uid: str, title: str, variables: Sequence[Json], rows: dict[str, t
         panels.append(
             {"type": "row", "title": heading, "collapsed": False, "panels": [], "gridPos": _place(0, top, 24, 1)}
         )
-        width = 24 // len(members)
-        for number, member in enumerate(members):
-            panels.append(member | {"gridPos": _place(number * width, top + 1, width, height)})
+        edges = [24 * number // len(members) for number in range(len(members) + 1)]
+        for member, left, right in zip(members, edges, edges[1:], strict=False):
+            panels.append(member | {"gridPos": _place(left, top + 1, right - left, height)})
         top += 1 + height
     numbered = [panel | {"id": number} for number, panel in enumerate(panels, start=1)]
     return {
@@ -275,7 +275,7 @@ def overview() -> Json:
         ),
         stat(
             "Days until full",
-            "When the trend of the last seven days meets the limit. Flat and falling lines show a year.",
+            "If seats go on as in the last seven days. Flat and falling lines show a year or more.",
             named(DAYS_UNTIL_FULL),
             unit="d",
             decimals=0,
@@ -304,7 +304,7 @@ def overview() -> Json:
     course = [
         timeseries(
             "Seats",
-            "Seats used and their limit, and where the trend of the last seven days leads in a week.",
+            "Seats used and their limit, and how many there are in a week if it is like the last.",
             query(named(USED), "{{account_name}}: used"),
             query(named(LIMIT), "{{account_name}}: limit"),
             query(named(IN_A_WEEK), "{{account_name}}: in a week"),

@@ -5,6 +5,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from access_exporter.status_page import SEATS_CRITICAL, SEATS_WARNING
 from tests.deploy.conftest import Chain
 from tests.deploy.files import DASHBOARDS, DEPLOY, alert_names, dashboards, panels
 from tests.deploy.monitoring import eventually
+from tests.processes import ROOT
 
 # What Grafana puts in the place of its variables, with an interval that fits a scrape a second.
 VARIABLES = {
@@ -40,15 +42,18 @@ def expression(text: str) -> str:
     return text
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    path = DEPLOY / "grafana" / "generate_dashboards.py"
-    spec = importlib.util.spec_from_file_location("generate_dashboards", path)
+def script(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    return script(DEPLOY / "grafana" / "generate_dashboards.py")
 
 
 def test_committed_dashboards_are_those_of_the_code(generator: ModuleType) -> None:
@@ -137,3 +142,14 @@ def test_variables_have_values_in_the_demo(chain: Chain) -> None:
         }
         found = [match.groupdict() for match in (re.search(pattern, text) for text in texts) if match]
         assert {"value": simulator.DEMO_ACCOUNT_ID, "text": "Demo (simulated)"} in found
+
+
+@pytest.mark.deploy
+def test_overview_can_be_drawn(chain: Chain) -> None:
+    """The picture in the documents is drawn from what a Prometheus answers, with every panel but the table."""
+    overview = dashboards()["cloudflare-access-overview"]
+    eventually("seats", lambda: chain.prometheus.query("account:cloudflare_access_seats_used:max"))
+    picture = "".join(script(ROOT / "docs" / "draw_dashboard.py").draw(overview, chain.prometheus.url))
+    drawn = set(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+    titles = {panel["title"] for panel in panels(overview) if panel["type"] not in ("row", "table")}
+    assert titles <= drawn
