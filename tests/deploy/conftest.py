@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from access_exporter import simulator
-from access_exporter.simulator import Simulator, User
+from access_exporter.simulator import Handler, Simulator, User
 from tests.deploy.files import ALERTS, DEPLOY, RULES
-from tests.deploy.monitoring import Prometheus, Relay, alertmanager, free_ports, program, prometheus
+from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, program, prometheus
 from tests.processes import exporter
 
 FAULTY_ACCOUNT = "fa17" * 8
@@ -31,11 +31,10 @@ accounts:
 
 @dataclass
 class Chain:
-    """What runs: the demo scraped in both formats, an exporter of a simulator in the test's hands, and the rest."""
+    """What runs: the demo scraped in both formats, an exporter whose credential is refused, and the rest."""
 
     prometheus: Prometheus
     alertmanager: str
-    cloudflare: Simulator
     openmetrics: Relay
     text: Relay
 
@@ -68,9 +67,17 @@ def at_once(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"route": config["route"] | {"group_wait": "0s"}}
 
 
+def refuse(handler: Handler) -> None:
+    """Answer as Cloudflare does where a token lacks a permission."""
+    handler.send(simulator.error(403, 10000, "Authentication error"))
+
+
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Start everything, with shortened intervals, and stop it in the end."""
+    """Start everything, with shortened intervals, and stop it in the end.
+
+    Cloudflare refuses one exporter's credential from its second poll on; while that is told, other tests do their work.
+    """
     program("prometheus")
     program("prometheus-alertmanager")
     folder = tmp_path_factory.mktemp("monitoring")
@@ -95,12 +102,15 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         stack.callback(text.stop)
         targets = [openmetrics.address, text.address, f"127.0.0.1:{faulty.port}"]
         config = in_seconds(load(DEPLOY / "prometheus" / "prometheus.yaml"), targets, alertmanager_port)
-        yield Chain(
+        started = Chain(
             alertmanager=stack.enter_context(
                 alertmanager(at_once(load(DEPLOY / "alertmanager" / "alertmanager.yaml")), folder, alertmanager_port)
             ),
             prometheus=stack.enter_context(prometheus(config, folder, prometheus_port)),
-            cloudflare=cloudflare,
             openmetrics=openmetrics,
             text=text,
         )
+        used = f'cloudflare_access_seats_used{{account_id="{FAULTY_ACCOUNT}"}}'
+        eventually("the seats of the faulty account", lambda: started.prometheus.query(used))
+        cloudflare.fault = lambda _: refuse
+        yield started

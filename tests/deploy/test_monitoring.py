@@ -7,26 +7,11 @@ from typing import Any
 import pytest
 import requests
 
-from access_exporter import simulator
-from access_exporter.simulator import Handler
 from tests.deploy.conftest import FAULTY_ACCOUNT, Chain
 from tests.deploy.files import ALERTS, DEPLOY, RULES, rules
 from tests.deploy.monitoring import eventually
 
 pytestmark = pytest.mark.deploy
-
-
-def refuse(handler: Handler) -> None:
-    """Answer as Cloudflare does where a token lacks a permission."""
-    handler.send(simulator.error(403, 10000, "Authentication error"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def fault(chain: Chain) -> None:
-    """Refuse the credential once a good poll was scraped; other tests pass the time until it is told."""
-    used = f'cloudflare_access_seats_used{{account_id="{FAULTY_ACCOUNT}"}}'
-    eventually("the seats of the faulty account", lambda: chain.prometheus.query(used))
-    chain.cloudflare.fault = lambda _: refuse
 
 
 @pytest.mark.parametrize("path", ["prometheus/prometheus.yaml", "alertmanager/alertmanager.yaml"])
