@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Exporter:
     """A running exporter process, its address, and the log lines it wrote so far."""
 
-    def __init__(self, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *flags: str, environ: Mapping[str, str] | None = None, patience: float = PATIENCE_SECONDS
+    ) -> None:
         """Start it on a free port of the loopback interface and wait until it serves."""
         self.process = subprocess.Popen(
             [sys.executable, "exporter.py", "--web.listen-address=127.0.0.1:0", "--log.format=json", *flags],
@@ -29,7 +31,7 @@ class Exporter:
         )
         self.lines: list[str] = []
         self._claimed: set[int] = set()
-        self._watchdog = Timer(PATIENCE_SECONDS, self.process.kill)
+        self._watchdog = Timer(patience, self.process.kill)
         self._watchdog.daemon = True
         self._watchdog.start()
         try:
@@ -76,9 +78,11 @@ class Exporter:
 
 
 @contextmanager
-def exporter(*flags: str, environ: Mapping[str, str] | None = None) -> Iterator[Exporter]:
-    """Run an exporter for the length of a `with` block."""
-    running = Exporter(*flags, environ=environ)
+def exporter(
+    *flags: str, environ: Mapping[str, str] | None = None, patience: float = PATIENCE_SECONDS
+) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block, but not for longer than `patience` seconds."""
+    running = Exporter(*flags, environ=environ, patience=patience)
     try:
         yield running
     finally:

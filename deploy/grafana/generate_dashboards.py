@@ -1,0 +1,596 @@
+"""Writes the dashboards beside it from the panels below: python deploy/grafana/generate_dashboards.py.
+
+Queries aggregate away what names an instance, so that an account looks the same whichever exporter polls it, and show
+accounts by name. Thresholds are those of deploy/prometheus/alerts.yaml.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+FOLDER = Path(__file__).resolve().parent / "dashboards"
+RUNBOOK = "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/runbook.md"
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+JOB = 'job=~"$job"'
+ACCOUNT = f'{JOB}, account_id=~"$account"'
+BY_TARGET = "account_id, collector, target"
+
+GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
+SEATS = ((None, GREEN), (0.8, YELLOW), (0.9, RED))
+IDLE = ((None, GREEN), (0.2, YELLOW))
+PLAIN: tuple[tuple[float | None, str], ...] = ((None, BLUE),)
+
+
+# Queries
+
+
+def of_account(metric: str, *labels: str, matchers: str = "") -> str:
+    """Return a metric of accounts, by these labels beside the account."""
+    selector = ", ".join(filter(None, (ACCOUNT, matchers)))
+    return f"max by ({', '.join(('job', 'account_id', *labels))}) ({metric}{{{selector}}})"
+
+
+def named(expression: str) -> str:
+    """Return an expression by account with the account's name as a label."""
+    info = of_account("cloudflare_access_account_info", "account_name")
+    return f"{expression}\n* on (job, account_id) group_left (account_name)\n{info}"
+
+
+def rate(metric: str, labels: str) -> str:
+    """Return how fast a counter of the exporter itself grows a second, by these labels."""
+    return f"sum by ({labels}) (rate({metric}{{{JOB}}}[$__rate_interval]))"
+
+
+USED = of_account("cloudflare_access_seats_used")
+LIMIT = of_account("cloudflare_access_seats_limit")
+IDLE_SEATS = (
+    f"sum by (job, account_id, idle_days) ({of_account('cloudflare_access_seats_idle', 'idle_days', 'devices')})"
+)
+IDLE_SEATS_WITHOUT_DEVICES = of_account("cloudflare_access_seats_idle", "idle_days", matchers='devices="none"')
+# The change of the last seven days, or of as many as there are: unlike a slope, it is no wild guess in the first hours.
+# Of the recorded series, which goes on where an account moves to another instance.
+CHANGE = f"delta(account:cloudflare_access_seats_used:max{{{ACCOUNT}}}[7d])"
+# Flat and falling lines get the longest answer, not an infinite one.
+DAYS_UNTIL_FULL = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
+IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
+RESULTS = of_account("cloudflare_access_policy_test_users", "policy_test", "status")
+BLOCKED = of_account("cloudflare_access_policy_test_users", "policy_test", matchers='status="blocked"')
+BLOCKED_SHARE = f"{BLOCKED}\n/\n(sum by (job, account_id, policy_test) ({RESULTS}) > 0)"
+
+
+# Panels: each has a place in a grid of 24 columns, given row by row in `dashboard`
+
+
+def query(expression: str, legend: str = "{{account_name}}", *, instant: bool = False, form: str = "") -> Json:
+    """Return a query; `legend` is Grafana's pattern over the labels of a series."""
+    return {
+        "datasource": DATASOURCE,
+        "expr": expression,
+        "legendFormat": legend,
+        "instant": instant,
+        "range": not instant,
+    } | ({"format": form} if form else {})
+
+
+def panel(
+    kind: str,
+    title: str,
+    description: str,
+    queries: Sequence[Json],
+    *,
+    unit: str = "short",
+    steps: Iterable[tuple[float | None, str]] = PLAIN,
+    alert: str = "",
+    custom: Json | None = None,
+    options: Json | None = None,
+    **more: Any,
+) -> Json:
+    """Return a panel; `alert` links to the runbook's page of that alert, `more` goes beside the defaults of fields."""
+    defaults = {
+        "unit": unit,
+        "color": {"mode": "palette-classic" if kind in ("timeseries", "barchart") else "thresholds"},
+        "thresholds": {
+            "mode": "absolute",
+            "steps": [{"value": value, "color": color} for value, color in steps],
+        },
+        "custom": custom or {},
+        "mappings": [],
+    }
+    overrides = more.pop("overrides", [])
+    extra = {name: more.pop(name) for name in ("transformations",) if name in more}
+    links = [{"title": f"Runbook: {alert}", "url": f"{RUNBOOK}#{alert.lower()}", "targetBlank": True}] if alert else []
+    return {
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": DATASOURCE,
+        "targets": [query | {"refId": chr(ord("A") + number)} for number, query in enumerate(queries)],
+        "fieldConfig": {"defaults": defaults | more, "overrides": overrides},
+        "options": options or {},
+        "links": links,
+        **extra,
+    }
+
+
+def stat(title: str, description: str, expression: str, legend: str = "{{account_name}}", **more: Any) -> Json:
+    """Return a panel of one number per series."""
+    reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    options = {"reduceOptions": reduce, "colorMode": "value", "graphMode": "area", "textMode": "auto"}
+    return panel("stat", title, description, [query(expression, legend)], options=options, **more)
+
+
+def timeseries(title: str, description: str, *queries: Json, stacked: bool = False, **more: Any) -> Json:
+    """Return a panel of lines, or of a stack of areas."""
+    custom: Json = {"lineWidth": 2, "fillOpacity": 40 if stacked else 8, "showPoints": "never", "spanNulls": 600_000}
+    custom |= {"stacking": {"mode": "normal" if stacked else "none", "group": "A"}}
+    if more.pop("lines", False):
+        custom["thresholdsStyle"] = {"mode": "dashed"}
+    options = {
+        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    return panel("timeseries", title, description, queries, custom=custom, options=options, **more)
+
+
+def bars(title: str, description: str, expression: str, legend: str, **more: Any) -> Json:
+    """Return a panel of horizontal bars, one per series."""
+    reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    options = {"reduceOptions": reduce, "orientation": "horizontal", "displayMode": "gradient", "showUnfilled": True}
+    return panel("bargauge", title, description, [query(expression, legend)], options=options, min=0, **more)
+
+
+def table(title: str, description: str, columns: dict[str, tuple[str, str]], key: str, **more: Any) -> Json:
+    """Return a table with a row per value of the label `key`; `columns` are expressions and units by title."""
+    queries = [query(expression, "", instant=True, form="table") for expression, _ in columns.values()]
+    names = [f"Value #{chr(ord('A') + number)}" for number in range(len(columns))]
+    kept = {"include": {"pattern": f"^({key}|Value.*)$"}}
+    transformations = [
+        {"id": "filterFieldsByName", "options": kept},
+        {"id": "joinByField", "options": {"byField": key, "mode": "outer"}},
+        {"id": "organize", "options": {"renameByName": dict(zip(names, columns, strict=True))}},
+    ]
+    overrides = [
+        {"matcher": {"id": "byName", "options": title}, "properties": [{"id": "unit", "value": unit}]}
+        for title, (_, unit) in columns.items()
+    ]
+    return panel("table", title, description, queries, transformations=transformations, overrides=overrides, **more)
+
+
+def words(*pairs: tuple[float, str, str]) -> list[Json]:
+    """Return a mapping from numbers to words in a colour."""
+    options = {f"{value:g}": {"text": text, "color": color} for value, text, color in pairs}
+    return [{"type": "value", "options": options}]
+
+
+def fixed(series: str, color: str) -> Json:
+    """Return an override that gives series, matched by a regular expression, a fixed colour."""
+    return {
+        "matcher": {"id": "byRegexp", "options": series},
+        "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
+    }
+
+
+# Dashboards
+
+
+def variable(name: str, label: str, **more: Any) -> Json:
+    """Return a variable that stands at the top of a dashboard."""
+    return {"name": name, "label": label, "hide": 0, "skipUrlSync": False, **more}
+
+
+def choice(name: str, label: str, expression: str, regex: str = "") -> Json:
+    """Return a variable whose values Prometheus knows; any number of them, by default all."""
+    return variable(
+        name,
+        label,
+        type="query",
+        datasource=DATASOURCE,
+        query={"query": expression, "refId": name},
+        definition=expression,
+        regex=regex,
+        multi=True,
+        includeAll=True,
+        allValue=".+",
+        current={"text": ["All"], "value": ["$__all"]},
+        refresh=2,
+        sort=1,
+    )
+
+
+DATASOURCE_VARIABLE = variable("datasource", "Data source", type="datasource", query="prometheus", refresh=1)
+JOB_VARIABLE = choice("job", "Job", "label_values(cloudflare_access_exporter_build_info, job)")
+ACCOUNT_VARIABLE = choice(
+    "account",
+    "Account",
+    f"query_result(cloudflare_access_account_info{{{JOB}}})",
+    '/account_id="(?<value>[^"]+)".*account_name="(?<text>[^"]+)"/',
+)
+PRICE_VARIABLE = variable(
+    "price", "Price of a seat per month", type="textbox", query="7", current={"text": "7", "value": "7"}
+)
+
+
+def dashboard(uid: str, title: str, variables: Sequence[Json], rows: dict[str, tuple[int, Sequence[Json]]]) -> Json:
+    """Return a dashboard; `rows` are, by their headings, the height of their panels and the panels side by side."""
+    panels: list[Json] = []
+    top = 0
+    for heading, (height, members) in rows.items():
+        panels.append(
+            {"type": "row", "title": heading, "collapsed": False, "panels": [], "gridPos": _place(0, top, 24, 1)}
+        )
+        edges = [24 * number // len(members) for number in range(len(members) + 1)]
+        for member, left, right in zip(members, edges, edges[1:], strict=False):
+            panels.append(member | {"gridPos": _place(left, top + 1, right - left, height)})
+        top += 1 + height
+    numbered = [panel | {"id": number} for number, panel in enumerate(panels, start=1)]
+    return {
+        "uid": uid,
+        "title": title,
+        "tags": ["cloudflare-access"],
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "1m",
+        "schemaVersion": 39,
+        "time": {"from": "now-7d", "to": "now"},
+        "timezone": "browser",
+        "links": [
+            {
+                "type": "dashboards",
+                "tags": ["cloudflare-access"],
+                "title": "Cloudflare Access",
+                "keepTime": True,
+                "includeVars": True,
+                "asDropdown": False,
+            },
+            {"type": "link", "title": "Runbook", "url": RUNBOOK, "icon": "doc", "targetBlank": True},
+        ],
+        "templating": {"list": list(variables)},
+        "annotations": {"list": []},
+        "panels": numbered,
+    }
+
+
+def _place(left: int, top: int, width: int, height: int) -> Json:
+    return {"x": left, "y": top, "w": width, "h": height}
+
+
+def overview() -> Json:
+    """Return what an account's owner wants to know."""
+    seats = [
+        stat("Seats used", "Users who hold a seat of either product: what is billed.", named(USED)),
+        panel(
+            "gauge",
+            "Seats used of limit",
+            "Of the seats in seat_limit; absent for an account without one. Yellow and red are where the alerts begin.",
+            [query(named(f"{USED} / {LIMIT}"))],
+            unit="percentunit",
+            steps=SEATS,
+            min=0,
+            max=1,
+            alert="CloudflareAccessSeatsNearLimit",
+            options={"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}},
+        ),
+        stat(
+            "Days until full",
+            "If seats go on as in the last seven days. Flat and falling lines show a year or more.",
+            named(DAYS_UNTIL_FULL),
+            unit="d",
+            decimals=0,
+            steps=((None, RED), (7, YELLOW), (30, GREEN)),
+            mappings=[{"type": "range", "options": {"from": 365, "to": None, "result": {"text": "a year or more"}}}],
+            alert="CloudflareAccessSeatsRunOut",
+        ),
+        stat(
+            "Idle seats",
+            "Share of the used seats whose user has not logged in for so many days.",
+            named(f"{IDLE_SEATS}\n/ on (job, account_id) group_left ()\n({USED} > 0)"),
+            "{{account_name}}, {{idle_days}} days",
+            unit="percentunit",
+            steps=IDLE,
+            alert="CloudflareAccessSeatsIdle",
+        ),
+        stat(
+            "Idle seats cost a month",
+            "Idle seats without an active device, times the price at the top of the page.",
+            named(f"{IDLE_SEATS_WITHOUT_DEVICES} * $price"),
+            "{{account_name}}, {{idle_days}} days",
+            unit="currencyUSD",
+            decimals=0,
+        ),
+    ]
+    course = [
+        timeseries(
+            "Seats",
+            "Seats used and their limit, and how many there are in a week if it is like the last.",
+            query(named(USED), "{{account_name}}: used"),
+            query(named(LIMIT), "{{account_name}}: limit"),
+            query(named(IN_A_WEEK), "{{account_name}}: in a week"),
+            alert="CloudflareAccessSeatsRunOut",
+            min=0,
+            overrides=[fixed("/: limit$/", RED), fixed("/: in a week$/", "semi-dark-orange")],
+        ),
+        timeseries(
+            "Idle seats",
+            "Seats by the days since their user's last login. Who is idle for 90 days is idle for 30 too.",
+            query(named(IDLE_SEATS), "{{account_name}}: {{idle_days}} days"),
+            query(named(of_account("cloudflare_access_seats_never_used")), "{{account_name}}: never used"),
+            alert="CloudflareAccessSeatsIdle",
+            min=0,
+        ),
+    ]
+    people = [
+        timeseries(
+            "People who logged in",
+            "Users whose last successful login is that recent.",
+            query(named(of_account("cloudflare_access_users_logged_in", "within")), "{{account_name}}: {{within}}"),
+            alert="CloudflareAccessNobodyLogsIn",
+            min=0,
+        ),
+        timeseries(
+            "Users by seat",
+            "Everyone the account lists, by the seat they hold.",
+            query(named(of_account("cloudflare_access_users", "seat")), "{{account_name}}: {{seat}}"),
+            stacked=True,
+            min=0,
+        ),
+        stat(
+            "Since the last login",
+            "The time since anyone's last successful login.",
+            named(f"(time() - {of_account('cloudflare_access_last_login_timestamp_seconds')})"),
+            unit="s",
+            steps=((None, GREEN), (86400, YELLOW)),
+            alert="CloudflareAccessNobodyLogsIn",
+        ),
+    ]
+    devices = [
+        timeseries(
+            "Active devices",
+            "Active devices of all users.",
+            query(named(of_account("cloudflare_access_active_devices"))),
+            alert="CloudflareAccessDevicesDropped",
+            min=0,
+        ),
+        bars(
+            "Users by devices",
+            "Users by their number of active devices.",
+            named(of_account("cloudflare_access_users_by_devices", "devices")),
+            "{{account_name}}: {{devices}}",
+        ),
+    ]
+    policies = [
+        bars(
+            "Policy outcomes",
+            "People by their result in the last finished test of each policy.",
+            named(RESULTS),
+            "{{policy_test}}: {{status}}",
+            overrides=[fixed("/: approved$/", GREEN), fixed("/: blocked$/", RED), fixed("/: error$/", YELLOW)],
+            alert="CloudflareAccessPolicyTestErrors",
+        ),
+        timeseries(
+            "Blocked share",
+            "Share of the people a policy would lock out. Five points more than a day ago are an alert.",
+            query(named(f"({BLOCKED_SHARE})"), "{{account_name}}: {{policy_test}}"),
+            unit="percentunit",
+            min=0,
+            max=1,
+            alert="CloudflareAccessPolicyBlocksMore",
+        ),
+        bars(
+            "Progress of tests",
+            "Share of the people each test has processed.",
+            named(of_account("cloudflare_access_policy_test_processed_ratio", "policy_test")),
+            "{{policy_test}}",
+            unit="percentunit",
+            max=1,
+            steps=((None, YELLOW), (1, GREEN)),
+            alert="CloudflareAccessPolicyTestUnfinished",
+        ),
+    ]
+    days = of_account("cloudflare_access_seats_idle", "idle_days", "devices", matchers='idle_days="30"')
+    accounts = [
+        table(
+            "Accounts",
+            "Every chosen account, as of now.",
+            {
+                "Users": (
+                    named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})"),
+                    "short",
+                ),
+                "Seats used": (named(USED), "short"),
+                "Limit": (named(LIMIT), "short"),
+                "Used of limit": (named(f"{USED} / {LIMIT}"), "percentunit"),
+                "Idle 30 days": (named(f"sum by (job, account_id) ({days})"), "short"),
+                "Never used": (named(of_account("cloudflare_access_seats_never_used")), "short"),
+                "Logged in within 7 days": (
+                    named(of_account("cloudflare_access_users_logged_in", matchers='within="7d"')),
+                    "short",
+                ),
+                "Active devices": (named(of_account("cloudflare_access_active_devices")), "short"),
+            },
+            key="account_name",
+        ),
+    ]
+    return dashboard(
+        "cloudflare-access-overview",
+        "Cloudflare Access / Overview",
+        [DATASOURCE_VARIABLE, JOB_VARIABLE, ACCOUNT_VARIABLE, PRICE_VARIABLE],
+        {
+            "Seats": (6, seats),
+            "Seats over time": (9, course),
+            "People": (8, people),
+            "Devices": (8, devices),
+            "Policies": (8, policies),
+            "All accounts": (8, accounts),
+        },
+    )
+
+
+def health() -> Json:
+    """Return what the exporter's owner wants to know."""
+    by_poll = f"{{{ACCOUNT}}}"
+    age = f"time() - max by ({BY_TARGET}) (cloudflare_access_poll_last_success_timestamp_seconds{by_poll})"
+    interval = f"max by ({BY_TARGET}) (cloudflare_access_poll_interval_seconds{by_poll})"
+    target = "{{account_id}}: {{target}}"
+    buckets = rate("cloudflare_access_api_request_duration_seconds_bucket", "le, endpoint")
+    now = [
+        stat(
+            "Exporters",
+            "Whether the last scrape of each exporter succeeded.",
+            f"up{{{JOB}}}",
+            "{{instance}}",
+            mappings=words((0, "down", RED), (1, "up", GREEN)),
+            alert="CloudflareAccessExporterDown",
+        ),
+        stat(
+            "Failing targets",
+            "Targets whose last poll failed.",
+            f"count(cloudflare_access_poll_success{by_poll} == 0) or vector(0)",
+            "failing",
+            steps=((None, GREEN), (1, RED)),
+            alert="CloudflareAccessPollFailing",
+        ),
+        stat(
+            "Targets",
+            "Lists of users and policy tests that are polled.",
+            f"sum(cloudflare_access_exporter_targets{{{JOB}}})",
+            "targets",
+        ),
+        stat(
+            "Alerts firing",
+            "Alerts of this exporter that fire now.",
+            'count(ALERTS{alertname=~"CloudflareAccess.*", alertstate="firing"}) or vector(0)',
+            "firing",
+            steps=((None, GREEN), (1, RED)),
+        ),
+        stat(
+            "Configuration",
+            "Whether the last load of the configuration succeeded.",
+            f"cloudflare_access_exporter_config_last_reload_successful{{{JOB}}}",
+            "{{instance}}",
+            mappings=words((0, "failed", RED), (1, "loaded", GREEN)),
+            alert="CloudflareAccessConfigReloadFailed",
+        ),
+        stat(
+            "Version",
+            "The running version.",
+            f"cloudflare_access_exporter_build_info{{{JOB}}}",
+            "{{version}} on Python {{python_version}}",
+        ),
+    ]
+    now[-1]["options"]["textMode"] = "name"
+    polls = [
+        timeseries(
+            "Age of the numbers, in intervals",
+            "Since the last good poll. From 2 on failing polls are an alert, from 6 on the numbers are stale.",
+            query(f"({age})\n/ on ({BY_TARGET})\n{interval}", target),
+            steps=((None, GREEN), (2, YELLOW), (6, RED)),
+            lines=True,
+            min=0,
+            alert="CloudflareAccessDataStale",
+        ),
+        timeseries(
+            "Failed polls, by reason",
+            "Polls that failed.",
+            query(
+                "sum by (account_id, target, reason) "
+                f"(increase(cloudflare_access_poll_errors_total{by_poll}[$__rate_interval]))",
+                target + ", {{reason}}",
+            ),
+            min=0,
+            alert="CloudflareAccessPollFailing",
+        ),
+        timeseries(
+            "Duration of polls",
+            "How long the last poll took, waits for the pace included.",
+            query(f"max by ({BY_TARGET}) (cloudflare_access_poll_duration_seconds{by_poll})", target),
+            unit="s",
+            min=0,
+        ),
+    ]
+    api = [
+        timeseries(
+            "Requests to Cloudflare",
+            "Requests a second, by endpoint and HTTP status.",
+            query(rate("cloudflare_access_api_requests_total", "endpoint, code"), "{{endpoint}}: {{code}}"),
+            unit="reqps",
+            min=0,
+            alert="CloudflareAccessRateLimited",
+        ),
+        timeseries(
+            "Duration of requests",
+            "Time from a request to the end of its answer: the median, and what one in twenty exceeds.",
+            query(f"histogram_quantile(0.5, {buckets}) >= 0", "{{endpoint}}: median"),
+            query(f"histogram_quantile(0.95, {buckets}) >= 0", "{{endpoint}}: 95 %"),
+            unit="s",
+            min=0,
+        ),
+        timeseries(
+            "Retries",
+            "Requests sent again after a failure that may pass, a second.",
+            query(rate("cloudflare_access_api_retries_total", "endpoint"), "{{endpoint}}"),
+            unit="reqps",
+            min=0,
+        ),
+        timeseries(
+            "Requests left",
+            "What the credential has left in Cloudflare's current window, as the last answer told.",
+            query(f"min by (credential) (cloudflare_access_api_ratelimit_remaining{{{JOB}}})", "{{credential}}"),
+            min=0,
+            alert="CloudflareAccessRateLimited",
+        ),
+    ]
+    process = [
+        timeseries(
+            "CPU",
+            "Processor time of each exporter.",
+            query(f"rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval])", "{{instance}}"),
+            unit="percentunit",
+            min=0,
+        ),
+        timeseries(
+            "Memory",
+            "Resident memory of each exporter.",
+            query(f"process_resident_memory_bytes{{{JOB}}}", "{{instance}}"),
+            unit="bytes",
+            min=0,
+        ),
+        timeseries(
+            "Scrapes",
+            "How long a scrape takes. It never waits for Cloudflare.",
+            query(f"scrape_duration_seconds{{{JOB}}}", "{{instance}}"),
+            unit="s",
+            min=0,
+        ),
+        timeseries(
+            "Uptime",
+            "Time since each exporter started.",
+            query(f"time() - process_start_time_seconds{{{JOB}}}", "{{instance}}"),
+            unit="s",
+            min=0,
+        ),
+    ]
+    return dashboard(
+        "cloudflare-access-exporter",
+        "Cloudflare Access / Exporter health",
+        [DATASOURCE_VARIABLE, JOB_VARIABLE, ACCOUNT_VARIABLE],
+        {"Now": (5, now), "Polls": (9, polls), "Cloudflare's API": (8, api), "Process": (7, process)},
+    )
+
+
+def dashboards() -> dict[Path, str]:
+    """Return the text of each dashboard by its file."""
+    files = {"overview.json": overview(), "exporter-health.json": health()}
+    return {FOLDER / name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
+
+
+def main() -> None:
+    """Write the dashboards."""
+    for path, text in dashboards().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

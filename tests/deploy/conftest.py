@@ -1,0 +1,116 @@
+"""The whole chain, once for all tests: exporters, Prometheus with every rule, Alertmanager."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from access_exporter import simulator
+from access_exporter.simulator import Handler, Simulator, User
+from tests.deploy.files import ALERTS, DEPLOY, RULES
+from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, program, prometheus
+from tests.processes import exporter
+
+FAULTY_ACCOUNT = "fa17" * 8
+CONFIG = f"""
+api:
+  url: ${{SIMULATOR_URL}}
+accounts:
+  - id: {FAULTY_ACCOUNT}
+    api_token: {simulator.TOKEN}
+    seat_limit: 50
+    users:
+      interval: 10s
+"""
+
+
+@dataclass
+class Chain:
+    """What runs: the demo scraped in both formats, an exporter whose credential is refused, and the rest."""
+
+    prometheus: Prometheus
+    alertmanager: str
+    openmetrics: Relay
+    text: Relay
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def in_seconds(config: dict[str, Any], targets: list[str], alertmanager_port: int) -> dict[str, Any]:
+    """Return the committed configuration for these targets, with seconds in the place of half minutes."""
+    config = copy.deepcopy(config)
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]
+    (job,) = config["scrape_configs"]
+    job["static_configs"] = [{"targets": targets}]
+    return config
+
+
+def without_waits(alerts: dict[str, Any]) -> dict[str, Any]:
+    """Return the committed alerts, each fit to fire after a second."""
+    alerts = copy.deepcopy(alerts)
+    for group in alerts["groups"]:
+        for rule in group["rules"]:
+            rule["for"] = "1s"
+    return alerts
+
+
+def at_once(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the committed configuration of Alertmanager, without waiting for more alerts of a group."""
+    return config | {"route": config["route"] | {"group_wait": "0s"}}
+
+
+def refuse(handler: Handler) -> None:
+    """Answer as Cloudflare does where a token lacks a permission."""
+    handler.send(simulator.error(403, 10000, "Authentication error"))
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Start everything, with shortened intervals, and stop it in the end.
+
+    Cloudflare refuses one exporter's credential from its second poll on; while that is told, other tests do their work.
+    """
+    program("prometheus")
+    program("prometheus-alertmanager")
+    folder = tmp_path_factory.mktemp("monitoring")
+    (folder / "exporter.yaml").write_text(CONFIG, "utf-8")
+    (folder / RULES.name).write_bytes(RULES.read_bytes())
+    (folder / ALERTS.name).write_text(yaml.safe_dump(without_waits(load(ALERTS))), "utf-8")
+    users = [User(f"u{number}", access_seat=True, active_device_count=1) for number in range(30)]
+    prometheus_port, alertmanager_port = free_ports(2)
+    with ExitStack() as stack:
+        cloudflare = stack.enter_context(Simulator([simulator.Account(FAULTY_ACCOUNT, users)]))
+        demo = stack.enter_context(exporter("--demo", patience=200))
+        faulty = stack.enter_context(
+            exporter(
+                f"--config.file={folder / 'exporter.yaml'}", environ={"SIMULATOR_URL": cloudflare.url}, patience=200
+            )
+        )
+        for running in (demo, faulty):
+            running.drain()
+        openmetrics = Relay(demo.url)
+        stack.callback(openmetrics.stop)
+        text = Relay(demo.url, accept="text/plain;version=0.0.4")
+        stack.callback(text.stop)
+        targets = [openmetrics.address, text.address, f"127.0.0.1:{faulty.port}"]
+        config = in_seconds(load(DEPLOY / "prometheus" / "prometheus.yaml"), targets, alertmanager_port)
+        started = Chain(
+            alertmanager=stack.enter_context(
+                alertmanager(at_once(load(DEPLOY / "alertmanager" / "alertmanager.yaml")), folder, alertmanager_port)
+            ),
+            prometheus=stack.enter_context(prometheus(config, folder, prometheus_port)),
+            openmetrics=openmetrics,
+            text=text,
+        )
+        used = f'cloudflare_access_seats_used{{account_id="{FAULTY_ACCOUNT}"}}'
+        eventually("the seats of the faulty account", lambda: started.prometheus.query(used))
+        cloudflare.fault = lambda _: refuse
+        yield started

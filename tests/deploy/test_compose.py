@@ -1,0 +1,86 @@
+"""The Compose file as far as it can be checked without Docker: what it mounts exists, and its parts fit together."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.deploy.files import DEPLOY, dashboards
+
+FOLDER = DEPLOY / "compose"
+COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# https://docs.docker.com/reference/compose-file/services/: those this file uses.
+KEYS = {
+    "build", "cap_drop", "command", "depends_on", "environment", "image", "networks", "ports", "profiles", "read_only",
+    "restart", "security_opt", "volumes",
+}  # fmt: skip
+
+
+def hosts(service: str) -> set[str]:
+    networks = SERVICES[service].get("networks", {})
+    return {service, *networks.get("default", {}).get("aliases", [])}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_service_is_sound(name: str) -> None:
+    """A service uses known keys, a pinned image or our own, and is open to this machine only."""
+    service = SERVICES[name]
+    assert service.keys() <= KEYS
+    if "build" not in service:
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"])
+    for port in service["ports"]:
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_mounts_exist(name: str) -> None:
+    """Every mounted file is in the repository, read-only, and every other volume is declared."""
+    for mount in SERVICES[name].get("volumes", []):
+        source, _, target = mount.partition(":")
+        if source.startswith("."):
+            assert (FOLDER / source).exists(), mount
+            assert target.endswith(":ro")
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("profile", ["demo", "account"])
+def test_profile_has_everything_once(profile: str) -> None:
+    """Each profile starts one exporter under the name that is scraped, and no port is used twice."""
+    started = [name for name, service in SERVICES.items() if profile in service["profiles"]]
+    ports = [port for name in started for port in SERVICES[name]["ports"]]
+    assert len(ports) == len(set(ports)) == len(started) == 4
+    assert sum("exporter" in hosts(name) for name in started) == 1
+
+
+def test_hosts_and_ports_are_those_of_the_services() -> None:
+    """Prometheus, Grafana's data sources and the services agree on names and ports."""
+    prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text("utf-8"))
+    addresses = {
+        *prometheus["scrape_configs"][0]["static_configs"][0]["targets"],
+        *prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"],
+    }
+    sources = yaml.safe_load((FOLDER / "grafana" / "datasources.yaml").read_text("utf-8"))["datasources"]
+    addresses |= {urlsplit(source["url"]).netloc for source in sources}
+    served = {
+        f"{host}:{port.rpartition(':')[2]}"
+        for name, service in SERVICES.items()
+        for host in hosts(name)
+        for port in service["ports"]
+    }
+    assert addresses <= served
+
+
+def test_rules_and_dashboards_are_where_they_are_looked_for() -> None:
+    """Prometheus finds its rule files beside its configuration, and Grafana every dashboard."""
+    prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text("utf-8"))
+    targets = {mount.split(":")[1] for mount in SERVICES["prometheus"]["volumes"]}
+    assert {f"/etc/prometheus/{name}" for name in prometheus["rule_files"]} <= targets
+    provider = yaml.safe_load((FOLDER / "grafana" / "dashboards.yaml").read_text("utf-8"))["providers"][0]
+    mounted = dict(mount.removesuffix(":ro").split(":") for mount in SERVICES["grafana"]["volumes"])
+    folders = {target: source for source, target in mounted.items()}
+    assert len(list(Path(FOLDER / folders[provider["options"]["path"]]).glob("*.json"))) == len(dashboards())

@@ -1,0 +1,155 @@
+"""Dashboards are what their code says, and every query of every panel finds something in the demo."""
+
+import importlib.util
+import math
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from access_exporter import simulator
+from access_exporter.status_page import SEATS_CRITICAL, SEATS_WARNING
+from tests.deploy.conftest import Chain
+from tests.deploy.files import DASHBOARDS, DEPLOY, alert_names, dashboards, panels
+from tests.deploy.monitoring import eventually
+from tests.processes import ROOT
+
+# What Grafana puts in the place of its variables, with an interval that fits a scrape a second.
+VARIABLES = {
+    "$__rate_interval": "30s",
+    "$job": ".+",
+    "$account": simulator.DEMO_ACCOUNT_ID,
+    "$price": "7",
+}
+
+
+def queries() -> Iterator[Any]:
+    for uid, dashboard in dashboards().items():
+        for panel in panels(dashboard):
+            for target in panel.get("targets", []):
+                yield pytest.param(panel, target, id=f"{uid}: {panel['title']} {target['refId']}")
+
+
+def expression(text: str) -> str:
+    """Return a query as Grafana sends it."""
+    for name, value in VARIABLES.items():
+        text = text.replace(name, value)
+    assert "$" not in text, "a variable that Grafana would not fill here"
+    return text
+
+
+def script(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    return script(DEPLOY / "grafana" / "generate_dashboards.py")
+
+
+def test_committed_dashboards_are_those_of_the_code(generator: ModuleType) -> None:
+    """The JSON is what the code writes; python deploy/grafana/generate_dashboards.py writes it again."""
+    assert {path: path.read_text("utf-8") for path in DASHBOARDS} == generator.dashboards()
+
+
+def test_thresholds_are_those_of_the_status_page(generator: ModuleType) -> None:
+    """The gauge turns yellow and red where the status page does."""
+    assert [share for share, _ in generator.SEATS] == [None, SEATS_WARNING, SEATS_CRITICAL]
+
+
+@pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
+def test_dashboard_can_be_provisioned(dashboard: dict[str, Any]) -> None:
+    """A dashboard has a stable uid, no id of one database, and asks the data source that was chosen."""
+    assert re.fullmatch(r"[a-z0-9-]{8,40}", dashboard["uid"])
+    assert "id" not in dashboard
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    assert {"datasource", "job", "account"} <= variables
+    for panel in panels(dashboard):
+        for source in [panel, *panel.get("targets", [])]:
+            assert source.get("datasource", {"uid": "${datasource}"})["uid"] == "${datasource}"
+
+
+@pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
+def test_panels_explain_themselves_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
+    """Each panel has its own id and place, a title, a description, a unit; links lead to headings of the runbook."""
+    shown = list(panels(dashboard))
+    assert len({panel["id"] for panel in shown}) == len(shown)
+    taken: set[tuple[int, int]] = set()
+    for panel in shown:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["description"].endswith(".")
+            assert panel["fieldConfig"]["defaults"]["unit"]
+        for link in panel.get("links", []):
+            assert link["url"].rpartition("#")[2] in {name.lower() for name in alert_names()}
+
+
+@pytest.mark.deploy
+@pytest.mark.parametrize(("panel", "target"), list(queries()))
+def test_query_finds_something_in_the_demo(chain: Chain, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    """Prometheus answers with numbers, and with the labels the legend shows; over time where the panel shows time."""
+    asked = expression(target["expr"])
+
+    def found() -> list[dict[str, Any]]:
+        samples = chain.prometheus.query(asked)
+        return samples if samples and all(math.isfinite(float(sample["value"][1])) for sample in samples) else []
+
+    samples = eventually(asked, found)
+    wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+    for sample in samples:
+        assert wanted <= sample["metric"].keys()
+    if panel["type"] == "timeseries":
+
+        def drawn() -> bool:
+            now = time.time()
+            answer = chain.prometheus.get("query_range", query=asked, start=now - 60, end=now, step=1)
+            return any(len(series["values"]) > 1 for series in answer["result"])
+
+        eventually(f"a line of {asked}", drawn)
+
+
+@pytest.mark.deploy
+def test_variables_have_values_in_the_demo(chain: Chain) -> None:
+    """The choices at the top of a dashboard are filled: jobs, and accounts by name."""
+    for dashboard in dashboards().values():
+        variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+        series, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variables["job"]["definition"]).groups()  # type: ignore[union-attr]
+        assert {sample["metric"][label] for sample in chain.prometheus.query(series)} == {"cloudflare-access"}
+        asked = re.fullmatch(r"query_result\((.*)\)", variables["account"]["definition"])
+        assert asked is not None
+        # Grafana matches the regular expression against lines such as name{label="value", …} 1 1700000000000.
+        pattern = variables["account"]["regex"].strip("/").replace("(?<", "(?P<")
+        texts = {
+            ",".join(f'{name}="{value}"' for name, value in sorted(sample["metric"].items()))
+            for sample in chain.prometheus.query(expression(asked[1]))
+        }
+        found = [match.groupdict() for match in (re.search(pattern, text) for text in texts) if match]
+        assert {"value": simulator.DEMO_ACCOUNT_ID, "text": "Demo (simulated)"} in found
+
+
+@pytest.mark.deploy
+def test_overview_can_be_drawn(chain: Chain) -> None:
+    """The picture in the documents is drawn from what a Prometheus answers, with every panel but the table."""
+    overview = dashboards()["cloudflare-access-overview"]
+    eventually("seats", lambda: chain.prometheus.query("account:cloudflare_access_seats_used:max"))
+    picture = "".join(script(ROOT / "docs" / "draw_dashboard.py").draw(overview, chain.prometheus.url))
+    drawn = set(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+    titles = {panel["title"] for panel in panels(overview) if panel["type"] not in ("row", "table")}
+    assert titles <= drawn
