@@ -57,8 +57,8 @@ details[open] summary::before{transform:rotate(90deg)}
 details>:last-child{padding-bottom:1rem}
 .name{font-weight:600;overflow-wrap:anywhere}.of{text-align:right;font-variant-numeric:tabular-nums}
 .of span{margin-left:.5rem}.how{text-align:right}
-@media(max-width:48rem){summary{grid-template-columns:.6rem minmax(0,1fr) auto}.name{grid-column:2/4}
-summary svg{grid-column:2/4}.of{grid-column:2;text-align:left}}
+@media(max-width:48rem){summary{grid-template-columns:.6rem auto minmax(0,1fr)}.name{grid-column:2/4}
+summary svg{grid-column:2/4}.of{grid-column:2;text-align:left;white-space:nowrap}}
 .when{color:var(--soft);font-size:.9rem}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 """

@@ -20,8 +20,11 @@ SMALL = {
 }
 LARGE = {"/500-accounts": page(500, errors=False), "/500-accounts-errors": page(500, errors=True)}
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
-VIOLATIONS = """axe.run({resultTypes: ['violations']}).then(results => results.violations.map(
+VIOLATIONS = """axe.run(%s).then(results => results.violations.map(
   violation => `${violation.id}: ${violation.nodes[0].html} ${violation.nodes[0].failureSummary}`))"""
+EVERYTHING = "{resultTypes: ['violations']}"
+# The colours are those of the smaller pages, and comparing them takes most of the time.
+ALL_BUT_COLOURS = "{resultTypes: ['violations'], rules: {'color-contrast': {enabled: false}}}"
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +50,11 @@ def show(tab: Tab, url: str, screen: str, scheme: str) -> None:
         tab.screenshot(Path(folder) / name, whole="500" not in name)
 
 
-def violations(tab: Tab) -> object:
+def violations(tab: Tab, options: str = EVERYTHING) -> object:
     if not AXE.exists():
         pytest.skip("axe-core is missing: apt-get install npm && npm ci --prefix tests/deploy")
     tab.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
-    return tab.evaluate(VIOLATIONS)
+    return tab.evaluate(VIOLATIONS % options)
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -66,11 +69,10 @@ def test_page_fits_its_screen(tab: Tab, address: str, path: str, screen: str) ->
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("path", SMALL)
+@pytest.mark.parametrize("path", [path for path in SMALL if path != "/20-accounts"])
 def test_axe_finds_no_violation(tab: Tab, address: str, path: str, screen: str, scheme: str) -> None:
-    """axe-core finds nothing that keeps anyone from reading the page, closed or opened."""
+    """axe-core finds nothing that keeps anyone from reading the page, with every account opened."""
     show(tab, address + path, screen, scheme)
-    assert violations(tab) == []
     tab.evaluate(OPEN_ALL)
     assert violations(tab) == []
 
@@ -78,7 +80,7 @@ def test_axe_finds_no_violation(tab: Tab, address: str, path: str, screen: str, 
 def test_axe_finds_no_violation_among_500_accounts(tab: Tab, address: str) -> None:
     """Nor does it with 500 accounts, a third of them failing."""
     show(tab, f"{address}/500-accounts-errors", "phone", "dark")
-    assert violations(tab) == []
+    assert violations(tab, ALL_BUT_COLOURS) == []
 
 
 def test_what_fails_comes_first(tab: Tab, address: str) -> None:
