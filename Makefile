@@ -10,11 +10,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format requirements docs wheel image clean
+.PHONY: help demo test fuzz lint format requirements docs wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
+AUDIT := $(VENV)/.audit-installed
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -45,22 +46,39 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
 	$(PIN) --output-file=requirements.txt pyproject.toml
 	$(PIN) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
+	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
 
 # --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned.
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write the tables of metrics in README.md and docs/metrics.md again
+docs: $(DEV) ## write again what is made from the code: the tables of metrics, Kubernetes' copy of the rules
 	$(BIN)/python docs/generate_metrics.py
+	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
 
 wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation
 
+# What is shipped, with the hashes it was pinned by. The same input gives the same file.
+sbom: $(AUDIT) ## list what is shipped, as CycloneDX, in dist/sbom.cdx.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file dist/sbom.cdx.json requirements.txt
+
+# --disable-pip: the pins are complete, so nothing needs to be resolved or downloaded.
+audit: $(AUDIT) ## ask PyPI for known vulnerabilities of the pinned packages
+	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.txt
+	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements-dev.txt
+
 image: ## build the container image (IMAGE=, DOCKER=podman)
 	$(DOCKER) build --tag $(IMAGE) \
 	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
 	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
+
+$(AUDIT): requirements-audit.txt $(DEV)
+	$(PIP) install --quiet --require-hashes --requirement $<
+	@touch $@
 
 clean: ## remove everything make created
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,151 @@
+"""Drives a headless Chromium by its DevTools protocol over a pipe: no driver, no web socket, no port.
+
+https://chromedevtools.github.io/devtools-protocol/
+"""
+
+import base64
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+PATIENCE_SECONDS = 120
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # it runs as root in containers, and shows only our own pages
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a page is shown on; sizes in CSS pixels."""
+
+    width: int
+    height: int
+    mobile: bool = False
+
+
+class Tab:
+    """One tab of a running Chromium."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        """Open the tab; the browser reads its commands from one file descriptor and answers on the other."""
+        self._commands = os.fdopen(commands, "wb")
+        self._answers = os.fdopen(answers, "rb")
+        self._session: str | None = None
+        self._sent = 0
+        self._events: list[dict[str, Any]] = []
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._ask(f"{domain}.enable")
+
+    def open(self, url: str, screen: Screen, scheme: str) -> None:
+        """Show a page and wait until it has loaded; `scheme` is light or dark."""
+        size = {"width": screen.width, "height": screen.height, "mobile": screen.mobile, "deviceScaleFactor": 1}
+        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self._events.clear()
+        self._ask("Page.navigate", url=url)
+        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+            self._events.append(self._read())
+
+    def complaints(self) -> list[str]:
+        """Return what the browser put into its log about the page: what was blocked, broken or thrown."""
+        kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+        return [json.dumps(event["params"]) for event in self._events if event["method"] in kinds]
+
+    def evaluate(self, script: str) -> Any:
+        """Return the value of a script, or of what it promises."""
+        answer = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def screenshot(self, path: Path, *, whole: bool = True) -> None:
+        """Write a picture of the page, or only of what the screen shows of it, as PNG."""
+        answer = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        self._sent += 1
+        session = {"sessionId": self._session} if self._session else {}
+        message = {"id": self._sent, "method": method, "params": parameters, **session}
+        self._commands.write(json.dumps(message).encode() + b"\0")
+        self._commands.flush()
+        while "id" not in (answer := self._read()):
+            self._events.append(answer)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _read(self) -> dict[str, Any]:
+        message = bytearray()
+        while (byte := self._answers.read(1)) != b"\0":
+            assert byte, "the browser ended"
+            message += byte
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+    def close(self) -> None:
+        """Close the pipe."""
+        self._commands.close()
+        self._answers.close()
+
+
+@contextmanager
+def chromium(program: str, profile: Path) -> Iterator[Tab]:
+    """Run the browser for the length of a `with` block; `profile` is a folder it may fill."""
+    (command_read, command_write), (answer_read, answer_write) = _pipe(), _pipe()
+    # It expects its pipe as the file descriptors 3 and 4.
+    redirect = f'exec "$@" 3<&{command_read} 4>&{answer_write}'
+    browser = subprocess.Popen(
+        ["bash", "-c", redirect, "bash", program, *FLAGS, f"--user-data-dir={profile}"],
+        pass_fds=(command_read, answer_write),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(profile)},
+    )
+    os.close(command_read)
+    os.close(answer_write)
+    watchdog = Timer(PATIENCE_SECONDS, browser.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    tab = None
+    try:
+        tab = Tab(command_write, answer_read)
+        yield tab
+    finally:
+        watchdog.cancel()
+        browser.terminate()
+        try:
+            browser.wait(timeout=10)
+        finally:
+            browser.kill()
+            browser.wait()
+            if tab is not None:
+                tab.close()
+
+
+def _pipe() -> tuple[int, int]:
+    """Open a pipe whose ends are not among the first file descriptors."""
+    ends = os.pipe()
+    above = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return above[0], above[1]

@@ -1,0 +1,115 @@
+"""Status pages of accounts that never were, served as the exporter serves them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from access_exporter import status_page
+from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.users import UsersSummary
+from access_exporter.config import Account, PolicyTest
+from access_exporter.errors import AuthError, NetworkError, NotFoundError, PermissionMissingError, PollError
+from access_exporter.snapshots import Key, Snapshot, Target
+from access_exporter.status_page import Row
+
+NOW = 1_790_000_000.0
+FAILURES: tuple[PollError, ...] = (
+    PermissionMissingError("403 from /access/users: the token needs the permission Access: Audit Logs Read"),
+    NetworkError("no answer from /access/users: the name api.cloudflare.com is not known"),
+    AuthError("401 from /access/users: the credential is not accepted; it may have expired or been rolled"),
+    NotFoundError("404 from /access/policy-tests/f1a8b3c9d4e5f6789a0b1c2d3e4f5678a9b0c1d2e3f4a5b67890c1d2e3f4b5a6"),
+)
+NAMES = (
+    "Example",
+    "Ümläut & Søns <GmbH>",
+    "A subsidiary with a name that nobody ever got round to shortening, and its many friends",
+    "Averylongnamethatsomebodytypedwithoutasinglespacesothatitcannotbebrokenanywhere",
+)
+
+
+def page(number: int, *, errors: bool, demo: bool = False) -> str:
+    """Return the page of so many accounts; with errors, of polls that fail, wait, or succeeded long ago."""
+    accounts = [_account(index) for index in range(number)]
+    rows = [row for index, account in enumerate(accounts) for row in _rows(index, account, errors=errors)]
+    return status_page.render(accounts, rows, NOW, "/metrics", demo=demo)
+
+
+def _account(index: int) -> Account:
+    name = NAMES[index] if index < len(NAMES) else f"Subsidiary {index}" if index % 7 else None
+    limit = None if index % 11 == 5 else 60 + index * 13
+    return Account(id=f"{index:032x}", name=name, seat_limit=limit, policy_tests=_tests(index))
+
+
+def _tests(index: int) -> tuple[PolicyTest, ...]:
+    return tuple(PolicyTest(id=f"{index}{test}", name=test) for test in ("wiki", "payroll")[: (index + 2) % 3])
+
+
+def _rows(index: int, account: Account, *, errors: bool) -> Iterator[Row]:
+    used = int((account.seat_limit or 80) * (0.55, 0.87, 0.97, 0.7, 1.04)[index % 5])
+    seats = UsersSummary(
+        users={"none": 12 + index, "access": used, "gateway": 0, "both": 0, "unknown": 0},
+        seats={"access": used, "gateway": used // 2},
+        seats_used=used,
+        active_devices=used * 2,
+        users_by_devices={"0": 12, "1": used},
+        seats_idle={str(days): {"none": used // days, "some": 1, "unknown": 0} for days in (30, 60, 90)},
+        seats_never_used=index % 4,
+        users_logged_in={"1d": used // 3, "7d": used // 2, "30d": used - 1},
+        last_login=NOW - 60,
+    )
+    yield _row(account, "users", "users", seats, failing=index if errors and index % 3 == 0 else None)
+    for number, test in enumerate(account.policy_tests):
+        outcome = {"approved": 40 + index, "blocked": 7, "error": number, "unknown": 0}
+        result = PolicyTestSummary(("complete", "processing")[number], 60, (1, 0.4)[number], outcome)
+        waiting = errors and index % 3 == 1 and number == 1
+        yield _row(
+            account,
+            "policy_tests",
+            test.label,
+            None if waiting else result,
+            failing=3 if errors and index % 3 == 2 else None,
+        )
+
+
+def _row(account: Account, collector: str, target: str, summary: Any, *, failing: int | None) -> Row:
+    aim = Target(Key(account.id, collector, target), None, None, 300, 1800, type(summary), _nothing, _nothing)
+    if summary is None:
+        return Row(Snapshot(aim), fresh=False)
+    if failing is None:
+        return Row(Snapshot(aim, summary=summary, polled_at=NOW - 20, succeeded_at=NOW - 20), fresh=True)
+    succeeded = (NOW - 620, NOW - 7200, None)[failing // 3 % 3]
+    kept = None if succeeded is None else summary
+    failure = FAILURES[failing // 3 % 3 if collector == "users" else 3]
+    snapshot = Snapshot(aim, summary=kept, polled_at=NOW - 20, succeeded_at=succeeded, failure=failure)
+    return Row(snapshot, fresh=succeeded == NOW - 620)
+
+
+def _nothing(*_: object) -> Any:
+    raise AssertionError("these targets are only looked at")
+
+
+@contextmanager
+def served(pages: Mapping[str, str]) -> Iterator[str]:
+    """Serve pages by their path, with the exporter's own policy; give the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(self.path, "").encode()
+            self.send_response(200)
+            self.send_header("content-type", "text/html; charset=utf-8")
+            self.send_header("content-security-policy", status_page.content_security_policy())
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, name="pages", daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

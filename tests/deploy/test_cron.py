@@ -1,0 +1,71 @@
+"""The script that leaves the numbers to the node exporter's textfile collector."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from access_exporter import simulator
+from tests.processes import ROOT
+
+SCRIPT = ROOT / "deploy" / "cron" / "cloudflare-access-textfile"
+
+
+def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    """Run the script on an exporter that is started with these flags besides."""
+    exporter = folder.parent / "exporter"
+    exporter.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/exporter.py "$@" {" ".join(flags)}\n')
+    exporter.chmod(0o755)
+    environ = {**os.environ, "EXPORTER": str(exporter), "CONFIG": str(folder.parent / "config.yaml")}
+    return subprocess.run([SCRIPT, folder], env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "node-exporter"
+    path.mkdir()
+    return path
+
+
+def test_leaves_one_file_that_the_collector_can_read(folder: Path) -> None:
+    """The file holds our metrics only, is readable by everybody, and nothing else stays in the folder."""
+    assert run(folder, "--demo").returncode == 0
+    (file,) = folder.iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("cloudflare_access.prom", 0o644)
+    names = {line.split()[2] for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# TYPE")}
+    assert "cloudflare_access_seats_used" in names
+    assert all(name.startswith("cloudflare_access_") for name in names)
+    if promtool := shutil.which("promtool"):
+        subprocess.run([promtool, "check", "metrics"], input=file.read_bytes(), check=True, capture_output=True)
+
+
+def test_replaces_the_file_as_a_whole(folder: Path) -> None:
+    """Who has the old file open reads it to its end: the new one is another file under the same name."""
+    file = folder / "cloudflare_access.prom"
+    file.write_text("old\n", encoding="utf-8")
+    with file.open(encoding="utf-8") as reader:
+        assert run(folder, "--demo").returncode == 0
+        assert reader.read() == "old\n"
+    assert file.read_text(encoding="utf-8").startswith("# HELP cloudflare_access_")
+
+
+def test_keeps_the_file_when_the_exporter_says_nothing(folder: Path) -> None:
+    """With a mistake in the configuration the last file stays, cron gets the message and the exit code, no more."""
+    (folder / "cloudflare_access.prom").write_text("old\n", encoding="utf-8")
+    ended = run(folder)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "config.yaml" in ended.stderr
+    assert [file.read_text(encoding="utf-8") for file in folder.iterdir()] == ["old\n"]
+
+
+def test_tells_a_failed_poll(folder: Path) -> None:
+    """A poll that fails is in the file, for the alerts, and in the exit code, for cron."""
+    with simulator.demo() as cloudflare:
+        (folder.parent / "config.yaml").write_text(
+            f"api: {{url: '{cloudflare.url}'}}\naccounts: [{{id: example, api_token: refused}}]\n", encoding="utf-8"
+        )
+        assert run(folder).returncode == 1
+    assert "cloudflare_access_poll_success{" in (folder / "cloudflare_access.prom").read_text(encoding="utf-8")

@@ -1,0 +1,228 @@
+"""What the documents tell people to type and to write works."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+import yaml
+
+from access_exporter import cli, config, web_config
+from access_exporter.config import Account, Api, Duration, PolicyTest, Users
+from tests.config_files import ENVIRON, SECRET
+from tests.processes import ROOT
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "deploy/**/*.md")
+    for path in ROOT.glob(pattern)
+    if "node_modules" not in path.parts
+)
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+# Programs whose command lines only a machine of their own can run; the files they are given are looked for.
+ELSEWHERE = {"curl", "docker", "echo", "install", "kill", "kubectl", "systemctl", "export", "cp", "promtool", "amtool"}
+
+
+class Snippet(NamedTuple):
+    """A fenced block: where it stands, its language and its text."""
+
+    place: str
+    language: str
+    text: str
+
+
+def snippets() -> Iterator[Snippet]:
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for found in re.finditer(r"(?ms)^```(\w*)\n(.*?)^```$", text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Snippet(f"{path.relative_to(ROOT)}:{line}", found[1], found[2])
+
+
+SNIPPETS = list(snippets())
+YAML = [snippet for snippet in SNIPPETS if snippet.language == "yaml"]
+SHELL = [snippet for snippet in SNIPPETS if snippet.language in ("sh", "bash", "shell")]
+
+
+def test_there_are_snippets() -> None:
+    """The search for snippets finds some, in a language that is looked at."""
+    assert len(YAML) > 5
+    assert len(SHELL) > 5
+    assert {snippet.language for snippet in SNIPPETS} <= {"yaml", "sh", "promql", "text"}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the secrets and certificates that the snippets name."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CLOUDFLARE_EMAIL", "user@example.com")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("snippet", YAML, ids=lambda snippet: snippet.place)
+def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration is loaded by the exporter, and a scrape configuration by promtool."""
+    keys = yaml.safe_load(snippet.text).keys()
+    if "accounts" in keys:
+        load_configuration(snippet.text, machine, capsys)
+    elif keys & set(web_config.WebConfig.__struct_fields__):
+        load_web_configuration(snippet.text, machine)
+    else:
+        check_with_promtool(snippet.text, machine)
+
+
+def load_configuration(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in re.findall(r"_file: /run/secrets/(\S+)", text):
+        (folder / path).write_text(SECRET, encoding="utf-8")
+    file = folder / "config.yaml"
+    file.write_text(text.replace("/run/secrets/", f"{folder}/"), encoding="utf-8")
+    code = cli.main([f"--config.file={file}", "--config.check"])
+    shown = capsys.readouterr()
+    assert (code, shown.err) == (0, "")
+    assert SECRET not in shown.out
+
+
+def load_web_configuration(text: str, folder: Path) -> None:
+    certificate(folder, "tls")
+    shutil.copy(folder / "tls.crt", folder / "clients.crt")
+    (folder / "web.yaml").write_text(text, encoding="utf-8")
+    loaded, context = web_config.load(str(folder / "web.yaml"))
+    assert (loaded.tls_server_config is None) == (context is None)
+
+
+def certificate(folder: Path, name: str) -> None:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is missing: apt-get install openssl")
+    key, file = folder / f"{name}.key", folder / f"{name}.crt"
+    made = ("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=test")
+    subprocess.run([program, *made, "-keyout", key, "-out", file], check=True, capture_output=True)
+
+
+def check_with_promtool(text: str, folder: Path) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is missing: apt-get install prometheus")
+    for name in re.findall(r"_file: (\S+)", text):
+        certificate(folder, "tls") if name == "tls.crt" else (folder / name).write_text(SECRET, encoding="utf-8")
+    shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("node_modules"))
+    file = folder / "prometheus.yaml"
+    file.write_text(text, encoding="utf-8")
+    checked = subprocess.run([program, "check", "config", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("snippet", SHELL, ids=lambda snippet: snippet.place)
+def test_commands_are_understood(snippet: Snippet) -> None:
+    """The shell parses every command; make has the target, the exporter the flags, and the files are there."""
+    subprocess.run(["bash", "-n"], input=snippet.text, text=True, check=True, capture_output=True)
+    for words in commands(snippet.text):
+        check_command(words)
+        for word in words:
+            if re.match(r"(deploy|docs|tests)/|requirements[\w-]*\.txt$", word):
+                assert (ROOT / word).exists(), word
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of each command, without what a redirection adds."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in lexer:
+            if word in ("&&", "||", ";", "|"):
+                yield words
+                words = []
+            else:
+                words.append(word)
+        if words:
+            yield words
+
+
+def check_command(words: list[str]) -> None:
+    program, arguments = words[0], words[1:]
+    name = Path(program).name
+    if (name.startswith("python") and arguments[:1] == ["exporter.py"]) or name == "cloudflare-access-exporter":
+        flags = [word for word in arguments if word != "exporter.py"]
+        cli._parser().parse_args(flags)
+    elif name == "make":
+        targets = re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"))
+        assert {word for word in arguments if "=" not in word} <= set(targets)
+    elif name.startswith("python"):
+        assert arguments[:2] in (["-m", "venv"], ["-m", "access_exporter.healthcheck"]), words
+    elif name == "pip":
+        assert arguments[0] == "install", words
+    elif (ROOT / program).exists():
+        assert (ROOT / program).stat().st_mode & 0o100, f"{program} cannot be run"
+    else:
+        assert name in ELSEWHERE, f"no test knows the program {name}"
+
+
+def table(heading: str) -> dict[str, str]:
+    """Return what the table below a heading says of each key: its default."""
+    section = CONFIGURATION.partition(f"{heading}\n")[2] or pytest.fail(f"no heading {heading}")
+    lines = re.split(r"(?m)^#", section)[0].splitlines()
+    rows = (line.strip("|").split(" | ") for line in lines if line.startswith("| `"))
+    return {key: row[1].strip(" `") for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "## `api`: how Cloudflare is asked": Api,
+    "## `accounts`: what is polled": Account,
+    "### `users`": Users,
+    "### `policy_tests`": PolicyTest,
+}
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_every_key_is_documented_with_its_default(heading: str) -> None:
+    """docs/configuration.md has each key that the exporter knows, no other, and the default it has."""
+    section = SECTIONS[heading]
+    documented = table(heading)
+    not_yet = {"policies", "refresh"} if section is PolicyTest else set()
+    assert documented.keys() == set(section.__struct_fields__) - not_yet
+    assert all(f"`{name}`" in CONFIGURATION for name in not_yet)
+    for name, default in defaults(section).items():
+        if name not in not_yet:
+            assert value(documented[name], default) == default, name
+
+
+def defaults(section: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the defaults that are a value, not the absence of one."""
+    absent = (None, (), msgspec.NODEFAULT, Users())
+    return {field.name: field.default for field in msgspec.structs.fields(section) if field.default not in absent}
+
+
+def value(text: str, default: Any) -> Any:
+    if isinstance(default, Duration):
+        return Duration.parse(text)
+    parsed = yaml.safe_load(text)
+    return tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def test_every_key_of_the_web_configuration_is_documented() -> None:
+    """So has it each key of the second file."""
+    for section in (web_config.WebConfig, web_config.TlsServer, web_config.HttpServer):
+        for name in section.__struct_fields__:
+            assert f"{name}:" in CONFIGURATION, name
+
+
+def test_the_least_that_works_is_the_default_configuration(machine: Path) -> None:
+    """config.yaml as it is shipped says the same as the shortest example."""
+    shortest = next(snippet.text for snippet in YAML if snippet.place.startswith("docs/configuration.md"))
+    (machine / "config.yaml").write_text(shortest, encoding="utf-8")
+    assert config.load(str(machine / "config.yaml"), ENVIRON) == config.load(str(ROOT / "config.yaml"), ENVIRON)
+
+
+def test_links_lead_to_files() -> None:
+    """A link inside the repository leads to a file or folder that is there."""
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"

@@ -1,0 +1,228 @@
+"""The Kubernetes manifests, as kustomize builds them."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from access_exporter import cli, config
+from tests.processes import ROOT
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+DURATION = {"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"}
+STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+def fields(*required: str, **named: Any) -> dict[str, Any]:
+    """Return the schema of an object that has no other fields than these."""
+    return {"type": "object", "properties": named, "required": list(required), "additionalProperties": False}
+
+
+def several(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a list."""
+    return {"type": "array", "items": schema}
+
+
+# Of the fields that https://prometheus-operator.dev/docs/api-reference/api/ publishes, those that we may use.
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+RELABELING = fields(
+    sourceLabels=several(TEXT), separator=TEXT, targetLabel=TEXT, regex=TEXT, replacement=TEXT, action=TEXT
+)
+ENDPOINT = fields(
+    port=TEXT,
+    path=TEXT,
+    scheme={"enum": ["http", "https"]},
+    interval=DURATION,
+    scrapeTimeout=DURATION,
+    honorLabels={"type": "boolean"},
+    relabelings=several(RELABELING),
+    metricRelabelings=several(RELABELING),
+)
+RULE = fields(
+    "expr",
+    alert=TEXT,
+    record=TEXT,
+    expr={"type": ["string", "integer"]},
+    **{"for": DURATION},
+    keep_firing_for=DURATION,
+    labels=STRINGS,
+    annotations=STRINGS,
+)
+SPECS = {
+    "ServiceMonitor": fields(
+        "selector",
+        "endpoints",
+        selector=fields(matchLabels=STRINGS),
+        endpoints=several(ENDPOINT),
+        jobLabel=TEXT,
+        targetLabels=several(TEXT),
+        podTargetLabels=several(TEXT),
+        sampleLimit=NUMBER,
+    ),
+    "PrometheusRule": fields(
+        groups=several(fields("name", name=TEXT, interval=DURATION, limit=NUMBER, labels=STRINGS, rules=several(RULE)))
+    ),
+}
+VERSIONS = ("1.28", "1.34")
+Manifests = dict[str, dict[str, Any]]
+
+
+def kustomize(folder: Path) -> Manifests:
+    """Build a kustomization; return its objects by kind."""
+    if program := shutil.which("kustomize"):
+        command = [program, "build"]
+    elif program := shutil.which("kubectl"):
+        command = [program, "kustomize"]
+    else:
+        pytest.skip("kustomize is missing: apt-get install kubernetes-client (Debian 13 or newer)")
+    built = subprocess.run([*command, folder], capture_output=True, text=True, check=False)
+    if "unknown field" in built.stderr and "allowKindChange" in built.stderr:
+        pytest.skip("kustomize is older than 4.2: apt-get install kubernetes-client (Debian 13 or newer)")
+    assert (built.returncode, built.stderr) == (0, "")
+    return {manifest["kind"]: manifest for manifest in yaml.safe_load_all(built.stdout)}
+
+
+@pytest.fixture(scope="module", params=["base", "sharded"])
+def manifests(request: pytest.FixtureRequest) -> Manifests:
+    return kustomize(FOLDER / request.param)
+
+
+@pytest.fixture(scope="module")
+def workload(manifests: Manifests) -> dict[str, Any]:
+    (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
+    return manifests[kind]
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    path = FOLDER / "generate_prometheusrule.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_valid(manifests: Manifests, version: str) -> None:
+    """Kubernetes knows every field of every object, and the Prometheus operator those of its own."""
+    for manifest in manifests.values():
+        if manifest["kind"] in SPECS:
+            assert manifest["apiVersion"] == "monitoring.coreos.com/v1"
+            jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
+        else:
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_a_field_that_does_not_exist_is_refused() -> None:
+    """The check of the operator's objects finds a misspelt field."""
+    spec = {"selector": {}, "endpoints": [{"port": "http", "intervall": "60s"}]}
+    with pytest.raises(jsonschema.ValidationError, match="intervall"):
+        jsonschema.validate(spec, SPECS["ServiceMonitor"])
+
+
+def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that is read-only."""
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] != 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+    assert all(not {"configMap", "secret", "emptyDir"}.isdisjoint(volume) for volume in pod["volumes"])
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_everything_selects_the_pods(manifests: Manifests, workload: dict[str, Any]) -> None:
+    """The workload, the service, the network policy and the monitor all mean the same pods and port."""
+    template = workload["spec"]["template"]
+    labels = template["metadata"]["labels"].items()
+    service, monitor, policy = (manifests[kind] for kind in ("Service", "ServiceMonitor", "NetworkPolicy"))
+    assert workload["spec"]["selector"]["matchLabels"].items() <= labels
+    assert service["spec"]["selector"].items() <= labels
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (port,) = template["spec"]["containers"][0]["ports"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    (source,) = policy["spec"]["ingress"][0]["from"]
+    assert source["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
+
+
+def test_exporter_understands_arguments_and_configuration(
+    manifests: Manifests, workload: dict[str, Any], tmp_path: Path
+) -> None:
+    """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    options = cli._parser().parse_args(container["args"])
+    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert [str(Path(options.config_file).parent), options.storage_path] == [mounts[0], mounts[2]]
+    text = manifests["ConfigMap"]["data"][Path(options.config_file).name]
+    assert f"{mounts[1]}/token" in text
+    (tmp_path / "token").write_text("made-up", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(text.replace(mounts[1], str(tmp_path)), encoding="utf-8")
+    assert config.load(str(tmp_path / "config.yaml"), {}).accounts
+
+
+def test_shards_are_as_many_as_pods() -> None:
+    """Each pod of the overlay is one shard, and the deployment of the base is gone."""
+    manifests = kustomize(FOLDER / "sharded")
+    assert "Deployment" not in manifests
+    spec = manifests["StatefulSet"]["spec"]
+    options = cli._parser().parse_args(spec["template"]["spec"]["containers"][0]["args"])
+    assert options.total_shards == spec["replicas"] > 1
+    assert spec["serviceName"] == manifests["Service"]["metadata"]["name"]
+
+
+def test_base_runs_one_exporter_at_a_time() -> None:
+    """A roll-out never asks Cloudflare twice at once."""
+    spec = kustomize(FOLDER / "base")["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_image_is_this_version(workload: dict[str, Any]) -> None:
+    """The manifests name the version they are released with."""
+    from access_exporter import __version__
+
+    image = workload["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"cloudflare-access-exporter:{__version__}"
+
+
+def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> None:
+    """The rules find the exporter under one job name, however it is deployed."""
+    (relabeling,) = manifests["ServiceMonitor"]["spec"]["endpoints"][0]["relabelings"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (relabeling["targetLabel"], relabeling["replacement"]) == ("job", "cloudflare-access")
+    assert f"job_name: {relabeling['replacement']}\n" in readme
+
+
+def test_rules_are_those_of_prometheus(generator: ModuleType) -> None:
+    """The PrometheusRule holds the groups of the rule files, all and as they are; `make docs` writes it again."""
+    written = generator.OUTPUT.read_text(encoding="utf-8")
+    assert written == generator.rendered()
+    groups = [
+        group for path in generator.rule_files() for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+    ]
+    assert yaml.safe_load(written)["spec"]["groups"] == groups
+    names = [group["name"] for group in groups]
+    assert len(names) == len(set(names)), "the API server takes each name of a group once"
+
+
+def test_config_map_is_the_only_place_of_the_account() -> None:
+    """What everybody has to change, the account and the image, each stands in one place."""
+    texts = [path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.yaml")]
+    assert sum(len(re.findall(r"[0-9a-f]{32}", text)) for text in texts) == 1

@@ -1,0 +1,100 @@
+"""The status page in a real browser: on a phone and a desk, by day and by night, with few and many accounts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.chromium import Screen, Tab, chromium
+from tests.deploy.pages import page, served
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+SCREENS = {"phone": Screen(390, 844, mobile=True), "desktop": Screen(1440, 900)}
+SCHEMES = ("light", "dark")
+SMALL = {
+    f"/{number}-accounts{'-errors' * errors}": page(number, errors=errors, demo=number == 1 and not errors)
+    for number, errors in product((1, 20), (False, True))
+}
+LARGE = {"/500-accounts": page(500, errors=False), "/500-accounts-errors": page(500, errors=True)}
+OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
+VIOLATIONS = """axe.run(%s).then(results => results.violations.map(
+  violation => `${violation.id}: ${violation.nodes[0].html} ${violation.nodes[0].failureSummary}`))"""
+EVERYTHING = "{resultTypes: ['violations']}"
+# The colours are those of the smaller pages, and comparing them takes most of the time.
+ALL_BUT_COLOURS = "{resultTypes: ['violations'], rules: {'color-contrast': {enabled: false}}}"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(SMALL | LARGE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is missing: apt-get install chromium")
+    with chromium(program, tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+def show(tab: Tab, url: str, screen: str, scheme: str) -> None:
+    """Open a page, and keep a picture of it where the variable SCREENSHOTS names a folder."""
+    tab.open(url, SCREENS[screen], scheme)
+    if folder := os.environ.get("SCREENSHOTS"):
+        name = f"{url.rpartition('/')[2]}-{screen}-{scheme}.png"
+        tab.screenshot(Path(folder) / name, whole="500" not in name)
+
+
+def violations(tab: Tab, options: str = EVERYTHING) -> object:
+    if not AXE.exists():
+        pytest.skip("axe-core is missing: apt-get install npm && npm ci --prefix tests/deploy")
+    tab.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
+    return tab.evaluate(VIOLATIONS % options)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("path", SMALL | LARGE)
+def test_page_fits_its_screen(tab: Tab, address: str, path: str, screen: str) -> None:
+    """Nothing sticks out to the right, even with every account opened, and the browser blocks and complains nothing."""
+    show(tab, address + path, screen, "light")
+    tab.evaluate(OPEN_ALL)
+    assert tab.evaluate("document.documentElement.scrollWidth") == SCREENS[screen].width
+    assert tab.complaints() == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("path", [path for path in SMALL if path != "/20-accounts"])
+def test_axe_finds_no_violation(tab: Tab, address: str, path: str, screen: str, scheme: str) -> None:
+    """axe-core finds nothing that keeps anyone from reading the page, with every account opened."""
+    show(tab, address + path, screen, scheme)
+    tab.evaluate(OPEN_ALL)
+    assert violations(tab) == []
+
+
+def test_axe_finds_no_violation_among_500_accounts(tab: Tab, address: str) -> None:
+    """Nor does it with 500 accounts, a third of them failing."""
+    show(tab, f"{address}/500-accounts-errors", "phone", "dark")
+    assert violations(tab, ALL_BUT_COLOURS) == []
+
+
+def test_what_fails_comes_first(tab: Tab, address: str) -> None:
+    """Of many accounts those with failing polls are listed first, closed, with the reason on the line."""
+    show(tab, f"{address}/20-accounts-errors", "desktop", "dark")
+    states = tab.evaluate("[...document.querySelectorAll('summary')].map(line => line.lastElementChild.innerText)")
+    failing = ["failing" in state for state in states]
+    assert failing == sorted(failing, reverse=True)
+    assert states[0] == "1 of 3 failing: permission"
+    assert tab.evaluate("document.querySelectorAll('details[open]').length") == 0
+
+
+def test_a_name_in_an_account_is_never_markup(tab: Tab, address: str) -> None:
+    """The browser finds no element that a name brought along."""
+    show(tab, f"{address}/20-accounts", "desktop", "light")
+    assert tab.evaluate("document.querySelector('gmbh')") is None
+    assert "Søns <GmbH>" in tab.evaluate("document.body.innerText")

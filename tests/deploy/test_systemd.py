@@ -1,0 +1,57 @@
+"""The systemd unit, as far as systemd's own tools can tell without running it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from access_exporter import cli, config
+from tests.processes import ROOT
+
+FOLDER = ROOT / "deploy" / "systemd"
+UNIT = FOLDER / "cloudflare-access-exporter.service"
+
+
+def systemd_analyze(*arguments: str | Path) -> str:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    ended = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def test_exposure_is_below_2() -> None:
+    """systemd-analyze finds little that the service may do beyond the network it needs."""
+    rated = systemd_analyze("security", "--offline=yes", "--threshold=19", "--no-pager", UNIT)
+    exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+) OK", rated)
+    assert exposure is not None
+    assert float(exposure[1]) < 2.0
+
+
+def test_unit_has_no_mistake(tmp_path: Path) -> None:
+    """Systemd knows every setting and value of the unit."""
+    installed = UNIT.read_text(encoding="utf-8")
+    here = tmp_path / UNIT.name
+    here.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", installed), encoding="utf-8")
+    assert systemd_analyze("verify", "--man=no", here) == ""
+
+
+def test_command_of_the_unit_is_understood() -> None:
+    """The exporter takes every flag the unit starts it with."""
+    text = UNIT.read_text(encoding="utf-8").replace("\\\n", " ")
+    command = re.search(r"(?m)^ExecStart=(.*)", text)
+    assert command is not None
+    flags = command[1].split()[1:]
+    assert cli._parser().parse_args(flags).storage_path == "${STATE_DIRECTORY}"
+
+
+def test_configuration_finds_the_credential_of_the_unit(tmp_path: Path) -> None:
+    """The token is read from where systemd puts what the unit loads."""
+    name = re.search(r"(?m)^LoadCredential=([\w-]+):", UNIT.read_text(encoding="utf-8"))
+    assert name is not None
+    (tmp_path / name[1]).write_text("made-up-token\n", encoding="utf-8")
+    loaded = config.load(str(FOLDER / "config.yaml"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert loaded.accounts[0].secret.read() == "made-up-token"
