@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format requirements docs wheel sbom audit image clean
+.PHONY: help demo test test-deploy fuzz lint format requirements docs wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -20,13 +20,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
 	$(BIN)/python exporter.py --demo $(ARGS)
 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadscope --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadscope --ignore=tests/deploy --cov \
+	  --cov-report=term-missing:skip-covered $(ARGS)
+
+test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real programs, and say which of them are missing
+	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
 fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz $(ARGS)

@@ -93,8 +93,8 @@ def load_web_configuration(text: str, folder: Path) -> None:
     certificate(folder, "tls")
     shutil.copy(folder / "tls.crt", folder / "clients.crt")
     (folder / "web.yaml").write_text(text, encoding="utf-8")
-    loaded, context = web_config.load(str(folder / "web.yaml"))
-    assert (loaded.tls_server_config is None) == (context is None)
+    settings = web_config.WebSettings(str(folder / "web.yaml"))
+    assert (settings.config.tls_server_config is None) == (settings.context is None)
 
 
 def certificate(folder: Path, name: str) -> None:
