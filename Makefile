@@ -26,7 +26,7 @@ demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 
 	$(BIN)/python exporter.py --demo $(ARGS)
 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadscope --ignore=tests/deploy --cov \
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/deploy --cov \
 	  --cov-report=term-missing:skip-covered $(ARGS)
 
 test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real programs, and say which of them are missing

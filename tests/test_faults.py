@@ -181,7 +181,7 @@ class Story:
 
 def timeout(reason: str) -> float:
     """Return the timeout of a request: short only where it is what ends one."""
-    return 0.1 if reason == "timeout" else 10
+    return 0.5 if reason == "timeout" else 10
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
