@@ -49,7 +49,7 @@ class Exporter:
             if number not in self._claimed and event["msg"] == message and facts.items() <= event.items():
                 self._claimed.add(number)
                 return event
-        raise AssertionError(f"ended without saying {message!r}:\n{''.join(self.lines)}")
+        raise AssertionError(f"ended with {self.process.poll()} without saying {message!r}:\n{''.join(self.lines)}")
 
     def _all_lines(self) -> Iterator[str]:
         yield from list(self.lines)
