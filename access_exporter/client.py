@@ -233,18 +233,20 @@ class Client:
 def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
     """Call the function in a thread of its own, which does not keep the process from ending."""
     future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(function(argument))
-        except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
-            future.set_exception(error)
-
     try:
-        Thread(target=run, name=f"page-{argument}", daemon=True).start()
+        Thread(target=_resolve, args=(future, function, argument), name=f"page-{argument}", daemon=True).start()
     except RuntimeError:  # the system has no more threads to give
-        run()
+        _resolve(future, function, argument)
     return future
+
+
+def _resolve(future: Future[T], function: Callable[[int], T], argument: int) -> None:
+    try:
+        future.set_result(function(argument))
+    except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
+        future.set_exception(error)
+    finally:
+        del future  # or the error would hold the future, which holds the error, and with it a page
 
 
 def _next_try(tries: Retry) -> Retry:

@@ -173,6 +173,8 @@ class _Connection(H11Protocol):
 class _TlsConnection(SSLProtocol):
     """TLS below a connection; made per connection, so that each gets the certificates of its day."""
 
+    max_size = 16 * 1024  # of what is read at once: each connection has such a buffer, and a request is small
+
     def __init__(self, waiting: _Waiting, connection: _Connection, context: ssl.SSLContext) -> None:
         super().__init__(
             asyncio.get_running_loop(),

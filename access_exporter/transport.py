@@ -135,7 +135,7 @@ class _WholeTimeout:
             try:
                 made = create_connection(address, share, socket_options=self.socket_options)  # type: ignore[arg-type]
             except OSError as error:
-                failure = error
+                failure = error.with_traceback(None)  # which would hold this very variable
                 continue
             made.settimeout(max(0.001, end - monotonic()))  # for TLS, which comes before any answer
             return made

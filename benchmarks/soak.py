@@ -23,7 +23,7 @@ from access_exporter.config import Account as AccountConfig
 from access_exporter.config import Api, Config, Duration, PolicyTest
 from access_exporter.credentials import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
-from tests.faults import FAULTS
+from tests.faults import FAULTS, Fault
 from tests.fleet import Fleet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,16 +103,18 @@ def cloudflare(seed: int) -> Iterator[str]:
 def serve(seed: int) -> None:
     """Answer, and let faults happen, until standard input ends."""
     chance = random.Random(seed)
-    faults = [fault for fault in FAULTS if not fault.from_there_on]  # a single page of other rows is no fault
+    # A single page of other rows is no fault, and of those that take time each round has one.
+    slow = [fault for fault in FAULTS if fault.reason == "timeout"]
+    faults = [fault for fault in FAULTS if not fault.from_there_on and fault not in slow]
+    deck: list[Fault] = []
 
     def choose(request: Request) -> simulator.Fault | None:
         if chance.random() > 0.2:
             return None
-        fault = chance.choice(faults)
-        # What takes time, or memory in this process, happens as well, but not as often.
-        is_dear = fault.reason == "timeout" or "200 MB" in fault.name
-        is_rare = is_dear and chance.random() > 0.02
-        return None if is_rare or request.endpoint not in fault.endpoints else fault.happen
+        if not deck:  # every fault comes as often as any other, and soon for the first time
+            deck.extend(chance.sample([*faults, chance.choice(slow)], len(faults) + 1))
+        fault = deck.pop()
+        return fault.happen if request.endpoint in fault.endpoints else None
 
     users = [User(str(number), access_seat=number < 3) for number in range(5)]
     test = simulator.PolicyTest(TEST, "complete", [PolicyTestUser(str(number)) for number in range(5)])

@@ -1,7 +1,8 @@
 """How long a scrape takes while thousands of connections stall: python benchmarks/stalled.py.
 
 Starts the exporter with a page of some megabytes, lets connections stall in each way in turn, and scrapes on a new
-connection each time. What is dropped comes back at once. Every scrape must be answered whole, or the benchmark fails.
+connection each time. The first scrape arrives together with the crowd and waits until the exporter has accepted it and
+read what it sent. Every scrape must be answered whole, or the benchmark fails.
 """
 
 import argparse
@@ -39,31 +40,22 @@ HTTPS = (NOBODY, "silent", "half a handshake")
 
 def stall(kind: str, port: int, number: int) -> None:
     """Keep so many connections stalled until standard input ends; say when all of them were opened."""
-    poll = select.epoll()
-    poll.register(sys.stdin, select.EPOLLIN)
-    connections: dict[int, socket.socket] = {}
-
-    def one_more() -> None:
-        connection = socket.socket()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with contextlib.suppress(OSError):
-            connection.connect(("127.0.0.1", port))
-            connection.sendall(STARTS[kind])
-        connections[connection.fileno()] = connection
-        poll.register(connection, select.EPOLLRDHUP)
-
-    for _ in range(number):
-        one_more()
+    connections = [one_more(kind, port) for _ in range(number)]
     print("stalled", flush=True)
-    while True:
-        for descriptor, _ in poll.poll(1):
-            if descriptor == sys.stdin.fileno():
-                return
-            connections.pop(descriptor).close()
-            one_more()
-        for connection in connections.values() if kind == DRIP else ():
-            with contextlib.suppress(OSError):
+    while not select.select([sys.stdin], [], [], 1)[0]:
+        for connection in connections if kind == DRIP else ():
+            with contextlib.suppress(OSError):  # dropped for a newer one
                 connection.send(b"x")
+
+
+def one_more(kind: str, port: int) -> socket.socket:
+    """Open a connection that stalls."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    with contextlib.suppress(OSError):
+        connection.sendall(STARTS[kind])
+    return connection
 
 
 @contextlib.contextmanager
@@ -96,27 +88,35 @@ def exporter(*flags: str) -> Iterator[tuple[int, int]]:
         process.kill()
 
 
-def scrape(port: int, tls: ssl.SSLContext | None) -> tuple[float, int]:
-    """Scrape on a new connection; return the seconds it took and the size of the page."""
-    started = time.perf_counter()
+def ask(path: str, port: int, tls: ssl.SSLContext | None) -> tuple[int, int]:
+    """Ask on a new connection; return the status and the size of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     if tls:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=tls)
     with contextlib.closing(connection):
-        connection.request("GET", "/metrics")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        page = answer.read()
-    assert answer.status == 200
-    return time.perf_counter() - started, len(page)
+        return answer.status, len(answer.read())
+
+
+def scrape(port: int, tls: ssl.SSLContext | None) -> tuple[float, int]:
+    """Return the seconds a scrape took, and the size of the page."""
+    started = time.perf_counter()
+    status, size = ask("/metrics", port, tls)
+    assert status == 200
+    return time.perf_counter() - started, size
 
 
 def measure(kind: str, port: int, tls: ssl.SSLContext | None, connections: int, scrapes: int) -> str:
     """Scrape while connections stall, and return in words how that went."""
+    while ask("/-/ready", port, tls)[0] != 200:
+        time.sleep(0.1)
     with contextlib.nullcontext() if kind == NOBODY else stalled(kind, port, connections):
-        times, sizes = zip(*(scrape(port, tls) for _ in range(scrapes)), strict=True)
+        first, size = scrape(port, tls)
+        times = [scrape(port, tls)[0] for _ in range(scrapes)]
     return (
-        f"{kind:20} page {max(sizes) / 1e6:.1f} MB, {scrapes} scrapes: "
-        f"median {statistics.median(times) * 1000:7.1f} ms, max {max(times) * 1000:7.1f} ms"
+        f"{kind:19}  page {size / 1e6:.1f} MB, first scrape {first:6.3f} s, "
+        f"of {scrapes} more: median {statistics.median(times):.3f} s, max {max(times):.3f} s"
     )
 
 
@@ -131,7 +131,8 @@ def configuration(folder: Path, accounts: int) -> Path:
     tests = ", ".join(f"{{id: t{number}}}" for number in range(5))
     lines = [f"  - {{id: a{number}, api_token: t, policy_tests: [{tests}]}}" for number in range(accounts)]
     config = folder / "config.yaml"
-    config.write_text("\n".join(["api: {url: 'http://127.0.0.1:9'}", "accounts:", *lines, ""]), encoding="utf-8")
+    api = "api: {url: 'http://127.0.0.1:9', requests_per_second: 10000, burst: 1000000, concurrency: 64}"
+    config.write_text("\n".join([api, "accounts:", *lines, ""]), encoding="utf-8")
     return config
 
 
@@ -185,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for kind in kinds:
                 with exporter(*flags) as (pid, port):
                     line = measure(kind, port, tls, options.connections, options.scrapes)
-                    print(f"{scheme:5} {line}, memory {memory(pid):.0f} MB", flush=True)
+                    print(f"{scheme:5}  {line}, memory at most {memory(pid):.0f} MB", flush=True)
 
 
 if __name__ == "__main__":
