@@ -10,13 +10,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deploy fuzz lint format requirements docs wheel sbom audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
 BIN := $(VENV)/bin
+SLOW := tests/test_faults.py tests/test_sharding.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
@@ -26,8 +27,11 @@ demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 
 	$(BIN)/python exporter.py --demo $(ARGS)
 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal --ignore=tests/deploy --cov \
-	  --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) --ignore=tests/deploy \
+	  --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and many processes
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
 test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real programs, and say which of them are missing
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
