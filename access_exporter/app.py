@@ -148,7 +148,7 @@ class App:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible it must not end the process
         try:
-            listener = _listen(*self._options.listen_address)
+            listener = server.listen(*self._options.listen_address)
         except OSError as error:
             print(f"cloudflare-access-exporter: cannot listen: {error.strerror}", file=sys.stderr)
             return 1
@@ -198,16 +198,6 @@ class App:
         return status_page.render(
             accounts, rows, self._clock.time(), self._options.metrics_path, demo=self._options.demo
         )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket, on every address of IPv4 and IPv6 where no host is given."""
-    dual = not host and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=1024)
-    # Every accepted connection inherits it; otherwise the second half of an answer waits for the client's delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 class OwnMetrics:

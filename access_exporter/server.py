@@ -57,13 +57,23 @@ def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uv
     )
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket, on every address of IPv4 and IPv6 where no host is given; raises OSError."""
+    dual = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=socket.SOMAXCONN)
+    # Every connection inherits both. Without the first, half an answer waits for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return listener
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling: a stop that was asked for is a success."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # every connection inherits it
             listener.listen(socket.SOMAXCONN)  # how many may wait to be accepted is another number than uvicorn's
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]

@@ -30,7 +30,7 @@ def pages(web_config: Path | None = None) -> Web:
 @contextmanager
 def serving(application: Any, context: Callable[[], ssl.SSLContext | None] = lambda: None) -> Iterator[int]:
     """Serve an ASGI application for the length of a `with` block; give its port."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+    with server.listen("127.0.0.1", 0) as listener:
         running = server.server(application, context)
         thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
         thread.start()

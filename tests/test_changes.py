@@ -128,9 +128,11 @@ class TestReload:
             stays, goes = account("stays"), account("goes", Secret("the test", "another"))
             exporter = Fleet(config(server, stays, goes))
             exporter.run(1)
-            assert remaining("stays") == remaining("goes") == 1197
+            last = remaining("stays")
+            assert last in (1197, 1198)  # answers to requests in flight at once come in any order
+            assert remaining("goes") in (1197, 1198)
             exporter.load(config(server, stays))
-            assert (remaining("stays"), remaining("goes")) == (1197, None)
+            assert (remaining("stays"), remaining("goes")) == (last, None)
             assert '"goes"' not in exporter.page()
 
     def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:

@@ -335,6 +335,8 @@ def tls(certificates: Path, name: str) -> ssl.SSLContext:
     return context
 
 
+# Python leaves a connection that is reset before its handshake to the garbage collector (ssl.SSLSocket._create).
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.name)
 def test_outage(
     outage: Outage, certificates: Path, log: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch

@@ -243,7 +243,9 @@ class TestCrowds:
             reader.sendall(REQUEST)
             received, opened_at = 0, 0
             while received < BIG:
-                received += len(reader.recv(65536))
+                data = reader.recv(65536)
+                assert data
+                received += len(data)
                 if received - opened_at > BIG // 50:
                     opened.enter_context(connect(port))
                     opened_at = received

@@ -271,11 +271,16 @@ SECRETS = ("hunter2hunter2", HASH)
 _WORDS = (
     *("tls_server_config", "http_server_config", "basic_auth_users", "headers", "X-Frame-Options", "cert_file"),
     *("key_file", "client_ca_file", "client_auth_type", "min_version", "TLS12", "TLS13", "RequireAndVerifyClientCert"),
-    *SECRETS,
 )
-_KEYS = st.sampled_from(_WORDS[:-2]) | st.text(max_size=5)
+_KEYS = st.sampled_from(_WORDS) | st.text(max_size=5)
 _SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.dates().map(str) | st.sampled_from(_WORDS) | st.text()
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates().map(str)
+    | st.sampled_from([*_WORDS, *SECRETS])
+    | st.text()
 )
 _TREES = st.recursive(
     _SCALARS, lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(_KEYS, deeper, max_size=4), max_leaves=12
