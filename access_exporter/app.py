@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import prometheus_client
+from msgspec.structs import replace
 
 from access_exporter import __version__, client, config, demo, exposition, logs, plan, server, sharding, status_page
 from access_exporter.clock import Clock
@@ -59,7 +60,7 @@ def run(options: Options) -> int:
     try:
         with ExitStack() as stack:
             shard = sharding.shard(options.shard, options.total_shards)
-            whole = stack.enter_context(demo.account()) if options.demo else _load(options.config_file)
+            whole = stack.enter_context(demo.account()) if options.demo else _load(options)
             load = _share(shard, whole)
             if options.check:
                 print("\n".join(_plan(options, load)))
@@ -80,8 +81,23 @@ def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:
         yield plan.web(WebSettings(options.web_config_file).config)
 
 
-def _load(path: str) -> Callable[[], Config]:
-    return lambda: config.load(path, os.environ)
+def _load(options: Options) -> Callable[[], Config]:
+    def load() -> Config:
+        loaded = config.load(options.config_file, os.environ)
+        return _without_fresh_tests(loaded) if options.once and not options.storage_path else loaded
+
+    return load
+
+
+def _without_fresh_tests(loaded: Config) -> Config:
+    """Leave out what would be started: without a memory each run would start a test, and see none of them finish."""
+    accounts = tuple(
+        replace(account, policy_tests=tuple(test for test in account.policy_tests if test.id))
+        for account in loaded.accounts
+    )
+    if accounts != loaded.accounts:
+        log.warning("no policy test is started: --once needs --storage.path to know what it started before")
+    return replace(loaded, accounts=accounts)
 
 
 def _share(shard: Shard, load: Callable[[], Config]) -> Callable[[], Config]:
@@ -91,11 +107,11 @@ def _share(shard: Shard, load: Callable[[], Config]) -> Callable[[], Config]:
 class App:
     """The running exporter."""
 
-    def __init__(self, options: Options, shard: Shard, load: Callable[[], Config]) -> None:
+    def __init__(self, options: Options, shard: Shard, load: Callable[[], Config], clock: Clock | None = None) -> None:
         """Wire the parts; nothing runs and nothing is polled yet."""
         self._options = options
         self._load = load
-        self._clock = Clock()
+        self._clock = clock or Clock()
         self._reloading = threading.Lock()
         # A series beside each counter that nobody asks for.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -133,16 +149,24 @@ class App:
 
     def poll_once(self) -> int:
         """Poll every target once and print the metrics; return 0, or 1 if a poll failed."""
+        self.poll()
+        sys.stdout.buffer.write(self.page())
+        sys.stdout.flush()
+        return int(any(snapshot.failure for snapshot in self._snapshots.all()))
+
+    def poll(self) -> None:
+        """Poll every target once, all at the same time."""
         targets = [snapshot.target for snapshot in self._snapshots.all()]
         polls = [threading.Thread(target=self._poller.poll, args=(target,), daemon=True) for target in targets]
         for poll in polls:
             poll.start()
         for poll in polls:
             poll.join()
+
+    def page(self) -> bytes:
+        """Return the metrics in the text format."""
         own = exposition.blocks(self._registry.collect(), Format.TEXT)
-        sys.stdout.buffer.write(self._snapshots.part(Format.TEXT).text + exposition.page(own, Format.TEXT))
-        sys.stdout.flush()
-        return int(any(snapshot.failure for snapshot in self._snapshots.all()))
+        return self._snapshots.part(Format.TEXT).text + exposition.page(own, Format.TEXT)
 
     def serve(self) -> int:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""

@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Thread
 from typing import Any, Generic, TypeVar
@@ -32,6 +33,7 @@ from access_exporter.errors import (
     InvalidResponseError,
     NetworkError,
     NotFoundError,
+    NotSentError,
     PermissionMissingError,
     PollError,
     PollTimeoutError,
@@ -125,6 +127,23 @@ class Client:
         """
         return self._get(endpoint, result, {}, ids).result  # type: ignore[return-value]
 
+    def post(self, endpoint: Endpoint, result: type[T], body: object, before: Callable[[], None], **ids: str) -> T:
+        """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
+
+        `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
+        without a call of `before` while the credential is paused, NotSentError where it surely was not sent.
+        """
+        with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
+            self._credential.refresh()
+        with transport.session(self._api.url, 1) as session:  # no connection that was left open and may be gone
+            request = _Request(session, "POST", {"json": body}, before, good=(200, 201, 202))
+            try:
+                answer = self._attempt(endpoint, _path(endpoint, ids), request, self._credential.headers(), result)
+            except RateLimitedError as refusal:
+                self._pacer.pause(min(refusal.retry_after or 1, MAX_PAUSE_SECONDS))
+                raise
+        return answer.result  # type: ignore[return-value]
+
     def rows(self, endpoint: Endpoint, row: type[Row], within: float, **ids: str) -> Iterator[list[Row]]:
         """Yield every row of a list once, page by page.
 
@@ -143,12 +162,13 @@ class Client:
 
     def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
-        path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+        path = _path(endpoint, ids)
+        request = _Request(self._session, "GET", {"params": params})
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
             headers = self._credential.headers()
             try:
-                return self._attempt(endpoint, path, params, headers, result)
+                return self._attempt(endpoint, path, request, headers, result)
             except (AuthError, PermissionMissingError):
                 if refreshed or not self._renewed(headers):
                     raise
@@ -174,14 +194,15 @@ class Client:
         return False
 
     def _attempt(
-        self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str], result: type[T]
+        self, endpoint: Endpoint, path: str, request: "_Request", headers: dict[str, str], result: type[T]
     ) -> Envelope[T]:
         if (left := self._pacer.paused_for()) > MAX_RETRY_WAIT_SECONDS:
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
         with self._pacer.turn():
-            status, answered, body = self._send(endpoint, path, params, headers)
+            request.before()
+            status, answered, body = self._send(endpoint, path, request, headers)
         self._note_rate_limit(answered)
-        if status != 200:
+        if status not in request.good:
             raise _refusal(endpoint, status, answered, body)
         if len(body) > MAX_BODY_BYTES:
             raise InvalidResponseError(
@@ -190,16 +211,17 @@ class Client:
         return _decode(endpoint, body, result)
 
     def _send(
-        self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str]
+        self, endpoint: Endpoint, path: str, request: "_Request", headers: dict[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
         code = NetworkError.reason
         started = self._clock.monotonic()
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
-            with self._session.get(
+            with request.session.request(
+                request.method,
                 self._api.url.rstrip("/") + path,
-                params=params,
+                **request.content,
                 headers=headers,
                 timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
                 stream=True,
@@ -214,7 +236,8 @@ class Client:
         except urllib3.exceptions.DecodeError:
             raise InvalidResponseError(f"the answer of {endpoint.path} cannot be unpacked") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise NetworkError(f"no whole answer of {endpoint.path}: {_in_words(error)}") from None
+            kind = NotSentError if any(isinstance(cause, _NOT_SENT) for cause in _causes(error)) else NetworkError
+            raise kind(f"no whole answer of {endpoint.path}: {_in_words(error)}") from None
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
@@ -228,6 +251,21 @@ class Client:
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
             self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is sent, but for where to and in whose name; `before` is called right before it."""
+
+    session: requests.Session
+    method: str
+    content: dict[str, Any]
+    before: Callable[[], None] = lambda: None
+    good: tuple[int, ...] = (200,)
+
+
+def _path(endpoint: Endpoint, ids: Mapping[str, str]) -> str:
+    return endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
 
 
 def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
@@ -392,6 +430,10 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
     requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
     urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
 }
+
+
+# Connecting failed, or TLS did: urllib3 says so with these, and the certificate error has a class of its own.
+_NOT_SENT = (urllib3.exceptions.NewConnectionError, ssl.SSLCertVerificationError)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

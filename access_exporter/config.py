@@ -81,15 +81,28 @@ class Users(_Section, frozen=True, kw_only=True):
     idle_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=36500)], ...] = (30, 60, 90)
 
 
+_BY_KIND = Duration(0)  # not given: the default depends on the kind of policy test
+
+
 class PolicyTest(_Section, frozen=True, kw_only=True):
-    """One policy test: followed by its id, or started afresh from reusable policies."""
+    """One policy test: followed by its id, or started afresh from reusable policies.
+
+    What is started is stale after twice `refresh`, which is a day if not given: one missed test hides no numbers.
+    """
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     name: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     interval: Interval = Interval(300)
-    stale_after: Duration = Duration(1800)
+    stale_after: Duration = _BY_KIND
     policies: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()
     refresh: Interval | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the defaults that depend on the kind of test."""
+        if self.policies and self.refresh is None:
+            msgspec.structs.force_setattr(self, "refresh", Interval(86400))
+        if self.stale_after == _BY_KIND:
+            msgspec.structs.force_setattr(self, "stale_after", Duration(2 * self.refresh if self.refresh else 1800))
 
     @property
     def label(self) -> str:

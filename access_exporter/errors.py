@@ -75,19 +75,27 @@ class NetworkError(RetryableError):
     reason = "network"
 
 
+class NotSentError(NetworkError):
+    """No connection came to be, so nothing of the request was sent."""
+
+
 class InvalidResponseError(PollError):
     """An answer came but is not what the API page promises; the numbers in it cannot be trusted."""
 
     reason = "invalid_response"
 
 
-REASONS = (
-    AuthError.reason,
-    PermissionMissingError.reason,
-    NotFoundError.reason,
-    RateLimitedError.reason,
-    ServerError.reason,
-    PollTimeoutError.reason,
-    NetworkError.reason,
-    InvalidResponseError.reason,
-)
+BY_REASON: dict[str, type[PollError]] = {
+    kind.reason: kind
+    for kind in (
+        AuthError,
+        PermissionMissingError,
+        NotFoundError,
+        RateLimitedError,
+        ServerError,
+        PollTimeoutError,
+        NetworkError,
+        InvalidResponseError,
+    )
+}
+REASONS = tuple(BY_REASON)

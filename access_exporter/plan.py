@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 from access_exporter.config import Account, Config, PolicyTest, Users
 from access_exporter.web_config import WebConfig
 
+REQUESTS_OF_A_FRESH_TEST = 3  # to start it, to see it finished, to page its rows
+HIDDEN = "interval, so its series vanish between polls"
+
 
 def lines(config: Config) -> Iterator[str]:
     """Yield the plan, line by line."""
@@ -30,12 +33,13 @@ def lines(config: Config) -> Iterator[str]:
                 f"{3600 / users.interval:g} requests/h for each {api.page_size} users"
             )
         for test in account.policy_tests:
-            total += 3600 / test.interval
+            requests = 3600 / test.interval if test.refresh is None else REQUESTS_OF_A_FRESH_TEST * 3600 / test.refresh
+            total += requests
             yield (
-                f"  policy test {test.label!r}: {_subject(test)}, polled every {test.interval:.10g} s, "
-                f"stale after {test.stale_after:.10g} s, {3600 / test.interval:g} requests/h"
+                f"  policy test {test.label!r}: {_subject(test)}, stale after {test.stale_after:.10g} s, "
+                f"{requests:.4g} requests/h{'' if test.id else ' or more'}"
             )
-    yield f"in all: at least {total:g} requests/h"
+    yield f"in all: at least {total:.10g} requests/h"
 
 
 def web(config: WebConfig) -> str:
@@ -47,10 +51,9 @@ def web(config: WebConfig) -> str:
 
 
 def _subject(test: PolicyTest) -> str:
-    if test.id:
-        return f"follows {test.id!r}"
-    refresh = f" every {test.refresh:.10g} s" if test.refresh else ""
-    return f"starts a test of {len(test.policies)} policies{refresh}"
+    if test.refresh is None:
+        return f"follows {test.id!r}, polled every {test.interval:.10g} s"
+    return f"starts a test of {len(test.policies)} policies every {test.refresh:.10g} s"
 
 
 def _credential(account: Account) -> Iterator[str]:
@@ -68,11 +71,10 @@ def warnings(config: Config) -> Iterator[str]:
     for index, account in enumerate(config.accounts):
         polled = list(_polled(account))
         for where, target in polled:
-            if target.stale_after < target.interval:
-                hidden = "stale_after is shorter than interval, so its series vanish between polls"
-                yield f"accounts[{index}].{where}: {hidden}"
-            if isinstance(target, PolicyTest) and target.policies:
-                yield f"accounts[{index}].{where}: this version does not start policy tests yet"
+            is_fresh = isinstance(target, PolicyTest) and target.refresh
+            if target.stale_after < (is_fresh or target.interval):
+                between = "refresh, so its series vanish between tests" if is_fresh else HIDDEN
+                yield f"accounts[{index}].{where}: stale_after is shorter than {between}"
         if not polled:
             yield f"accounts[{index}]: nothing of this account is polled"
 

@@ -9,6 +9,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from access_exporter.clock import Clock
 from access_exporter.errors import InvalidResponseError, PollError, StoppingError
@@ -85,7 +86,7 @@ class Poller:
         started = self._clock.monotonic()
         before = self._snapshots.of(target)
         try:
-            summary = target.fetch(before.summary, self._clock.time())
+            summary = target.fetch(before.summary, self._clock.time(), partial(self._snapshots.keep, target))
             duration = self._clock.monotonic() - started
             self._snapshots.succeeded(target, summary, duration)
         except StoppingError:
@@ -115,15 +116,16 @@ class Poller:
         )
 
     def _poll_and_schedule(self, target: Target) -> None:
-        started = self._clock.monotonic()
+        started, moment = self._clock.monotonic(), self._clock.time()
         try:
             self.poll(target)
         finally:
+            pause = target.next_poll(self._snapshots.of(target).summary, moment)
             with self._changed:
                 self._busy.discard(target.key)
                 present = self._targets.get(target.key)
                 if present is not None:
-                    self._schedule(present, started + target.interval if present is target else started)
+                    self._schedule(present, started + pause if present is target else started)
                 self._changed.notify()
 
     def _schedule(self, target: Target, due: float) -> None:

@@ -30,9 +30,11 @@ class Key(NamedTuple):
 class Target:
     """One thing polled.
 
-    `fetch` takes the last summary, of the type `summary`, and the time; `families` turns a summary into metrics. Two
-    targets of the same key and `subject` speak of the same thing, so its numbers outlive a reload; two of the same
-    `settings` are polled alike, so its schedule does too.
+    `fetch` takes the last summary, of the type `summary`, the time, and what keeps a summary that the poll must not
+    lose before its end; `families` turns a summary into metrics. Two targets of the same key and `subject` speak of
+    the same thing, so its numbers outlive a reload; two of the same `settings` are polled alike, so its schedule does
+    too. `pause` is the time from one poll to the next, given the summary and when the poll started, and `made` when
+    the numbers of a summary were made, where these are not the interval and the moment of the poll.
     """
 
     key: Key
@@ -41,8 +43,14 @@ class Target:
     interval: float
     stale_after: float
     summary: type
-    fetch: Callable[[Any, float], Any] = field(compare=False)
+    fetch: Callable[[Any, float, Callable[[Any], None]], Any] = field(compare=False)
     families: Callable[[Any], Iterable[Metric]] = field(compare=False)
+    pause: Callable[[Any, float], float] | None = field(default=None, compare=False)
+    made: Callable[[Any], float | None] = field(default=lambda _: None, compare=False)
+
+    def next_poll(self, summary: Any, started: float) -> float:
+        """Return the seconds from the start of a poll, in seconds since the epoch, to the next one."""
+        return self.pause(summary, started) if self.pause and summary is not None else self.interval
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,10 @@ def _health(snapshot: Snapshot) -> Iterator[Metric]:
 class Store(Protocol):
     """Where summaries outlive the process."""
 
-    def save(self, target: Target, summary: Any, succeeded_at: float) -> None:
-        """Keep a summary made at a time in seconds since the epoch."""
+    def save(self, target: Target, summary: Any, succeeded_at: float | None) -> None:
+        """Keep a summary and when the last good poll was, in seconds since the epoch."""
 
-    def load(self, target: Target) -> tuple[Any, float] | None:
+    def load(self, target: Target) -> tuple[Any, float | None] | None:
         """Return what was kept of the target, or None."""
 
 
@@ -133,12 +141,17 @@ class Snapshots:
             summary=summary,
             polled_at=now,
             succeeded_at=now,
-            fresh_until=self._clock.monotonic() + target.stale_after,
+            fresh_until=self._fresh_until(target, summary, now),
             duration=duration,
             failure=None,
         )
         if published and self._store:
             self._store.save(target, summary, now)
+
+    def keep(self, target: Target, summary: Any) -> None:
+        """Publish and store what a poll must not lose, whatever comes of the poll."""
+        if self._update(target, summary=summary) and self._store:
+            self._store.save(target, summary, self.of(target).succeeded_at)
 
     def failed(self, target: Target, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -196,9 +209,15 @@ class Snapshots:
         if kept is None:
             return self._rendered(Snapshot(target))
         summary, succeeded_at = kept
-        age = max(0.0, self._clock.time() - succeeded_at)
-        fresh_until = self._clock.monotonic() + target.stale_after - age
-        return self._rendered(Snapshot(target, summary=summary, succeeded_at=succeeded_at, fresh_until=fresh_until))
+        snapshot = Snapshot(target, summary=summary, succeeded_at=succeeded_at)
+        if succeeded_at is not None:
+            snapshot = replace(snapshot, fresh_until=self._fresh_until(target, summary, succeeded_at))
+        return self._rendered(snapshot)
+
+    def _fresh_until(self, target: Target, summary: Any, succeeded_at: float) -> float:
+        made = target.made(summary)
+        age = max(0.0, self._clock.time() - (succeeded_at if made is None else made))
+        return self._clock.monotonic() + target.stale_after - age
 
     def _update(self, target: Target, **changes: Any) -> bool:
         with self._lock:

@@ -10,6 +10,7 @@ from html import escape
 
 from access_exporter import __version__
 from access_exporter.collectors import users
+from access_exporter.collectors.fresh_policy_tests import FreshSummary
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.users import UsersSummary
 from access_exporter.config import Account
@@ -245,6 +246,9 @@ def _state(row: Row, now: float) -> Iterator[str]:
         yield '<span class="good">polled</span>'
     if row.fresh and isinstance(snapshot.summary, PolicyTestSummary):
         yield _result(snapshot.summary)
+    if row.fresh and isinstance(snapshot.summary, FreshSummary):
+        yield _result(snapshot.summary.shown)
+        yield _since_the_test_before(snapshot.summary)
     yield f'<span class="when">{_times(row, now)}</span>'
 
 
@@ -254,6 +258,13 @@ def _result(test: PolicyTestSummary) -> str:
         words.append(f"{test.processed_ratio:.0%} done")
     words += [f"{number:,} {status}" for status, number in (test.users or {}).items() if number or status != "unknown"]
     return ", ".join(words)
+
+
+def _since_the_test_before(summary: FreshSummary) -> str:
+    changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in (summary.changed or {}).items() if number]
+    if summary.changed is None:
+        return '<span class="when">no test before to compare with</span>'
+    return f"since the test before: {', '.join(changes) or 'no changes'}"
 
 
 def _times(row: Row, now: float) -> str:

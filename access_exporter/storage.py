@@ -1,7 +1,8 @@
 """The last good summaries in a folder, so that a restart while Cloudflare is down still has numbers.
 
 One file a target, replaced atomically: whatever moment the process is killed at, a file is either the old or the new
-one. It holds sums and times, no user and no secret. A disk that cannot be written costs a warning and a counter.
+one. It holds sums, times and hashes, no user and no secret. A disk that cannot be written costs a warning and a
+counter.
 """
 
 import contextlib
@@ -22,17 +23,17 @@ from access_exporter.snapshots import Target
 log = logging.getLogger(__name__)
 
 FORMAT = "cloudflare-access-exporter snapshot 1"
-_MAX_BYTES = 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024  # the results of a policy test over five million people, far above any other summary
 _WRITING = ".writing-"
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a file holds; `succeeded_at` is in seconds since the epoch."""
+    """What a file holds; `succeeded_at` is in seconds since the epoch, None before the first good poll."""
 
     format: str
     key: list[str]
     subject: str
-    succeeded_at: float
+    succeeded_at: float | None
     summary: msgspec.Raw
 
 
@@ -51,7 +52,7 @@ class Storage:
         except OSError as error:
             self._warn("the storage folder cannot be used", error)
 
-    def save(self, target: Target, summary: Any, succeeded_at: float) -> None:
+    def save(self, target: Target, summary: Any, succeeded_at: float | None) -> None:
         """Write a summary; a failure is told and counted, nothing more."""
         stored = Stored(
             FORMAT, list(target.key), _fingerprint(target), succeeded_at, msgspec.Raw(msgspec.json.encode(summary))
@@ -63,8 +64,8 @@ class Storage:
             return
         self._failing = False
 
-    def load(self, target: Target) -> tuple[Any, float] | None:
-        """Return the stored summary and when it was made; None where there is none that fits the target."""
+    def load(self, target: Target) -> tuple[Any, float | None] | None:
+        """Return the stored summary and when the last good poll was; None where there is none that fits the target."""
         path = self._path(target)
         try:
             content = _read(path)

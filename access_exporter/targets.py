@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from access_exporter.client import Client, Metrics
 from access_exporter.clock import Clock
-from access_exporter.collectors import policy_tests, users
+from access_exporter.collectors import fresh_policy_tests, policy_tests, users
+from access_exporter.collectors.fresh_policy_tests import FreshSummary, FreshTest
 from access_exporter.config import Account, Api, Config, PolicyTest, Users
 from access_exporter.credentials import Credential
 from access_exporter.pacing import Pacer
@@ -51,8 +53,8 @@ class Targets:
         if account.users_config:
             yield self._users(client, api, account, account.users_config)
         for test in account.policy_tests:
-            if test.id:
-                yield self._policy_test(client, api, account, test)
+            make = self._policy_test if test.id else self._fresh_policy_test
+            yield make(client, api, account, test)
 
     def _client(self, api: Api, account: Account, share: _Share[Any]) -> Client:
         source = (account.api_email, account.secret)
@@ -71,7 +73,7 @@ class Targets:
             interval=config.interval,
             stale_after=config.stale_after,
             summary=users.UsersSummary,
-            fetch=lambda _, now: users.fetch(client, account.id, config, now),
+            fetch=lambda _previous, now, _keep: users.fetch(client, account.id, config, now),
             families=partial(users.families, account),
         )
 
@@ -83,8 +85,22 @@ class Targets:
             interval=config.interval,
             stale_after=config.stale_after,
             summary=policy_tests.PolicyTestSummary,
-            fetch=lambda previous, now: policy_tests.fetch(client, account.id, config, previous, now),
+            fetch=lambda previous, now, _: policy_tests.fetch(client, account.id, config, previous, now),
             families=partial(policy_tests.families, account, config),
+        )
+
+    def _fresh_policy_test(self, client: Client, api: Api, account: Account, config: PolicyTest) -> Target:
+        return Target(
+            key=Key(account.id, policy_tests.NAME, config.label),
+            subject=(api.url, config.policies),
+            settings=(api, account.secret, account.api_email, config),
+            interval=config.interval,
+            stale_after=config.stale_after,
+            summary=FreshSummary,
+            fetch=FreshTest(client, account.id, config).fetch,
+            families=partial(fresh_policy_tests.families, account, config),
+            pause=partial(fresh_policy_tests.pause, config),
+            made=attrgetter("finished"),
         )
 
 

@@ -249,9 +249,9 @@ class TestConfigCheck:
             "  users: polled every 300 s, stale after 1800 s, idle days 30, 60, 90, "
             "12 requests/h for each 1000 users\n"
             "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
-            "  policy test 'payroll': starts a test of 2 policies every 86400 s, polled every 300 s, "
-            "stale after 1800 s, 12 requests/h\n"
-            "in all: at least 36 requests/h\n",
+            "  policy test 'payroll': starts a test of 2 policies every 86400 s, "
+            "stale after 172800 s, 0.125 requests/h or more\n"
+            "in all: at least 24.125 requests/h\n",
             "",
         )
 
@@ -377,16 +377,16 @@ class TestOnce:
         """Every target of the demo is polled once: numbers on standard output, the log on standard error, exit 0."""
         code, out, err = run("--demo", "--once")
         assert code == 0
-        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1]
+        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1, 1]
         assert samples(out)["cloudflare_access_seats_limit"] == [50]
-        assert err.count('msg="poll succeeded"') == 4
+        assert err.count('msg="poll succeeded"') == 5
         assert is_log(err)
 
     def test_demo_as_a_process(self) -> None:
         """The real command polls its demo, and ends by itself."""
         code, out, err = command("--once", "--demo", "--log.level", "warn")
         assert code == 0
-        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1]
+        assert samples(out)["cloudflare_access_poll_success"] == [1, 1, 1, 1, 1]
         assert out.startswith("# HELP cloudflare_access_")
         (line,) = err.splitlines()
         assert line.endswith(' level=warn msg="demo: the numbers come from a simulated account, not from Cloudflare"')

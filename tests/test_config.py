@@ -53,7 +53,7 @@ class TestGoodFiles:
                         PolicyTest(
                             name="payroll",
                             interval=Interval(300),
-                            stale_after=Duration(1800),
+                            stale_after=Duration(172800),
                             policies=("<reusable policy id>", "…"),
                             refresh=Interval(86400),
                         ),
@@ -83,8 +83,9 @@ class TestGoodFiles:
         loaded = load(uncommented)
         assert loaded.api == DEFAULT_API
         assert loaded.accounts[0].users == DEFAULT_USERS
-        assert all(test.interval == Interval(300) for test in loaded.accounts[0].policy_tests)
-        assert all(test.stale_after == Duration(1800) for test in loaded.accounts[0].policy_tests)
+        followed, fresh = loaded.accounts[0].policy_tests
+        assert (followed.interval, followed.stale_after, followed.refresh) == (Interval(300), Duration(1800), None)
+        assert (fresh.interval, fresh.stale_after, fresh.refresh) == (Interval(300), Duration(172800), Interval(86400))
         assert uncommented.count("interval: 5m") == uncommented.count("idle_days: [30, 60, 90]") + 1 == 2
 
     @pytest.mark.parametrize(

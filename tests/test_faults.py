@@ -20,12 +20,13 @@ import requests
 
 from access_exporter import paging, simulator
 from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, Duration, PolicyTest, Users
+from access_exporter.config import Api, Config, Duration, Interval, PolicyTest, Users
 from access_exporter.credentials import Secret
 from access_exporter.logs import LogfmtFormatter
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
 from tests.certificates import Authority, openssl
-from tests.faults import FAULTS, NOISES, Fault, Noise, answers, resets
+from tests.fakes import FakeClock
+from tests.faults import ALL, FAULTS, NOISES, Fault, Noise, answers, resets
 from tests.fleet import Fleet
 from tests.processes import Exporter, exporter
 
@@ -194,6 +195,37 @@ def test_fault(fault: Fault, log: Callable[[], list[str]]) -> None:
         story.fail(fault.reason, fault.words)
         server.fault = None
         story.recover(fault.reason)
+
+
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each.endpoints == ALL], ids=lambda fault: fault.name)
+def test_start(fault: Fault, log: Callable[[], list[str]]) -> None:
+    """A fault of the one POST that starts a test leaves the numbers, is told, and the POST is not sent again."""
+    policies = PolicyTest(name="wiki", policies=("policy",), refresh=Interval(3600))
+    account = Account("start", token="token-start")
+    account.lives["policy",] = lambda: simulator.Life(RESULTS)
+    secret = Secret("start", "token-start")
+    clock = FakeClock()
+    with Simulator([account], clock=clock.time) as server:
+        api = Api(url=server.url, timeout=Duration(timeout(fault.reason)), requests_per_second=10_000, burst=1_000_000)
+        configured = AccountConfig(id="start", api_token=secret, users=False, policy_tests=(policies,))
+        exporter = Fleet(Config(api=api, accounts=(configured,)), clock)
+        exporter.run(1)
+        before = [line for line in exporter.page().splitlines() if "policy_test_users" in line]
+        assert log() == []
+        server.fault = lambda request: fault.happen if request.endpoint == "policy_tests" else None
+        exporter.run(3700)
+        assert exporter.health("start") == {"success": 0, fault.reason: 1}
+        assert [line for line in exporter.page().splitlines() if "policy_test_users" in line] == before
+        (line,) = log()
+        assert f"reason={fault.reason} " in line
+        assert fault.words in line
+        assert "planted" not in line
+        exporter.run(1000)
+        assert [arrival.method for arrival in server.arrivals].count("POST") == 2
+        server.fault = None
+        exporter.run(3000)
+        assert [arrival.method for arrival in server.arrivals].count("POST") == 3
+        assert exporter.health("start")["success"] == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

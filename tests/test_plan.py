@@ -55,11 +55,11 @@ def test_nothing_to_poll() -> None:
 
 
 def test_policies_without_refresh() -> None:
-    """A policy test that is started says of how many policies, and nothing of a refresh there is none of."""
+    """A policy test that is started says of how many policies, and that a day is between two of them."""
     account = Account(
         id="a", api_token=TOKEN, users=False, policy_tests=(PolicyTest(name="x", policies=("p", "q", "r")),)
     )
     assert list(plan.lines(config(account)))[-2:] == [
-        "  policy test 'x': starts a test of 3 policies, polled every 300 s, stale after 1800 s, 12 requests/h",
-        "in all: at least 12 requests/h",
+        "  policy test 'x': starts a test of 3 policies every 86400 s, stale after 172800 s, 0.125 requests/h or more",
+        "in all: at least 0.125 requests/h",
     ]

@@ -30,7 +30,7 @@ class Bench:
         self.took: dict[str, float] = {}
 
     def target(self, name: str, interval: float = 60, stale_after: float = 150, **changes: Any) -> Target:
-        def fetch(_: Any, now: float) -> float:
+        def fetch(_: Any, now: float, _keep: object = None) -> float:
             self.polled.append((name, self.clock.monotonic()))
             self.clock.now += self.took.get(name, 0)
             outcome = self.outcome.get(name, 1.0)
@@ -270,7 +270,7 @@ def test_a_poll_error_tells_its_reason() -> None:
     documented = ["auth", "permission", "not_found", "rate_limited", "server", "timeout", "network", "invalid_response"]
 
     def kinds(base: type[PollError]) -> list[str]:
-        own = [base.reason] if hasattr(base, "reason") else []
+        own = [base.reason] if "reason" in vars(base) else []
         return own + [reason for kind in base.__subclasses__() for reason in kinds(kind)]
 
     assert sorted(kinds(PollError)) == sorted(documented)
@@ -297,7 +297,7 @@ def test_what_a_failure_came_through_is_let_go() -> None:
     class Page:
         """Stands for a large page."""
 
-    def fetch(_: Any, now: float) -> float:
+    def fetch(_: Any, now: float, _keep: object = None) -> float:
         page = Page()
         pages.append(weakref.ref(page))
         try:

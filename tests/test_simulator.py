@@ -20,6 +20,7 @@ from access_exporter.simulator import (
     Account,
     Fault,
     Handler,
+    Life,
     Paging,
     PolicyTest,
     PolicyTestUser,
@@ -319,13 +320,43 @@ class TestPolicyTests:
         assert (answer.status_code, code(answer)) == (404, 12130)
 
     def test_start(self, http: requests.Session) -> None:
-        """Starting a test is not allowed, and the connection survives the refused body."""
+        """A test is started by the ids of its policies, takes its time, and ends as it was told to."""
+        now = 1000.0
+        known = account()
+        known.lives["one", "two"] = lambda: Life(policy_test(4).results, seconds=60)
+        with Simulator([known], clock=lambda: now) as simulator:
+            tests = f"{simulator.url}/accounts/{ACCOUNT}/access/policy-tests"
+            started = [http.post(tests, json={"policies": ["one", "two"]}).json()["result"] for _ in range(2)]
+            assert [test["status"] for test in started] == ["success", "success"]
+            assert started[0]["id"] != started[1]["id"]
+            seen = []
+            for now in (1000.0, 1030.0, 1060.0, 2000.0):  # noqa: B007 – the simulator reads it
+                test = http.get(f"{tests}/{started[0]['id']}").json()["result"]
+                rows = http.get(f"{tests}/{started[0]['id']}/users").json()["result"]
+                seen.append((test["status"], test["percent_users_processed"], len(rows)))
+        assert seen == [("processing", 0, 0), ("processing", 50, 2), ("complete", 100, 4), ("complete", 100, 4)]
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"[]", b"{}", b'{"policies": []}', b'{"policies": [1]}', b'{"policies": ["x"]}']
+    )
+    def test_start_refused(self, http: requests.Session, body: bytes) -> None:
+        """What is no list of policies that exist is a bad request, and the connection survives it."""
         with Simulator([account()]) as simulator:
-            answer = http.post(f"{simulator.url}/accounts/{ACCOUNT}/access/policy-tests", json={"policies": []})
+            answer = http.post(f"{simulator.url}/accounts/{ACCOUNT}/access/policy-tests", data=body)
             http.get(simulator.url + USERS)
-        assert (answer.status_code, code(answer), answer.headers["Allow"]) == (405, 7001, "")
-        assert [arrival.body for arrival in simulator.arrivals] == [b'{"policies": []}', b""]
+        assert (answer.status_code, code(answer)) == (400, 12130)
+        assert [arrival.body for arrival in simulator.arrivals] == [body, b""]
         assert len({arrival.client for arrival in simulator.arrivals}) == 1
+
+    def test_start_without_permission(self, http: requests.Session) -> None:
+        """A token that may only read is refused as a bad one is."""
+        known = account()
+        known.may_start_tests = False
+        with Simulator([known]) as simulator:
+            tests = f"{simulator.url}/accounts/{ACCOUNT}/access/policy-tests"
+            answer = http.post(tests, json={"policies": ["one"]})
+            assert (answer.status_code, code(answer)) == (403, 10000)
+            assert http.get(tests).headers["Allow"] == "POST"
 
 
 class TestAccess:

@@ -7,7 +7,7 @@ A test never changes once it is complete, so its rows are paged once, or until a
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import msgspec
@@ -46,26 +46,32 @@ class Result(msgspec.Struct, gc=False):
 class PolicyTestSummary(msgspec.Struct, frozen=True):
     """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds."""
 
-    status: str | None
-    population: float | None
-    processed_ratio: float | None
+    status: str | None = None
+    population: float | None = None
+    processed_ratio: float | None = None
     users: dict[str, int] | None = None
     finished: float | None = None
 
 
 def fetch(
-    client: Client, account_id: str, config: PolicyTest, previous: PolicyTestSummary | None, now: float
+    client: Client,
+    account_id: str,
+    config: PolicyTest,
+    previous: PolicyTestSummary | None,
+    now: float,
+    *,
+    note: Callable[[Result], None] = lambda _: None,
 ) -> PolicyTestSummary:
     """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
 
-    Raises a PollError when there is no whole answer.
+    Each row that is counted is given to `note`. Raises a PollError when there is no whole answer.
     """
     ids = {"account_id": account_id, "policy_test_id": config.id or ""}
     progress = client.get(ENDPOINT, Progress, **ids)
     users = previous.users if previous else None
     finished = previous.finished if previous else None
     if progress.status == "complete" and _is_missing_some(users, progress.total_users):
-        users = max(count(client, config, ids), users or {}, key=lambda counts: sum(counts.values()))
+        users = max(count(client, config, ids, note), users or {}, key=lambda counts: sum(counts.values()))
         if progress.total_users and not sum(users.values()):
             raise InvalidResponseError(f"the finished test lists none of its {progress.total_users:.0f} users")
         finished = finished or now
@@ -79,6 +85,13 @@ def fetch(
     )
 
 
+def is_over(summary: PolicyTestSummary) -> bool:
+    """Tell whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
+    if summary.status == "complete":
+        return not _is_missing_some(summary.users, summary.population)
+    return summary.status in ("blocked", "exceeded time")
+
+
 def _is_missing_some(users: dict[str, int] | None, population: float | None) -> bool:
     return users is None or sum(users.values()) < (population or 0)
 
@@ -88,11 +101,13 @@ def _documented(status: str | None) -> str | None:
     return status if not status or status in STATUSES else "undocumented"
 
 
-def count(client: Client, config: PolicyTest, ids: dict[str, str]) -> dict[str, int]:
+def count(client: Client, config: PolicyTest, ids: dict[str, str], note: Callable[[Result], None]) -> dict[str, int]:
     """Count the users of a finished test by result."""
     found: Counter[str | None] = Counter()
     for rows in client.rows(USERS_ENDPOINT, Result, within=config.stale_after, **ids):
         found.update(row.status for row in rows)
+        for row in rows:
+            note(row)
     return {name: found[name] for name in RESULTS} | {"unknown": found.total() - sum(found[name] for name in RESULTS)}
 
 
@@ -102,7 +117,7 @@ def families(account: Account, config: PolicyTest, summary: PolicyTestSummary) -
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The policy test by its id; always 1.",
-        [(labels | {"policy_test_id": config.id or ""}, 1)],
+        [(labels | {"policy_test_id": config.id}, 1)] if config.id else [],
     )
     yield gauge(
         "cloudflare_access_policy_test_users",

@@ -4,7 +4,7 @@ It serves what `--demo`, the tests and the benchmarks ask for, as the API pages 
 account, `answers` how it is put, `api` who gets which answer, `server` the HTTP, `demo` the account that lives.
 """
 
-from access_exporter.simulator.account import TOKEN, Account, PolicyTest, PolicyTestUser, Row, User
+from access_exporter.simulator.account import TOKEN, Account, Life, PolicyTest, PolicyTestUser, Row, User
 from access_exporter.simulator.answers import (
     Paging,
     Response,
@@ -18,11 +18,19 @@ from access_exporter.simulator.answers import (
     totals_too_small,
 )
 from access_exporter.simulator.api import Request
-from access_exporter.simulator.demo import DEMO_ACCOUNT_ID, DEMO_POLICY_TESTS, DEMO_SEAT_LIMIT, DEMO_TOKEN, demo
+from access_exporter.simulator.demo import (
+    DEMO_ACCOUNT_ID,
+    DEMO_POLICIES,
+    DEMO_POLICY_TESTS,
+    DEMO_SEAT_LIMIT,
+    DEMO_TOKEN,
+    demo,
+)
 from access_exporter.simulator.server import Fault, Handler, Simulator
 
 __all__ = [
     "DEMO_ACCOUNT_ID",
+    "DEMO_POLICIES",
     "DEMO_POLICY_TESTS",
     "DEMO_SEAT_LIMIT",
     "DEMO_TOKEN",
@@ -30,6 +38,7 @@ __all__ = [
     "Account",
     "Fault",
     "Handler",
+    "Life",
     "Paging",
     "PolicyTest",
     "PolicyTestUser",

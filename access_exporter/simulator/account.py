@@ -1,7 +1,9 @@
 """What is in a simulated account: users, policy tests, and the credentials that open it."""
 
+import hashlib
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
@@ -88,6 +90,29 @@ class PolicyTest:
         }
 
 
+@dataclass(frozen=True)
+class Life:
+    """How a policy test goes once it is started: it takes so many seconds and ends so, with the results listed.
+
+    A test that ends as anything but complete has processed `share` of its users by then; `end` may be processing.
+    """
+
+    results: Sequence[Row]
+    seconds: float = 0
+    end: str = "complete"
+    share: float = 1
+
+    def at(self, test_id: str, age: float) -> PolicyTest:
+        """The test so many seconds after its start."""
+        part = min(1.0, age / self.seconds) if self.seconds else 1.0
+        return PolicyTest(
+            test_id,
+            status=self.end if part == 1 else "processing",
+            results=self.results,
+            processed=int(len(self.results) * self.share * part),
+        )
+
+
 def _percent(part: int, whole: int) -> int:
     return 100 * part // whole if whole else 0
 
@@ -115,6 +140,27 @@ class Account:
         self.token = token
         self.email = email
         self.key = key
+        # What may be tested, by the ids of the policies; an account without an entry refuses the test.
+        self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
+        self.may_start_tests = True
+        self.tests_started = 0
+        self._under_way: dict[str, tuple[float, Life]] = {}
+        self._starting = threading.Lock()
+
+    def start_policy_test(self, policies: tuple[str, ...], now: float) -> str | None:
+        """Start a test of these policies at `now`, in Unix seconds, and return its id; None where there are none."""
+        if policies not in self.lives:
+            return None
+        with self._starting:
+            self.tests_started += 1
+            test_id = hashlib.sha256(f"{self.id} {self.tests_started}".encode()).hexdigest()
+            self.begin_policy_test(test_id, self.lives[policies](), now)
+        return test_id
+
+    def begin_policy_test(self, test_id: str, life: Life, now: float) -> None:
+        """Let a test begin at `now`, in Unix seconds."""
+        self._under_way[test_id] = now, life
+        self.policy_tests[test_id] = life.at(test_id, 0)
 
     @property
     def users(self) -> tuple[Row, ...]:
@@ -132,4 +178,9 @@ class Account:
         return (email, secret) == (self.email, self.key)
 
     def advance(self, now: float) -> None:
-        """Bring the account to `now`, Unix seconds, before an answer; this one stands still, others may live."""
+        """Bring the account to `now`, Unix seconds, before an answer: its tests go on, and the rest stands still."""
+        for test_id, (started, life) in list(self._under_way.items()):
+            if test_id in self.policy_tests:  # or else it was forgotten
+                self.policy_tests[test_id] = life.at(test_id, now - started)
+            if now - started >= life.seconds:
+                self._under_way.pop(test_id, None)

@@ -1,6 +1,7 @@
 """Who gets which answer: routes, credentials, parameters, errors, quota. No HTTP here.
 
     GET /client/v4/accounts/{account_id}/access/users
+    POST /client/v4/accounts/{account_id}/access/policy-tests
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
 
@@ -8,6 +9,7 @@ https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
 """
 
 import gzip
+import json
 import math
 import re
 import threading
@@ -112,7 +114,7 @@ class Api:
         self._quota_lock = threading.Lock()
         self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
             "users": {"GET": self._users},
-            "policy_tests": {},
+            "policy_tests": {"POST": self._start_policy_test},
             "policy_test": {"GET": self._policy_test},
             "policy_test_users": {"GET": self._policy_test_users},
         }
@@ -157,6 +159,20 @@ class Api:
             return self._page(request, self._listing(request, account.users, self._paging))
         rows = tuple(row for row in account.users if _is_wanted(row, wanted))
         return self._page(request, Listing(rows, self._repeat, self._paging))
+
+    def _start_policy_test(self, account: Account, request: Request) -> Response:
+        if not account.may_start_tests:
+            raise _RefusedError(error(403, 10000, "Authentication error"))
+        try:
+            policies = json.loads(request.body)["policies"]
+        except (ValueError, TypeError, KeyError):
+            raise _bad_parameter("body") from None
+        if not isinstance(policies, list) or not policies or not all(isinstance(each, str) for each in policies):
+            raise _bad_parameter("policies")
+        test_id = account.start_policy_test(tuple(policies), request.time)
+        if test_id is None:
+            raise _bad_parameter("policies")
+        return success({"id": test_id, "status": "success"})
 
     def _policy_test(self, account: Account, request: Request) -> Response:
         return success(_find_policy_test(account, request).summary)

@@ -13,17 +13,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from access_exporter.simulator.account import Account, PolicyTest, PolicyTestUser, User
+from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
 from access_exporter.simulator.server import Simulator
 
 DEMO_ACCOUNT_ID = "de30" * 8
 DEMO_TOKEN = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens nothing but this account
 DEMO_SEAT_LIMIT = 50  # the free plan
+DEMO_POLICIES = ("d4" * 18,)  # of which a policy test can be started
 DEMO_POLICY_TESTS = {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}  # names by id
 
 _STEP_SECONDS = 2
 _MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # a laptop that slept longer lives through the last six hours only
 _TEST_SECONDS = 120  # how long the second policy test takes
+_FRESH_TEST_SECONDS = 2  # and how long each of those that the exporter starts
 _SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
 _SEATS_AT_START, _PEOPLE = 40, 76
 # The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
@@ -41,12 +43,16 @@ class LivingAccount(Account):
         self._lock = threading.Lock()
         self._people = [self._person(number) for number in range(_PEOPLE)]
         wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO_POLICY_TESTS)
-        self._running = replace(payroll, status="processing", processed=0)
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
-        super().__init__(DEMO_ACCOUNT_ID, self._people, [wiki, self._running, exceeded], token=DEMO_TOKEN)
+        super().__init__(DEMO_ACCOUNT_ID, self._people, [wiki, exceeded], token=DEMO_TOKEN)
+        self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
+        self._results: list[Row] = list(wiki.results)
+        self._changes = random.Random(seed)
+        self.lives[DEMO_POLICIES] = self._fresh_policy_test
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""
+        super().advance(now)
         with self._lock:
             steps = int((now - self._started) / _STEP_SECONDS)
             if steps <= self._steps:
@@ -55,7 +61,6 @@ class LivingAccount(Account):
                 self._step(datetime.fromtimestamp(self._started + (step + 1) * _STEP_SECONDS, UTC))
             self._steps = steps
             self.users = self._people
-            self._process(steps * _STEP_SECONDS)
 
     def _step(self, now: datetime) -> None:
         if self._random.random() < 0.5:
@@ -85,15 +90,6 @@ class LivingAccount(Account):
 
     def _change(self, number: int, now: datetime, **changes: Any) -> None:
         self._people[number] = replace(self._people[number], updated_at=now, **changes)
-
-    def _process(self, elapsed: float) -> None:
-        """Bring the running policy test forward, in seconds since the start; a finished one never changes again."""
-        if self._running.status == "complete":
-            return
-        processed = min(_PEOPLE, int(_PEOPLE * elapsed / _TEST_SECONDS))
-        status = "complete" if processed == _PEOPLE else "processing"
-        self._running = replace(self._running, status=status, processed=processed)
-        self.policy_tests[self._running.id] = self._running
 
     def _person(self, number: int) -> User:
         login, devices = self._habits(number)
@@ -128,6 +124,13 @@ class LivingAccount(Account):
         pairs = zip(self._people, statuses, strict=True)
         rows = [PolicyTestUser(person.id, person.email, person.name, status) for person, status in pairs]
         return PolicyTest(test_id, "complete", rows)
+
+    def _fresh_policy_test(self) -> Life:
+        """A test whose results are those of the one before, but for a few people."""
+        for number in self._changes.sample(range(_PEOPLE), self._changes.randrange(4)):
+            status = self._changes.choice(("approved", "blocked"))
+            self._results[number] = {**members(self._results[number]), "status": status}
+        return Life(tuple(self._results), _FRESH_TEST_SECONDS)
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
