@@ -75,9 +75,11 @@ def run(options: Options) -> int:
 
 
 def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:
-    yield from plan.lines(load())
+    loaded = load()
+    yield from plan.lines(loaded)
     if options.web_config_file:
         yield plan.web(WebSettings(options.web_config_file).config)
+    yield from (f"warning: {warning}" for warning in plan.warnings(loaded))
 
 
 def _load(path: str) -> Callable[[], Config]:

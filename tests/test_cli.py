@@ -251,12 +251,13 @@ class TestConfigCheck:
             "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
             "  policy test 'payroll': starts a test of 2 policies every 86400 s, polled every 300 s, "
             "stale after 1800 s, 12 requests/h\n"
-            "in all: at least 36 requests/h\n",
+            "in all: at least 36 requests/h\n"
+            "warning: accounts[0].policy_tests[1]: this version does not start policy tests yet\n",
             "",
         )
 
     def test_plan_of_everything_else(self, run: Run) -> None:
-        """What is switched off, kept in a file or long is put in words as well."""
+        """What is switched off, kept in a file or long is put in words as well, and what is questionable at the end."""
         write(
             "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
             "accounts:\n"
@@ -273,7 +274,8 @@ class TestConfigCheck:
             "account 'b'\n"
             "  API token: from file 'token'\n"
             "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
-            "in all: at least 0.5 requests/h\n",
+            "in all: at least 0.5 requests/h\n"
+            "warning: accounts[0]: nothing of this account is polled\n",
             "",
         )
 
