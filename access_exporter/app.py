@@ -148,7 +148,6 @@ class App:
 
     def serve(self) -> int:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible it must not end the process
         try:
             listener = server.listen(*self._options.listen_address)
         except OSError as error:
@@ -179,6 +178,7 @@ class App:
         loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         host, port = listener.getsockname()[:2]
         scheme = "https" if self._web_settings.context else "http"
         named = f"[{host}]" if ":" in host else host
