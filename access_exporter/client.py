@@ -22,7 +22,7 @@ import requests
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from access_exporter import paging, transport
+from access_exporter import mismatch, paging, transport
 from access_exporter.clock import Clock
 from access_exporter.config import Api
 from access_exporter.credentials import Credential
@@ -62,6 +62,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     name: str
     path: str
     permission: str
+
+    @property
+    def place(self) -> str:
+        """The path as people are told it: below the account, and the same for every id."""
+        return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
 
 
 class Envelope(msgspec.Struct, Generic[T]):
@@ -134,7 +139,7 @@ class Client:
 
         def fetch(number: int) -> paging.Page[Row]:
             if self._clock.monotonic() > give_up_at:
-                raise PollTimeoutError(f"page {number} of {endpoint.path} was not reached within {within:g} s")
+                raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
             params = {"page": number, "per_page": self._api.page_size}
             answer = self._get(endpoint, list[row], params, ids)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
@@ -185,7 +190,7 @@ class Client:
             raise _refusal(endpoint, status, answered, body)
         if len(body) > MAX_BODY_BYTES:
             raise InvalidResponseError(
-                f"the answer of {endpoint.path} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
+                f"the answer of {endpoint.place} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
             )
         return _decode(endpoint, body, result)
 
@@ -210,11 +215,11 @@ class Client:
                 return response.status_code, response.headers, body
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             code = PollTimeoutError.reason
-            raise PollTimeoutError(f"no whole answer of {endpoint.path} within {self._api.timeout:g} s") from None
+            raise PollTimeoutError(f"no whole answer of {endpoint.place} within {self._api.timeout:g} s") from None
         except urllib3.exceptions.DecodeError:
-            raise InvalidResponseError(f"the answer of {endpoint.path} cannot be unpacked") from None
+            raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise NetworkError(f"no whole answer of {endpoint.path}: {_in_words(error)}") from None
+            raise NetworkError(f"no whole answer of {endpoint.place}: {_in_words(error)}") from None
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
@@ -267,7 +272,7 @@ def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     if envelope.success is False or (not envelope.success and isinstance(envelope.errors, list) and envelope.errors):
         raise _refusal(endpoint, 200, {}, body)
     if envelope.result is None:
-        raise InvalidResponseError(f"the answer of {endpoint.path} has no result")
+        raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
     return envelope
 
 
@@ -280,13 +285,16 @@ def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
     data = _json(body)
     if data is None:
-        raise InvalidResponseError(f"the answer of {endpoint.path} is not JSON")
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
     if isinstance(data, dict) and data.get("success") is False:
         raise _refusal(endpoint, 200, {}, body)
     try:
         return msgspec.convert(_tidy(data), kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InvalidResponseError(f"the answer of {endpoint.path} is not as documented: {error}") from None
+    except msgspec.ValidationError as error:
+        found = ": ".join(filter(None, mismatch.in_words(error)))
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
+    except RecursionError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is nested too deep") from None
 
 
 def _json(body: bytes) -> Any:
@@ -328,7 +336,9 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     them are left out, since they may repeat what was sent.
     """
     codes = _codes(body)
-    said = f"{status} from {endpoint.path}" + (f" (code {', '.join(map(str, sorted(codes)))})" if codes else "")
+    failed = " and success: false" if status == 200 else ""
+    said = f"{status}{failed} from {endpoint.place}"
+    said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
     if status == 429:
         return RateLimitedError(f"{said}: too many requests with this credential", _retry_after(headers))
     if status >= 500:
@@ -349,7 +359,8 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
         return NotFoundError(f"{said}: nothing there with this id; check the ids in the configuration")
     if 300 <= status < 400:
         return InvalidResponseError(f"{said}: a redirect, which is never followed; check api.url")
-    return InvalidResponseError(f"{said}: not an answer this API gives")
+    unknown = "Cloudflare says that it failed, and not why" if status == 200 else "not an answer this API gives"
+    return InvalidResponseError(f"{said}: {unknown}")
 
 
 def _codes(body: bytes) -> set[int]:
@@ -376,17 +387,18 @@ def _in_words(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate of the server is not valid: {cause.verify_message}"
+    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     for kind, words in _NETWORK_WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
-            return words
-    return "the connection failed"
+            return f"at the proxy, {words}" if at_the_proxy else words
+    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
 
 
 _NETWORK_WORDS: dict[type[BaseException], str] = {
     urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
     ssl.SSLError: "TLS could not be agreed on with the server",
     ConnectionRefusedError: "the connection was refused",
-    requests.exceptions.ProxyError: "the proxy did not let the connection through",
+    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     ConnectionError: "the connection was reset",
     requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",

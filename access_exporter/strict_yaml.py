@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from access_exporter import mismatch
+
 T = TypeVar("T")
 
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
@@ -120,34 +122,7 @@ def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | N
     try:
         return msgspec.convert(tree, kind, dec_hook=hook)
     except msgspec.ValidationError as error:
-        raise Mistake(*_in_words(str(error))) from None
-
-
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "nothing",
-    "date": "a date",
-    "datetime": "a date",
-}
-
-
-def _in_words(message: str) -> tuple[str, str]:
-    """Turn msgspec's message into place and expectation, in the words of the file."""
-    problem, _, where = message.partition(" - at `")
-    where = where.rstrip("`").removeprefix("$").removeprefix(".")
-    if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return f"{where}.{field[1]}".lstrip("."), "required, but missing"
-    problem = problem.replace(" | null", "")
-    problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
-    if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
-        problem += "; put the value in quotes"
-    return where, problem[0].lower() + problem[1:]
-
-
-def _types_in_words(union: str) -> str:
-    return " or ".join(_TYPES.get(kind, kind) for kind in union.split(" | "))
+        where, problem = mismatch.in_words(error)
+        if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
+            problem += "; put the value in quotes"
+        raise Mistake(where, problem) from None

@@ -163,7 +163,7 @@ def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare:
     assert "Policy test <bdi>&lt;b&gt;&amp;&quot;</bdi>" in page.text
     assert "2 of 2 seats used" in page.text
     assert "poll failed (not_found)" in page.text
-    assert "404 from /accounts/{account_id}/access/policy-tests/{policy_test_id}" in page.text
+    assert "404 from /access/policy-tests/ID" in page.text
     assert "check the ids in the configuration" in page.text
     assert "default-src &#x27;none&#x27;" not in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")

@@ -214,7 +214,8 @@ class TestCheck:
     def test_plan(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
         """A good file is checked with its certificates, and put in words without a hash."""
         code, out, err = check(content, "--config.check")
-        assert (code, out.splitlines()[-1], err) == (0, f"web: {expected}", "")
+        assert (code, err) == (0, "")
+        assert f"web: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize("flags", [[], ["--web.config.file="]])
     def test_without(
