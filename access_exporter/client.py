@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import lru_cache
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -38,6 +38,7 @@ from access_exporter.errors import (
     RateLimitedError,
     RetryableError,
     ServerError,
+    StoppingError,
 )
 from access_exporter.pacing import Pacer
 
@@ -136,24 +137,35 @@ class Client:
         Raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
         give_up_at = self._clock.monotonic() + within
+        abandoned = Event()
 
         def fetch(number: int) -> paging.Page[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
             params = {"page": number, "per_page": self._api.page_size}
-            answer = self._get(endpoint, list[row], params, ids)  # type: ignore[valid-type]
+            answer = self._get(endpoint, list[row], params, ids, abandoned)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
 
-        return paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+        try:
+            yield from paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+        finally:
+            abandoned.set()  # a page that is fetched ahead is of no use any more
 
-    def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
-        """Try until there is an answer, a failure that will not pass, or no try left."""
+    def _get(
+        self,
+        endpoint: Endpoint,
+        result: type[T],
+        params: dict[str, int],
+        ids: dict[str, str],
+        abandoned: Event | None = None,
+    ) -> Envelope[T]:
+        """Try until there is an answer, a failure that will not pass, no try left, or nobody to wait for it."""
         path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
             headers = self._credential.headers()
             try:
-                return self._attempt(endpoint, path, params, headers, result)
+                return self._attempt(endpoint, path, params, headers, result, abandoned=abandoned)
             except (AuthError, PermissionMissingError):
                 if refreshed or not self._renewed(headers):
                     raise
@@ -179,11 +191,20 @@ class Client:
         return False
 
     def _attempt(
-        self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str], result: type[T]
+        self,
+        endpoint: Endpoint,
+        path: str,
+        params: dict[str, int],
+        headers: dict[str, str],
+        result: type[T],
+        *,
+        abandoned: Event | None,
     ) -> Envelope[T]:
         if (left := self._pacer.paused_for()) > MAX_RETRY_WAIT_SECONDS:
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
         with self._pacer.turn():
+            if abandoned and abandoned.is_set():
+                raise StoppingError("nobody waits for this page any more")
             status, answered, body = self._send(endpoint, path, params, headers)
         self._note_rate_limit(answered)
         if status != 200:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import formatdate
@@ -727,6 +728,30 @@ class TestConnection:
         with simulator(users=40, max_per_page=1) as server:
             assert len(Bench(server.url, concurrency=3).rows()) == 40
         assert len({arrival.client for arrival in server.arrivals}) <= 3
+
+    def test_no_retry_for_nobody(self) -> None:
+        """After a page failed for good, no page that was asked for ahead of it is asked for again."""
+        failed = threading.Event()
+
+        def fail_later(handler: Handler) -> None:
+            failed.wait(10)
+            handler.send(Response(500, b"planted"))
+
+        def fault(request: Request) -> Callable[[Handler], None] | None:
+            if request.page == 3:
+                return lambda handler: handler.send(Response(403, b"planted"))
+            return fail_later if (request.page or 0) > 3 else None
+
+        with simulator(users=40, max_per_page=1) as server:
+            server.fault = fault
+            bench = Bench(server.url)
+            bench.failure(bench.rows, "permission")
+            failed.set()
+            for thread in threading.enumerate():
+                if thread.name.startswith("page-"):
+                    thread.join(10)
+        asked = Counter(arrival.page for arrival in server.arrivals)
+        assert set(asked.values()) == {1}
 
     def test_cookies(self) -> None:
         """Cookies are not sent back."""
