@@ -357,13 +357,15 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     them are left out, since they may repeat what was sent.
     """
     codes = _codes(body)
+    wait = _retry_after(headers)
     failed = " and success: false" if status == 200 else ""
     said = f"{status}{failed} from {endpoint.place}"
     said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
+    said += f", to be asked again in {wait:.0f} s" if wait else ""
     if status == 429:
-        return RateLimitedError(f"{said}: too many requests with this credential", _retry_after(headers))
+        return RateLimitedError(f"{said}: too many requests with this credential", wait)
     if status >= 500:
-        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", _retry_after(headers))
+        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
     if status == 401 or codes & {6003, 6111}:
         return AuthError(
             f"{said}: the token or key is not accepted; check its value and that it is not expired, "

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 from access_exporter.clock import Clock
-from access_exporter.errors import InvalidResponseError, PollError, StoppingError
+from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
 from access_exporter.logs import facts
 from access_exporter.snapshots import Key, Snapshots, Target
 
@@ -27,7 +27,10 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 
 
 class Poller:
-    """Polls every configured target at once and then at its interval, counted from start to start."""
+    """Polls every configured target at once and then at its interval, counted from start to start.
+
+    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it.
+    """
 
     def __init__(
         self, snapshots: Snapshots, clock: Clock, start: Callable[[Callable[[], None], str], None] = in_thread
@@ -123,8 +126,14 @@ class Poller:
                 self._busy.discard(target.key)
                 present = self._targets.get(target.key)
                 if present is not None:
-                    self._schedule(present, started + target.interval if present is target else started)
+                    self._schedule(present, self._due_again(target, started) if present is target else started)
                 self._changed.notify()
+
+    def _due_again(self, target: Target, started: float) -> float:
+        """Return when a target is due: at its interval, but not before the time that Cloudflare asked to be left."""
+        failure = self._snapshots.of(target).failure
+        wait = failure.retry_after if isinstance(failure, RetryableError) else None
+        return max(started + target.interval, self._clock.monotonic() + wait if wait else 0)
 
     def _schedule(self, target: Target, due: float) -> None:
         heapq.heappush(self._due, (due, next(self._order), target))

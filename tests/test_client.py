@@ -411,7 +411,8 @@ class TestRetries:
         """A wait of more than half a minute is not waited for: the poll fails and says so."""
         bench = Bench()
         script = Script(mock, refusal(status, headers={"Retry-After": retry_after}))
-        bench.failure(reason=reason)
+        seconds = 31 if retry_after == "31" else 300
+        assert f"{status} from {POLICY_TEST.place}, to be asked again in {seconds} s: " in bench.failure(reason=reason)
         assert len(script.requests) == 1
         assert bench.clock.slept == []
 
