@@ -314,6 +314,8 @@ def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
     except msgspec.ValidationError as error:
         found = ": ".join(filter(None, mismatch.in_words(error)))
         raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
+    except UnicodeEncodeError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
     except RecursionError:
         raise InvalidResponseError(f"the answer of {endpoint.place} is nested too deep") from None
 

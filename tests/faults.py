@@ -135,7 +135,7 @@ def lists_the_same(handler: Handler) -> None:
     result(json.dumps([{"id": str(number)} for number in range(1000)]))(handler)
 
 
-DEEP = 100_000
+DEEP = 300_000
 NOT_JSON = "is not JSON"
 ODD = "is not as documented"
 
