@@ -1,6 +1,6 @@
 """YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
 
-What stands in the file may be a secret, so no message repeats any of it but the names of keys.
+What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
 """
 
 import itertools
@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from access_exporter import mismatch
+from access_exporter.secrecy import named
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
             raise Mistake(_line(key), "expected a key that is a plain word, such as `users`")
         if key.value in seen:
-            raise Mistake(_line(key), f"duplicate key `{key.value}`")
+            raise Mistake(_line(key), "this key stands there twice")
         seen.add(key.value)
 
 
@@ -114,7 +115,7 @@ def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]
     section = sections.get(re.sub(r"\d+", "", where))
     if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
         known = ", ".join(section.__struct_fields__)
-        raise Mistake(where, f"unknown key `{unknown[0]}`; expected one of {known}")
+        raise Mistake(where, f"{named('unknown key', unknown[0])}; expected one of {known}")
 
 
 def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:

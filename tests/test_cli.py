@@ -293,7 +293,7 @@ class TestConfigCheck:
             ("", "expected a mapping with the keys `accounts` and, optionally, `api`"),
             ("accounts: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
             ("accounts: []\0\n", "line 1: expected no control character, got U+0000"),
-            (account() + account(), "line 4: duplicate key `accounts`"),
+            (account() + account(), "line 4: this key stands there twice"),
             (account("name: 5"), "accounts[0].name: expected a string, got a whole number; put the value in quotes"),
             (api("page_size: 0"), "api.page_size: expected a whole number >= 1"),
             (
@@ -312,7 +312,7 @@ class TestConfigCheck:
             ),
             (
                 with_credential("api_token_file: missing"),
-                "accounts[0].api_token_file: the secret file 'missing' cannot be read: No such file or directory",
+                "accounts[0].api_token_file: the secret file `missing` cannot be read: No such file or directory",
             ),
             (
                 with_credential("api_token_file: empty"),
