@@ -17,7 +17,7 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
 BIN := $(VENV)/bin
-SLOW := tests/test_faults.py tests/test_sharding.py
+SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
