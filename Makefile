@@ -17,7 +17,7 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
 BIN := $(VENV)/bin
-SLOW := tests/test_faults.py tests/test_sharding.py
+SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
@@ -37,7 +37,8 @@ test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real pr
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
 fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz $(ARGS)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz --numprocesses=auto --dist=worksteal \
+	  --override-ini=faulthandler_timeout=0 --hypothesis-show-statistics $(ARGS)
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .

@@ -76,9 +76,11 @@ def run(options: Options) -> int:
 
 
 def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:
-    yield from plan.lines(load())
+    loaded = load()
+    yield from plan.lines(loaded)
     if options.web_config_file:
         yield plan.web(WebSettings(options.web_config_file).config)
+    yield from (f"warning: {warning}" for warning in plan.warnings(loaded))
 
 
 def _load(options: Options) -> Callable[[], Config]:
@@ -170,7 +172,6 @@ class App:
 
     def serve(self) -> int:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible it must not end the process
         try:
             listener = server.listen(*self._options.listen_address)
         except OSError as error:
@@ -201,6 +202,7 @@ class App:
         loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         host, port = listener.getsockname()[:2]
         scheme = "https" if self._web_settings.context else "http"
         named = f"[{host}]" if ":" in host else host

@@ -3,17 +3,21 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 
-from access_exporter import __version__, app, logs
+from access_exporter import __version__, logs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exporter; return the exit code."""
-    options = _parser().parse_args(arguments, app.Options())
+    # It would end a process that is starting. Blocked, it waits until a reload is possible, and is not forgotten.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     try:
-        return app.run(options)
+        from access_exporter import app  # noqa: PLC0415 – takes some tenths of a second
+
+        return app.run(_parser().parse_args(arguments, app.Options()))
     except KeyboardInterrupt:
         return 130  # as a shell says of a program ended by Ctrl-C
     except BrokenPipeError:  # nobody reads the rest, as with `| head`

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ import requests
 import urllib3
 from urllib3.util import Retry, Timeout
 
-from access_exporter import paging, transport
+from access_exporter import mismatch, paging, transport
 from access_exporter.clock import Clock
 from access_exporter.config import Api
 from access_exporter.credentials import Credential
@@ -40,6 +40,7 @@ from access_exporter.errors import (
     RateLimitedError,
     RetryableError,
     ServerError,
+    StoppingError,
 )
 from access_exporter.pacing import Pacer
 
@@ -64,6 +65,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     name: str
     path: str
     permission: str
+
+    @property
+    def place(self) -> str:
+        """The path as people are told it: below the account, and the same for every id."""
+        return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
 
 
 class Envelope(msgspec.Struct, Generic[T]):
@@ -150,20 +156,35 @@ class Client:
         Raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
         give_up_at = self._clock.monotonic() + within
+        abandoned = Event()
+
+        def still_wanted() -> None:
+            if abandoned.is_set():
+                raise StoppingError("nobody waits for this page any more")
 
         def fetch(number: int) -> paging.Page[Row]:
             if self._clock.monotonic() > give_up_at:
-                raise PollTimeoutError(f"page {number} of {endpoint.path} was not reached within {within:g} s")
+                raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
             params = {"page": number, "per_page": self._api.page_size}
-            answer = self._get(endpoint, list[row], params, ids)  # type: ignore[valid-type]
+            answer = self._get(endpoint, list[row], params, ids, still_wanted)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
 
-        return paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+        try:
+            yield from paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+        finally:
+            abandoned.set()  # a page that is fetched ahead is of no use any more
 
-    def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
+    def _get(
+        self,
+        endpoint: Endpoint,
+        result: type[T],
+        params: dict[str, int],
+        ids: dict[str, str],
+        before: Callable[[], None] = lambda: None,
+    ) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
         path = _path(endpoint, ids)
-        request = _Request(self._session, "GET", {"params": params})
+        request = _Request(self._session, "GET", {"params": params}, before)
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
             headers = self._credential.headers()
@@ -206,7 +227,7 @@ class Client:
             raise _refusal(endpoint, status, answered, body)
         if len(body) > MAX_BODY_BYTES:
             raise InvalidResponseError(
-                f"the answer of {endpoint.path} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
+                f"the answer of {endpoint.place} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
             )
         return _decode(endpoint, body, result)
 
@@ -232,12 +253,12 @@ class Client:
                 return response.status_code, response.headers, body
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             code = PollTimeoutError.reason
-            raise PollTimeoutError(f"no whole answer of {endpoint.path} within {self._api.timeout:g} s") from None
+            raise PollTimeoutError(f"no whole answer of {endpoint.place} within {self._api.timeout:g} s") from None
         except urllib3.exceptions.DecodeError:
-            raise InvalidResponseError(f"the answer of {endpoint.path} cannot be unpacked") from None
+            raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             kind = NotSentError if any(isinstance(cause, _NOT_SENT) for cause in _causes(error)) else NetworkError
-            raise kind(f"no whole answer of {endpoint.path}: {_in_words(error)}") from None
+            raise kind(f"no whole answer of {endpoint.place}: {_in_words(error)}") from None
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
@@ -305,7 +326,7 @@ def _decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     if envelope.success is False or (not envelope.success and isinstance(envelope.errors, list) and envelope.errors):
         raise _refusal(endpoint, 200, {}, body)
     if envelope.result is None:
-        raise InvalidResponseError(f"the answer of {endpoint.path} has no result")
+        raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
     return envelope
 
 
@@ -318,13 +339,18 @@ def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
     data = _json(body)
     if data is None:
-        raise InvalidResponseError(f"the answer of {endpoint.path} is not JSON")
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
     if isinstance(data, dict) and data.get("success") is False:
         raise _refusal(endpoint, 200, {}, body)
     try:
         return msgspec.convert(_tidy(data), kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InvalidResponseError(f"the answer of {endpoint.path} is not as documented: {error}") from None
+    except msgspec.ValidationError as error:
+        found = ": ".join(filter(None, mismatch.in_words(error)))
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
+    except UnicodeEncodeError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
+    except RecursionError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is nested too deep") from None
 
 
 def _json(body: bytes) -> Any:
@@ -366,11 +392,15 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     them are left out, since they may repeat what was sent.
     """
     codes = _codes(body)
-    said = f"{status} from {endpoint.path}" + (f" (code {', '.join(map(str, sorted(codes)))})" if codes else "")
+    wait = _retry_after(headers)
+    failed = " and success: false" if status == 200 else ""
+    said = f"{status}{failed} from {endpoint.place}"
+    said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
+    said += f", to be asked again in {wait:.0f} s" if wait else ""
     if status == 429:
-        return RateLimitedError(f"{said}: too many requests with this credential", _retry_after(headers))
+        return RateLimitedError(f"{said}: too many requests with this credential", wait)
     if status >= 500:
-        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", _retry_after(headers))
+        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
     if status == 401 or codes & {6003, 6111}:
         return AuthError(
             f"{said}: the token or key is not accepted; check its value and that it is not expired, "
@@ -387,7 +417,8 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
         return NotFoundError(f"{said}: nothing there with this id; check the ids in the configuration")
     if 300 <= status < 400:
         return InvalidResponseError(f"{said}: a redirect, which is never followed; check api.url")
-    return InvalidResponseError(f"{said}: not an answer this API gives")
+    unknown = "Cloudflare says that it failed, and not why" if status == 200 else "not an answer this API gives"
+    return InvalidResponseError(f"{said}: {unknown}")
 
 
 def _codes(body: bytes) -> set[int]:
@@ -414,17 +445,18 @@ def _in_words(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate of the server is not valid: {cause.verify_message}"
+    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     for kind, words in _NETWORK_WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
-            return words
-    return "the connection failed"
+            return f"at the proxy, {words}" if at_the_proxy else words
+    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
 
 
 _NETWORK_WORDS: dict[type[BaseException], str] = {
     urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
     ssl.SSLError: "TLS could not be agreed on with the server",
     ConnectionRefusedError: "the connection was refused",
-    requests.exceptions.ProxyError: "the proxy did not let the connection through",
+    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     ConnectionError: "the connection was reset",
     requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",

@@ -14,6 +14,7 @@ import msgspec
 from access_exporter import strict_yaml
 from access_exporter.credentials import Secret
 from access_exporter.errors import ConfigError
+from access_exporter.secrecy import named
 from access_exporter.strict_yaml import Mistake
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -208,7 +209,7 @@ def _substitute(text: str, where: str, environ: Mapping[str, str]) -> _Expanded:
     names = _VARIABLE.findall(text)
     for name in names:
         if not environ.get(name):
-            raise Mistake(where, f"the environment variable `{name}` is not set or is empty")
+            raise Mistake(where, f"{named('the environment variable', name)} is not set or is empty")
     expanded = _Expanded(_VARIABLE.sub(lambda match: environ[match[1]], text))
     expanded.source = "environment variable " + " and ".join(names)
     return expanded

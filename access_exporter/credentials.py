@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from access_exporter.errors import ConfigError
+from access_exporter.secrecy import named
 
 # What may stand in an HTTP header: anything else would be refused later, with the secret in the message.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
@@ -54,7 +55,7 @@ def _file_text(path: str) -> str:
         reason = "it is not text"
     except ValueError:
         reason = "this is not a path"
-    raise ConfigError(f"the secret file {path!r} cannot be read: {reason}")
+    raise ConfigError(f"{named('the secret file', path)} cannot be read: {reason}")
 
 
 class Credential:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from access_exporter.clock import Clock
-from access_exporter.errors import InvalidResponseError, PollError, StoppingError
+from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
 from access_exporter.logs import facts
 from access_exporter.snapshots import Key, Snapshots, Target
 
@@ -28,7 +28,10 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 
 
 class Poller:
-    """Polls every configured target at once and then at its interval, counted from start to start."""
+    """Polls every configured target at once and then at its interval, counted from start to start.
+
+    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it.
+    """
 
     def __init__(
         self, snapshots: Snapshots, clock: Clock, start: Callable[[Callable[[], None], str], None] = in_thread
@@ -120,13 +123,20 @@ class Poller:
         try:
             self.poll(target)
         finally:
-            pause = target.next_poll(self._snapshots.of(target).summary, moment)
             with self._changed:
                 self._busy.discard(target.key)
                 present = self._targets.get(target.key)
                 if present is not None:
-                    self._schedule(present, started + pause if present is target else started)
+                    pause = self._pause(target, moment) if present is target else 0
+                    self._schedule(present, started + pause)
                 self._changed.notify()
+
+    def _pause(self, target: Target, started: float) -> float:
+        """Return the seconds from the start of a poll to the next one, which comes no sooner than Cloudflare asked."""
+        snapshot = self._snapshots.of(target)
+        asked = snapshot.failure.retry_after if isinstance(snapshot.failure, RetryableError) else None
+        so_far = self._clock.time() - started
+        return max(target.next_poll(snapshot.summary, started), so_far + asked if asked else 0)
 
     def _schedule(self, target: Target, due: float) -> None:
         heapq.heappush(self._due, (due, next(self._order), target))

@@ -1,6 +1,6 @@
 """YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
 
-What stands in the file may be a secret, so no message repeats any of it but the names of keys.
+What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
 """
 
 import itertools
@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 import yaml
+
+from access_exporter import mismatch
+from access_exporter.secrecy import named
 
 T = TypeVar("T")
 
@@ -99,7 +102,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
             raise Mistake(_line(key), "expected a key that is a plain word, such as `users`")
         if key.value in seen:
-            raise Mistake(_line(key), f"duplicate key `{key.value}`")
+            raise Mistake(_line(key), "this key stands there twice")
         seen.add(key.value)
 
 
@@ -112,7 +115,7 @@ def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]
     section = sections.get(re.sub(r"\d+", "", where))
     if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
         known = ", ".join(section.__struct_fields__)
-        raise Mistake(where, f"unknown key `{unknown[0]}`; expected one of {known}")
+        raise Mistake(where, f"{named('unknown key', unknown[0])}; expected one of {known}")
 
 
 def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
@@ -120,34 +123,7 @@ def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | N
     try:
         return msgspec.convert(tree, kind, dec_hook=hook)
     except msgspec.ValidationError as error:
-        raise Mistake(*_in_words(str(error))) from None
-
-
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "object": "a mapping",
-    "array": "a list",
-    "null": "nothing",
-    "date": "a date",
-    "datetime": "a date",
-}
-
-
-def _in_words(message: str) -> tuple[str, str]:
-    """Turn msgspec's message into place and expectation, in the words of the file."""
-    problem, _, where = message.partition(" - at `")
-    where = where.rstrip("`").removeprefix("$").removeprefix(".")
-    if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
-        return f"{where}.{field[1]}".lstrip("."), "required, but missing"
-    problem = problem.replace(" | null", "")
-    problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
-    if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
-        problem += "; put the value in quotes"
-    return where, problem[0].lower() + problem[1:]
-
-
-def _types_in_words(union: str) -> str:
-    return " or ".join(_TYPES.get(kind, kind) for kind in union.split(" | "))
+        where, problem = mismatch.in_words(error)
+        if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
+            problem += "; put the value in quotes"
+        raise Mistake(where, problem) from None

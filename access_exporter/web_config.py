@@ -18,6 +18,7 @@ from access_exporter import strict_yaml
 from access_exporter.auth import BasicAuth
 from access_exporter.errors import ConfigError
 from access_exporter.logs import facts
+from access_exporter.secrecy import named
 from access_exporter.strict_yaml import Mistake
 
 log = logging.getLogger(__name__)
@@ -166,14 +167,14 @@ def load(path: str) -> WebConfig:
 
 def _check(config: WebConfig) -> None:
     """Raise Mistake for what the types cannot say."""
-    for name, hashed in config.basic_auth_users.items():
+    for number, hashed in enumerate(config.basic_auth_users.values(), start=1):
         if not _BCRYPT.fullmatch(hashed):
-            raise Mistake(f"basic_auth_users.{name}", "expected a bcrypt hash, such as `htpasswd -nBC 10 ''` prints")
+            problem = f"expected a bcrypt hash for user {number}, such as `htpasswd -nBC 10 ''` prints"
+            raise Mistake("basic_auth_users", problem)
     for name, value in config.http_server_config.headers.items():
-        where = f"http_server_config.headers.{name}"
-        _expect_one_of(_HEADERS, name, where)
+        _expect_one_of(_HEADERS, name, "http_server_config.headers", what="the header")
         if not _HEADER_VALUE.fullmatch(value):
-            raise Mistake(where, "expected printable ASCII characters")
+            raise Mistake(f"http_server_config.headers.{name}", "expected printable ASCII characters")
     if config.tls_server_config:
         _check_tls(config.tls_server_config)
 
@@ -191,9 +192,9 @@ def _check_tls(tls: TlsServer) -> None:
         raise Mistake(f"{where}.max_version", "expected not to be below min_version")
 
 
-def _expect_one_of(known: Iterable[str], value: str, where: str) -> None:
+def _expect_one_of(known: Iterable[str], value: str, where: str, what: str = "the value") -> None:
     if value not in known:
-        raise Mistake(where, f"{value!r} is not supported; expected one of {', '.join(known)}")
+        raise Mistake(where, f"{named(what, value)} is not supported; expected one of {', '.join(known)}")
 
 
 def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
@@ -222,4 +223,4 @@ def _expect_readable(key: str, file: str, folder: Path) -> None:
         (folder / file).open("rb").close()
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else "this is not a path"
-        raise Mistake(f"tls_server_config.{key}", f"the file {file!r} cannot be read: {problem}") from None
+        raise Mistake(f"tls_server_config.{key}", f"{named('the file', file)} cannot be read: {problem}") from None

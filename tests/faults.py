@@ -135,7 +135,7 @@ def lists_the_same(handler: Handler) -> None:
     result(json.dumps([{"id": str(number)} for number in range(1000)]))(handler)
 
 
-DEEP = 100_000
+DEEP = 300_000
 NOT_JSON = "is not JSON"
 ODD = "is not as documented"
 
@@ -158,7 +158,7 @@ ANSWERS = [
     Fault("500", "server", "trouble at Cloudflare", refuses(500, 1)),
     Fault("503 for ages", "server", "trouble at Cloudflare", answers(503, Retry_After="86400")),
     *(
-        Fault(f"{status} HTML", "server", f"{status} from /accounts/", answers(status))
+        Fault(f"{status} HTML", "server", f"{status} from /access/", answers(status))
         for status in (500, 502, 503, 504, *range(520, 527), 599)
     ),
     Fault("204", "invalid_response", "204 from", sends("HTTP/1.1 204 No Content", "", "")),
@@ -170,7 +170,7 @@ ANSWERS = [
     Fault("nested too deep", "invalid_response", NOT_JSON, result("[" * DEEP + "]" * DEEP)),
     Fault("nested without end", "invalid_response", NOT_JSON, answers(200, '{"result":' * DEEP)),
     Fault("nested too deep beside the result", "invalid_response", NOT_JSON, result("[]," + '"x":' + "[" * DEEP)),
-    Fault("success: false", "invalid_response", "not an answer this API gives", answers(200, '{"success": false}')),
+    Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
     Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), LISTS),
     Fault("result: null", "invalid_response", "has no result", result("null")),

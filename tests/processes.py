@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread, Timer
@@ -19,9 +19,13 @@ class Exporter:
     """A running exporter process, its address, and the log lines it wrote so far."""
 
     def __init__(
-        self, *flags: str, environ: Mapping[str, str] | None = None, patience: float = PATIENCE_SECONDS
+        self,
+        *flags: str,
+        environ: Mapping[str, str] | None = None,
+        patience: float = PATIENCE_SECONDS,
+        starting: Callable[[subprocess.Popen[str]], None] = lambda _: None,
     ) -> None:
-        """Start it on a free port of the loopback interface and wait until it serves."""
+        """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves."""
         self.process = subprocess.Popen(
             [sys.executable, "exporter.py", "--web.listen-address=127.0.0.1:0", "--log.format=json", *flags],
             stderr=subprocess.PIPE,
@@ -35,6 +39,7 @@ class Exporter:
         self._watchdog.daemon = True
         self._watchdog.start()
         try:
+            starting(self.process)
             serving = self.wait_for("serving")
         except BaseException:
             self.stop()
@@ -78,11 +83,9 @@ class Exporter:
 
 
 @contextmanager
-def exporter(
-    *flags: str, environ: Mapping[str, str] | None = None, patience: float = PATIENCE_SECONDS
-) -> Iterator[Exporter]:
-    """Run an exporter for the length of a `with` block, but not for longer than `patience` seconds."""
-    running = Exporter(*flags, environ=environ, patience=patience)
+def exporter(*flags: str, **options: Any) -> Iterator[Exporter]:
+    """Run an exporter for the length of a `with` block, but not for longer than its `patience`."""
+    running = Exporter(*flags, **options)
     try:
         yield running
     finally:

@@ -1,6 +1,9 @@
 """The real process on a configuration file, against a simulated account in the test."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import requests
 
 from access_exporter import simulator
 from access_exporter.simulator import Account, Handler, PolicyTest, PolicyTestUser, Request, Simulator, User
-from tests.processes import Exporter, exporter
+from tests.processes import ROOT, Exporter, exporter
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 TEST = "f1a8b3c9d4e5f6789a0b1c2d3e4f5678a9b0c1d2e3f4a5b67890c1d2e3f4b5a6"
@@ -79,6 +82,32 @@ def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
         assert "wiki" not in metrics(running)
 
 
+def test_sighup_of_a_process_that_starts(cloudflare: Simulator, tmp_path: Path) -> None:
+    """SIGHUP in the middle of a start ends nothing: what the configuration says by then is loaded after the start."""
+    config, changed = tmp_path / "config.yaml", write(tmp_path / "changed.yaml", cloudflare.url, users="{interval: 2h}")
+    os.mkfifo(config)  # the process that starts waits at it
+
+    def hang_up(process: subprocess.Popen[str]) -> None:
+        with config.open("w", encoding="utf-8") as waiting:
+            process.send_signal(signal.SIGHUP)
+            waiting.write(changed.read_text(encoding="utf-8").replace("2h", "1h"))
+            changed.replace(config)
+
+    with exporter(f"--config.file={config}", starting=hang_up) as running:
+        running.wait_for("configuration loaded")
+        running.wait_for("configuration loaded")
+        running.wait_for("poll succeeded")
+        assert 'poll_interval_seconds{account_id="' + ACCOUNT + '",collector="users",target="users"} 7200.0' in metrics(
+            running
+        )
+
+
+def test_nothing_is_imported_before_sighup_is_blocked() -> None:
+    """What takes time to import comes after the exporter has made sure that SIGHUP does not end it."""
+    code = "import sys, access_exporter.cli; sys.exit('requests' in sys.modules or 'uvicorn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60).returncode == 0
+
+
 def test_reload_needs_its_flag_and_tells_what_is_wrong(cloudflare: Simulator, tmp_path: Path) -> None:
     """POST /-/reload works with its flag only; a bad file is answered with 500 and the reason, and changes nothing."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
@@ -134,7 +163,7 @@ def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare:
     assert "Policy test <bdi>&lt;b&gt;&amp;&quot;</bdi>" in page.text
     assert "2 of 2 seats used" in page.text
     assert "poll failed (not_found)" in page.text
-    assert "404 from /accounts/{account_id}/access/policy-tests/{policy_test_id}" in page.text
+    assert "404 from /access/policy-tests/ID" in page.text
     assert "check the ids in the configuration" in page.text
     assert "default-src &#x27;none&#x27;" not in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")

@@ -256,7 +256,7 @@ class TestConfigCheck:
         )
 
     def test_plan_of_everything_else(self, run: Run) -> None:
-        """What is switched off, kept in a file or long is put in words as well."""
+        """What is switched off, kept in a file or long is put in words as well, and what is questionable at the end."""
         write(
             "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
             "accounts:\n"
@@ -273,7 +273,8 @@ class TestConfigCheck:
             "account 'b'\n"
             "  API token: from file 'token'\n"
             "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
-            "in all: at least 0.5 requests/h\n",
+            "in all: at least 0.5 requests/h\n"
+            "warning: accounts[0]: nothing of this account is polled\n",
             "",
         )
 
@@ -291,7 +292,7 @@ class TestConfigCheck:
             ("", "expected a mapping with the keys `accounts` and, optionally, `api`"),
             ("accounts: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
             ("accounts: []\0\n", "line 1: expected no control character, got U+0000"),
-            (account() + account(), "line 4: duplicate key `accounts`"),
+            (account() + account(), "line 4: this key stands there twice"),
             (account("name: 5"), "accounts[0].name: expected a string, got a whole number; put the value in quotes"),
             (api("page_size: 0"), "api.page_size: expected a whole number >= 1"),
             (
@@ -310,7 +311,7 @@ class TestConfigCheck:
             ),
             (
                 with_credential("api_token_file: missing"),
-                "accounts[0].api_token_file: the secret file 'missing' cannot be read: No such file or directory",
+                "accounts[0].api_token_file: the secret file `missing` cannot be read: No such file or directory",
             ),
             (
                 with_credential("api_token_file: empty"),

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import formatdate
@@ -207,7 +208,7 @@ class TestRefusals:
         bench = Bench()
         Script(mock, answer, endpoint=endpoint)
         message = bench.failure(lambda: bench.get(endpoint), reason)
-        assert endpoint.path in message
+        assert endpoint.place in message
         assert [word for word in words if word not in message] == []
 
     @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ class TestRefusals:
         """Codes that are none are left out of the message."""
         bench = Bench()
         Script(mock, (418, HEADERS, f'{{"success": false, "errors": {errors}}}'))
-        assert bench.failure() == f"418 from {POLICY_TEST.path}: not an answer this API gives"
+        assert bench.failure() == f"418 from {POLICY_TEST.place}: not an answer this API gives"
 
     @pytest.mark.parametrize(
         ("body", "words"),
@@ -243,22 +244,23 @@ class TestRefusals:
             ('{"success": true, "result": {"name": "planted"', "is not JSON"),
             ('{"success": true, "result": {}} planted', "is not JSON"),
             ("[" * 100_000, "is not JSON"),
-            ('{"planted":' * 100_000 + "1" + "}" * 100_000, "is not JSON"),
-            ('{"success": true, "planted": ' + "[" * 100_000 + "]" * 100_000 + "}", "is not JSON"),
+            ('{"planted":' * 300_000 + "1" + "}" * 300_000, "is not JSON"),
+            ('{"success": true, "planted": ' + "[" * 300_000 + "]" * 300_000 + "}", "is not JSON"),
             (b"\xff\xfe{\x00}\x00", "is not JSON"),
             ("{}", "has no result"),
             ('{"success": true, "errors": [], "messages": []}', "has no result"),
             ('{"success": true, "result": null}', "has no result"),
-            ('{"success": true, "result": ""}', "is not as documented"),
-            ('{"success": true, "result": []}', "is not as documented"),
-            ('{"success": true, "result": ["planted"]}', "is not as documented"),
-            ('{"success": true, "result": "planted"}', "is not as documented"),
-            ('{"success": "planted", "result": {}}', "is not as documented"),
-            ('["planted"]', "is not as documented"),
-            ('"planted"', "is not as documented"),
-            ("17", "is not as documented"),
-            ('{"success": false, "result": {}}', "not an answer this API gives"),
-            ('{"success": false, "result": "planted"}', "not an answer this API gives"),
+            ('{"success": true, "result": ""}', "is not as documented: result: expected a mapping, got a string"),
+            ('{"success": true, "result": []}', "is not as documented: result: expected a mapping, got a list"),
+            ('{"success": true, "result": ["planted"]}', "is not as documented: result: expected a mapping"),
+            ('{"success": true, "result": "planted"}', "is not as documented: result: expected a mapping"),
+            ('{"success": "planted", "result": {}}', "documented: success: expected true or false, got a string"),
+            ('["planted"]', "is not as documented: expected a mapping, got a list"),
+            ('"planted"', "is not as documented: expected a mapping, got a string"),
+            (b'{"result": "planted \xff"}', "is text of broken characters"),
+            ("17", "is not as documented: expected a mapping, got a whole number"),
+            ('{"success": false, "result": {}}', "200 and success: false from"),
+            ('{"success": false, "result": "planted"}', "Cloudflare says that it failed"),
         ],
     )
     def test_invalid_answer(self, mock: responses.RequestsMock, body: str | bytes, words: str) -> None:
@@ -267,8 +269,28 @@ class TestRefusals:
         script = Script(mock, (200, HEADERS, body))
         message = bench.failure(reason="invalid_response")
         assert words in message
-        assert POLICY_TEST.path in message
+        assert POLICY_TEST.place in message
         assert len(script.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ('{"access_seat": "planted"}', "result[1].access_seat: expected true or false, got a string"),
+            ('{"created_at": "planted"}', "result[1].created_at: expected a date such as 2026-01-31T09:30:00Z"),
+            ('{"active_device_count": []}', "result[1].active_device_count: expected a number, got a list"),
+            ('"planted"', "result[1]: expected a mapping, got a string"),
+        ],
+    )
+    def test_place_of_what_is_wrong(self, mock: responses.RequestsMock, row: str, words: str) -> None:
+        """What is wrong with an answer is told by its place and in words, not by its value."""
+        bench = Bench()
+        Script(mock, (200, HEADERS, f'{{"result": [{{"id": "1"}}, {row}]}}'), endpoint=USERS)
+        assert bench.failure(bench.rows) == f"the answer of /access/users is not as documented: {words}"
+
+    def test_place_of_an_answer(self) -> None:
+        """Messages name an endpoint as people know it, not as the code does."""
+        places = [endpoint.place for endpoint in (USERS, POLICY_TEST, POLICY_TEST_USERS)]
+        assert places == ["/access/users", "/access/policy-tests/ID", "/access/policy-tests/ID/users"]
 
     def test_result_null_of_a_list(self, mock: responses.RequestsMock) -> None:
         """A list that is null is not an empty list."""
@@ -390,7 +412,8 @@ class TestRetries:
         """A wait of more than half a minute is not waited for: the poll fails and says so."""
         bench = Bench()
         script = Script(mock, refusal(status, headers={"Retry-After": retry_after}))
-        bench.failure(reason=reason)
+        seconds = 31 if retry_after == "31" else 300
+        assert f"{status} from {POLICY_TEST.place}, to be asked again in {seconds} s: " in bench.failure(reason=reason)
         assert len(script.requests) == 1
         assert bench.clock.slept == []
 
@@ -420,7 +443,7 @@ class TestRetries:
 
         mock.add_callback("GET", url_of(USERS), page)
         message = bench.failure(bench.rows, "timeout")
-        assert message == f"page 6 of {USERS.path} was not reached within 1800 s"
+        assert message == f"page 6 of {USERS.place} was not reached within 1800 s"
 
 
 class TestPause:
@@ -679,7 +702,7 @@ class TestTime:
             message = bench.failure(reason="timeout")
             took = time.monotonic() - started
             end.set()
-        assert message == f"no whole answer of {POLICY_TEST.path} within 0.15 s"
+        assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
 
@@ -708,6 +731,30 @@ class TestConnection:
             assert len(Bench(server.url, concurrency=3).rows()) == 40
         assert len({arrival.client for arrival in server.arrivals}) <= 3
 
+    def test_no_retry_for_nobody(self) -> None:
+        """After a page failed for good, no page that was asked for ahead of it is asked for again."""
+        failed = threading.Event()
+
+        def fail_later(handler: Handler) -> None:
+            failed.wait(10)
+            handler.send(Response(500, b"planted"))
+
+        def fault(request: Request) -> Callable[[Handler], None] | None:
+            if request.page == 3:
+                return lambda handler: handler.send(Response(403, b"planted"))
+            return fail_later if (request.page or 0) > 3 else None
+
+        with simulator(users=40, max_per_page=1) as server:
+            server.fault = fault
+            bench = Bench(server.url)
+            bench.failure(bench.rows, "permission")
+            failed.set()
+            for thread in threading.enumerate():
+                if thread.name.startswith("page-"):
+                    thread.join(10)
+        asked = Counter(arrival.page for arrival in server.arrivals)
+        assert set(asked.values()) == {1}
+
     def test_cookies(self) -> None:
         """Cookies are not sent back."""
 
@@ -735,7 +782,7 @@ class TestConnection:
         with simulator() as other, simulator(fault=redirect) as server:
             bench = Bench(server.url)
             message = bench.failure(reason="invalid_response")
-        assert message == f"{status} from {POLICY_TEST.path}: a redirect, which is never followed; check api.url"
+        assert message == f"{status} from {POLICY_TEST.place}: a redirect, which is never followed; check api.url"
         assert len(server.arrivals) == 1
         assert not other.arrivals
         assert bench.codes() == {str(status): 1}
@@ -768,21 +815,22 @@ class TestConnection:
             bench = Bench(server.url)
             message = bench.failure(reason=reason)
         assert words in message
-        assert POLICY_TEST.path in message
+        assert POLICY_TEST.place in message
 
     def test_refused(self) -> None:
         """A server that is not there refuses the connection."""
         with simulator() as server:
             url = server.url
         assert (
-            Bench(url).failure(reason="network") == f"no whole answer of {POLICY_TEST.path}: the connection was refused"
+            Bench(url).failure(reason="network")
+            == f"no whole answer of {POLICY_TEST.place}: the connection was refused"
         )
 
     def test_unknown_failure(self, mock: responses.RequestsMock) -> None:
         """A failure of a kind nobody foresaw is told without the words of the library."""
         Script(mock, requests.RequestException("planted"))
         message = Bench().failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.path}: the connection failed"
+        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
 
     def test_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A host that does not exist is told apart from one that is not there."""
@@ -792,7 +840,7 @@ class TestConnection:
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.path}: the name of the host does not resolve"
+        assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
 
     def test_without_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the system has no more threads to give, pages are fetched one after the other."""
@@ -831,7 +879,24 @@ class TestProxy:
         with simulator() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//jane:planted@").removesuffix("/client/v4"))
             message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.path}: the proxy did not let the connection through"
+        assert message == f"no whole answer of {POLICY_TEST.place}: the proxy did not let the connection through"
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    @pytest.mark.parametrize(
+        ("address", "words"),
+        [
+            ("http://jane:planted@127.0.0.1:{closed}", "at the proxy, the connection was refused"),
+            ("http://jane:planted@planted.invalid:3128", "at the proxy, the name of the host does not resolve"),
+            ("http://jane:planted@[planted", "the address of the proxy cannot be used"),
+        ],
+    )
+    def test_no_proxy_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str, address: str, words: str) -> None:
+        """A failure on the way to the proxy is not told as one of Cloudflare."""
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            monkeypatch.setenv(f"{scheme}_proxy", address.replace("{closed}", str(closed.getsockname()[1])))
+            message = Bench(f"{scheme}://api.example/client/v4").failure(reason="network")
+        assert message == f"no whole answer of {POLICY_TEST.place}: {words}"
 
 
 @pytest.fixture(scope="module")
@@ -872,14 +937,14 @@ class TestTLS:
     def test_not_trusted(self, server: Simulator) -> None:
         """A certificate of nobody is refused, before the token is sent."""
         message = Bench(server.url).failure(reason="network")
-        assert f"no whole answer of {POLICY_TEST.path}: the certificate of the server is not valid: self" in message
+        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: self" in message
         assert not server.arrivals
 
     def test_no_tls(self) -> None:
         """A server that does not speak TLS is named as such."""
         with simulator() as server:
             message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.path}: TLS could not be agreed on with the server"
+        assert message == f"no whole answer of {POLICY_TEST.place}: TLS could not be agreed on with the server"
 
 
 class TestMetrics:

@@ -249,6 +249,7 @@ def outcome(content: bytes) -> str:
 
 
 class TestAnyFile:
+    @pytest.mark.fuzz
     @given(content=st.binary() | st.text(st.characters(exclude_categories=["Cs"])).map(str.encode))
     def test_any_bytes(self, content: bytes) -> None:
         """Whatever a file holds, it is refused in one printable line."""
@@ -256,6 +257,7 @@ class TestAnyFile:
         assert message.startswith("config.yaml: ")
         assert message.isprintable()
 
+    @pytest.mark.fuzz
     @given(tree=st.data())
     def test_any_tree(self, tree: st.DataObject) -> None:
         """Whatever stands below the keys, the outcome is a configuration or one printable line."""

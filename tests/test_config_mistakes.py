@@ -151,13 +151,13 @@ KEYS = {
     "named like a type": (account("int: 5"), f"accounts[0]: unknown key `int`; {ACCOUNT_KEYS}"),
     "with a dash": (account("seat-limit: 5"), f"accounts[0]: unknown key `seat-limit`; {ACCOUNT_KEYS}"),
     "with a capital": (account("Name: x"), f"accounts[0]: unknown key `Name`; {ACCOUNT_KEYS}"),
-    "duplicate at the top": (account() + account(), "line 4: duplicate key `accounts`"),
-    "duplicate in api": (api("timeout: 3s", "burst: 1", "timeout: 3s"), "line 4: duplicate key `timeout`"),
-    "duplicate in an account": (account("name: a", "id: example"), "line 5: duplicate key `id`"),
-    "duplicate secret": (account(f"api_token: {SECRET}"), "line 4: duplicate key `api_token`"),
-    "duplicate in users": (users("interval: 5m", "interval: 6m"), "line 6: duplicate key `interval`"),
-    "duplicate in a policy test": (policy_tests("{id: a, id: b}"), "line 5: duplicate key `id`"),
-    "duplicate in quotes": (users("interval: 5m", '"interval": 6m'), "line 6: duplicate key `interval`"),
+    "duplicate at the top": (account() + account(), "line 4: this key stands there twice"),
+    "duplicate in api": (api("timeout: 3s", "burst: 1", "timeout: 3s"), "line 4: this key stands there twice"),
+    "duplicate in an account": (account("name: a", "id: example"), "line 5: this key stands there twice"),
+    "duplicate secret": (account(f"api_token: {SECRET}"), "line 4: this key stands there twice"),
+    "duplicate in users": (users("interval: 5m", "interval: 6m"), "line 6: this key stands there twice"),
+    "duplicate in a policy test": (policy_tests("{id: a, id: b}"), "line 5: this key stands there twice"),
+    "duplicate in quotes": (users("interval: 5m", '"interval": 6m'), "line 6: this key stands there twice"),
     "missing accounts": ("api: {timeout: 3s}\n", "accounts: required, but missing"),
     "accounts without a value": ("accounts:\n", "accounts: required, but missing"),
     "missing id": (f"accounts:\n  - api_token: {SECRET}\n", "accounts[0].id: required, but missing"),
@@ -437,27 +437,27 @@ SECRETS = {
     ),
     "missing file": (
         with_credential("api_token_file: tokn"),
-        "accounts[0].api_token_file: the secret file 'tokn' cannot be read: No such file or directory",
+        "accounts[0].api_token_file: the secret file `tokn` cannot be read: No such file or directory",
     ),
     "directory": (
         with_credential("api_token_file: directory"),
-        "accounts[0].api_token_file: the secret file 'directory' cannot be read: Is a directory",
+        "accounts[0].api_token_file: the secret file `directory` cannot be read: Is a directory",
     ),
     "file below a file": (
         with_credential("api_token_file: token/x"),
-        "accounts[0].api_token_file: the secret file 'token/x' cannot be read: Not a directory",
+        "accounts[0].api_token_file: the secret file `token/x` cannot be read: Not a directory",
     ),
     "link to itself": (
         with_credential("api_token_file: loop"),
-        "accounts[0].api_token_file: the secret file 'loop' cannot be read: Too many levels of symbolic links",
+        "accounts[0].api_token_file: the secret file `loop` cannot be read: Too many levels of symbolic links",
     ),
     "file name with a null byte": (
         with_credential('api_token_file: "to\\0ken"'),
-        "accounts[0].api_token_file: the secret file 'to\\x00ken' cannot be read: this is not a path",
+        "accounts[0].api_token_file: the secret file cannot be read: this is not a path",
     ),
     "file name of two lines": (
         with_credential('api_token_file: "to\\nken"'),
-        "accounts[0].api_token_file: the secret file 'to\\nken' cannot be read: No such file or directory",
+        "accounts[0].api_token_file: the secret file cannot be read: No such file or directory",
     ),
     "empty file": (
         with_credential("api_token_file: empty"),
@@ -469,7 +469,7 @@ SECRETS = {
     ),
     "binary file": (
         with_credential("api_token_file: binary"),
-        "accounts[0].api_token_file: the secret file 'binary' cannot be read: it is not text",
+        "accounts[0].api_token_file: the secret file `binary` cannot be read: it is not text",
     ),
     "file with a space": (
         with_credential("api_token_file: spaces"),

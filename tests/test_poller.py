@@ -108,6 +108,28 @@ def test_a_target_is_never_polled_twice_at_once() -> None:
     assert len(bench.started) == 1
 
 
+def test_a_target_that_is_to_be_left_alone() -> None:
+    """A wait that an answer asks for puts off the next poll of its target, and of no other; then all is as before."""
+    bench = Bench()
+    bench.outcome["down"] = ServerError("503 from /users", retry_after=150)
+    bench.poller.configure([bench.target("down"), bench.target("up")])
+    bench.turn(130)
+    bench.outcome["down"] = 1.0
+    bench.turn(120)
+    assert [at for name, at in bench.polled if name == "down"] == [0, 150, 210]
+    assert [at for name, at in bench.polled if name == "up"] == [0, 60, 120, 180, 240]
+
+
+@pytest.mark.parametrize("wait", [None, 0.0, 30.0])
+def test_a_short_wait(wait: float | None) -> None:
+    """A wait that is over before the next poll changes nothing."""
+    bench = Bench()
+    bench.outcome["one"] = ServerError("503 from /users", retry_after=wait)
+    bench.poller.configure([bench.target("one")])
+    bench.turn(130)
+    assert bench.polled == [("one", 0), ("one", 60), ("one", 120)]
+
+
 def test_a_failing_target_does_not_disturb_another() -> None:
     """A failure is counted and told for its own target; the others' numbers and schedules go on."""
     bench = Bench()

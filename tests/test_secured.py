@@ -156,12 +156,12 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
 MISTAKES = {
     "tls_server_config: {cert_file: a}": "tls_server_config.key_file: required, but missing",
     "basic_auth_users: {prometheus: secret-word}": (
-        "basic_auth_users.prometheus: expected a bcrypt hash, such as `htpasswd -nBC 10 ''` prints"
+        "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
     ),
     "basic_auth_users: [a]": "basic_auth_users: expected a mapping, got a list",
     "- a": "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users",
     "http_server_config: {headers: {X-Powered-By: me}}": (
-        "http_server_config.headers.X-Powered-By: 'X-Powered-By' is not supported; "
+        "http_server_config.headers: the header `X-Powered-By` is not supported; "
         "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "
         "X-XSS-Protection"
     ),
@@ -175,7 +175,7 @@ MISTAKES = {
         "tls_server_config.client_ca_file: required with RequireAndVerifyClientCert, but missing"
     ),
     "tls_server_config: {cert_file: nowhere.crt, key_file: tls.key}": (
-        "tls_server_config.cert_file: the file 'nowhere.crt' cannot be read: No such file or directory"
+        "tls_server_config.cert_file: the file `nowhere.crt` cannot be read: No such file or directory"
     ),
     "tls_server_config: {cert_file: web.yaml, key_file: tls.key}": (
         "tls_server_config.cert_file: expected the certificate in PEM, "

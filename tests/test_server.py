@@ -1,5 +1,6 @@
 """Connections that stall, and bytes that are no request: what they cost others, which is nothing."""
 
+import asyncio
 import http.client
 import random
 import resource
@@ -35,6 +36,7 @@ def sending(size: int, *, parts: int = 1, done: threading.Event | None = None) -
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for part in range(1, parts + 1):
             await send({"type": "http.response.body", "body": b"x" * size, "more_body": part < parts})
+            await asyncio.sleep(0)  # others have their turn between two parts
         if done:
             done.set()
 
@@ -210,8 +212,6 @@ class TestCrowds:
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
             if scope["path"] == "/slow":
-                import asyncio
-
                 begun.set()
                 await asyncio.to_thread(finish.wait, 10)
             await sending(2)(scope, receive, send)

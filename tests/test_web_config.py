@@ -24,7 +24,7 @@ HEADERS = (
     "X-XSS-Protection"
 )
 PEM = "tls_server_config.cert_file: expected the certificate in PEM, and in key_file its key in PEM without a password"
-BCRYPT = "basic_auth_users.alice: expected a bcrypt hash, such as `htpasswd -nBC 10 ''` prints"
+BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
 
 
 def tls(more: str = "", *, cert: str = "server.pem", key: str = "server.key") -> str:
@@ -36,7 +36,7 @@ MISTAKES = [
     ("- a\n", "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users"),
     ("tls_server_config: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
     ("a: b\0", "line 1: expected no control character, got U+0000"),
-    ("basic_auth_users: {alice: a, alice: b}", "line 1: duplicate key `alice`"),
+    ("basic_auth_users: {alice: a, alice: b}", "line 1: this key stands there twice"),
     ("basic_auth_users: {a b: c}", "line 1: expected a key that is a plain word, such as `users`"),
     ("!!python/name:os.system x", "line 1: expected no tag (`!name`); put a string that begins with ! or = in quotes"),
     ("[" * 3000, "expected less nesting"),
@@ -57,14 +57,17 @@ MISTAKES = [
         )
     ),
     *(
-        (tls(f"{key}: {value}"), f"tls_server_config.{key}: '{value}' is not supported; expected one of TLS12, TLS13")
+        (
+            tls(f"{key}: {value}"),
+            f"tls_server_config.{key}: the value `{value}` is not supported; expected one of TLS12, TLS13",
+        )
         for key in ("min_version", "max_version")
         for value in ("TLS10", "TLS11", "SSLv3")
     ),
     *(
         (
             tls(f"client_auth_type: {value}, client_ca_file: authority.pem"),
-            f"tls_server_config.client_auth_type: '{value}' is not supported; "
+            f"tls_server_config.client_auth_type: the value `{value}` is not supported; "
             "expected one of NoClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert",
         )
         for value in ("RequestClientCert", "RequireAnyClientCert")
@@ -95,11 +98,11 @@ MISTAKES = [
     # Files that are not what they should be.
     (
         tls(cert="missing.pem"),
-        "tls_server_config.cert_file: the file 'missing.pem' cannot be read: No such file or directory",
+        "tls_server_config.cert_file: the file `missing.pem` cannot be read: No such file or directory",
     ),
-    (tls(key="."), "tls_server_config.key_file: the file '.' cannot be read: Is a directory"),
-    (tls(key='"a\\0b"'), r"tls_server_config.key_file: the file 'a\x00b' cannot be read: this is not a path"),
-    (tls(key='"a\\ud800"'), r"tls_server_config.key_file: the file 'a\ud800' cannot be read: this is not a path"),
+    (tls(key="."), "tls_server_config.key_file: the file `.` cannot be read: Is a directory"),
+    (tls(key='"a\\0b"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
+    (tls(key='"a\\ud800"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
     (tls(cert="server.key"), PEM),
     (tls(cert="empty"), PEM),
     (tls(key="other.key"), PEM),
@@ -110,7 +113,7 @@ MISTAKES = [
     ),
     (
         tls("client_ca_file: missing.pem, client_auth_type: VerifyClientCertIfGiven"),
-        "tls_server_config.client_ca_file: the file 'missing.pem' cannot be read: No such file or directory",
+        "tls_server_config.client_ca_file: the file `missing.pem` cannot be read: No such file or directory",
     ),
     # Users and headers.
     ("basic_auth_users: [alice]", "basic_auth_users: expected a mapping, got a list"),
@@ -123,7 +126,7 @@ MISTAKES = [
     (f"basic_auth_users: {{alice: {HASH.replace('XDTO', 'XDTA')}}}", BCRYPT),  # no 128 bits end like that
     (
         "http_server_config: {headers: {Server: x}}",
-        f"http_server_config.headers.Server: 'Server' is not supported; {HEADERS}",
+        f"http_server_config.headers: the header `Server` is not supported; {HEADERS}",
     ),
     (
         'http_server_config: {headers: {X-Frame-Options: "DENY\\r\\nX: y"}}',
@@ -214,7 +217,8 @@ class TestCheck:
     def test_plan(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
         """A good file is checked with its certificates, and put in words without a hash."""
         code, out, err = check(content, "--config.check")
-        assert (code, out.splitlines()[-1], err) == (0, f"web: {expected}", "")
+        assert (code, err) == (0, "")
+        assert f"web: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize("flags", [[], ["--web.config.file="]])
     def test_without(

@@ -109,7 +109,7 @@ class FreshTest:
             body = {"policies": self.config.policies}
             test = self.client.post(ENDPOINT, Started, body, before, account_id=self.account_id)
             if not test.id:
-                raise InvalidResponseError(f"the answer of {ENDPOINT.path} names no test")
+                raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except NotSentError:
             keep(state)
             raise

@@ -246,7 +246,7 @@ class TestRefusals:
         exporter = bench()
         exporter.server.stop()
         exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("network: no whole answer of /accounts/")
+        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [300]
