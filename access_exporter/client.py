@@ -125,6 +125,20 @@ class Client:
         """
         return self._get(endpoint, result, {}, ids).result  # type: ignore[return-value]
 
+    def get_once(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
+        """As `get`, but in a single request that waits for nothing but its turn, for what must hold up nothing else.
+
+        While the credential is paused it is not sent. Raises a PollError, and a 429 still pauses the credential.
+        """
+        self._check_pause(0)
+        try:
+            answer = self._attempt(endpoint, _path(endpoint, ids), {}, self._credential.headers(), result)
+        except RateLimitedError as refusal:
+            wait = _next_try(_TRIES).get_backoff_time() if refusal.retry_after is None else refusal.retry_after
+            self._pacer.pause(min(wait, MAX_PAUSE_SECONDS))
+            raise
+        return answer.result  # type: ignore[return-value]
+
     def rows(self, endpoint: Endpoint, row: type[Row], within: float, **ids: str) -> Iterator[list[Row]]:
         """Yield every row of a list once, page by page.
 
@@ -143,7 +157,7 @@ class Client:
 
     def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
-        path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+        path = _path(endpoint, ids)
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
             headers = self._credential.headers()
@@ -173,11 +187,15 @@ class Client:
             self._clock.sleep(1)
         return False
 
+    def _check_pause(self, bearable: float) -> None:
+        """Raise RateLimitedError where the credential is paused for more than so many seconds."""
+        if (left := self._pacer.paused_for()) > bearable:
+            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+
     def _attempt(
         self, endpoint: Endpoint, path: str, params: dict[str, int], headers: dict[str, str], result: type[T]
     ) -> Envelope[T]:
-        if (left := self._pacer.paused_for()) > MAX_RETRY_WAIT_SECONDS:
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+        self._check_pause(MAX_RETRY_WAIT_SECONDS)
         with self._pacer.turn():
             status, answered, body = self._send(endpoint, path, params, headers)
         self._note_rate_limit(answered)
@@ -228,6 +246,10 @@ class Client:
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
             self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+
+
+def _path(endpoint: Endpoint, ids: dict[str, str]) -> str:
+    return endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
 
 
 def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:

@@ -71,7 +71,7 @@ class Targets:
             interval=config.interval,
             stale_after=config.stale_after,
             summary=users.UsersSummary,
-            fetch=lambda _, now: users.fetch(client, account.id, config, now),
+            fetch=lambda previous, now: users.fetch(client, account.id, config, previous, now),
             families=partial(users.families, account),
         )
 

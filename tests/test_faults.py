@@ -25,7 +25,7 @@ from access_exporter.credentials import Secret
 from access_exporter.logs import LogfmtFormatter
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
 from tests.certificates import Authority, openssl
-from tests.faults import FAULTS, NOISES, Fault, Noise, answers, resets
+from tests.faults import ALL, FAULTS, NOISES, Fault, Noise, answers, resets
 from tests.fleet import Fleet
 from tests.processes import Exporter, exporter
 
@@ -194,6 +194,40 @@ def test_fault(fault: Fault, log: Callable[[], list[str]]) -> None:
         story.fail(fault.reason, fault.words)
         server.fault = None
         story.recover(fault.reason)
+
+
+EXPIRATION = 'cloudflare_access_seat_expiration_seconds{{account_id="users"}} {}\n'
+REDIRECT = Fault("redirect", "invalid_response", "", answers(302, Location="http://planted.example/"))
+MAY_PASS = ("rate_limited", "server", "timeout", "network")
+
+
+@pytest.mark.parametrize(
+    "fault", [*(fault for fault in FAULTS if fault.endpoints == ALL), REDIRECT], ids=lambda fault: fault.name
+)
+def test_fault_beside_a_poll(fault: Fault, log: Callable[[], list[str]]) -> None:
+    """A fault of what is merely nice to know fails no poll, costs one request and no wait, and is told nobody."""
+    with cloudflare() as server:
+        account = server.accounts["users"]
+        account.seat_expiration = "730h"
+        exporter = fleet(server.url, PLACES[:1], timeout(fault.reason))
+        exporter.poll()
+        assert EXPIRATION.format("2.628e+06") in exporter.numbers("users")
+        time_passes(account)
+        account.seat_expiration = "1h0m1s"
+        server.fault = lambda request: fault.happen if request.endpoint == "organization" else None
+        server.arrivals.clear()
+        exporter.clock.now += 3600
+        exporter.poll()
+        assert is_up_to_date(exporter.numbers("users"), PLACES[0])
+        assert (EXPIRATION.format("2.628e+06") in exporter.numbers("users")) is (fault.reason in MAY_PASS)
+        assert [arrival.endpoint for arrival in server.arrivals].count("organization") == 1
+        server.fault = None
+        exporter.clock.now += 3600
+        exporter.poll()
+        assert EXPIRATION.format(3601.0) in exporter.numbers("users")
+        assert exporter.health("users") == {"success": 1}
+        assert exporter.clock.slept == []
+    assert log() == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -15,6 +15,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.client import Client, Endpoint
+from access_exporter.collectors import organization
 from access_exporter.config import Account, Users
 from access_exporter.exposition import gauge
 
@@ -53,6 +54,8 @@ class UsersSummary(msgspec.Struct, frozen=True):
     seats_never_used: int
     users_logged_in: dict[str, int]
     last_login: float | None
+    # What is younger than the first version has a default, so that what an older one has stored can be read.
+    seat_expiration: organization.SeatExpiration | None = None
 
 
 class _Group(NamedTuple):
@@ -83,13 +86,15 @@ class _Group(NamedTuple):
         return count if count is not None and 0 <= count <= _MOST_DEVICES else None
 
 
-def fetch(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
-    """Walk over all users and sum them up; `now` is in seconds since the epoch.
+def fetch(client: Client, account_id: str, config: Users, previous: UsersSummary | None, now: float) -> UsersSummary:
+    """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
 
     Raises a PollError when the end of the list is not reached.
     """
     pages = client.rows(ENDPOINT, User, within=config.stale_after, account_id=account_id)
-    return summarize(pages, config.idle_days, now)
+    summary = summarize(pages, config.idle_days, now)
+    expiration = organization.fetch(client, account_id, previous.seat_expiration if previous else None, now)
+    return msgspec.structs.replace(summary, seat_expiration=expiration)
 
 
 def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
@@ -199,6 +204,7 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
+    yield organization.family(labels, summary.seat_expiration)
     yield gauge(
         "cloudflare_access_active_devices",
         "Active devices, summed over all users whose number of devices is known.",

@@ -1,4 +1,4 @@
-"""What is in a simulated account: users, policy tests, and the credentials that open it."""
+"""What is in a simulated account: users, policy tests, a setting, and the credentials that open it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,7 +95,8 @@ def _percent(part: int, whole: int) -> int:
 class Account:
     """An account: its users, its policy tests by id, and its token or its email with a key.
 
-    All of it may be replaced while it is served: assign `users`, `policy_tests[id]`, `token`. Users and tests are
+    `seat_expiration` is a duration as Go writes it, `730h`; None leaves it out of the answer. All of it may be
+    replaced while it is served: assign `users`, `policy_tests[id]`, `token`, `seat_expiration`. Users and tests are
     never changed in place, so that pages rendered once stay true.
     """
 
@@ -108,6 +109,7 @@ class Account:
         token: str | None = TOKEN,
         email: str | None = None,
         key: str | None = None,
+        seat_expiration: str | None = None,
     ) -> None:
         self.id = account_id
         self.users = users
@@ -115,6 +117,15 @@ class Account:
         self.token = token
         self.email = email
         self.key = key
+        self.seat_expiration = seat_expiration
+
+    @property
+    def organization(self) -> dict[str, object]:
+        """The result of GET …/access/organizations."""
+        expiration = (
+            {} if self.seat_expiration is None else {"user_seat_expiration_inactive_time": self.seat_expiration}
+        )
+        return {"name": "Simulated", "auth_domain": "simulated.cloudflareaccess.com", **expiration}
 
     @property
     def users(self) -> tuple[Row, ...]:

@@ -21,6 +21,7 @@ DEMO_TOKEN = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens not
 DEMO_SEAT_LIMIT = 50  # the free plan
 DEMO_POLICY_TESTS = {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}  # names by id
 
+_SEAT_EXPIRATION = "13140h"  # a year and a half, longer than anyone stays away
 _STEP_SECONDS = 2
 _MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # a laptop that slept longer lives through the last six hours only
 _TEST_SECONDS = 120  # how long the second policy test takes
@@ -43,7 +44,8 @@ class LivingAccount(Account):
         wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO_POLICY_TESTS)
         self._running = replace(payroll, status="processing", processed=0)
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
-        super().__init__(DEMO_ACCOUNT_ID, self._people, [wiki, self._running, exceeded], token=DEMO_TOKEN)
+        tests = [wiki, self._running, exceeded]
+        super().__init__(DEMO_ACCOUNT_ID, self._people, tests, token=DEMO_TOKEN, seat_expiration=_SEAT_EXPIRATION)
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""

@@ -22,8 +22,8 @@ def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) ->
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; nobody has logged in unless they say so."""
-    return page_of("users", **({"seats_limit": 50, "last_login": None} | values))
+    """The exposition with these values; nobody has logged in, and no seat expires, unless they say so."""
+    return page_of("users", **({"seats_limit": 50, "seat_expiration": None, "last_login": None} | values))
 
 
 def health(**values: float | str | None) -> str:
