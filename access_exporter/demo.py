@@ -22,7 +22,7 @@ def account() -> Iterator[Callable[[], Config]]:
                     name="Demo (simulated)",
                     api_token=Secret(source="the simulator", value=simulator.DEMO_TOKEN),
                     seat_limit=simulator.DEMO_SEAT_LIMIT,
-                    users=Users(interval=INTERVAL),
+                    users=Users(interval=INTERVAL, domains=10),
                     policy_tests=tuple(
                         PolicyTest(id=test_id, name=name, interval=INTERVAL)
                         for test_id, name in simulator.DEMO_POLICY_TESTS.items()

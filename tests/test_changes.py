@@ -149,6 +149,17 @@ class TestReload:
             assert exporter.health("first") == {"success": 1}
             assert '"second"' not in exporter.page()
 
+    def test_domains_that_are_switched_off(self) -> None:
+        """Domains are gone with the reload that switches them off, even while Cloudflare is down."""
+        with cloudflare("first") as server:
+            exporter = Fleet(config(server, account("first", users=Users(domains=10))))
+            exporter.run(1)
+            assert 'cloudflare_access_domain_users{account_id="first",domain="unknown"' in exporter.page()
+            server.fault = lambda _: answers(503)
+            exporter.load(config(server, account("first")))
+            assert "domain" not in exporter.page()
+            assert "cloudflare_access_seats_used{" in exporter.page()
+
 
 class TestRotation:
     @pytest.fixture

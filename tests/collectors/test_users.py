@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from access_exporter import paging
+from access_exporter.collectors.users import User, UsersSummary, summarize
 from access_exporter.config import Users
 from tests.collectors.cloudflare import Body, Cloudflare, Row, answer, honest_pages, pages
 from tests.exporter import ACCOUNT_ID, DATA, Exporter, page_of
+from tests.fakes import START
 
 TODAY = "2026-09-21T10:00:00Z"
 TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
@@ -585,6 +588,15 @@ class TestFields:
 
 
 LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
+
+
+def test_what_an_older_version_has_stored() -> None:
+    """A summary that was stored before there were all of its fields can still be read."""
+    summary = summarize([[User("1", access_seat=True)]], (30,), START)
+    stored = msgspec.to_builtins(summary)
+    for younger in ("seat_expiration", "users_by_domain"):
+        del stored[younger]
+    assert msgspec.json.decode(msgspec.json.encode(stored), type=UsersSummary) == summary
 
 
 def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:
