@@ -106,7 +106,7 @@ def _walk(client: Client, account_id: str, config: Users, now: float) -> UsersSu
 def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
     """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike."""
     present = datetime.fromtimestamp(now, UTC)
-    idle = {str(days): present - timedelta(days=days) for days in idle_days}
+    idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
     # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
     within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
     moments = sorted({NEVER, *idle.values(), *within.values()})

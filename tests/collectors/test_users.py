@@ -136,6 +136,15 @@ class TestNumbers:
             '"unknown",idle_days="6"} 0.0',
         ]
 
+    def test_idle_for_longer_than_computers_count(self, cloudflare: Cloudflare) -> None:
+        """Nobody is idle for a time that began before 1970, and who never logged in still never did."""
+        row = {"access_seat": True, "active_device_count": 0, "created_at": "1971-01-01T00:00:00Z"}
+        cloudflare.lists("users", answer([row, {"access_seat": True}]))
+        page = Exporter(users=Users(idle_days=(20000, 25000, 36500))).polled()
+        idle = [line.partition("devices=")[2] for line in page.splitlines() if "seats_idle{" in line and "1.0" in line]
+        assert idle == ['"none",idle_days="20000"} 1.0']
+        assert f'cloudflare_access_seats_never_used{{account_id="{ACCOUNT_ID}"}} 2.0' in page
+
 
 class TestPages:
     def test_many(self, cloudflare: Cloudflare) -> None:
