@@ -6,12 +6,16 @@ import re
 import sys
 from collections.abc import Sequence
 
-from access_exporter import __version__, app, logs
+from access_exporter import __version__, app, listing, logs
+from access_exporter.idle_seats import IdleTime
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exporter; return the exit code."""
-    options = _parser().parse_args(arguments, app.Options())
+    parser = _parser()
+    options = parser.parse_args(arguments, app.Options())
+    if options.idle_seats is None and (options.account, options.format) != (None, None):
+        parser.error("--account and --format go with --idle-seats")
     try:
         return app.run(options)
     except KeyboardInterrupt:
@@ -48,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
     flag("--shard", "shard", "number of this shard, from 0 (default: from the pod's name)", metavar="N", type=_count)
     flag("--total-shards", "total_shards", "exporters that share the accounts (default: 1)", metavar="N", type=_count)
+    flag(
+        "--idle-seats",
+        "idle_seats",
+        "list who holds a seat that has been idle for so long, such as 90d, and exit",
+        metavar="TIME",
+        type=_idle_time,
+    )
+    flag("--account", "account", "list this account only (default: every account)", metavar="ID")
+    flag("--format", "format", "table, csv or json (default: table)", choices=tuple(listing.FORMATS))
     flag("--log.level", "log_level", "debug, info, warn or error (default: info)", choices=logs.LEVELS)
     flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=logs.FORMATS)
     parser.add_argument("--version", action="version", version=f"cloudflare-access-exporter {__version__}")
@@ -68,6 +81,13 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
     return int(text)
+
+
+def _idle_time(text: str) -> float:
+    try:
+        return IdleTime.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
 
 
 def _path(text: str) -> str:

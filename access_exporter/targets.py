@@ -46,6 +46,16 @@ class Targets:
         self._shared = kept
         return targets
 
+    def client(self, api: Api, account: Account) -> Client:
+        """Return what asks in the name of an account, at the pace of its credential; raises ConfigError as `of`."""
+
+        def share(key: object, make: Callable[[], Any]) -> Any:
+            if key not in self._shared:
+                self._shared[key] = make()
+            return self._shared[key]
+
+        return self._client(api, account, share)
+
     def _of_account(self, api: Api, account: Account, share: _Share[Any]) -> Iterator[Target]:
         client = self._client(api, account, share)
         if account.users_config:

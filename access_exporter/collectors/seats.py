@@ -20,6 +20,11 @@ def seat(*, access_seat: bool | None, gateway_seat: bool | None) -> str:
     return "gateway" if gateway_seat else "none"
 
 
+def last_there(login: datetime | None, created: datetime | None) -> datetime | None:
+    """Return since when a user is idle: the last login, or the creation where there was none; None if not known."""
+    return next((time for time in (login, created) if time and time > NEVER), None)
+
+
 def devices(count: float | None) -> float | None:
     """Return a number of active devices; None where it is not known or cannot be one."""
     return count if count is not None and 0 <= count <= _MOST_DEVICES else None
