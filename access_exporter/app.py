@@ -18,10 +18,22 @@ from dataclasses import dataclass
 import prometheus_client
 from msgspec.structs import replace
 
-from access_exporter import __version__, client, config, demo, exposition, logs, plan, server, sharding, status_page
+from access_exporter import (
+    __version__,
+    client,
+    config,
+    demo,
+    exposition,
+    idle_seats,
+    logs,
+    plan,
+    server,
+    sharding,
+    status_page,
+)
 from access_exporter.clock import Clock
 from access_exporter.config import Config
-from access_exporter.errors import ConfigError
+from access_exporter.errors import ConfigError, UsageError
 from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.poller import Poller
@@ -50,12 +62,15 @@ class Options:
     lifecycle: bool = False
     shard: int | None = None
     total_shards: int = 1
+    idle_seats: float | None = None
+    account: str | None = None
+    format: str | None = None
     log_level: str = "info"
     log_format: str = "logfmt"
 
 
 def run(options: Options) -> int:
-    """Do what the flags say and return the exit code; a mistake in the configuration is one line and 1."""
+    """Do what the flags say and return the exit code; a mistake is one line, and 1, or 2 where a flag has it."""
     logs.setup(options.log_level, options.log_format)
     try:
         with ExitStack() as stack:
@@ -65,14 +80,16 @@ def run(options: Options) -> int:
             if options.check:
                 print("\n".join(_plan(options, load)))
                 return 0
-            app = App(options, shard, load)
             if options.demo:
                 log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
+            if options.idle_seats is not None:
+                return idle_seats.run(load(), options.idle_seats, options.account, options.format or "table", Clock())
+            app = App(options, shard, load)
             app.load()
             return app.poll_once() if options.once else app.serve()
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         print(f"cloudflare-access-exporter: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from access_exporter import __version__, logs
+from access_exporter import __version__, listing, logs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from access_exporter import app  # noqa: PLC0415 – takes some tenths of a second
 
-        return app.run(_parser().parse_args(arguments, app.Options()))
+        parser = _parser()
+        options = parser.parse_args(arguments, app.Options())
+        if options.idle_seats is None and (options.account, options.format) != (None, None):
+            parser.error("--account and --format go with --idle-seats")
+        return app.run(options)
     except KeyboardInterrupt:
         return 130  # as a shell says of a program ended by Ctrl-C
     except BrokenPipeError:  # nobody reads the rest, as with `| head`
@@ -52,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
     flag("--shard", "shard", "number of this shard, from 0 (default: from the pod's name)", metavar="N", type=_count)
     flag("--total-shards", "total_shards", "exporters that share the accounts (default: 1)", metavar="N", type=_count)
+    flag(
+        "--idle-seats",
+        "idle_seats",
+        "list who holds a seat that has been idle for so long, such as 90d, and exit",
+        metavar="TIME",
+        type=_idle_time,
+    )
+    flag("--account", "account", "list this account only (default: every account)", metavar="ID")
+    flag("--format", "format", "table, csv or json (default: table)", choices=tuple(listing.FORMATS))
     flag("--log.level", "log_level", "debug, info, warn or error (default: info)", choices=logs.LEVELS)
     flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=logs.FORMATS)
     parser.add_argument("--version", action="version", version=f"cloudflare-access-exporter {__version__}")
@@ -72,6 +85,15 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
     return int(text)
+
+
+def _idle_time(text: str) -> float:
+    from access_exporter.idle_seats import IdleTime  # noqa: PLC0415 – takes some tenths of a second
+
+    try:
+        return IdleTime.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
 
 
 def _path(text: str) -> str:

@@ -133,6 +133,14 @@ class Client:
         """
         return self._get(endpoint, result, {}, ids).result  # type: ignore[return-value]
 
+    def get_once(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
+        """As `get`, but in a single request that waits for nothing but its turn, for what must hold up nothing else.
+
+        While the credential is paused it is not sent. Raises a PollError, and a 429 still pauses the credential.
+        """
+        self._check_pause(0)
+        return self._ask_once(endpoint, result, _Request(self._session, "GET", {}), ids)
+
     def post(self, endpoint: Endpoint, result: type[T], body: object, before: Callable[[], None], **ids: str) -> T:
         """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
 
@@ -142,12 +150,15 @@ class Client:
         with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
             self._credential.refresh()
         with transport.session(self._api.url, 1) as session:  # no connection that was left open and may be gone
-            request = _Request(session, "POST", {"json": body}, before, good=(200, 201, 202))
-            try:
-                answer = self._attempt(endpoint, _path(endpoint, ids), request, self._credential.headers(), result)
-            except RateLimitedError as refusal:
-                self._pacer.pause(min(refusal.retry_after or 1, MAX_PAUSE_SECONDS))
-                raise
+            return self._ask_once(endpoint, result, _Request(session, "POST", {"json": body}, before, _STARTED), ids)
+
+    def _ask_once(self, endpoint: Endpoint, result: type[T], request: "_Request", ids: dict[str, str]) -> T:
+        try:
+            answer = self._attempt(endpoint, _path(endpoint, ids), request, self._credential.headers(), result)
+        except RateLimitedError as refusal:
+            wait = _next_try(_TRIES).get_backoff_time() if refusal.retry_after is None else refusal.retry_after
+            self._pacer.pause(min(wait, MAX_PAUSE_SECONDS))
+            raise
         return answer.result  # type: ignore[return-value]
 
     def rows(self, endpoint: Endpoint, row: type[Row], within: float, **ids: str) -> Iterator[list[Row]]:
@@ -214,11 +225,15 @@ class Client:
             self._clock.sleep(1)
         return False
 
+    def _check_pause(self, bearable: float) -> None:
+        """Raise RateLimitedError where the credential is paused for more than so many seconds."""
+        if (left := self._pacer.paused_for()) > bearable:
+            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+
     def _attempt(
         self, endpoint: Endpoint, path: str, request: "_Request", headers: dict[str, str], result: type[T]
     ) -> Envelope[T]:
-        if (left := self._pacer.paused_for()) > MAX_RETRY_WAIT_SECONDS:
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+        self._check_pause(MAX_RETRY_WAIT_SECONDS)
         with self._pacer.turn():
             request.before()
             status, answered, body = self._send(endpoint, path, request, headers)
@@ -272,6 +287,9 @@ class Client:
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
             self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+
+
+_STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ class Users(_Section, frozen=True, kw_only=True):
     interval: Interval = Interval(300)
     stale_after: Duration = Duration(1800)
     idle_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=36500)], ...] = (30, 60, 90)
+    domains: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
 
 
 _BY_KIND = Duration(0)  # not given: the default depends on the kind of policy test
@@ -183,7 +184,7 @@ class _Expanded(str):
     source: str
 
 
-_NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency", "seat_limit"))
+_NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency", "seat_limit", "domains"))
 
 
 def _expand(node: Any, where: str, environ: Mapping[str, str]) -> Any:

@@ -25,7 +25,7 @@ def account(clock: Callable[[], float] = time.time) -> Iterator[Callable[[], Con
                     name="Demo (simulated)",
                     api_token=Secret(source="the simulator", value=simulator.DEMO_TOKEN),
                     seat_limit=simulator.DEMO_SEAT_LIMIT,
-                    users=Users(interval=INTERVAL),
+                    users=Users(interval=INTERVAL, domains=10),
                     policy_tests=(
                         *(
                             PolicyTest(id=test_id, name=name, interval=INTERVAL)

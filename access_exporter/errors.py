@@ -14,6 +14,10 @@ class ConfigError(ExporterError):
     """The configuration, or a secret it names, cannot be used; the message names the file and the place in it."""
 
 
+class UsageError(ExporterError):
+    """A flag names something that is not there; the message names the flag and what was expected."""
+
+
 class StoppingError(ExporterError):
     """The process is stopping, so a wait was cut short."""
 

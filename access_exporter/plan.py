@@ -27,10 +27,11 @@ def lines(config: Config) -> Iterator[str]:
             yield f"  seat limit: {account.seat_limit}"
         if users := account.users_config:
             total += 3600 / users.interval
+            by_domain = f"the {users.domains} largest domains, " if users.domains else ""
             yield (
                 f"  users: polled every {users.interval:.10g} s, stale after {users.stale_after:.10g} s, "
                 f"idle days {', '.join(map(str, users.idle_days)) or 'none'}, "
-                f"{3600 / users.interval:g} requests/h for each {api.page_size} users"
+                f"{by_domain}{3600 / users.interval:g} requests/h for each {api.page_size} users"
             )
         for test in account.policy_tests:
             requests = 3600 / test.interval if test.refresh is None else REQUESTS_OF_A_FRESH_TEST * 3600 / test.refresh

@@ -1,8 +1,8 @@
 """The last good summaries in a folder, so that a restart while Cloudflare is down still has numbers.
 
 One file a target, replaced atomically: whatever moment the process is killed at, a file is either the old or the new
-one. It holds sums, times and hashes, no user and no secret. A disk that cannot be written costs a warning and a
-counter.
+one. It holds sums, times and hashes, and domains where they are asked for, but no user and no secret. A disk that
+cannot be written costs a warning and a counter.
 """
 
 import contextlib

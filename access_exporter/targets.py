@@ -48,6 +48,16 @@ class Targets:
         self._shared = kept
         return targets
 
+    def client(self, api: Api, account: Account) -> Client:
+        """Return what asks in the name of an account, at the pace of its credential; raises ConfigError as `of`."""
+
+        def share(key: object, make: Callable[[], Any]) -> Any:
+            if key not in self._shared:
+                self._shared[key] = make()
+            return self._shared[key]
+
+        return self._client(api, account, share)
+
     def _of_account(self, api: Api, account: Account, share: _Share[Any]) -> Iterator[Target]:
         client = self._client(api, account, share)
         if account.users_config:
@@ -73,7 +83,7 @@ class Targets:
             interval=config.interval,
             stale_after=config.stale_after,
             summary=users.UsersSummary,
-            fetch=lambda _previous, now, _keep: users.fetch(client, account.id, config, now),
+            fetch=lambda previous, now, _: users.fetch(client, account.id, config, previous, now),
             families=partial(users.families, account),
         )
 

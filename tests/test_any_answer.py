@@ -126,7 +126,7 @@ def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     """Whatever the pages of users hold, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = users.fetch(CLIENT, ACCOUNT.id, Users(), START)
+        summary = users.fetch(CLIENT, ACCOUNT.id, Users(), None, START)
     except PollError as error:
         assert_tellable(error)
     else:

@@ -47,12 +47,12 @@ def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path
     def ask_in_the_middle() -> None:
         seen.extend(requests.get(running[0].url + path, timeout=10).status_code for path in ("/-/ready", "/-/healthy"))
 
-    def fault(request: Request) -> simulator.Fault:
+    def fault(request: Request) -> simulator.Fault | None:
         def answer(handler: Handler) -> None:
             ask_in_the_middle()
             handler.send(handler.response())
 
-        return answer
+        return answer if request.endpoint == "users" else None
 
     config = write(tmp_path / "config.yaml", "http://127.0.0.1:9/client/v4", users="false")
     with exporter(f"--config.file={config}") as started:

@@ -498,6 +498,66 @@ class TestPause:
         assert bench.clock.slept == []
 
 
+class TestOnce:
+    """What is nice to have is asked for in one request, which waits for nothing."""
+
+    def once(self, bench: Bench) -> Anything:
+        """Ask in a single request."""
+        return bench.client.get_once(POLICY_TEST, Anything, **IDS)
+
+    def test_good(self, mock: responses.RequestsMock) -> None:
+        """A good answer is a good answer."""
+        Script(mock, good())
+        bench = Bench()
+        assert self.once(bench) == Anything()
+        assert bench.codes() == {"200": 1}
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            (refusal(401), "auth"),
+            (refusal(403, 10000), "permission"),
+            (refusal(404), "not_found"),
+            (refusal(429), "rate_limited"),
+            (refusal(503), "server"),
+            (requests.ConnectionError(), "network"),
+            (requests.Timeout(), "timeout"),
+            ((200, {}, "<html>"), "invalid_response"),
+        ],
+    )
+    def test_bad(self, mock: responses.RequestsMock, tmp_path: Path, answer: Any, reason: str) -> None:
+        """Whatever else comes back ends it, even where there is a new token to try."""
+        path = tmp_path / "token"
+        path.write_text("secret-old")
+        bench = Bench(secret=Secret("the file", path=str(path)))
+        script = Script(mock, answer)
+        path.write_text("secret-new")
+        bench.failure(lambda: self.once(bench), reason)
+        assert len(script.requests) == 1
+        assert bench.sample("retries_total", endpoint="policy_test") == 0
+        assert bench.clock.slept == []
+
+    def test_pause(self, mock: responses.RequestsMock) -> None:
+        """A 429 pauses the credential for what it asks, and during any pause nothing is sent."""
+        script = Script(mock, refusal(429, headers={"Retry-After": "20"}), good())
+        bench = Bench()
+        bench.failure(lambda: self.once(bench), "rate_limited")
+        message = bench.failure(lambda: self.once(bench), "rate_limited")
+        assert message == "not asked: after a 429 the credential is paused for 20 s more"
+        assert (len(script.requests), bench.clock.slept) == (1, [])
+        assert bench.get() == Anything()
+        assert bench.clock.slept == [20]
+
+    def test_a_limit_without_a_time(self, mock: responses.RequestsMock) -> None:
+        """A 429 that does not say how long pauses the credential for as long as before a second try."""
+        Script(mock, refusal(429), good())
+        bench = Bench()
+        bench.failure(lambda: self.once(bench), "rate_limited")
+        bench.get()
+        (slept,) = bench.clock.slept
+        assert 0.5 <= slept <= 1
+
+
 class TestCredentials:
     def test_token(self, mock: responses.RequestsMock) -> None:
         """A token is sent as bearer token."""

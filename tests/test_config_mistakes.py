@@ -14,7 +14,7 @@ ACCOUNT_KEYS = (
     "expected one of id, name, api_token, api_token_file, api_email, api_key, api_key_file, seat_limit, users, "
     "policy_tests"
 )
-USERS_KEYS = "expected one of interval, stale_after, idle_days"
+USERS_KEYS = "expected one of interval, stale_after, idle_days, domains"
 POLICY_TEST_KEYS = "expected one of id, name, interval, stale_after, policies, refresh"
 DURATION = "expected a duration from 1ms to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 INTERVAL = "expected a duration from 10s to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
@@ -294,6 +294,12 @@ RANGES = {
         "accounts[0].seat_limit: expected a whole number <= 1000000000",
     ),
     "idle_days 0": (users("idle_days: [0]"), "accounts[0].users.idle_days[0]: expected a whole number >= 1"),
+    "domains below 0": (users("domains: -1"), "accounts[0].users.domains: expected a whole number >= 0"),
+    "too many domains": (users("domains: 101"), "accounts[0].users.domains: expected a whole number <= 100"),
+    "domains as a switch": (
+        users("domains: true"),
+        "accounts[0].users.domains: expected a whole number, got true or false",
+    ),
     "idle_days of a century": (
         users("idle_days: [30, 36501]"),
         "accounts[0].users.idle_days[1]: expected a whole number <= 36500",

@@ -228,6 +228,40 @@ def test_start(fault: Fault, log: Callable[[], list[str]]) -> None:
         assert exporter.health("start")["success"] == 1
 
 
+EXPIRATION = 'cloudflare_access_seat_expiration_seconds{{account_id="users"}} {}\n'
+REDIRECT = Fault("redirect", "invalid_response", "", answers(302, Location="http://planted.example/"))
+MAY_PASS = ("rate_limited", "server", "timeout", "network")
+
+
+@pytest.mark.parametrize(
+    "fault", [*(fault for fault in FAULTS if fault.endpoints == ALL), REDIRECT], ids=lambda fault: fault.name
+)
+def test_fault_beside_a_poll(fault: Fault, log: Callable[[], list[str]]) -> None:
+    """A fault of what is merely nice to know fails no poll, costs one request and no wait, and is told nobody."""
+    with cloudflare() as server:
+        account = server.accounts["users"]
+        account.seat_expiration = "730h"
+        exporter = fleet(server.url, PLACES[:1], timeout(fault.reason))
+        exporter.poll()
+        assert EXPIRATION.format("2.628e+06") in exporter.numbers("users")
+        time_passes(account)
+        account.seat_expiration = "1h0m1s"
+        server.fault = lambda request: fault.happen if request.endpoint == "organization" else None
+        server.arrivals.clear()
+        exporter.clock.now += 3600
+        exporter.poll()
+        assert is_up_to_date(exporter.numbers("users"), PLACES[0])
+        assert (EXPIRATION.format("2.628e+06") in exporter.numbers("users")) is (fault.reason in MAY_PASS)
+        assert [arrival.endpoint for arrival in server.arrivals].count("organization") == 1
+        server.fault = None
+        exporter.clock.now += 3600
+        exporter.poll()
+        assert EXPIRATION.format(3601.0) in exporter.numbers("users")
+        assert exporter.health("users") == {"success": 1}
+        assert exporter.clock.slept == []
+    assert log() == []
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect(status: int, log: Callable[[], list[str]]) -> None:
     """A redirect to another host is an error, and that host sees no request."""

@@ -54,6 +54,13 @@ def test_nothing_to_poll() -> None:
     assert list(plan.warnings(config(account))) == ["accounts[0]: nothing of this account is polled"]
 
 
+def test_domains() -> None:
+    """A plan says by how many domains users are counted."""
+    account = Account(id="a", api_token=TOKEN, users=Users(domains=5))
+    (line,) = [line for line in plan.lines(config(account)) if line.startswith("  users:")]
+    assert line.endswith("idle days 30, 60, 90, the 5 largest domains, 12 requests/h for each 1000 users")
+
+
 def test_policies_without_refresh() -> None:
     """A policy test that is started says of how many policies, and that a day is between two of them."""
     account = Account(

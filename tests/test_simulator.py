@@ -466,6 +466,20 @@ class TestHeaders:
         assert ids(answer) == ["0", "1", "2"]
 
 
+class TestOrganization:
+    @pytest.mark.parametrize("expiration", [None, "730h"])
+    def test_settings(self, http: requests.Session, expiration: str | None) -> None:
+        """The organization has its seat expiration where there is one, and may be asked for by GET alone."""
+        with Simulator([account(seat_expiration=expiration)]) as simulator:
+            url = f"{simulator.url}/accounts/{ACCOUNT}/access/organizations"
+            settings = http.get(url).json()["result"]
+            assert http.put(url).status_code == 405
+            assert requests.get(url, timeout=10).status_code == 401
+        assert settings["auth_domain"] == "simulated.cloudflareaccess.com"
+        assert settings.get("user_seat_expiration_inactive_time") == expiration
+        assert {arrival.endpoint for arrival in simulator.arrivals} == {"organization"}
+
+
 class TestServer:
     def test_arrivals(self, http: requests.Session) -> None:
         """Each request is noted with the time of the given clock and what was asked for."""

@@ -7,7 +7,7 @@ cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, NamedTuple
 
@@ -15,6 +15,8 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.client import Client, Endpoint
+from access_exporter.collectors import domains, organization, seats
+from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.config import Account, Users
 from access_exporter.exposition import gauge
 
@@ -22,10 +24,6 @@ NAME = "users"
 ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-
-# Go writes a time that never was as the year 1; no login is as old as this.
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_DEVICES = 1e300  # no sum of such numbers is infinite
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -41,6 +39,12 @@ class User(msgspec.Struct, gc=False):
     last_successful_login: _Time | None = None
 
 
+class UserWithEmail(User, gc=False):
+    """A row with its e-mail address, which is read only where it is counted by domain."""
+
+    email: str | None = None
+
+
 class UsersSummary(msgspec.Struct, frozen=True):
     """What one walk over the users says of the moment it was made: numbers of users, and one time in seconds."""
 
@@ -53,6 +57,9 @@ class UsersSummary(msgspec.Struct, frozen=True):
     seats_never_used: int
     users_logged_in: dict[str, int]
     last_login: float | None
+    # What is younger than the first version has a default, so that what an older one has stored can be read.
+    seat_expiration: organization.SeatExpiration | None = None
+    users_by_domain: dict[str, dict[str, int]] = {}
 
 
 class _Group(NamedTuple):
@@ -69,42 +76,46 @@ class _Group(NamedTuple):
 
     @property
     def seat(self) -> str:
-        if self.access_seat is None and self.gateway_seat is None:
-            return "unknown"
-        if self.access_seat and self.gateway_seat:
-            return "both"
-        if self.access_seat:
-            return "access"
-        return "gateway" if self.gateway_seat else "none"
+        return seats.seat(access_seat=self.access_seat, gateway_seat=self.gateway_seat)
 
     @property
     def devices(self) -> float | None:
-        count = self.active_device_count
-        return count if count is not None and 0 <= count <= _MOST_DEVICES else None
+        return seats.devices(self.active_device_count)
 
 
-def fetch(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
-    """Walk over all users and sum them up; `now` is in seconds since the epoch.
+def fetch(client: Client, account_id: str, config: Users, previous: UsersSummary | None, now: float) -> UsersSummary:
+    """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
 
     Raises a PollError when the end of the list is not reached.
     """
-    pages = client.rows(ENDPOINT, User, within=config.stale_after, account_id=account_id)
-    return summarize(pages, config.idle_days, now)
+    summary = _walk(client, account_id, config, now)
+    expiration = organization.fetch(client, account_id, previous.seat_expiration if previous else None, now)
+    return msgspec.structs.replace(summary, seat_expiration=expiration)
 
 
-def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
+def _walk(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
+    if not config.domains:
+        pages = client.rows(ENDPOINT, User, within=config.stale_after, account_id=account_id)
+        return summarize(pages, config.idle_days, now)
+    found: domains.Found = Counter()
+    with_email = client.rows(ENDPOINT, UserWithEmail, within=config.stale_after, account_id=account_id)
+    summary = summarize(domains.counted(with_email, found), config.idle_days, now)
+    return msgspec.structs.replace(summary, users_by_domain=domains.largest(found, config.domains))
+
+
+def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
     """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike."""
     present = datetime.fromtimestamp(now, UTC)
-    idle = {str(days): present - timedelta(days=days) for days in idle_days}
+    idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
     # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
     within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
-    moments = sorted({_NEVER, *idle.values(), *within.values()})
+    moments = sorted({NEVER, *idle.values(), *within.values()})
     groups: Counter[tuple[object, ...]] = Counter()
-    last_login = _NEVER
+    last_login = NEVER
     for users in pages:
         alike = []
         for user in users:
-            login = user.last_successful_login or _NEVER
+            login = user.last_successful_login or NEVER
             age = bisect_left(moments, login)
             if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
                 last_login = login
@@ -116,14 +127,14 @@ def summarize(pages: Iterable[list[User]], idle_days: Iterable[int], now: float)
         {_Group(*group): number for group, number in groups.items()},  # type: ignore[arg-type]
         {days: moments.index(moment) for days, moment in idle.items()},
         {name: moments.index(moment) for name, moment in within.items()},
-        last_login.timestamp() if last_login > _NEVER else None,
+        last_login.timestamp() if last_login > NEVER else None,
     )
 
 
 def _sum_up(
     groups: dict[_Group, int], idle: dict[str, int], within: dict[str, int], last_login: float | None
 ) -> UsersSummary:
-    users = dict.fromkeys(("none", "access", "gateway", "both", "unknown"), 0)
+    users = dict.fromkeys(SEATS, 0)
     users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
     seats_idle = {days: dict.fromkeys(("none", "some", "unknown"), 0) for days in idle}
     users_logged_in = dict.fromkeys(within, 0)
@@ -184,6 +195,8 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
         "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
         by("seat", summary.users),
     )
+    if account.users_config and account.users_config.domains:  # what is switched off is not shown a moment longer
+        yield domains.family(labels, summary.users_by_domain)
     yield gauge(
         "cloudflare_access_seats",
         "Seats by product. A user of both products holds one seat, so these overlap: never add them.",
@@ -199,6 +212,7 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
+    yield organization.family(labels, summary.seat_expiration)
     yield gauge(
         "cloudflare_access_active_devices",
         "Active devices, summed over all users whose number of devices is known.",

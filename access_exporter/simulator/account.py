@@ -1,4 +1,4 @@
-"""What is in a simulated account: users, policy tests, and the credentials that open it."""
+"""What is in a simulated account: users, policy tests, a setting, and the credentials that open it."""
 
 import hashlib
 import threading
@@ -120,7 +120,8 @@ def _percent(part: int, whole: int) -> int:
 class Account:
     """An account: its users, its policy tests by id, and its token or its email with a key.
 
-    All of it may be replaced while it is served: assign `users`, `policy_tests[id]`, `token`. Users and tests are
+    `seat_expiration` is a duration as Go writes it, `730h`; None leaves it out of the answer. All of it may be
+    replaced while it is served: assign `users`, `policy_tests[id]`, `token`, `seat_expiration`. Users and tests are
     never changed in place, so that pages rendered once stay true.
     """
 
@@ -133,6 +134,7 @@ class Account:
         token: str | None = TOKEN,
         email: str | None = None,
         key: str | None = None,
+        seat_expiration: str | None = None,
     ) -> None:
         self.id = account_id
         self.users = users
@@ -140,6 +142,7 @@ class Account:
         self.token = token
         self.email = email
         self.key = key
+        self.seat_expiration = seat_expiration
         # What may be tested, by the ids of the policies; an account without an entry refuses the test.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
         self.may_start_tests = True
@@ -161,6 +164,14 @@ class Account:
         """Let a test begin at `now`, in Unix seconds."""
         self._under_way[test_id] = now, life
         self.policy_tests[test_id] = life.at(test_id, 0)
+
+    @property
+    def organization(self) -> dict[str, object]:
+        """The result of GET …/access/organizations."""
+        expiration = (
+            {} if self.seat_expiration is None else {"user_seat_expiration_inactive_time": self.seat_expiration}
+        )
+        return {"name": "Simulated", "auth_domain": "simulated.cloudflareaccess.com", **expiration}
 
     @property
     def users(self) -> tuple[Row, ...]:

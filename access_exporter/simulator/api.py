@@ -1,6 +1,7 @@
 """Who gets which answer: routes, credentials, parameters, errors, quota. No HTTP here.
 
     GET /client/v4/accounts/{account_id}/access/users
+    GET /client/v4/accounts/{account_id}/access/organizations
     POST /client/v4/accounts/{account_id}/access/policy-tests
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
@@ -24,6 +25,7 @@ _ROUTES = {
     endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/access/" + path)
     for endpoint, path in {
         "users": "users",
+        "organization": "organizations",
         "policy_tests": "policy-tests",
         "policy_test": "policy-tests/(?P<policy_test_id>[^/]+)",
         "policy_test_users": "policy-tests/(?P<policy_test_id>[^/]+)/users",
@@ -39,9 +41,9 @@ _QUOTA, _QUOTA_SECONDS = 1200, 300
 class Request:
     """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
 
-    `endpoint` is users, policy_tests, policy_test, policy_test_users, or "" for any other path. `page` and `per_page`
-    are as asked or the default, None where that is not a positive whole number. `client` is the address of the other
-    side, a different one for each connection.
+    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, or "" for any other path. `page`
+    and `per_page` are as asked or the default, None where that is not a positive whole number. `client` is the address
+    of the other side, a different one for each connection.
     """
 
     time: float
@@ -114,6 +116,7 @@ class Api:
         self._quota_lock = threading.Lock()
         self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
             "users": {"GET": self._users},
+            "organization": {"GET": lambda account, _: success(account.organization)},
             "policy_tests": {"POST": self._start_policy_test},
             "policy_test": {"GET": self._policy_test},
             "policy_test_users": {"GET": self._policy_test_users},

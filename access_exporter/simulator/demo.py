@@ -22,6 +22,7 @@ DEMO_SEAT_LIMIT = 50  # the free plan
 DEMO_POLICIES = ("d4" * 18,)  # of which a policy test can be started
 DEMO_POLICY_TESTS = {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}  # names by id
 
+_SEAT_EXPIRATION = "13140h"  # a year and a half, longer than anyone stays away
 _STEP_SECONDS = 2
 _MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # a laptop that slept longer lives through the last six hours only
 _TEST_SECONDS = 120  # how long the second policy test takes
@@ -44,7 +45,8 @@ class LivingAccount(Account):
         self._people = [self._person(number) for number in range(_PEOPLE)]
         wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO_POLICY_TESTS)
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
-        super().__init__(DEMO_ACCOUNT_ID, self._people, [wiki, exceeded], token=DEMO_TOKEN)
+        tests = [wiki, exceeded]
+        super().__init__(DEMO_ACCOUNT_ID, self._people, tests, token=DEMO_TOKEN, seat_expiration=_SEAT_EXPIRATION)
         self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
         self._results: list[Row] = list(wiki.results)
         self._changes = random.Random(seed)

@@ -42,7 +42,9 @@ class Cloudflare:
     """Answers as it is told, and remembers in `asked` the path below `access/` with what was asked of it."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
+        """Answer nothing yet, and refuse to tell of the organization, as to most tokens."""
         self._mock = mock
+        mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:

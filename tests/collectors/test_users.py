@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from access_exporter import paging
+from access_exporter.collectors.users import User, UsersSummary, summarize
 from access_exporter.config import Users
 from tests.collectors.cloudflare import Body, Cloudflare, Row, answer, honest_pages, pages
 from tests.exporter import ACCOUNT_ID, DATA, Exporter, page_of
+from tests.fakes import START
 
 TODAY = "2026-09-21T10:00:00Z"
 TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
@@ -22,8 +25,8 @@ def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) ->
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; nobody has logged in unless they say so."""
-    return page_of("users", **({"seats_limit": 50, "last_login": None} | values))
+    """The exposition with these values; nobody has logged in, and no seat expires, unless they say so."""
+    return page_of("users", **({"seats_limit": 50, "seat_expiration": None, "last_login": None} | values))
 
 
 def health(**values: float | str | None) -> str:
@@ -132,6 +135,15 @@ class TestNumbers:
             '"some",idle_days="6"} 0.0',
             '"unknown",idle_days="6"} 0.0',
         ]
+
+    def test_idle_for_longer_than_computers_count(self, cloudflare: Cloudflare) -> None:
+        """Nobody is idle for a time that began before 1970, and who never logged in still never did."""
+        row = {"access_seat": True, "active_device_count": 0, "created_at": "1971-01-01T00:00:00Z"}
+        cloudflare.lists("users", answer([row, {"access_seat": True}]))
+        page = Exporter(users=Users(idle_days=(20000, 25000, 36500))).polled()
+        idle = [line.partition("devices=")[2] for line in page.splitlines() if "seats_idle{" in line and "1.0" in line]
+        assert idle == ['"none",idle_days="20000"} 1.0']
+        assert f'cloudflare_access_seats_never_used{{account_id="{ACCOUNT_ID}"}} 2.0' in page
 
 
 class TestPages:
@@ -585,6 +597,15 @@ class TestFields:
 
 
 LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
+
+
+def test_what_an_older_version_has_stored() -> None:
+    """A summary that was stored before there were all of its fields can still be read."""
+    summary = summarize([[User("1", access_seat=True)]], (30,), START)
+    stored = msgspec.to_builtins(summary)
+    for younger in ("seat_expiration", "users_by_domain"):
+        del stored[younger]
+    assert msgspec.json.decode(msgspec.json.encode(stored), type=UsersSummary) == summary
 
 
 def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:

@@ -140,6 +140,8 @@ def commands(text: str) -> Iterator[list[str]]:
             if word in ("&&", "||", ";", "|"):
                 yield words
                 words = []
+            elif word == ">":
+                next(lexer)
             else:
                 words.append(word)
         if words:

@@ -1,0 +1,88 @@
+"""A list for standard output: as CSV, as JSON, or as a table for people. All three are given out line by line.
+
+The cells may hold any text, so none of it can become a formula in a spreadsheet, drive a terminal or break a column.
+"""
+
+import csv
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from types import SimpleNamespace
+from typing import TypeAlias
+
+Cell: TypeAlias = str | float | None
+Row: TypeAlias = Sequence[Cell]
+
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_WIDEST = 64  # columns of a terminal for one cell; CSV and JSON have it whole
+_GAP = "  "
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of RFC 4180; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    writer = csv.writer(SimpleNamespace(write=str))  # which hands back each line it is given
+    for row in chain([columns], rows):
+        yield str(writer.writerow([_harmless(cell) for cell in row]))
+
+
+def _harmless(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def as_json(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """Yield an array with an object a line, in ASCII; what is not known is null."""
+    before = "["
+    for row in rows:
+        text = json.dumps(dict(zip(columns, row, strict=True)))
+        yield before + "\n" + text.replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def as_table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of a table; `rows` is gone through twice. A long cell is cut, and what is not known is empty."""
+    widths = [0] * len(columns)
+    for row in chain([columns], rows):
+        widths = [max(width, _width(_fitted(cell))) for width, cell in zip(widths, row, strict=True)]
+    for row in chain([columns], rows):
+        cells = (_fitted(cell) for cell in row)
+        padded = (cell + " " * (width - _width(cell)) for width, cell in zip(widths, cells, strict=True))
+        yield _GAP.join(padded).rstrip() + "\n"
+
+
+def _fitted(cell: Cell) -> str:
+    """Return a cell as a terminal can show it, cut to a bearable width."""
+    whole = "" if cell is None else str(cell)
+    text = "".join(map(_visible, unicodedata.normalize("NFC", whole[:_WIDEST])))
+    if len(whole) <= _WIDEST and _width(text) <= _WIDEST:
+        return text
+    while _width(text) >= _WIDEST:
+        text = text[:-1]
+    return text + "…"
+
+
+def _visible(character: str) -> str:
+    """Return a character, or its escape where it would move the cursor, turn the line around or not be seen."""
+    if character.isprintable():
+        return character
+    return " " if unicodedata.category(character) == "Zs" else character.encode("unicode_escape").decode()
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(map(_columns, text)) if not text.isascii() else len(text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+FORMATS: dict[str, Callable[[Sequence[str], Iterable[Row]], Iterator[str]]] = {
+    "table": as_table,
+    "csv": as_csv,
+    "json": as_json,
+}
