@@ -16,6 +16,7 @@ SHELL := /bin/bash
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
+AXE := tests/deploy/node_modules/.package-lock.json
 BIN := $(VENV)/bin
 SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -29,11 +30,12 @@ demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) --ignore=tests/deploy \
 	  --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)/python -m tests.deploy.programs
 
 test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and many processes
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
-test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real programs, and say which of them are missing
+test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents on the real programs, and say which are missing
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
 fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
@@ -85,12 +87,17 @@ image: ## build the container image (IMAGE=, DOCKER=podman)
 	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
 	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
 
+# Without npm the tests that need it are skipped, and say so.
+$(AXE): tests/deploy/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix tests/deploy --ignore-scripts --no-audit --no-fund --no-update-notifier && touch $@; fi
+
 $(AUDIT): requirements-audit.txt $(DEV)
 	$(PIP) install --quiet --require-hashes --requirement $<
 	@touch $@
 
 clean: ## remove everything make created
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # Gone after a Python upgrade (the link dangles), and then made again, without the old stamps.

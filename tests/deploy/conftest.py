@@ -13,7 +13,8 @@ import yaml
 from access_exporter import simulator
 from access_exporter.simulator import Handler, Simulator, User
 from tests.deploy.files import ALERTS, DEPLOY, RULES
-from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, program, prometheus
+from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, prometheus
+from tests.deploy.programs import program
 from tests.processes import exporter
 
 FAULTY_ACCOUNT = "fa17" * 8

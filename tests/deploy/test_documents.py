@@ -15,6 +15,7 @@ import yaml
 from access_exporter import cli, config, web_config
 from access_exporter.config import Account, Api, Duration, PolicyTest, Users
 from tests.config_files import ENVIRON, SECRET
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
 DOCUMENTS = sorted(
@@ -98,24 +99,19 @@ def load_web_configuration(text: str, folder: Path) -> None:
 
 
 def certificate(folder: Path, name: str) -> None:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is missing: apt-get install openssl")
     key, file = folder / f"{name}.key", folder / f"{name}.crt"
     made = ("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=test")
-    subprocess.run([program, *made, "-keyout", key, "-out", file], check=True, capture_output=True)
+    subprocess.run([program("openssl"), *made, "-keyout", key, "-out", file], check=True, capture_output=True)
 
 
 def check_with_promtool(text: str, folder: Path) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
     for name in re.findall(r"_file: (\S+)", text):
         certificate(folder, "tls") if name == "tls.crt" else (folder / name).write_text(SECRET, encoding="utf-8")
     shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("node_modules"))
     file = folder / "prometheus.yaml"
     file.write_text(text, encoding="utf-8")
-    checked = subprocess.run([program, "check", "config", file], capture_output=True, text=True, check=False)
+    command: list[str | Path] = [program("promtool"), "check", "config", file]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -147,8 +143,8 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def check_command(words: list[str]) -> None:
-    program, arguments = words[0], words[1:]
-    name = Path(program).name
+    command, arguments = words[0], words[1:]
+    name = Path(command).name
     if (name.startswith("python") and arguments[:1] == ["exporter.py"]) or name == "cloudflare-access-exporter":
         flags = [word for word in arguments if word != "exporter.py"]
         cli._parser().parse_args(flags)
@@ -159,8 +155,8 @@ def check_command(words: list[str]) -> None:
         assert arguments[:2] in (["-m", "venv"], ["-m", "access_exporter.healthcheck"]), words
     elif name == "pip":
         assert arguments[0] == "install", words
-    elif (ROOT / program).exists():
-        assert (ROOT / program).stat().st_mode & 0o100, f"{program} cannot be run"
+    elif (ROOT / command).exists():
+        assert (ROOT / command).stat().st_mode & 0o100, f"{command} cannot be run"
     else:
         assert name in ELSEWHERE, f"no test knows the program {name}"
 

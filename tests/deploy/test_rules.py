@@ -1,7 +1,6 @@
 """Rules, their unit tests, the runbook and the catalogue of metrics belong together."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.deploy.files import (
     named_metrics,
     rules,
 )
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
 RUNBOOK_BASE = "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/runbook.md#"
@@ -29,10 +29,7 @@ CHECKED = [ALERTS, RULES, *RULE_TESTS, *DASHBOARDS, *DOCUMENTS]
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = shutil.which("promtool")
-    if command is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
-    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.deploy
