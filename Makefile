@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs wheel sbom audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs home wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -67,6 +67,12 @@ docs: $(DEV) ## write again what is made from the code: the tables of metrics, K
 	$(BIN)/python docs/generate_metrics.py
 	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
 
+# One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
+home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter
+	@test -n "$(URL)" || { echo 'make home: say where: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
+	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
+	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
+
 wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation
@@ -97,7 +103,8 @@ $(AUDIT): requirements-audit.txt $(DEV)
 	@touch $@
 
 clean: ## remove everything make created
-	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # Gone after a Python upgrade (the link dangles), and then made again, without the old stamps.

@@ -14,7 +14,7 @@ import pytest
 from access_exporter import simulator
 from access_exporter.status_page import SEATS_CRITICAL, SEATS_WARNING
 from tests.deploy.conftest import Chain
-from tests.deploy.files import DASHBOARDS, DEPLOY, alert_names, dashboards, panels
+from tests.deploy.files import DASHBOARDS, DEPLOY, RUNBOOK_URL, alert_names, dashboards, panels
 from tests.deploy.monitoring import eventually
 from tests.processes import ROOT
 
@@ -98,7 +98,7 @@ def test_panels_explain_themselves_and_do_not_overlap(dashboard: dict[str, Any])
             assert panel["description"].endswith(".")
             assert panel["fieldConfig"]["defaults"]["unit"]
         for link in panel.get("links", []):
-            assert link["url"].rpartition("#")[2] in {name.lower() for name in alert_names()}
+            assert link["url"] in {f"{RUNBOOK_URL}#{name.lower()}" for name in alert_names()}
 
 
 @pytest.mark.deploy
