@@ -54,11 +54,11 @@ def test_actionlint_finds_nothing() -> None:
 
 def test_workflows_run_targets_that_exist() -> None:
     """Every `make` of the workflows and of pre-commit is a target of the Makefile."""
-    targets = set(re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
     commands = [step.get("run", "") for workflow in WORKFLOWS for step in steps(workflow)]
     commands += [hook["entry"] for hook in loaded(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]]
-    made = {target for command in commands for target in re.findall(r"make ([a-z]+)", command)}
-    assert {"lint", "test", "wheel", "sbom", "audit"} <= made <= targets
+    made = {target for command in commands for target in re.findall(r"make ([a-z-]+)", command)}
+    assert {"lint", "test", "test-faults", "test-deploy", "wheel", "sbom", "audit"} <= made <= targets
 
 
 def test_workflows_test_every_python_that_is_supported() -> None:
