@@ -10,12 +10,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs wheel sbom audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs home wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
+AXE := tests/deploy/node_modules/.package-lock.json
 BIN := $(VENV)/bin
 SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -29,11 +30,12 @@ demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 
 test: $(DEV) ## run the tests with coverage (a part: ARGS="tests/test_config.py --no-cov")
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) --ignore=tests/deploy \
 	  --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)/python -m tests.deploy.programs
 
 test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and many processes
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
-test-deploy: $(DEV) ## run the tests of deploy/ and the documents on the real programs, and say which of them are missing
+test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents on the real programs, and say which are missing
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
 fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
@@ -65,6 +67,12 @@ docs: $(DEV) ## write again what is made from the code: the tables of metrics, K
 	$(BIN)/python docs/generate_metrics.py
 	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
 
+# One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
+home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter
+	@test -n "$(URL)" || { echo 'make home: say where: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
+	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
+	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
+
 wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation
@@ -85,12 +93,18 @@ image: ## build the container image (IMAGE=, DOCKER=podman)
 	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
 	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
 
+# Without npm the tests that need it are skipped, and say so.
+$(AXE): tests/deploy/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix tests/deploy --ignore-scripts --no-audit --no-fund --no-update-notifier && touch $@; fi
+
 $(AUDIT): requirements-audit.txt $(DEV)
 	$(PIP) install --quiet --require-hashes --requirement $<
 	@touch $@
 
 clean: ## remove everything make created
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 # Gone after a Python upgrade (the link dangles), and then made again, without the old stamps.

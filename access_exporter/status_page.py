@@ -60,7 +60,8 @@ details>:last-child{padding-bottom:1rem}
 .name{font-weight:600;overflow-wrap:anywhere}.of{text-align:right;font-variant-numeric:tabular-nums}
 .of span{margin-left:.5rem}.how{text-align:right}
 @media(max-width:48rem){summary{grid-template-columns:.6rem auto minmax(0,1fr)}.name{grid-column:2/4}
-summary svg{grid-column:2/4}.of{grid-column:2;text-align:left;white-space:nowrap}}
+summary svg{grid-column:2/4}.of,.how{align-self:start;margin-top:.1rem}
+.of{grid-column:2;text-align:left;white-space:nowrap}}
 .when{color:var(--soft);font-size:.9rem}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 """
@@ -256,7 +257,12 @@ def _result(test: PolicyTestSummary) -> str:
     words = [_text(test.status or "no status")]
     if test.processed_ratio is not None and test.status == "processing":
         words.append(f"{test.processed_ratio:.0%} done")
-    words += [f"{number:,} {status}" for status, number in (test.users or {}).items() if number or status != "unknown"]
+    # A number stays with its word where the line ends.
+    words += [
+        f"{number:,}\N{NO-BREAK SPACE}{status}"
+        for status, number in (test.users or {}).items()
+        if number or status != "unknown"
+    ]
     return ", ".join(words)
 
 

@@ -5,6 +5,7 @@ accounts by name. Thresholds are those of deploy/prometheus/alerts.yaml.
 """
 
 import json
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +13,8 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 FOLDER = Path(__file__).resolve().parent / "dashboards"
-RUNBOOK = "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/runbook.md"
+PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+RUNBOOK = f"{PROJECT['urls']['Homepage']}/blob/main/docs/runbook.md"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 JOB = 'job=~"$job"'
 ACCOUNT = f'{JOB}, account_id=~"$account"'

@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
-PATIENCE_SECONDS = 120
 FLAGS = (
     "--headless",
     "--no-sandbox",  # it runs as root in containers, and shows only our own pages
@@ -123,15 +121,11 @@ def chromium(program: str, profile: Path) -> Iterator[Tab]:
     )
     os.close(command_read)
     os.close(answer_write)
-    watchdog = Timer(PATIENCE_SECONDS, browser.kill)
-    watchdog.daemon = True
-    watchdog.start()
     tab = None
     try:
         tab = Tab(command_write, answer_read)
         yield tab
     finally:
-        watchdog.cancel()
         browser.terminate()
         try:
             browser.wait(timeout=10)

@@ -13,10 +13,12 @@ import yaml
 from access_exporter import simulator
 from access_exporter.simulator import Handler, Simulator, User
 from tests.deploy.files import ALERTS, DEPLOY, RULES
-from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, program, prometheus
+from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, prometheus
+from tests.deploy.programs import program
 from tests.processes import exporter
 
 FAULTY_ACCOUNT = "fa17" * 8
+SECONDS_OF_ALL_TESTS = 1800  # at the very most
 CONFIG = f"""
 api:
   url: ${{SIMULATOR_URL}}
@@ -88,12 +90,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     prometheus_port, alertmanager_port = free_ports(2)
     with ExitStack() as stack:
         cloudflare = stack.enter_context(Simulator([simulator.Account(FAULTY_ACCOUNT, users)]))
-        demo = stack.enter_context(exporter("--demo", patience=200))
-        faulty = stack.enter_context(
-            exporter(
-                f"--config.file={folder / 'exporter.yaml'}", environ={"SIMULATOR_URL": cloudflare.url}, patience=200
-            )
-        )
+        demo = stack.enter_context(exporter("--demo", patience=SECONDS_OF_ALL_TESTS))
+        flag, environ = f"--config.file={folder / 'exporter.yaml'}", {"SIMULATOR_URL": cloudflare.url}
+        faulty = stack.enter_context(exporter(flag, environ=environ, patience=SECONDS_OF_ALL_TESTS))
         for running in (demo, faulty):
             running.drain()
         openmetrics = Relay(demo.url)

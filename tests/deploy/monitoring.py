@@ -1,6 +1,5 @@
 """A real Prometheus and a real Alertmanager for tests, on the loopback interface, and what they say of themselves."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -11,23 +10,15 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-import pytest
 import requests
 import yaml
 
+from tests.deploy.programs import program
+
 T = TypeVar("T")
 
-PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}
 PATIENCE_SECONDS = 45
 _PAUSE = Event()
-
-
-def program(name: str) -> str:
-    """Return where a program is; skip the test where it is missing."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is missing: apt-get install {PACKAGES[name]}")
-    return found
 
 
 def eventually(what: str, look: Callable[[], T | None]) -> T:

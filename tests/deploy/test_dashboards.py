@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from access_exporter import simulator
-from access_exporter.status_page import SEATS_CRITICAL, SEATS_WARNING
 from tests.deploy.conftest import Chain
-from tests.deploy.files import DASHBOARDS, DEPLOY, alert_names, dashboards, panels
+from tests.deploy.files import ALERTS, DASHBOARDS, DEPLOY, RUNBOOK_URL, alert_names, dashboards, panels, rules
 from tests.deploy.monitoring import eventually
 from tests.processes import ROOT
 
@@ -24,6 +23,11 @@ VARIABLES = {
     "$job": ".+",
     "$account": simulator.DEMO_ACCOUNT_ID,
     "$price": "7",
+}
+COLOURED = {
+    "Seats used of limit": {"CloudflareAccessSeatsNearLimit"},
+    "Idle seats": {"CloudflareAccessSeatsIdle"},
+    "Age of the numbers, in intervals": {"CloudflareAccessPollFailing", "CloudflareAccessDataStale"},
 }
 
 
@@ -61,9 +65,18 @@ def test_committed_dashboards_are_those_of_the_code(generator: ModuleType) -> No
     assert {path: path.read_text("utf-8") for path in DASHBOARDS} == generator.dashboards()
 
 
-def test_thresholds_are_those_of_the_status_page(generator: ModuleType) -> None:
-    """The gauge turns yellow and red where the status page does."""
-    assert [share for share, _ in generator.SEATS] == [None, SEATS_WARNING, SEATS_CRITICAL]
+@pytest.mark.parametrize(("title", "alerts"), COLOURED.items())
+def test_panels_turn_their_colour_where_alerts_fire(title: str, alerts: set[str]) -> None:
+    """The thresholds of a panel are those of its alerts, each once."""
+    expressions = [rule["expr"] for rule in rules(ALERTS) if rule["alert"] in alerts]
+    limits = {float(limit) for text in expressions for limit in re.findall(r">=? ([0-9.]+)", text)}
+    steps = [
+        [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1:]]
+        for dashboard in dashboards().values()
+        for panel in panels(dashboard)
+        if panel["title"] == title
+    ]
+    assert sorted(limits) in steps
 
 
 @pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
@@ -98,7 +111,7 @@ def test_panels_explain_themselves_and_do_not_overlap(dashboard: dict[str, Any])
             assert panel["description"].endswith(".")
             assert panel["fieldConfig"]["defaults"]["unit"]
         for link in panel.get("links", []):
-            assert link["url"].rpartition("#")[2] in {name.lower() for name in alert_names()}
+            assert link["url"] in {f"{RUNBOOK_URL}#{name.lower()}" for name in alert_names()}
 
 
 @pytest.mark.deploy

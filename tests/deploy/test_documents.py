@@ -1,12 +1,10 @@
 """What the documents tell people to type and to write works."""
 
 import re
-import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,45 +13,22 @@ import yaml
 from access_exporter import cli, config, web_config
 from access_exporter.config import Account, Api, Duration, PolicyTest, Users
 from tests.config_files import ENVIRON, SECRET
+from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
-DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/*.md", "deploy/**/*.md")
-    for path in ROOT.glob(pattern)
-    if "node_modules" not in path.parts
-)
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-# Programs whose command lines only a machine of their own can run; the files they are given are looked for.
-ELSEWHERE = {"curl", "docker", "echo", "install", "kill", "kubectl", "systemctl", "export", "cp", "promtool", "amtool"}
+# What is done with a block of each language. Text is what a program answers: shown, not typed.
+LANGUAGES = {"yaml": "test_yaml_is_what_it_is_meant_to_be", "sh": "tests/deploy/test_commands.py", "text": None}
 
 
-class Snippet(NamedTuple):
-    """A fenced block: where it stands, its language and its text."""
-
-    place: str
-    language: str
-    text: str
-
-
-def snippets() -> Iterator[Snippet]:
-    for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        for found in re.finditer(r"(?ms)^```(\w*)\n(.*?)^```$", text):
-            line = text.count("\n", 0, found.start()) + 1
-            yield Snippet(f"{path.relative_to(ROOT)}:{line}", found[1], found[2])
-
-
-SNIPPETS = list(snippets())
-YAML = [snippet for snippet in SNIPPETS if snippet.language == "yaml"]
-SHELL = [snippet for snippet in SNIPPETS if snippet.language in ("sh", "bash", "shell")]
-
-
-def test_there_are_snippets() -> None:
-    """The search for snippets finds some, in a language that is looked at."""
-    assert len(YAML) > 5
-    assert len(SHELL) > 5
-    assert {snippet.language for snippet in SNIPPETS} <= {"yaml", "sh", "promql", "text"}
+def test_no_block_is_overlooked() -> None:
+    """Every fence in every document begins or ends a block that was found, in a language that is looked at."""
+    fences = sum(len(FENCE.findall(path.read_text("utf-8"))) for path in DOCUMENTS)
+    assert fences == 2 * len(BLOCKS) > 30
+    assert {snippet.language for snippet in BLOCKS} <= LANGUAGES.keys()
+    named = {path.relative_to(ROOT).as_posix() for path in DOCUMENTS}
+    assert {"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/runbook.md", "deploy/cron/README.md"} < named
 
 
 @pytest.fixture
@@ -98,73 +73,20 @@ def load_web_configuration(text: str, folder: Path) -> None:
 
 
 def certificate(folder: Path, name: str) -> None:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is missing: apt-get install openssl")
     key, file = folder / f"{name}.key", folder / f"{name}.crt"
     made = ("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=test")
-    subprocess.run([program, *made, "-keyout", key, "-out", file], check=True, capture_output=True)
+    subprocess.run([program("openssl"), *made, "-keyout", key, "-out", file], check=True, capture_output=True)
 
 
 def check_with_promtool(text: str, folder: Path) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
     for name in re.findall(r"_file: (\S+)", text):
         certificate(folder, "tls") if name == "tls.crt" else (folder / name).write_text(SECRET, encoding="utf-8")
     shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("node_modules"))
     file = folder / "prometheus.yaml"
     file.write_text(text, encoding="utf-8")
-    checked = subprocess.run([program, "check", "config", file], capture_output=True, text=True, check=False)
+    command: list[str | Path] = [program("promtool"), "check", "config", file]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-@pytest.mark.parametrize("snippet", SHELL, ids=lambda snippet: snippet.place)
-def test_commands_are_understood(snippet: Snippet) -> None:
-    """The shell parses every command; make has the target, the exporter the flags, and the files are there."""
-    subprocess.run(["bash", "-n"], input=snippet.text, text=True, check=True, capture_output=True)
-    for words in commands(snippet.text):
-        check_command(words)
-        for word in words:
-            if re.match(r"(deploy|docs|tests)/|requirements[\w-]*\.txt$", word):
-                assert (ROOT / word).exists(), word
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command, without what a redirection adds."""
-    for line in text.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        words: list[str] = []
-        for word in lexer:
-            if word in ("&&", "||", ";", "|"):
-                yield words
-                words = []
-            elif word == ">":
-                next(lexer)
-            else:
-                words.append(word)
-        if words:
-            yield words
-
-
-def check_command(words: list[str]) -> None:
-    program, arguments = words[0], words[1:]
-    name = Path(program).name
-    if (name.startswith("python") and arguments[:1] == ["exporter.py"]) or name == "cloudflare-access-exporter":
-        flags = [word for word in arguments if word != "exporter.py"]
-        cli._parser().parse_args(flags)
-    elif name == "make":
-        targets = re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"))
-        assert {word for word in arguments if "=" not in word} <= set(targets)
-    elif name.startswith("python"):
-        assert arguments[:2] in (["-m", "venv"], ["-m", "access_exporter.healthcheck"]), words
-    elif name == "pip":
-        assert arguments[0] == "install", words
-    elif (ROOT / program).exists():
-        assert (ROOT / program).stat().st_mode & 0o100, f"{program} cannot be run"
-    else:
-        assert name in ELSEWHERE, f"no test knows the program {name}"
 
 
 def table(heading: str) -> dict[str, str]:

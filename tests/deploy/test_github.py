@@ -1,7 +1,6 @@
 """What GitHub reads: workflows, Dependabot, issue forms; and pre-commit."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
 GITHUB = ROOT / ".github"
@@ -47,21 +47,18 @@ def test_every_file_is_as_its_schema_says(schema: str) -> None:
 
 def test_actionlint_finds_nothing() -> None:
     """Actionlint knows every expression, and what every step gets and gives."""
-    program = shutil.which("actionlint")
-    if program is None:
-        pytest.skip("actionlint is missing: pip install -r .github/requirements-actionlint.txt")
-    command: list[str | Path] = [program, "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
+    command: list[str | Path] = [program("actionlint"), "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_workflows_run_targets_that_exist() -> None:
     """Every `make` of the workflows and of pre-commit is a target of the Makefile."""
-    targets = set(re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
     commands = [step.get("run", "") for workflow in WORKFLOWS for step in steps(workflow)]
     commands += [hook["entry"] for hook in loaded(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]]
-    made = {target for command in commands for target in re.findall(r"make ([a-z]+)", command)}
-    assert {"lint", "test", "wheel", "sbom", "audit"} <= made <= targets
+    made = {target for command in commands for target in re.findall(r"make ([a-z-]+)", command)}
+    assert {"lint", "test", "test-faults", "test-deploy", "wheel", "sbom", "audit"} <= made <= targets
 
 
 def test_workflows_test_every_python_that_is_supported() -> None:

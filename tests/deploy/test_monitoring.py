@@ -1,7 +1,7 @@
 """Prometheus scrapes the exporter, evaluates its rules and tells Alertmanager: all of them the real programs."""
 
-import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import requests
 from tests.deploy.conftest import FAULTY_ACCOUNT, Chain
 from tests.deploy.files import ALERTS, DEPLOY, RULES, rules
 from tests.deploy.monitoring import eventually
+from tests.deploy.programs import program
 
 pytestmark = pytest.mark.deploy
 
@@ -17,14 +18,11 @@ pytestmark = pytest.mark.deploy
 @pytest.mark.parametrize("path", ["prometheus/prometheus.yaml", "alertmanager/alertmanager.yaml"])
 def test_configurations_are_accepted(path: str) -> None:
     """Both promtool and amtool accept the committed configurations, as they are."""
-    name, package, arguments = {
-        "prometheus": ("promtool", "prometheus", ["check", "config"]),
-        "alertmanager": ("amtool", "prometheus-alertmanager", ["check-config"]),
-    }[path.partition("/")[0]]
-    command = shutil.which(name)
-    if command is None:
-        pytest.skip(f"{name} is missing: apt-get install {package}")
-    checked = subprocess.run([command, *arguments, DEPLOY / path], capture_output=True, text=True, check=False)
+    name, *arguments = {"prometheus": ("promtool", "check", "config"), "alertmanager": ("amtool", "check-config")}[
+        path.partition("/")[0]
+    ]
+    command: list[str | Path] = [program(name), *arguments, DEPLOY / path]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

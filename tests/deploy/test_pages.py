@@ -1,7 +1,6 @@
 """The status page in a real browser: on a phone and a desk, by day and by night, with few and many accounts."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -10,8 +9,8 @@ import pytest
 
 from tests.deploy.chromium import Screen, Tab, chromium
 from tests.deploy.pages import page, served
+from tests.deploy.programs import axe, program
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 SCREENS = {"phone": Screen(390, 844, mobile=True), "desktop": Screen(1440, 900)}
 SCHEMES = ("light", "dark")
 SMALL = {
@@ -35,10 +34,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is missing: apt-get install chromium")
-    with chromium(program, tmp_path_factory.mktemp("profile")) as running:
+    with chromium(program("chromium"), tmp_path_factory.mktemp("profile")) as running:
         yield running
 
 
@@ -51,9 +47,7 @@ def show(tab: Tab, url: str, screen: str, scheme: str) -> None:
 
 
 def violations(tab: Tab, options: str = EVERYTHING) -> object:
-    if not AXE.exists():
-        pytest.skip("axe-core is missing: apt-get install npm && npm ci --prefix tests/deploy")
-    tab.evaluate(f"{AXE.read_text(encoding='utf-8')};0")
+    tab.evaluate(f"{axe()};0")
     return tab.evaluate(VIOLATIONS % options)
 
 

@@ -1,7 +1,6 @@
 """Rules, their unit tests, the runbook and the catalogue of metrics belong together."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,23 +15,21 @@ from tests.deploy.files import (
     RULE_TESTS,
     RULES,
     RUNBOOK,
+    RUNBOOK_URL,
     alert_names,
     catalogue,
     named_metrics,
     rules,
 )
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
-RUNBOOK_BASE = "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/runbook.md#"
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *DEPLOY.rglob("*.md")})
 CHECKED = [ALERTS, RULES, *RULE_TESTS, *DASHBOARDS, *DOCUMENTS]
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = shutil.which("promtool")
-    if command is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
-    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.deploy
@@ -90,7 +87,7 @@ def test_alert_says_what_people_need(rule: dict[str, dict[str, str]]) -> None:
     assert annotations.keys() == {"summary", "description", "runbook_url"}
     assert "{{" not in annotations["summary"]
     assert "$labels." in annotations["description"]
-    assert annotations["runbook_url"] == RUNBOOK_BASE + str(rule["alert"]).lower()
+    assert annotations["runbook_url"] == f"{RUNBOOK_URL}#{str(rule['alert']).lower()}"
 
 
 def test_runbook_has_a_heading_per_alert() -> None:

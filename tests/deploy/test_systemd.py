@@ -1,13 +1,11 @@
 """The systemd unit, as far as systemd's own tools can tell without running it."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from access_exporter import cli, config
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
 FOLDER = ROOT / "deploy" / "systemd"
@@ -15,10 +13,7 @@ UNIT = FOLDER / "cloudflare-access-exporter.service"
 
 
 def systemd_analyze(*arguments: str | Path) -> str:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is missing: apt-get install systemd")
-    ended = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    ended = subprocess.run([program("systemd-analyze"), *arguments], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr
 

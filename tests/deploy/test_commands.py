@@ -1,0 +1,97 @@
+"""What the documents tell people to type is typed: in a copy of the project, with /etc, /opt and /usr/local inside it.
+
+What cannot run here is a stand-in, which only looks for the files it is given; STAND_INS says why, for each.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.config_files import ENVIRON
+from tests.deploy.documents import COMMANDS, Snippet
+from tests.processes import ROOT
+
+STAND_INS = {
+    "pip": "downloads; .ci/run installs the same files in the same way",
+    "docker": "needs a container registry",
+    "kubectl": "needs a cluster",
+    "systemctl": "needs systemd as the first process",
+    "curl": "asks Cloudflare, or an exporter that runs",
+    "pgrep": "looks for an exporter that runs",
+    "kill": "tells it something",
+}
+# Everything else a command may be; a program that is in neither list is not found, and the test fails.
+REAL = ("bash", "cat", "cp", "install", "mkdir", "make", "grep", "ln", "sed")
+STAND_IN = """#!/bin/bash
+for word; do case $word in deploy/*|docs/*|tests/*|*.txt) [ -e "$word" ] || exit 1 ;; esac; done
+"""
+# The exporter reads flags and configuration as it always does, but asks nobody: the account is made up.
+EXPORTER = f"""#!/bin/bash
+exec {sys.executable} exporter.py "$@" --config.check
+"""
+PYTHON = f"""#!/bin/bash
+set -e
+case "$1 $2" in
+  "-m venv") mkdir -p "$3/bin"; ln -s "$TOOLS"/{{pip,python}} "$3/bin" ;;
+  "exporter.py "*) shift; exec cloudflare-access-exporter "$@" ;;
+  *.py\\ *) exec {sys.executable} -m py_compile "$1" ;;
+  *) exec {sys.executable} "$@" ;;
+esac
+"""
+OURS = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "node_modules", "dist", "build"
+)
+FOLDERS = ("etc/cron.d", "etc/systemd/system", "opt", "usr/local/bin")
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """The only programs that the commands find."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    scripts = dict.fromkeys(STAND_INS, STAND_IN) | {
+        "python": PYTHON,
+        "python3": PYTHON,
+        "cloudflare-access-exporter": EXPORTER,
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    for name in REAL:
+        (folder / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is missing"))
+    return folder
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A copy of the project, with the folders of a machine beside it."""
+    for name in FOLDERS:
+        (tmp_path / name).mkdir(parents=True)
+    return Path(shutil.copytree(ROOT, tmp_path / "project", ignore=OURS))
+
+
+@pytest.mark.parametrize("snippet", COMMANDS, ids=lambda snippet: snippet.place)
+def test_command_does_what_is_written(snippet: Snippet, machine: Path, tools: Path) -> None:
+    """Every command of every document ends well; `make` says what it would run, and runs it elsewhere."""
+    here = re.sub(r"(?<![\w./:])/(?=(?:etc|opt|usr/local)/)", f"{machine.parent}/", snippet.text)
+    typed = subprocess.run(
+        ["bash", "-euc", "enable -n kill\n" + here.replace("…", "example")],
+        cwd=machine,
+        env={**ENVIRON, "PATH": str(tools), "TOOLS": str(tools), "MAKEFLAGS": "n"},
+        input="made-up",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+
+
+def test_a_command_that_does_not_exist_is_noticed(machine: Path, tools: Path) -> None:
+    """A target, a flag, a file or a program that is not there ends a command badly."""
+    for text in ("make tset", "cloudflare-access-exporter --onec", "pip install -r require.txt", "ls", "cp a b"):
+        with pytest.raises(AssertionError):
+            test_command_does_what_is_written(Snippet("here", "sh", text), machine, tools)
