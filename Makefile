@@ -10,7 +10,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz lint format requirements docs home wheel sbom audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled lint format requirements docs home wheel sbom audit image \
+  clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -18,7 +19,7 @@ DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
 AXE := tests/deploy/node_modules/.package-lock.json
 BIN := $(VENV)/bin
-SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py
+SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py tests/test_soak.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
@@ -41,6 +42,12 @@ test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents on the 
 fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz --numprocesses=auto --dist=worksteal \
 	  --override-ini=faulthandler_timeout=0 --hypothesis-show-statistics $(ARGS)
+
+soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growth of memory, threads and files
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+stalled: $(DEV) ## scrape while 5,000 connections stall, in each of seven ways
+	$(BIN)/python -m benchmarks.stalled $(ARGS)
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
 """Whether an exporter stays right, and as small as it was, when Cloudflare fails at random for thousands of polls.
 
-    python -m benchmarks.soak [polls]
+    make soak    or    python -m benchmarks.soak [polls]
 
 One request in five meets a fault of tests/faults.py, over real connections to a simulator in another process; every
 twentieth round the configuration is loaded again, with other timeouts and an account more or less. Waits take no
-time. Fails when a number was wrong, or when memory, threads or open files grew.
+time. Fails when a number was wrong, or when more was ever in use than after the first 500 polls: 5 MB of memory, a
+thread, or more open files than there may be connections.
 """
 
 import logging
@@ -15,8 +16,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from access_exporter import simulator
 from access_exporter.config import Account as AccountConfig
@@ -30,32 +32,48 @@ ROOT = Path(__file__).resolve().parent.parent
 TEST = "f1a8" * 16
 ACCOUNTS = [f"account-{number}" for number in range(4)]
 WARM_UP_POLLS = 500
-MOST_GROWTH_BYTES = 5 << 20
 
 
-@dataclass
-class Figures:
-    """What was seen so far; `wrong` are pages with a number that cannot be."""
+class Usage(NamedTuple):
+    """What a process takes: bytes of memory, threads, open files."""
 
-    polls: int = 0
-    failed: int = 0
-    wrong: int = 0
     memory: int = 0
     threads: int = 0
     files: int = 0
 
-    def measure(self) -> None:
-        """Note what the process takes now: bytes of memory, threads, open files."""
-        self.memory = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        self.threads = threading.active_count()
-        self.files = len(list(Path("/proc/self/fd").iterdir()))
+    @classmethod
+    def now(cls) -> "Usage":
+        """What this process takes now."""
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        return cls(pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), files)
 
 
-def run(polls: int, seed: int = 1) -> tuple[Figures, Figures]:
-    """Make so many polls; return the figures after the first of them, and at the end."""
+# Of open files, the connections that are kept come and go: each credential has up to `concurrency` of them.
+MOST_GROWTH = Usage(memory=5 << 20, threads=0, files=len(ACCOUNTS) * Api().concurrency)
+
+
+@dataclass
+class Figures:
+    """What was seen: `wrong` are numbers that cannot be, `warm` is after the first polls, `most` ever after them."""
+
+    polls: int = 0
+    failed: int = 0
+    wrong: int = 0
+    warm: Usage = field(default_factory=Usage)
+    most: Usage = field(default_factory=Usage)
+
+    @property
+    def grew(self) -> bool:
+        """Whether more was in use after the first polls than is allowed."""
+        return any(most - warm > allowed for warm, most, allowed in zip(self.warm, self.most, MOST_GROWTH, strict=True))
+
+
+def run(polls: int, warm_up: int = WARM_UP_POLLS, seed: int = 1) -> Figures:
+    """Make so many polls, the first of them to warm up, and return what was seen."""
+    figures = Figures()
     with cloudflare(seed) as url:
         exporter = Fleet(config(url, 0))
-        figures = warm = Figures()
         while figures.polls < polls:
             for number in range(20):
                 exporter.load(config(url, number // 19))
@@ -63,10 +81,11 @@ def run(polls: int, seed: int = 1) -> tuple[Figures, Figures]:
                 exporter.clock.now += 600  # longer than any pause
                 exporter.clock.slept.clear()
                 look(exporter, figures)
-            figures.measure()
-            if figures.polls <= WARM_UP_POLLS:
-                warm = replace(figures)
-    return warm, figures
+            if figures.polls <= warm_up:
+                figures.warm = Usage.now()
+            else:
+                figures.most = Usage(*map(max, figures.most, Usage.now()))
+    return figures
 
 
 def config(url: str, number: int) -> Config:
@@ -125,18 +144,16 @@ def serve(seed: int) -> None:
 
 
 def main() -> int:
-    """Print the figures; return 1 where something grew or was wrong."""
+    """Print the figures; return 1 where something grew or a number was wrong."""
     logging.disable()
     if sys.argv[1:2] == ["serve"]:
         serve(int(sys.argv[2]))
         return 0
-    warm, end = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
-    print(f"polls={end.polls} failed={end.failed} wrong={end.wrong}")
-    for name in ("memory", "threads", "files"):
-        before, after = getattr(warm, name), getattr(end, name)
-        print(f"{name}: {before} after {warm.polls} polls, {after} at the end, {after - before:+}")
-    grew = end.memory - warm.memory >= MOST_GROWTH_BYTES or end.threads > warm.threads or end.files > warm.files
-    return int(bool(grew or end.wrong))
+    figures = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    print(f"{figures.polls} polls, {figures.failed} failed, {figures.wrong} wrong numbers")
+    for name, warm, most in zip(Usage._fields, figures.warm, figures.most, strict=True):
+        print(f"{name:8} {warm:11,} after {WARM_UP_POLLS} polls, at most {most:11,} from then on, {most - warm:+,}")
+    return int(figures.grew or figures.wrong > 0)
 
 
 if __name__ == "__main__":
