@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from access_exporter.client import Client, Metrics
@@ -110,7 +109,7 @@ class Targets:
             fetch=FreshTest(client, account.id, config).fetch,
             families=partial(fresh_policy_tests.families, account, config),
             pause=partial(fresh_policy_tests.pause, config),
-            made=attrgetter("finished"),
+            made=fresh_policy_tests.made,
         )
 
 

@@ -146,10 +146,15 @@ class FreshTest:
 
 
 def _without_stale(state: FreshSummary, config: PolicyTest, now: float) -> FreshSummary:
-    """Drop the numbers of a test that finished too long ago; its results are kept, for the next one to compare."""
+    """Drop the numbers of a test that finished too long ago; when that was, and the results to compare, stay."""
     if state.finished is None or now - state.finished < config.stale_after:
         return state
-    return replace(state, users=None, finished=None, changed=None)
+    return replace(state, users=None, changed=None)
+
+
+def made(summary: FreshSummary) -> float | None:
+    """Return when the numbers were made, in seconds since the epoch; None where there are none of a finished test."""
+    return None if summary.users is None else summary.finished
 
 
 def _seconds_to_refresh(state: FreshSummary, config: PolicyTest, now: float) -> float:
@@ -174,8 +179,8 @@ def pause(config: PolicyTest, state: FreshSummary, started: float) -> float:
     waits = [config.interval, _seconds_to_refresh(state, config, started) or config.interval]
     if state.is_running() and state.asked is not None:
         waits.append(max(_FIRST_PAUSE_SECONDS, (started - state.asked) / 2))
-    if state.finished is not None:
-        waits.append(state.finished + config.stale_after - started)
+    if (finished := made(state)) is not None:
+        waits.append(finished + config.stale_after - started)
     return max(_SHORTEST_PAUSE_SECONDS, min(waits))
 
 

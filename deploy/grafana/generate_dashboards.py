@@ -60,6 +60,10 @@ DAYS_UNTIL_FULL = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0,
 IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
 RESULTS = of_account("cloudflare_access_policy_test_users", "policy_test", "status")
 BLOCKED = of_account("cloudflare_access_policy_test_users", "policy_test", matchers='status="blocked"')
+TEST_AGE = (
+    f"(time() - {of_account('cloudflare_access_policy_test_finished_timestamp_seconds', 'policy_test')})"
+    f" / {of_account('cloudflare_access_policy_test_refresh_interval_seconds', 'policy_test')}"
+)
 BLOCKED_SHARE = f"{BLOCKED}\n/\n(sum by (job, account_id, policy_test) ({RESULTS}) > 0)"
 
 
@@ -295,6 +299,13 @@ def overview() -> Json:
             alert="CloudflareAccessSeatsIdle",
         ),
         stat(
+            "Seats expire after",
+            "How long an inactive user keeps a seat; absent where seats never expire "
+            "or the token may not read the setting.",
+            named(of_account("cloudflare_access_seat_expiration_seconds")),
+            unit="s",
+        ),
+        stat(
             "Idle seats cost a month",
             "Idle seats without an active device, times the price at the top of the page.",
             named(f"{IDLE_SEATS_WITHOUT_DEVICES} * $price"),
@@ -361,6 +372,14 @@ def overview() -> Json:
             named(of_account("cloudflare_access_users_by_devices", "devices")),
             "{{account_name}}: {{devices}}",
         ),
+        bars(
+            "Users by e-mail domain",
+            "The largest domains by everyone listed, where users.domains asks for them.",
+            named(
+                f"sum by (job, account_id, domain) ({of_account('cloudflare_access_domain_users', 'domain', 'seat')})"
+            ),
+            "{{account_name}}: {{domain}}",
+        ),
     ]
     policies = [
         bars(
@@ -379,6 +398,32 @@ def overview() -> Json:
             min=0,
             max=1,
             alert="CloudflareAccessPolicyBlocksMore",
+        ),
+        timeseries(
+            "People whose result changed",
+            "From one finished test to the next, of the tests the exporter starts. Five newly blocked are an alert.",
+            query(
+                named(of_account("cloudflare_access_policy_test_changed_users", "policy_test", "change")),
+                "{{policy_test}}: {{change}}",
+            ),
+            min=0,
+            alert="CloudflareAccessPolicyNewlyBlocks",
+            overrides=[
+                fixed("/: newly_approved$/", GREEN),
+                fixed("/: newly_blocked$/", RED),
+                fixed("/: newly_error$/", YELLOW),
+            ],
+        ),
+    ]
+    tests = [
+        stat(
+            "Age of the last fresh test",
+            "In refresh intervals: the next test is due at one, and an alert begins at one and a half.",
+            named(TEST_AGE),
+            "{{policy_test}}",
+            decimals=1,
+            steps=((None, GREEN), (1.5, YELLOW)),
+            alert="CloudflareAccessPolicyTestOverdue",
         ),
         bars(
             "Progress of tests",
@@ -423,8 +468,9 @@ def overview() -> Json:
             "Seats": (6, seats),
             "Seats over time": (9, course),
             "People": (8, people),
-            "Devices": (8, devices),
+            "Devices and domains": (8, devices),
             "Policies": (8, policies),
+            "Policy tests": (6, tests),
             "All accounts": (8, accounts),
         },
     )

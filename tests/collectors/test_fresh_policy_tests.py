@@ -173,6 +173,7 @@ class TestLife:
         before: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), "users_approved": 1, "finished": moment(0)}
         assert exporter.page() == expected(**values, **before, last_success=moment(REFRESH + 1200))
         exporter.exporter.run(0.2 * REFRESH)
+        values["finished"] = moment(0)
         assert exporter.page() == expected(**values, last_success=moment(1.5 * REFRESH + 300))
         exporter.exporter.run(1.5 * REFRESH)
         assert exporter.asked("POST") == [0, REFRESH, 2 * REFRESH, 3 * REFRESH]
