@@ -36,7 +36,7 @@ exec {sys.executable} exporter.py "$@" --config.check
 PYTHON = f"""#!/bin/bash
 set -e
 case "$1 $2" in
-  "-m venv") mkdir -p "$3/bin"; ln -s "$TOOLS"/{{pip,python}} "$3/bin" ;;
+  "-m venv") mkdir -p "$3/bin"; ln -sf "$TOOLS"/{{pip,python}} "$3/bin" ;;
   "exporter.py "*) shift; exec cloudflare-access-exporter "$@" ;;
   *.py\\ *) exec {sys.executable} -m py_compile "$1" ;;
   *) exec {sys.executable} "$@" ;;
@@ -67,11 +67,15 @@ def tools(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Path:
-    """A copy of the project, with the folders of a machine beside it."""
+def machine(tmp_path: Path, tools: Path) -> Path:
+    """A copy of the project with its virtual environment, and the folders of a machine beside it."""
     for name in FOLDERS:
         (tmp_path / name).mkdir(parents=True)
-    return Path(shutil.copytree(ROOT, tmp_path / "project", ignore=OURS))
+    project = Path(shutil.copytree(ROOT, tmp_path / "project", ignore=OURS))
+    (project / ".venv" / "bin").mkdir(parents=True)
+    for name in ("pip", "python"):
+        (project / ".venv" / "bin" / name).symlink_to(tools / name)
+    return project
 
 
 @pytest.mark.parametrize("snippet", COMMANDS, ids=lambda snippet: snippet.place)
