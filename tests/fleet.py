@@ -10,7 +10,7 @@ import prometheus_client
 from access_exporter.client import Metrics
 from access_exporter.config import Config
 from access_exporter.poller import Poller
-from access_exporter.snapshots import Snapshots
+from access_exporter.snapshots import Snapshot, Snapshots
 from access_exporter.targets import Targets
 from tests.exporter import Exporter
 from tests.fakes import FakeClock
@@ -56,6 +56,10 @@ class Fleet(Exporter):
             if thread.name.startswith("page-"):
                 thread.join(PATIENCE_SECONDS)
             assert thread not in polls
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return every target after its last poll."""
+        return self._snapshots.all()
 
     def numbers(self, account_id: str) -> str:
         """Return what is served about an account, to the digit, but for how its polls went."""

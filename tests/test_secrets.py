@@ -40,6 +40,7 @@ SCRAPER = f"jane-{PLANTED}"
 PASSWORD = f"{PLANTED} horse"
 TEST = "f1a8" * 16
 ODD_TEST = "b2" * 32
+FRESH = "{name: fresh, policies: [policy]}"
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 
 HEADERS = {
@@ -117,6 +118,8 @@ def cloudflare() -> Simulator:
     """Accounts full of people, with a policy test that is finished and one of an odd status."""
     leaking = [Account(name, PEOPLE, token=f"{TOKEN}-{name}") for name in LEAKING]
     others = [Account(name, PEOPLE, TESTS, token=TOKEN, email=EMAIL, key=KEY) for name in CREDENTIALS]
+    for account in others:
+        account.lives["policy",] = lambda: simulator.Life(RESULTS)
     return Simulator(leaking + others, max_per_page=2)
 
 
@@ -131,7 +134,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
     users = f"users: {{interval: {interval}s}}"
-    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}]"
+    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {FRESH}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
         f"  - {{id: {name}, {credential.replace('{path}', str(path))}, {users}, {tests}}}"
@@ -212,7 +215,7 @@ def test_the_running_process(tmp_path: Path) -> None:
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
         stored = list(storage.iterdir())
-        assert len(stored) == len(LEAKING) + 3 * len(CREDENTIALS)
+        assert len(stored) == len(LEAKING) + 4 * len(CREDENTIALS)
         for file in stored:
             assert_clean("a stored file", file.read_bytes() + file.name.encode())
         assert_clean("the log", "".join(running.lines))
@@ -272,7 +275,8 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with cloudflare() as server:
         server.fault = lambda _: LEAKS[name]
         secret = Secret("the test", TOKEN)
-        account = AccountConfig(id="token", api_token=secret, policy_tests=(PolicyTest(id=TEST),))
+        tests = (PolicyTest(id=TEST), PolicyTest(name="fresh", policies=("policy",)))
+        account = AccountConfig(id="token", api_token=secret, policy_tests=tests)
         clock = FakeClock()
         config = Config(api=Api(url=server.url), accounts=(account,))
         targets = Targets(Metrics(prometheus_client.CollectorRegistry()), clock).of(config)

@@ -19,6 +19,7 @@ from access_exporter.config import Account as AccountConfig
 from access_exporter.config import Api, Config, Duration, Interval, PolicyTest
 from access_exporter.credentials import Secret
 from access_exporter.simulator import TOKEN, Account, Fault, Life, PolicyTestUser, Simulator
+from access_exporter.status_page import Row, render
 from tests.exporter import ACCOUNT_ID, page_of
 from tests.fakes import START, FakeClock
 from tests.faults import answers, refuses, result
@@ -68,6 +69,12 @@ class Bench:
         for test_id in self.account.policy_tests:
             page = page.replace(test_id, "ID")
         return page
+
+    def status_page(self) -> str:
+        """The page for people."""
+        config = self.config(payroll())
+        rows = [Row(snapshot, fresh=True) for snapshot in self.exporter.snapshots()]
+        return render(config.accounts, rows, self.clock.time(), "/metrics", demo=False)
 
     def asked(self, method: str, endpoint: str = "") -> list[float]:
         """When requests of a kind arrived, in seconds since the start."""
@@ -278,6 +285,19 @@ class TestRefusals:
         token.write_text(TOKEN, encoding="utf-8")
         exporter.exporter.run(1)
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1}
+
+
+class TestStatusPage:
+    def test_what_people_read(self, bench: Any) -> None:
+        """The status page tells progress, the counts, and how many changed since the test before."""
+        exporter = bench(Life(results("approved", "approved", "error")), Life(results("blocked", "blocked", "error")))
+        exporter.exporter.run(1)
+        assert "complete</bdi>, 2 approved, 0 blocked, 1 error" in exporter.status_page()
+        assert "no test before to compare with" in exporter.status_page()
+        exporter.exporter.run(REFRESH)
+        assert "since the test before: 2 newly blocked" in exporter.status_page()
+        exporter.exporter.run(REFRESH)
+        assert "since the test before: no changes" in exporter.status_page()
 
 
 class TestReload:
