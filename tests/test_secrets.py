@@ -201,7 +201,8 @@ def test_the_running_process(tmp_path: Path) -> None:
             for name in (*LEAKING, *CREDENTIALS):
                 running.wait_for("poll succeeded", account_id=name, target="users")
             for name in CREDENTIALS:
-                running.wait_for("poll succeeded", account_id=name, target="odd")
+                for target in ("wiki", "odd", "fresh"):
+                    running.wait_for("poll succeeded", account_id=name, target=target)
             look(running)
             server.fault = leak
             write(tmp_path, server.url, interval=601)

@@ -74,7 +74,8 @@ class Bench:
         """The page for people."""
         config = self.config(payroll())
         rows = [Row(snapshot, fresh=True) for snapshot in self.exporter.snapshots()]
-        return render(config.accounts, rows, self.clock.time(), "/metrics", demo=False)
+        page = render(config.accounts, rows, self.clock.time(), "/metrics", demo=False)
+        return page.replace("\N{NO-BREAK SPACE}", " ")
 
     def asked(self, method: str, endpoint: str = "") -> list[float]:
         """When requests of a kind arrived, in seconds since the start."""
