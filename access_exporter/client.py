@@ -10,9 +10,7 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from functools import lru_cache
-from threading import Thread
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -23,6 +21,7 @@ import urllib3
 from urllib3.util import Retry, Timeout
 
 from access_exporter import paging, transport
+from access_exporter.background import Background
 from access_exporter.clock import Clock
 from access_exporter.config import Api
 from access_exporter.credentials import Credential
@@ -139,7 +138,8 @@ class Client:
             answer = self._get(endpoint, list[row], params, ids)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
 
-        return paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
+        with Background(self._api.concurrency) as background:
+            yield from paging.walk(fetch, background.start, self._api.page_size, self._api.concurrency)
 
     def _get(self, endpoint: Endpoint, result: type[T], params: dict[str, int], ids: dict[str, str]) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
@@ -228,25 +228,6 @@ class Client:
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
             self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
-
-
-def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
-    """Call the function in a thread of its own, which does not keep the process from ending."""
-    future: Future[T] = Future()
-    try:
-        Thread(target=_resolve, args=(future, function, argument), name=f"page-{argument}", daemon=True).start()
-    except RuntimeError:  # the system has no more threads to give
-        _resolve(future, function, argument)
-    return future
-
-
-def _resolve(future: Future[T], function: Callable[[int], T], argument: int) -> None:
-    try:
-        future.set_result(function(argument))
-    except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
-        future.set_exception(error)
-    finally:
-        del future  # or the error would hold the future, which holds the error, and with it a page
 
 
 def _next_try(tries: Retry) -> Retry:

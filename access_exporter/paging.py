@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
 # So many pages in a row without a new row, and the server is taken to repeat itself.
 MAX_REPEATS = 10
+_ID = attrgetter("id")
 
 
 class HasId(Protocol):
@@ -110,15 +112,17 @@ def walk(
 
 def _unseen(rows: list[Row], seen: set[int]) -> list[Row]:
     # The hash of an id takes half the memory of the id. Two of a million ids share one with a chance of 1 in 10^7.
-    fresh = []
-    for row in rows:
-        if row.id:
-            key = hash(row.id)
-            if key in seen:
-                continue
-            seen.add(key)
-        fresh.append(row)
-    return fresh
+    keys = set(map(hash, map(_ID, rows)))
+    if len(keys) == len(rows) and seen.isdisjoint(keys):  # as on nearly every page
+        seen |= keys
+        return rows
+    return [row for row in rows if not row.id or _is_new(hash(row.id), seen)]
+
+
+def _is_new(key: int, seen: set[int]) -> bool:
+    is_new = key not in seen
+    seen.add(key)
+    return is_new
 
 
 def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
