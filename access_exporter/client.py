@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote

@@ -28,7 +28,7 @@ UNREAD_BYTES = 32 * 1024
 SEND_BUFFER_BYTES = 128 * 1024
 
 
-def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> "Server":
+def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> "_Server":
     """Return a server of an ASGI application; `context` is asked at each connection and None means no TLS."""
     allowed = _allowed_connections()
     waiting = _Waiting(allowed)
@@ -38,7 +38,7 @@ def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> "S
         tls = context()
         return connection if tls is None else _TlsConnection(waiting, connection, tls)
 
-    return Server(
+    return _Server(
         uvicorn.Config(
             application,
             http=connect,  # type: ignore[arg-type]  # called like the class it stands for
@@ -68,7 +68,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server(uvicorn.Server):
+class _Server(uvicorn.Server):
     """uvicorn without its signal handling: a stop that was asked for is a success."""
 
     def __init__(self, config: uvicorn.Config) -> None:
