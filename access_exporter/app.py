@@ -213,7 +213,7 @@ class App:
         def stop() -> None:
             self._clock.stop.set()
             self._poller.wake()
-            serving.should_exit = True
+            serving.stop()
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop)

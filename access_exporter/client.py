@@ -10,10 +10,9 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Event, Thread
+from threading import Event
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +23,7 @@ import urllib3
 from urllib3.util import Retry, Timeout
 
 from access_exporter import mismatch, paging, transport
+from access_exporter.background import Background
 from access_exporter.clock import Clock
 from access_exporter.config import Api
 from access_exporter.credentials import Credential
@@ -180,10 +180,11 @@ class Client:
             answer = self._get(endpoint, list[row], params, ids, still_wanted)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
 
-        try:
-            yield from paging.walk(fetch, _in_background, self._api.page_size, self._api.concurrency)
-        finally:
-            abandoned.set()  # a page that is fetched ahead is of no use any more
+        with Background(self._api.concurrency) as background:
+            try:
+                yield from paging.walk(fetch, background.start, self._api.page_size, self._api.concurrency)
+            finally:
+                abandoned.set()  # a page that is fetched ahead is of no use any more
 
     def _get(
         self,
@@ -305,25 +306,6 @@ class _Request:
 
 def _path(endpoint: Endpoint, ids: Mapping[str, str]) -> str:
     return endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
-
-
-def _in_background(function: Callable[[int], T], argument: int) -> Future[T]:
-    """Call the function in a thread of its own, which does not keep the process from ending."""
-    future: Future[T] = Future()
-    try:
-        Thread(target=_resolve, args=(future, function, argument), name=f"page-{argument}", daemon=True).start()
-    except RuntimeError:  # the system has no more threads to give
-        _resolve(future, function, argument)
-    return future
-
-
-def _resolve(future: Future[T], function: Callable[[int], T], argument: int) -> None:
-    try:
-        future.set_result(function(argument))
-    except BaseException as error:  # noqa: BLE001 – whatever it is, it is the waiting thread's to handle
-        future.set_exception(error)
-    finally:
-        del future  # or the error would hold the future, which holds the error, and with it a page
 
 
 def _next_try(tries: Retry) -> Retry:

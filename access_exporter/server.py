@@ -28,7 +28,7 @@ UNREAD_BYTES = 32 * 1024
 SEND_BUFFER_BYTES = 128 * 1024
 
 
-def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> uvicorn.Server:
+def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> "_Server":
     """Return a server of an ASGI application; `context` is asked at each connection and None means no TLS."""
     allowed = _allowed_connections()
     waiting = _Waiting(allowed)
@@ -70,6 +70,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling: a stop that was asked for is a success."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let `serve` end; called in its event loop."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        await self._stopped.wait()  # uvicorn would wake up ten times a second to see whether it should
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -32,12 +33,19 @@ def serving(application: Any, context: Callable[[], ssl.SSLContext | None] = lam
     """Serve an ASGI application for the length of a `with` block; give its port."""
     with server.listen("127.0.0.1", 0) as listener:
         running = server.server(application, context)
-        thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
+        loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
+
+        def serve() -> None:
+            with asyncio.Runner() as runner:
+                loops.put(runner.get_loop())
+                runner.run(running.serve(sockets=[listener]))
+
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             yield listener.getsockname()[1]
         finally:
-            running.should_exit = True
+            loops.get().call_soon_threadsafe(running.stop)
             thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()
 
