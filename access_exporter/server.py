@@ -53,7 +53,8 @@ def server(application: Any, context: Callable[[], ssl.SSLContext | None]) -> "_
             h11_max_incomplete_event_size=MAX_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
-        )
+        ),
+        waiting,
     )
 
 
@@ -71,8 +72,9 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling: a stop that was asked for is a success."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, waiting: "_Waiting") -> None:
         super().__init__(config)
+        self._waiting = waiting
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -87,6 +89,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             listener.listen(socket.SOMAXCONN)  # how many may wait to be accepted is another number than uvicorn's
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for _ in range(3):  # steps from the acceptance of a connection to its first callback
+            await asyncio.sleep(0)
+        self._waiting.drop_all()  # uvicorn forgets who was accepted in the last moment
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
@@ -119,6 +127,10 @@ class _Waiting:
 
     def remove(self, transport: asyncio.Transport) -> None:
         self._transports.pop(transport, None)
+
+    def drop_all(self) -> None:
+        while self._transports:
+            self._transports.popitem()[0].abort()
 
 
 class _Connection(H11Protocol):

@@ -39,7 +39,6 @@ def serving(application: Any, context: Callable[[], ssl.SSLContext | None] = lam
             with asyncio.Runner() as runner:
                 loops.put(runner.get_loop())
                 runner.run(running.serve(sockets=[listener]))
-                runner.run(asyncio.sleep(0))  # whose connection was accepted in the last moment is hung up on, too
 
         thread = threading.Thread(target=serve)
         thread.start()
