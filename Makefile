@@ -46,7 +46,7 @@ fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a 
 soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growth of memory, threads and files
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-stalled: $(DEV) ## scrape while 5,000 connections stall, in each of seven ways
+stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
 
 lint: $(DEV) ## check style, format and types

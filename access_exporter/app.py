@@ -26,6 +26,7 @@ from access_exporter import (
     exposition,
     idle_seats,
     logs,
+    memory,
     plan,
     server,
     sharding,
@@ -72,6 +73,7 @@ class Options:
 def run(options: Options) -> int:
     """Do what the flags say and return the exit code; a mistake is one line, and 1, or 2 where a flag has it."""
     logs.setup(options.log_level, options.log_format)
+    memory.keep_small()
     try:
         with ExitStack() as stack:
             shard = sharding.shard(options.shard, options.total_shards)

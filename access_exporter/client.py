@@ -45,6 +45,8 @@ from access_exporter.errors import (
 from access_exporter.pacing import Pacer
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
+# A page of 1000 rows has 11,000 values. More of them, decoded the slow way, would leave Python's memory in fragments.
+MAX_ODD_VALUES = 50_000
 MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 # "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
@@ -337,6 +339,8 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
+    if body.count(b",") > MAX_ODD_VALUES:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
     data = _json(body)
     if data is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from access_exporter import simulator
+from access_exporter import memory, simulator
 from access_exporter.config import Account as AccountConfig
 from access_exporter.config import Api, Config, Duration, PolicyTest
 from access_exporter.credentials import Secret
@@ -149,6 +149,7 @@ def main() -> int:
     if sys.argv[1:2] == ["serve"]:
         serve(int(sys.argv[2]))
         return 0
+    memory.keep_small()  # as the exporter does when it starts
     figures = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     print(f"{figures.polls} polls, {figures.failed} failed, {figures.wrong} wrong numbers")
     for name, warm, most in zip(Usage._fields, figures.warm, figures.most, strict=True):

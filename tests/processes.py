@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread, Timer
@@ -24,10 +24,21 @@ class Exporter:
         environ: Mapping[str, str] | None = None,
         patience: float = PATIENCE_SECONDS,
         starting: Callable[[subprocess.Popen[str]], None] = lambda _: None,
+        locked_by: Sequence[str] = (),
     ) -> None:
-        """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves."""
+        """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves.
+
+        `locked_by` is a command that runs it with fewer rights.
+        """
         self.process = subprocess.Popen(
-            [sys.executable, "exporter.py", "--web.listen-address=127.0.0.1:0", "--log.format=json", *flags],
+            [
+                *locked_by,
+                sys.executable,
+                "exporter.py",
+                "--web.listen-address=127.0.0.1:0",
+                "--log.format=json",
+                *flags,
+            ],
             stderr=subprocess.PIPE,
             cwd=ROOT,
             env={**os.environ, **(environ or {})},

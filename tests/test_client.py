@@ -257,6 +257,7 @@ class TestRefusals:
             ('{"success": "planted", "result": {}}', "documented: success: expected true or false, got a string"),
             ('["planted"]', "is not as documented: expected a mapping, got a list"),
             ('"planted"', "is not as documented: expected a mapping, got a string"),
+            ('{"result": [' + "[]," * 60_000 + "[]]}", "is not as documented: more than a page can hold"),
             (b'{"result": "planted \xff"}', "is text of broken characters"),
             ("17", "is not as documented: expected a mapping, got a whole number"),
             ('{"success": false, "result": {}}', "200 and success: false from"),

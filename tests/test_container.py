@@ -1,0 +1,48 @@
+"""What the image promises of its process: any user will do, no capability, and no file that can be written."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.processes import ROOT, exporter
+
+USER = 12345  # nobody knows it
+# Every file system of a mount namespace of its own becomes read-only, then every right is given up.
+LOCKED = (
+    *("unshare", "--mount", "sh", "-euc"),
+    "mount --make-rprivate /\n"
+    "cut -d' ' -f5 /proc/self/mountinfo | while read -r place; do mount -o remount,bind,ro \"$place\" || true; done\n"
+    'exec setpriv --reuid="$0" --regid="$0" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs "$@"',
+    str(USER),
+)
+
+
+def can_be_locked() -> bool:
+    """Tell whether this machine lets a test lock a process in, which then still reaches Python and the code."""
+    if os.getuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
+        return False
+    probe = [*LOCKED, sys.executable, "-c", "import access_exporter, pathlib; pathlib.Path('new').touch()"]
+    ended = subprocess.run(probe, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return "Read-only file system" in ended.stderr
+
+
+def test_any_user_without_rights() -> None:
+    """As any user, without capabilities and with nothing to write to, the exporter polls, serves and stops as ever."""
+    if not can_be_locked():
+        pytest.skip("needs root, unshare and setpriv, and code that every user can read")
+    without_coverage = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}  # it would write a file
+    with exporter("--demo", environ=without_coverage, locked_by=LOCKED) as running:
+        running.wait_for("poll succeeded", target="users")
+        status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
+        told = dict(line.split(":\t", 1) for line in status.splitlines())
+        assert told["Uid"].split() == [str(USER)] * 4
+        assert {told[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapInh")} == {"0" * 16}
+        assert told["NoNewPrivs"] == "1"
+        assert "cloudflare_access_seats_used" in requests.get(f"{running.url}/metrics", timeout=10).text
+        running.process.terminate()
+        assert running.process.wait(10) == 0
