@@ -10,8 +10,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled bench simulation lint format requirements docs home wheel sbom audit image \
-  clean
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled bench simulation lint format requirements docs home wheel sbom \
+  audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed

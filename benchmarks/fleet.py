@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import msgspec
 
+from access_exporter.collectors.organization import ASK_AGAIN_SECONDS
 from access_exporter.config import Api
 from access_exporter.pacing import WINDOW_SECONDS, Pacer
 from access_exporter.paging import MAX_ROWS
@@ -38,7 +39,7 @@ def sizes(accounts: int, seed: int = 1) -> list[int]:
 
 
 def requests_for(users: int) -> int:
-    """Return how many requests a walk takes; a single full page does not tell that it is the last."""
+    """Return how many requests a walk over users takes; a single full page does not tell that it is the last."""
     return math.ceil(users / PAGE_SIZE) + (users == PAGE_SIZE)
 
 
@@ -47,6 +48,7 @@ class Walk(msgspec.Struct):
 
     account: int
     started: float
+    requests: int
     unsent: int
     unanswered: int
 
@@ -66,6 +68,7 @@ class Token:
         self._chance = random.Random(seed)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._asked: dict[int, float] = {}  # when it was last asked how long seats last
         self._begun: dict[int, float] = {}  # when the walk began that an account's numbers are from
         self._published: dict[int, float] = {}
         self.sent: list[float] = []
@@ -92,11 +95,11 @@ class Token:
 
     def _start(self, account: int) -> None:
         """Begin a walk with its first page, which tells how many there are."""
-        walk = Walk(account, self._now, self._requests[account] - 1, self._requests[account])
-        self._want(walk)
-
-    def _want(self, walk: Walk) -> None:
-        self._waiting.append(walk)
+        requests = self._requests[account]
+        if self._now - self._asked.get(account, -math.inf) >= ASK_AGAIN_SECONDS:
+            self._asked[account] = self._now
+            requests += 1
+        self._waiting.append(Walk(account, self._now, requests, requests - 1, requests))
         self._hand_out_places()
 
     def _hand_out_places(self) -> None:
@@ -116,7 +119,7 @@ class Token:
     def _answer(self, walk: Walk) -> None:
         """Have a page: want the next ones, after the first as many as may be fetched ahead; or end the walk."""
         self._places += 1
-        is_first = walk.unanswered == self._requests[walk.account]
+        is_first = walk.unanswered == walk.requests
         walk.unanswered -= 1
         for _ in range(min(walk.unsent, API.concurrency if is_first else 1)):
             walk.unsent -= 1
@@ -149,7 +152,7 @@ class Result(msgspec.Struct, frozen=True):
 def simulate(users: list[int], tokens: int, interval: float) -> Result:
     """Poll accounts of so many users each; the first rounds are left out, and as many more are counted."""
     requests = [requests_for(each) for each in users]
-    round_seconds = sum(requests) / tokens / sustained_rate(API)
+    round_seconds = (sum(requests) + len(users) * _asks_a_poll(interval)) / tokens / sustained_rate(API)
     settled = 2 * interval if round_seconds < interval else 8 * round_seconds
     ages: list[tuple[float, float]] = []
     most = 0
@@ -159,6 +162,11 @@ def simulate(users: list[int], tokens: int, interval: float) -> Result:
         ages += token.ages
         most = max(most, most_in_a_window(token.sent))
     return Result(percentile(ages, 0.99), most)
+
+
+def _asks_a_poll(interval: float) -> float:
+    """Return how often a poll asks how long seats last, beside its walk."""
+    return min(1.0, interval / ASK_AGAIN_SECONDS)
 
 
 def percentile(spans: Iterable[tuple[float, float]], share: float) -> float:
@@ -199,8 +207,9 @@ def budget_table() -> str:
     rows = []
     for name, interval in INTERVALS.items():
         requests = [int(pace * interval) for pace in paces]
-        users = [min(each * PAGE_SIZE, MAX_ROWS) for each in requests]
-        rows.append((name, *(f"{accounts:,} or {most:,}" for accounts, most in zip(requests, users, strict=True))))
+        accounts = [int(each / (1 + _asks_a_poll(interval))) for each in requests]
+        users = [min((each - 1) * PAGE_SIZE, MAX_ROWS) for each in requests]
+        rows.append((name, *(f"{small:,} or {large:,}" for small, large in zip(accounts, users, strict=True))))
     return documents.table(("Interval", "At the default pace", "With `requests_per_second: 4`"), rows)
 
 
@@ -210,7 +219,8 @@ def sizes_in_words(users: list[int]) -> str:
     return (
         f"{len(users):,} accounts with {sum(users):,} users: {small / len(users):.0%} have fewer than a page of "
         f"{PAGE_SIZE:,} users, {large} have more than {100 * PAGE_SIZE:,}, the largest has {max(users):,}.\n"
-        f"A round of all of them takes {sum(map(requests_for, users)):,} requests.\n"
+        f"A round of all of them takes {sum(map(requests_for, users)):,} requests, "
+        f"and once an hour {len(users):,} more.\n"
     )
 
 

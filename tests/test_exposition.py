@@ -63,7 +63,7 @@ def target(account_id: str) -> Target:
         interval=60,
         stale_after=STALE_AFTER,
         summary=list,
-        fetch=lambda _, now: None,
+        fetch=lambda *_: None,
         families=lambda summary: families(account_id, summary),
     )
 
