@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import msgspec
 
@@ -197,7 +197,7 @@ def main() -> None:
     wall = polling.wall(PAGES, LATENCY)
     growth = measure_growth()
     rows = []
-    for promise in (*of_polls(cpu, wall, growth), *of_scrapes(growth)):
+    for promise in chain(of_polls(cpu, wall, growth), of_scrapes(growth)):
         rows.append(promise.row())
         print(*promise.row(), sep=" | ", file=sys.stderr, flush=True)
     promises = documents.table(("Promise", "Measured", "Limit", "Kept"), rows)
