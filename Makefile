@@ -10,14 +10,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled lint format requirements docs home wheel sbom audit image \
-  clean
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled bench simulation lint format requirements docs home wheel sbom \
+  audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
 AXE := tests/deploy/node_modules/.package-lock.json
+BENCH := $(VENV)/.bench-installed
 BIN := $(VENV)/bin
 SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py tests/test_soak.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -49,6 +50,12 @@ soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growt
 stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
 
+bench: $(BENCH) ## measure what is promised of speed and memory beside what else there is; writes docs/performance.*
+	$(BIN)/python -m benchmarks.performance
+
+simulation: $(DEV) ## simulate many accounts on few tokens; writes the tables of docs/scaling.md
+	$(BIN)/python -m benchmarks.fleet
+
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,6 +72,7 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 	$(PIN) --output-file=requirements.txt pyproject.toml
 	$(PIN) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
 	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
+	$(PIN) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 
 # --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned.
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
@@ -106,6 +114,10 @@ $(AXE): tests/deploy/package-lock.json
 	  npm ci --prefix tests/deploy --ignore-scripts --no-audit --no-fund --no-update-notifier && touch $@; fi
 
 $(AUDIT): requirements-audit.txt $(DEV)
+	$(PIP) install --quiet --require-hashes --requirement $<
+	@touch $@
+
+$(BENCH): requirements-bench.txt $(DEV)
 	$(PIP) install --quiet --require-hashes --requirement $<
 	@touch $@
 

@@ -49,11 +49,24 @@ class Pacer:
         """Hold one of the places in flight, from the moment a request may leave."""
         self._enter()
         try:
-            while (wait := self._take()) > 0:
+            while (wait := self.take()) > 0:
                 self._clock.sleep(wait)
             yield
         finally:
             self._leave()
+
+    def take(self) -> float:
+        """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
+        with self._lock:
+            now = self._clock.monotonic()
+            slow = now < self._slow_until and self._slow_interval > self._interval
+            earned_at = max(self._earned_at, now)
+            allowed_at = max(earned_at - self._tolerance, self._paused_until, self._slow_next if slow else now)
+            if allowed_at - now > _ROUNDING:
+                return allowed_at - now
+            self._earned_at = earned_at + self._interval
+            self._slow_next = now + self._slow_interval
+            return 0.0
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so many seconds, and start again without a burst."""
@@ -73,19 +86,6 @@ class Pacer:
             self._slow_interval = reset / (max(0, remaining) + 1)
             self._slow_next = now + self._slow_interval
             self._slow_until = now + reset
-
-    def _take(self) -> float:
-        """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
-        with self._lock:
-            now = self._clock.monotonic()
-            slow = now < self._slow_until and self._slow_interval > self._interval
-            earned_at = max(self._earned_at, now)
-            allowed_at = max(earned_at - self._tolerance, self._paused_until, self._slow_next if slow else now)
-            if allowed_at - now > _ROUNDING:
-                return allowed_at - now
-            self._earned_at = earned_at + self._interval
-            self._slow_next = now + self._slow_interval
-            return 0.0
 
     def _enter(self) -> None:
         """Wait for a free place, first come, first served: a long walk must not push others aside."""

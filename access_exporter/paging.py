@@ -21,7 +21,7 @@ MAX_PAGES = 10_000
 # So many pages in a row without a new row, and the server is taken to repeat itself.
 MAX_REPEATS = 10
 _ID = attrgetter("id")
-_MOST_IN_A_SET = 70_000  # with 78,644 its 2 MB would double
+_MOST_IN_A_SET = 150_000  # with 157,287 its 4 MB would double
 
 
 class HasId(Protocol):

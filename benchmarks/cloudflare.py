@@ -1,0 +1,161 @@
+"""A Cloudflare that costs next to nothing, in a process of its own: python -m benchmarks.cloudflare SCENARIO.
+
+The bytes of a page of 1,000 users are made once; only the number of the page is put in for each answer, so that a
+million users all have ids of their own. It sends no `Ratelimit` header: the exporter slows down where little of the
+budget is left, and that is not what is measured. For each line of its input it tells, as JSON, what was asked since.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+TOKEN = "a-token-of-the-benchmark"  # noqa: S105 – made up
+PAGE_SIZE = 1000
+TEST_ID = "f1a8" * 16
+_PAGE_NUMBER = b"#####"
+_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """What is served: so many users in every account, and a finished policy test of so many."""
+
+    users: int = 0
+    claimed_users: int | None = None  # what the totals claim; None is the truth
+    tested_users: int = 0
+    latency: float = 0.0  # seconds before each answer
+
+
+class Asked(msgspec.Struct):
+    """What was asked of users and policy tests: when (monotonic seconds), for which page, how many at once at most."""
+
+    times: list[float] = []
+    pages: list[int] = []
+    most_in_flight: int = 0
+
+
+class Pages:
+    """The answers, as bytes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Make the rows of one page."""
+        self._scenario = scenario
+        self._claimed = scenario.users if scenario.claimed_users is None else scenario.claimed_users
+        self._users = [_json(row) for row in _users()]
+        self._full_page = b",".join(self._users).split(_PAGE_NUMBER)
+        self._results = [_json({"id": str(number), "status": "approved"}) for number in range(scenario.tested_users)]
+
+    def answer(self, target: str) -> tuple[int, bytes]:
+        """Return the number of the page that a request's path and query ask for, and the answer's body."""
+        path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
+        page = int(query.get("page", ["1"])[0])
+        if path.endswith("/access/users"):
+            return page, self._page_of_users(page)
+        if path.endswith("/users"):
+            return page, b'{"success":true,"result":[%b]}' % b",".join(_cut(self._results, page))
+        test = {"id": TEST_ID, "status": "complete", "total_users": self._scenario.tested_users}
+        return page, _json({"success": True, "result": test | {"percent_users_processed": 100}})
+
+    def _page_of_users(self, page: int) -> bytes:
+        number = b"%05d" % page
+        count = min(PAGE_SIZE, max(0, self._scenario.users - (page - 1) * PAGE_SIZE))
+        parts = self._full_page if count == PAGE_SIZE else b",".join(self._users[:count]).split(_PAGE_NUMBER)
+        info = {"count": count, "page": page, "per_page": PAGE_SIZE}
+        info |= {"total_count": self._claimed, "total_pages": -(-self._claimed // PAGE_SIZE)}
+        return b'{"success":true,"result_info":%b,"result":[%b]}' % (_json(info), number.join(parts))
+
+
+def _users() -> Iterator[dict[str, Any]]:
+    """Yield a page of users, of whom most hold a seat and log in now and then."""
+    chance = random.Random(1)
+    now = datetime.now(UTC)
+
+    def moment(days: float) -> str:
+        return (now - timedelta(days=chance.uniform(0, days))).isoformat().replace("+00:00", "Z")
+
+    for number in range(PAGE_SIZE):
+        name = f"{_PAGE_NUMBER.decode()}{number:03d}"
+        yield {
+            "id": f"{name}-fafe-4643-bbbc-4a0ed4fc8415",
+            "uid": f"{name}-65da-4e3c-9e16-67f3b1c4b0f1",
+            "seat_uid": f"{name}-0f33-4dd0-a0c8-3d9b8c1f6c8e",
+            "email": f"user-{name}@example.com",
+            "name": f"User {name}",
+            "access_seat": chance.random() < 0.7,
+            "gateway_seat": chance.random() < 0.4,
+            "active_device_count": chance.choice((0, 1, 1, 2, 3, 7)),
+            "created_at": moment(900),
+            "updated_at": moment(30),
+            "last_successful_login": moment(120),
+        }
+
+
+def _cut(rows: list[bytes], page: int) -> list[bytes]:
+    return rows[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Server:
+    """Answers, and notes what was asked."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Have nothing to tell yet."""
+        self._latency = scenario.latency
+        self._pages = Pages(scenario)
+        self._asked = Asked()
+        self._in_flight = 0
+
+    def taken(self) -> Asked:
+        """Return what was asked since the last time."""
+        taken, self._asked = self._asked, Asked()
+        return taken
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request of a connection after the other."""
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await self._answer(head.split(b" ", 2)[1].decode()))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def _answer(self, target: str) -> bytes:
+        if "/access/organizations" in target:  # asked once an hour, and no part of what is measured
+            return _whole(_json({"success": True, "result": {"user_seat_expiration_inactive_time": "730h"}}))
+        self._in_flight += 1
+        self._asked.most_in_flight = max(self._asked.most_in_flight, self._in_flight)
+        self._asked.times.append(time.monotonic())
+        page, body = self._pages.answer(target)
+        self._asked.pages.append(page)
+        if self._latency:
+            await asyncio.sleep(self._latency)
+        self._in_flight -= 1
+        return _whole(body)
+
+
+def _whole(body: bytes) -> bytes:
+    return _HEAD.format(len(body)).encode() + body
+
+
+async def main(scenario: Scenario) -> None:
+    """Serve until the input ends; print the URL, then what was asked at each line."""
+    served = Server(scenario)
+    listener = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print(msgspec.json.encode(served.taken()).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=Scenario)))

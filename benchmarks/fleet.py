@@ -1,0 +1,249 @@
+"""How old the numbers of 10,000 accounts are, by the number of tokens and the interval: python -m benchmarks.fleet.
+
+A discrete-event simulation with the exporter's own pacing; docs/scaling.md has its result and says what it assumes.
+Tokens have nothing to do with each other, so they are simulated one by one, each with its share of the accounts.
+"""
+
+import heapq
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import msgspec
+
+from access_exporter.collectors.organization import ASK_AGAIN_SECONDS
+from access_exporter.config import Api
+from access_exporter.pacing import WINDOW_SECONDS, Pacer
+from access_exporter.paging import MAX_ROWS
+from benchmarks import documents
+from benchmarks.cloudflare import PAGE_SIZE
+from benchmarks.pace import most_in_a_window
+from tests.fakes import START, FakeClock
+
+ACCOUNTS = 10_000
+TOKENS = (10, 20, 40, 80, 160, 10_000)
+INTERVALS = {"5m": 300, "15m": 900, "1h": 3600, "6h": 21600}
+MEDIAN_USERS, SPREAD, MOST_USERS = 300, 1.8, 500_000  # of a logarithmic normal distribution
+MEDIAN_ANSWER_SECONDS, ANSWER_SPREAD = 0.5, 0.5
+API = Api()
+
+
+def sizes(accounts: int, seed: int = 1) -> list[int]:
+    """Return made-up numbers of users: most accounts are small, a few are large."""
+    chance = random.Random(seed)
+    drawn = (chance.lognormvariate(math.log(MEDIAN_USERS), SPREAD) for _ in range(accounts))
+    return [min(MOST_USERS, 1 + int(users)) for users in drawn]
+
+
+def requests_for(users: int) -> int:
+    """Return how many requests a walk over users takes; a single full page does not tell that it is the last."""
+    return math.ceil(users / PAGE_SIZE) + (users == PAGE_SIZE)
+
+
+class Walk(msgspec.Struct):
+    """One poll of an account: the requests that are still to be sent and to be answered."""
+
+    account: int
+    started: float
+    requests: int
+    unsent: int
+    unanswered: int
+
+
+class Token:
+    """A credential and the accounts that are polled with it."""
+
+    def __init__(self, requests: Iterable[int], interval: float, seed: int) -> None:
+        """Let every account be due at once, as when the exporter starts."""
+        self._clock = FakeClock()
+        # Places are handed out here, by events; the pacer would let threads wait for them.
+        self._pacer = Pacer(API.requests_per_second, API.burst, 1, self._clock)
+        self._places = API.concurrency
+        self._waiting: deque[Walk] = deque()
+        self._requests = list(requests)
+        self._interval = interval
+        self._chance = random.Random(seed)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._asked: dict[int, float] = {}  # when it was last asked how long seats last
+        self._begun: dict[int, float] = {}  # when the walk began that an account's numbers are from
+        self._published: dict[int, float] = {}
+        self.sent: list[float] = []
+        self.ages: list[tuple[float, float]] = []
+        for account in range(len(self._requests)):
+            self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]
+
+    def run(self, until: float, counted_from: float) -> None:
+        """Let so many seconds pass, and count ages from some moment on."""
+        self._counted_from, self._until = counted_from, until
+        while self._events and self._events[0][0] <= until:
+            now, _, happen = heapq.heappop(self._events)
+            self._clock.now = START + now
+            happen()
+        for account in range(len(self._requests)):
+            self._count_age(account, until)
+
+    @property
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    def _at(self, time: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (time, next(self._order), happen))
+
+    def _start(self, account: int) -> None:
+        """Begin a walk with its first page, which tells how many there are."""
+        requests = self._requests[account]
+        if self._now - self._asked.get(account, -math.inf) >= ASK_AGAIN_SECONDS:
+            self._asked[account] = self._now
+            requests += 1
+        self._waiting.append(Walk(account, self._now, requests, requests - 1, requests))
+        self._hand_out_places()
+
+    def _hand_out_places(self) -> None:
+        while self._waiting and self._places:
+            self._places -= 1
+            self._send(self._waiting.popleft())
+
+    def _send(self, walk: Walk) -> None:
+        """Send a request as soon as the pace allows it."""
+        if (wait := self._pacer.take()) > 0:
+            self._at(self._now + wait, lambda: self._send(walk))
+            return
+        self.sent.append(self._now)
+        took = self._chance.lognormvariate(math.log(MEDIAN_ANSWER_SECONDS), ANSWER_SPREAD)
+        self._at(self._now + took, lambda: self._answer(walk))
+
+    def _answer(self, walk: Walk) -> None:
+        """Have a page: want the next ones, after the first as many as may be fetched ahead; or end the walk."""
+        self._places += 1
+        is_first = walk.unanswered == walk.requests
+        walk.unanswered -= 1
+        for _ in range(min(walk.unsent, API.concurrency if is_first else 1)):
+            walk.unsent -= 1
+            self._waiting.append(walk)
+        if not walk.unanswered:
+            self._publish(walk)
+        self._hand_out_places()
+
+    def _publish(self, walk: Walk) -> None:
+        """Show the numbers; the next walk begins an interval after this one did, or at once where it took longer."""
+        self._count_age(walk.account, self._now)
+        self._begun[walk.account], self._published[walk.account] = walk.started, self._now
+        self._at(max(self._now, walk.started + self._interval), lambda: self._start(walk.account))
+
+    def _count_age(self, account: int, until: float) -> None:
+        """Note at which ages an account's numbers were shown since they were published, or since ages are counted."""
+        begun = self._begun.get(account, 0.0)
+        shown = max(self._published.get(account, 0.0), self._counted_from)
+        if shown < until:
+            self.ages.append((shown - begun, until - begun))
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The age of numbers, in seconds, that 99 % of the time is not exceeded, and the most requests in five minutes."""
+
+    age: float
+    most_requests: int
+
+
+def simulate(users: list[int], tokens: int, interval: float) -> Result:
+    """Poll accounts of so many users each; the first rounds are left out, and as many more are counted."""
+    requests = [requests_for(each) for each in users]
+    round_seconds = (sum(requests) + len(users) * _asks_a_poll(interval)) / tokens / sustained_rate(API)
+    settled = 2 * interval if round_seconds < interval else 8 * round_seconds
+    ages: list[tuple[float, float]] = []
+    most = 0
+    for number in range(tokens):
+        token = Token(requests[number::tokens], interval, seed=number)
+        token.run(until=2 * settled, counted_from=settled)
+        ages += token.ages
+        most = max(most, most_in_a_window(token.sent))
+    return Result(percentile(ages, 0.99), most)
+
+
+def _asks_a_poll(interval: float) -> float:
+    """Return how often a poll asks how long seats last, beside its walk."""
+    return min(1.0, interval / ASK_AGAIN_SECONDS)
+
+
+def percentile(spans: Iterable[tuple[float, float]], share: float) -> float:
+    """Return the value below which so large a share lies of all that is spread evenly over these spans."""
+    edges = sorted(edge for low, high in spans for edge in ((low, 1), (high, -1)))
+    depths = itertools.accumulate(step for _, step in edges)  # how many spans lie over each piece between two edges
+    pieces = [(low, high - low, depth) for ((low, _), (high, _)), depth in zip(pairwise(edges), depths, strict=False)]
+    left = share * sum(width * depth for _, width, depth in pieces)
+    for low, width, depth in pieces:
+        if left <= width * depth:
+            return low + left / depth
+        left -= width * depth
+    raise ValueError("there is no such share")
+
+
+def sustained_rate(api: Api) -> float:
+    """Return the requests a second that a pace allows in the long run, as the pacer itself says after a burst."""
+    pacer = Pacer(api.requests_per_second, api.burst, api.concurrency, FakeClock())
+    while not (wait := pacer.take()):
+        pass
+    return 1 / wait
+
+
+def ages_table(users: list[int]) -> str:
+    """Return the age of numbers by tokens and interval, and the most requests that any token sent."""
+    rows = []
+    for tokens in TOKENS:
+        results = [simulate(users, tokens, interval) for interval in INTERVALS.values()]
+        most = max(result.most_requests for result in results)
+        assert most <= API.requests_per_second * WINDOW_SECONDS
+        rows.append((f"{tokens:,}", *(in_words(result.age) for result in results), most))
+    return documents.table(("Tokens", *INTERVALS, "Most requests in 5 minutes"), rows)
+
+
+def budget_table() -> str:
+    """Return how many small accounts one token can poll, or users of a single one, at two paces."""
+    paces = [sustained_rate(Api(requests_per_second=rate)) for rate in (API.requests_per_second, 4)]
+    rows = []
+    for name, interval in INTERVALS.items():
+        requests = [int(pace * interval) for pace in paces]
+        accounts = [int(each / (1 + _asks_a_poll(interval))) for each in requests]
+        users = [min((each - 1) * PAGE_SIZE, MAX_ROWS) for each in requests]
+        rows.append((name, *(f"{small:,} or {large:,}" for small, large in zip(accounts, users, strict=True))))
+    return documents.table(("Interval", "At the default pace", "With `requests_per_second: 4`"), rows)
+
+
+def sizes_in_words(users: list[int]) -> str:
+    """Say what the made-up accounts are like."""
+    small, large = sum(each < PAGE_SIZE for each in users), sum(each > 100 * PAGE_SIZE for each in users)
+    return (
+        f"{len(users):,} accounts with {sum(users):,} users: {small / len(users):.0%} have fewer than a page of "
+        f"{PAGE_SIZE:,} users, {large} have more than {100 * PAGE_SIZE:,}, the largest has {max(users):,}.\n"
+        f"A round of all of them takes {sum(map(requests_for, users)):,} requests, "
+        f"and once an hour {len(users):,} more.\n"
+    )
+
+
+def tenth(users: list[int]) -> str:
+    """Say the same of a tenth of accounts and tokens: it is the accounts per token that count."""
+    few, tokens = users[: len(users) // 10], 16
+    ages = (f"{in_words(simulate(few, tokens, interval).age)} at {name}" for name, interval in INTERVALS.items())
+    return f"The first {len(few):,} of them on {tokens} tokens: {', '.join(ages)}.\n"
+
+
+def in_words(seconds: float) -> str:
+    """Return a time as people say it, to the second, or to the minute where it is hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"
+
+
+def main() -> None:
+    """Write the tables."""
+    users = sizes(ACCOUNTS)
+    ages = f"{sizes_in_words(users)}\n{ages_table(users)}\n{tenth(users)}"
+    documents.write(documents.DOCS / "scaling.md", {"budget": budget_table(), "ages": ages})
+
+
+if __name__ == "__main__":
+    main()

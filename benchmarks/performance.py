@@ -1,0 +1,212 @@
+"""Measures what the exporter promises to cost: python -m benchmarks.performance.
+
+The result is docs/performance.md and docs/performance.svg. Every process is a real one, on the loopback interface.
+What is compared is measured by turns in the same run.
+"""
+
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from itertools import chain, pairwise
+
+import msgspec
+
+from benchmarks import chart, documents, polling, scraping
+from benchmarks.chart import Box
+from benchmarks.documents import DOCS
+
+USERS = (1_000, 10_000, 100_000, 1_000_000)
+ACCOUNTS = (1, 10, 100, 1_000)
+USERS_PER_ACCOUNT = 100
+MANY = 100_000
+PAGES, LATENCY = 200, 0.1
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """A figure, what it is to be at most or at least, and the digits after its point that people read."""
+
+    what: str
+    figure: float
+    limit: float
+    at_least: bool = False
+    unit: str = ""
+    digits: int = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the figure, exactly as measured, is within the limit."""
+        return self.figure >= self.limit if self.at_least else self.figure <= self.limit
+
+    def row(self) -> tuple[str, str, str, str]:
+        """Return it as a row of the table."""
+        sign = "≥" if self.at_least else "≤"
+        unit = self.unit and f" {self.unit}"
+        measured = f"{self.figure:,.{self.digits}f}{unit}"
+        return self.what, measured, f"{sign} {self.limit:,g}{unit}", "yes" if self.is_kept else "**no**"
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """What polls cost for each number of users, and what polls and scrapes cost for each number of accounts."""
+
+    users: list[polling.Cost]
+    accounts: list[polling.Cost]
+    scrapes: list[scraping.Scrapes]
+
+    def steepest(self) -> float:
+        """Return the steepest slope of any line on two logarithmic axes; 1 is proportional."""
+        lines = [
+            *((USERS, [getattr(cost, name) for cost in self.users]) for name in ("cpu", "memory")),
+            *((ACCOUNTS, [getattr(cost, name) for cost in self.accounts]) for name in ("cpu", "memory")),
+            *((ACCOUNTS, [getattr(each, name) for each in self.scrapes]) for name in ("nothing_new", "all_new")),
+        ]
+        return max(slope for sizes, line in lines for slope in slopes(sizes, line))
+
+
+def slopes(sizes: Sequence[float], costs: Sequence[float]) -> Iterator[float]:
+    """Yield the slope of each step of a line on two logarithmic axes."""
+    for (small, cheap), (large, dear) in pairwise(zip(sizes, costs, strict=True)):
+        yield math.log(dear / cheap) / math.log(large / small)
+
+
+def measure_growth() -> Growth:
+    """Measure each size in processes of its own."""
+    return Growth(
+        [polling.cost(users) for users in USERS],
+        [polling.cost(USERS_PER_ACCOUNT, accounts) for accounts in ACCOUNTS],
+        [scraping.scrapes(accounts) for accounts in ACCOUNTS],
+    )
+
+
+def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[Promise]:
+    """Measure what is promised of polls."""
+    memory = dict(zip(USERS, growth.users, strict=True))
+    requests = polling.requests(10_000)
+    pages = f"{PAGES} pages of {LATENCY * 1000:.0f} ms"
+    yield Promise(
+        "CPU: the SDK's, as a multiple of the exporter's", cpu.sdk / cpu.exporter, 20, at_least=True, digits=1
+    )
+    yield Promise(
+        "CPU: the exporter's, as a multiple of a plain download's", cpu.exporter / cpu.download, 1.5, digits=2
+    )
+    yield Promise("Peak memory with 10,000 users", memory[10_000].memory, 60, unit="MB")
+    yield Promise("Peak memory with 1,000,000 users", memory[1_000_000].memory, 160, unit="MB")
+    yield Promise("Peak memory with 1,000 accounts of 100 users", growth.accounts[-1].memory, 120, unit="MB")
+    yield Promise(f"{pages}: time, as a share of the SDK's", wall.concurrent / wall.sdk, 0.25, digits=3)
+    yield Promise(f"{pages}: requests in flight at most", wall.most_in_flight, 4)
+    yield Promise("Requests ahead of the pace, of 120 at 30 a second", polling.excess_over_pace(120, 30, 40), 0)
+    yield Promise(
+        "Requests wasted on a total that claims five times too much", polling.wasted_requests(10_000, 50_000), 4
+    )
+    yield Promise("Requests for 10,000 users", requests.exporter, 10)
+    yield Promise("Requests of the SDK for the same", requests.sdk, requests.exporter + 1, at_least=True)
+    yield Promise("Requests of a poll of a finished policy test", polling.requests_for_finished_test(5), 1)
+
+
+def of_scrapes(growth: Growth) -> Iterator[Promise]:
+    """Measure what is promised of scrapes and of the process."""
+    rates = scraping.compare_rates(100)
+    latency = scraping.by_many(1_000, clients=8)
+    moved = scraping.during_polls(MANY)
+    later = moved.during_polls.p99 - moved.alone.p99
+    times = rates.exporter / rates.prometheus_client
+    yield Promise("Scrapes a second of 100 accounts, as a multiple of prometheus-client's", times, 10, at_least=True)
+    yield Promise("Scrape of 1,000 accounts, median", growth.scrapes[-1].nothing_new * 1e3, 20, unit="ms", digits=1)
+    yield Promise("The same where every number is new", growth.scrapes[-1].all_new * 1e3, 20, unit="ms", digits=1)
+    yield Promise("8 clients: p99, as a multiple of the median", latency.p99 / latency.median, 5, digits=1)
+    yield Promise("A poll of 100,000 users moves the p99 of scrapes by", later * 1e3, 50, unit="ms", digits=1)
+    yield Promise("Start of the process to the first answer of /metrics", scraping.start(), 0.5, unit="s", digits=2)
+    yield Promise("CPU of an idle exporter", scraping.idle_cpu() * 100, 0.1, unit="%", digits=3)
+    yield Promise("Steepest growth, as an exponent: 1 is proportional", growth.steepest(), 1.1, digits=2)
+
+
+def growth_tables(growth: Growth) -> str:
+    """Return what polls and scrapes cost at each size."""
+    users = documents.table(
+        ("Users", "CPU of a poll", "CPU per user", "Peak memory"),
+        (
+            (f"{users:,}", f"{cost.cpu * 1e3:,.1f} ms", f"{cost.cpu / users * 1e6:.2f} µs", f"{cost.memory:.0f} MB")
+            for users, cost in zip(USERS, growth.users, strict=True)
+        ),
+    )
+    accounts = documents.table(
+        ("Accounts", "CPU of polling all", "Peak memory", "Scrape", "Scrape, all numbers new"),
+        (
+            (
+                f"{accounts:,}",
+                f"{cost.cpu * 1e3:,.1f} ms",
+                f"{cost.memory:.0f} MB",
+                f"{scrapes.nothing_new * 1e3:.2f} ms",
+                f"{scrapes.all_new * 1e3:.2f} ms",
+            )
+            for accounts, cost, scrapes in zip(ACCOUNTS, growth.accounts, growth.scrapes, strict=True)
+        ),
+    )
+    return f"{users}\n{accounts}"
+
+
+def drawing(cpu: polling.Cpu, growth: Growth) -> str:
+    """Return the chart."""
+    ways = {"Cloudflare's SDK": cpu.sdk, "The exporter": cpu.exporter, "Download, thrown away": cpu.download}
+    by_users = {
+        "CPU of a poll, ms": [cost.cpu * 1e3 for cost in growth.users],
+        "Peak memory, MB": [cost.memory for cost in growth.users],
+    }
+    by_accounts = {
+        "CPU of polling all, ms": [cost.cpu * 1e3 for cost in growth.accounts],
+        "Peak memory, MB": [cost.memory for cost in growth.accounts],
+        "Scrape, ms": [each.nothing_new * 1e3 for each in growth.scrapes],
+        "Scrape with all numbers new, ms": [each.all_new * 1e3 for each in growth.scrapes],
+    }
+    return chart.document(
+        900,
+        600,
+        "What polls and scrapes cost",
+        chart.bars(
+            Box(30, 40, 840, 120), "CPU per user", {way: spent / MANY * 1e6 for way, spent in ways.items()}, "µs"
+        ),
+        chart.lines(Box(30, 190, 400, 400), "An account that grows", "users", USERS, by_users),
+        chart.lines(Box(470, 190, 400, 400), "More accounts of 100 users", "accounts", ACCOUNTS, by_accounts),
+    )
+
+
+def waiting(wall: polling.Wall) -> str:
+    """Say how long the pages took in each way."""
+    return (
+        f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.1f} s as they are polled by default, "
+        f"{wall.one_by_one:.1f} s with `concurrency: 1`, and {wall.sdk:.1f} s with the SDK.\n"
+    )
+
+
+def machine() -> str:
+    """Say where this was measured, and how busy it was."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("cloudflare", "requests", "prometheus-client"))
+    return (
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, "
+        f"with {packages}; load before the run: {os.getloadavg()[0]:.1f}.\n"
+    )
+
+
+def main() -> None:
+    """Measure all and write it."""
+    where, started = machine(), time.monotonic()
+    cpu = polling.compare_cpu(MANY)
+    wall = polling.wall(PAGES, LATENCY)
+    growth = measure_growth()
+    rows = []
+    for promise in chain(of_polls(cpu, wall, growth), of_scrapes(growth)):
+        rows.append(promise.row())
+        print(*promise.row(), sep=" | ", file=sys.stderr, flush=True)
+    promises = documents.table(("Promise", "Measured", "Limit", "Kept"), rows)
+    documents.write(
+        DOCS / "performance.md", {"promises": f"{where}\n{promises}\n{waiting(wall)}", "growth": growth_tables(growth)}
+    )
+    (DOCS / "performance.svg").write_text(drawing(cpu, growth), encoding="utf-8")
+    print(f"docs/performance.md and docs/performance.svg written after {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

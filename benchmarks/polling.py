@@ -1,0 +1,145 @@
+"""What polls cost: CPU time, memory, requests, and time where answers are slow."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from benchmarks.cloudflare import PAGE_SIZE, TEST_ID, Scenario
+from benchmarks.processes import Exporter, Program, cloudflare, configuration, cpu, exporter, once, program
+
+FORMATS: tuple[dict[str, str], ...] = (
+    {},
+    {"Accept_Encoding": "gzip"},
+    {"Accept": "application/openmetrics-text;version=1.0.0"},
+)
+
+
+class Cpu(msgspec.Struct, frozen=True):
+    """Median seconds of CPU time for all users once, by each way there is."""
+
+    exporter: float
+    download: float
+    sdk: float
+
+
+def compare_cpu(users: int, rounds: int = 9, sdk_rounds: int = 3) -> Cpu:
+    """Measure by turns, each in a process that has done the same before."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url) as configured,
+        exporter(configured) as running,
+        program("baselines", "download", server.url) as download,
+        program("baselines", "sdk", server.url) as sdk,
+    ):
+        running.wait_until_polled()
+        assert int(download.tell()) == users // PAGE_SIZE
+        assert int(sdk.tell()) == users
+        turns = [(_spent(running, running.poll), _spent(download, download.tell)) for _ in range(rounds)]
+        sdk_turns = [_spent(sdk, sdk.tell) for _ in range(sdk_rounds)]
+    polls, downloads = zip(*turns, strict=True)
+    return Cpu(statistics.median(polls), statistics.median(downloads), statistics.median(sdk_turns))
+
+
+def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
+    before = cpu(measured.process)
+    do()
+    return cpu(measured.process) - before
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What polling every account once costs: seconds of CPU time, and the most memory there ever was, in MB."""
+
+    cpu: float
+    memory: float
+
+
+def cost(users: int, accounts: int = 1, rounds: int = 3) -> Cost:
+    """Poll so many accounts of so many users each a few times, and scrape in every format."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url, accounts) as configured,
+        exporter(configured) as running,
+    ):
+        running.wait_until_polled()
+        spent = [_spent(running, running.poll) for _ in range(rounds)]
+        for headers in FORMATS:
+            running.get("/metrics", **headers)
+        return Cost(statistics.median(spent), running.peak_memory())
+
+
+class Wall(msgspec.Struct, frozen=True):
+    """Seconds for the same pages, and the most requests the exporter had in flight."""
+
+    concurrent: float
+    one_by_one: float
+    sdk: float
+    most_in_flight: int
+
+
+def wall(pages: int, latency: float) -> Wall:
+    """Poll so many pages of so many seconds each: as by default, one after the other, and as the SDK does it."""
+    with cloudflare(Scenario(pages * PAGE_SIZE, latency=latency)) as server:
+        with configuration(server.url) as configured:
+            concurrent = once(configured)
+        most = server.asked().most_in_flight
+        with configuration(server.url, api={"concurrency": 1}) as configured:
+            one_by_one = once(configured)
+        assert server.asked().most_in_flight == 1
+        with program("baselines", "sdk", server.url) as sdk:
+            started = time.monotonic()
+            sdk.tell()
+            return Wall(concurrent, one_by_one, time.monotonic() - started, most)
+
+
+def excess_over_pace(pages: int, rate: float, burst: int) -> int:
+    """Return how many requests arrived earlier than a pace of so many a second after a burst allows."""
+    with (
+        cloudflare(Scenario(pages * PAGE_SIZE)) as server,
+        configuration(server.url, api={"requests_per_second": rate, "burst": burst}) as configured,
+    ):
+        once(configured)
+        times = server.asked().times
+    assert len(times) == pages
+    return sum(time < times[0] + (number - burst) / rate for number, time in enumerate(times))
+
+
+def wasted_requests(users: int, claimed_users: int) -> int:
+    """Return how many requests for pages that are not there a total costs that claims too much."""
+    with cloudflare(Scenario(users, claimed_users)) as server, configuration(server.url) as configured:
+        once(configured)
+        return sum(page > -(-users // PAGE_SIZE) for page in server.asked().pages)
+
+
+class Requests(msgspec.Struct, frozen=True):
+    """How many requests all users once take."""
+
+    exporter: int
+    sdk: int
+
+
+def requests(users: int) -> Requests:
+    """Count them in the server's log."""
+    with cloudflare(Scenario(users)) as server:
+        with configuration(server.url) as configured:
+            once(configured)
+        ours = len(server.asked().times)
+        with program("baselines", "sdk", server.url) as sdk:
+            assert int(sdk.tell()) == users
+        return Requests(ours, len(server.asked().times))
+
+
+def requests_for_finished_test(polls: int) -> float:
+    """Return the requests that a poll of a finished policy test takes, once its results were counted."""
+    account = {"users": False, "policy_tests": [{"id": TEST_ID}]}
+    with (
+        cloudflare(Scenario(tested_users=2500)) as server,
+        configuration(server.url, account=account) as configured,
+        exporter(configured) as running,
+    ):
+        running.wait_until_polled()
+        server.asked()
+        for _ in range(polls):
+            running.poll()
+        return len(server.asked().times) / polls

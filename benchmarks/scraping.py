@@ -1,0 +1,212 @@
+"""What scrapes cost: how many there may be, how long they take, and what a poll under way changes.
+
+A scraper here does what Prometheus does: it asks for OpenMetrics and gzip, and keeps its connection where the server
+does. It is written on plain sockets, so that it costs little beside the server it shares the machine with.
+"""
+
+import contextlib
+import re
+import selectors
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.cloudflare import Scenario
+from benchmarks.processes import Exporter, cloudflare, configuration, cpu, exporter, median, percentile, program
+
+_REQUEST = (
+    b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"
+    b"Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n\r\n"
+)
+SCRAPES = 200
+
+
+class Scraper:
+    """One scrape after the other on a connection that is kept, if the server keeps it."""
+
+    def __init__(self, port: int) -> None:
+        """Connect."""
+        self._port = port
+        self.socket = self._connected()
+
+    def ask(self) -> None:
+        """Send a request, on a new connection where the server has closed the one before."""
+        self._received = bytearray()
+        self._end: int | None = None
+        self._asked = time.perf_counter()
+        if self.socket.fileno() < 0:
+            self.socket = self._connected()
+        self.socket.sendall(_REQUEST)
+
+    def receive(self) -> float | None:
+        """Receive what there is; return the seconds the scrape took where it is all there."""
+        data = self.socket.recv(1 << 20)
+        assert data, "the answer broke off"
+        self._received += data
+        if self._end is None and (head := self._received.find(b"\r\n\r\n")) >= 0:
+            assert b" 200 " in self._received[:16]
+            self._end = head + 4 + int(re.findall(rb"(?i)content-length: (\d+)", self._received[:head])[0])
+        if self._end is None or len(self._received) < self._end:
+            return None
+        seconds = time.perf_counter() - self._asked
+        if self._received.startswith(b"HTTP/1.0"):
+            self.socket.close()
+        return seconds
+
+    def scrape(self) -> float:
+        """Return the seconds a scrape takes."""
+        self.ask()
+        while (seconds := self.receive()) is None:
+            pass
+        return seconds
+
+    def _connected(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=60)
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds a scrape takes."""
+
+    median: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Latency":
+        """Sum up measurements."""
+        return cls(statistics.median(seconds), percentile(seconds, 0.99))
+
+
+@contextlib.contextmanager
+def polled(accounts: int, users: int = 100) -> Iterator[Exporter]:
+    """Run an exporter that has polled so many accounts."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url, accounts) as configured,
+        exporter(configured) as running,
+    ):
+        running.wait_until_polled()
+        yield running
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """Scrapes a second."""
+
+    exporter: float
+    prometheus_client: float
+
+
+def compare_rates(accounts: int, rounds: int = 5) -> Rates:
+    """Compare with prometheus-client's own server, which has the same families in memory."""
+    with polled(accounts) as running, tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page"
+        page.write_bytes(running.get("/metrics"))
+        with program("baselines", "serve", str(page)) as baseline:
+            port = int(baseline.tell())
+            turns = [(_rate(running.port, SCRAPES), _rate(port, 10)) for _ in range(rounds)]
+    ours, theirs = zip(*turns, strict=True)
+    return Rates(statistics.median(ours), statistics.median(theirs))
+
+
+def _rate(port: int, scrapes: int) -> float:
+    """Return how many scrapes a second one client gets that asks again at once."""
+    scraper = Scraper(port)
+    scraper.scrape()
+    started = time.perf_counter()
+    for _ in range(scrapes):
+        scraper.scrape()
+    return scrapes / (time.perf_counter() - started)
+
+
+class Scrapes(msgspec.Struct, frozen=True):
+    """Median seconds of a scrape: where nothing is new since the last one, and after every account was polled."""
+
+    nothing_new: float
+    all_new: float
+
+
+def scrapes(accounts: int, rounds: int = 5) -> Scrapes:
+    """Scrape after every account was polled, when the page is put together and compressed again, and then again."""
+    with polled(accounts) as running:
+        scraper = Scraper(running.port)
+        again, new = [], []
+        for _ in range(rounds):
+            running.poll()
+            time.sleep(0.2)  # for the threads of the polls to end
+            new.append(scraper.scrape())
+            again += [scraper.scrape() for _ in range(20)]
+    return Scrapes(statistics.median(again), statistics.median(new))
+
+
+def by_many(accounts: int, clients: int, scrapes: int = 4000) -> Latency:
+    """Return what scrapes take where so many clients each ask again as soon as they have their answer."""
+    with polled(accounts) as running:
+        _latencies(running.port, clients, scrapes // 4)
+        return Latency.of(_latencies(running.port, clients, scrapes))
+
+
+def _latencies(port: int, clients: int, scrapes: int) -> list[float]:
+    found: list[float] = []
+    with selectors.DefaultSelector() as selector:
+        for _ in range(clients):
+            scraper = Scraper(port)
+            selector.register(scraper.socket, selectors.EVENT_READ, scraper)
+            scraper.ask()
+        while len(found) < scrapes:
+            for key, _ in selector.select():
+                if (seconds := key.data.receive()) is not None:
+                    found.append(seconds)
+                    key.data.ask()
+    return found
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What scrapes take, without and during polls."""
+
+    alone: Latency
+    during_polls: Latency
+
+
+def during_polls(users: int, polls: int = 12) -> Moved:
+    """Scrape while nothing is polled, then while polls of so many users are under way."""
+    with polled(1, users) as running:
+        scraper = Scraper(running.port)
+        alone = [_scrape_and_rest(scraper) for _ in range(1000)]
+        busy: list[float] = []
+        for _ in range(polls):
+            running.start_polls()
+            while not running.is_polled():
+                busy.append(_scrape_and_rest(scraper))
+    return Moved(Latency.of(alone), Latency.of(busy))
+
+
+def _scrape_and_rest(scraper: Scraper) -> float:
+    seconds = scraper.scrape()
+    time.sleep(0.001)
+    return seconds
+
+
+def start() -> float:
+    """Return the median seconds from the start of the process to the first answer of /metrics."""
+
+    def measure() -> float:
+        started = time.perf_counter()
+        with exporter(configured) as running:
+            running.get("/metrics")
+            return time.perf_counter() - started
+
+    with cloudflare(Scenario(100)) as server, configuration(server.url) as configured:
+        return median(measure, 7)
+
+
+def idle_cpu(seconds: float = 20) -> float:
+    """Return the share of a CPU that an exporter takes which has nothing to do."""
+    with polled(1) as running:
+        time.sleep(1)  # for what is left of the start
+        before = cpu(running.process)
+        time.sleep(seconds)
+        return (cpu(running.process) - before) / seconds
