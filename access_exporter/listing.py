@@ -55,6 +55,8 @@ def as_table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 def _fitted(cell: Cell) -> str:
     """Return a cell as a terminal can show it, cut to a bearable width."""
     whole = "" if cell is None else str(cell)
+    if len(whole) <= _WIDEST and whole.isascii() and whole.isprintable():
+        return whole  # as nearly every cell
     text = "".join(map(_visible, unicodedata.normalize("NFC", whole[:_WIDEST])))
     if len(whole) <= _WIDEST and _width(text) <= _WIDEST:
         return text
