@@ -91,10 +91,14 @@ class _Server(uvicorn.Server):
             listener.listen(socket.SOMAXCONN)  # how many may wait to be accepted is another number than uvicorn's
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
+        for listener in sockets or ():  # asyncio loses a connection that it accepts while it closes
+            asyncio.get_running_loop().remove_reader(listener)
         for _ in range(3):  # steps from the acceptance of a connection to its first callback
             await asyncio.sleep(0)
-        self._waiting.drop_all()  # uvicorn forgets who was accepted in the last moment
+        await super().shutdown(sockets)
+        for connection in tuple(self.server_state.connections):  # whoever was not answered in time
+            connection.transport.abort()
+        self._waiting.drop_all()
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
