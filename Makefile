@@ -20,7 +20,7 @@ AUDIT := $(VENV)/.audit-installed
 AXE := tests/deploy/node_modules/.package-lock.json
 BENCH := $(VENV)/.bench-installed
 BIN := $(VENV)/bin
-SLOW := tests/test_faults.py tests/test_secrets.py tests/test_sharding.py tests/test_soak.py
+SLOW := $(addprefix tests/test_,faults.py limits.py secrets.py sharding.py soak.py storage.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
