@@ -3,18 +3,16 @@
 import contextlib
 import ctypes
 
-# https://man7.org/linux/man-pages/man3/mallopt.3.html; the numbers are those of glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_BLOCK_BYTES = 128 * 1024
+_M_ARENA_MAX = -8  # of glibc's malloc.h; https://man7.org/linux/man-pages/man3/mallopt.3.html
 
 
 def keep_small() -> None:
-    """Let glibc share two heaps among all threads, and keep no large block; other C libraries are left as they are.
-
-    By default each thread of a poll may get a heap of its own, and each heap stays as large as it ever was.
-    """
+    """Let glibc share two heaps among all threads, not have one for each; other C libraries are left as they are."""
     with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, _BLOCK_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _BLOCK_BYTES)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
+def give_back() -> None:
+    """Give what glibc keeps of freed memory back to the system, as it does not where something is in use above it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

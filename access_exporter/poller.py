@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from access_exporter import memory
 from access_exporter.clock import Clock
 from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
 from access_exporter.logs import facts
@@ -113,6 +114,7 @@ class Poller:
         # The failure is kept until the next poll; what it came through would keep pages and connections with it.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(target, failure, duration)
+        memory.give_back()  # what an odd answer took
         log.warning(
             "poll failed",
             extra=facts(**target.key._asdict(), reason=failure.reason, error=failure, duration=duration),
