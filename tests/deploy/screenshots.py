@@ -8,7 +8,7 @@ from tests.deploy.programs import program
 from tests.processes import ROOT, exporter
 
 PICTURE = ROOT / "docs" / "status-page.png"
-SCREEN = Screen(900, 640)
+SCREEN = Screen(900, 790)
 
 
 def main() -> None:
