@@ -86,8 +86,10 @@ def written(value: float, unit: str) -> str:
     if unit == "currencyUSD":
         return f"${value:,.0f}"
     if unit == "d":
-        return "a year or more" if value >= 365 else f"{value:.0f} days"
-    return f"{value:,.0f} s" if unit == "s" else f"{value:,.4g}"
+        return "a year or more" if value == 365 else f"{value:.0f} days"
+    if unit == "s":
+        return f"{value:,.0f} s"
+    return f"{value:,.4g}" if value.is_integer() else f"{value:,.1f}"
 
 
 def text(x: float, y: float, words: str, kind: str = "", **attributes: object) -> str:

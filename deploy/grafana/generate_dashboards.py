@@ -302,8 +302,9 @@ def overview() -> Json:
             "Seats expire after",
             "How long an inactive user keeps a seat; absent where seats never expire "
             "or the token may not read the setting.",
-            named(of_account("cloudflare_access_seat_expiration_seconds")),
-            unit="s",
+            named(f"{of_account('cloudflare_access_seat_expiration_seconds')} / 86400"),
+            unit="d",
+            decimals=0,
         ),
         stat(
             "Idle seats cost a month",
@@ -378,7 +379,7 @@ def overview() -> Json:
             named(
                 f"sum by (job, account_id, domain) ({of_account('cloudflare_access_domain_users', 'domain', 'seat')})"
             ),
-            "{{account_name}}: {{domain}}",
+            "{{domain}}",
         ),
     ]
     policies = [
