@@ -62,8 +62,7 @@ class Targets:
         if account.users_config:
             yield self._users(client, api, account, account.users_config)
         for test in account.policy_tests:
-            make = self._policy_test if test.id else self._fresh_policy_test
-            yield make(client, api, account, test)
+            yield self._policy_test(client, api, account, test)
 
     def _client(self, api: Api, account: Account, share: _Share[Any]) -> Client:
         source = (account.api_email, account.secret)
@@ -87,24 +86,22 @@ class Targets:
         )
 
     def _policy_test(self, client: Client, api: Api, account: Account, config: PolicyTest) -> Target:
-        return Target(
+        target = partial(
+            Target,
             key=Key(account.id, policy_tests.NAME, config.label),
-            subject=(api.url, config.id),
             settings=(api, account.secret, account.api_email, config),
             interval=config.interval,
             stale_after=config.stale_after,
-            summary=policy_tests.PolicyTestSummary,
-            fetch=lambda previous, now, _: policy_tests.fetch(client, account.id, config, previous, now),
-            families=partial(policy_tests.families, account, config),
         )
-
-    def _fresh_policy_test(self, client: Client, api: Api, account: Account, config: PolicyTest) -> Target:
-        return Target(
-            key=Key(account.id, policy_tests.NAME, config.label),
+        if config.id:
+            return target(
+                subject=(api.url, config.id),
+                summary=policy_tests.PolicyTestSummary,
+                fetch=lambda previous, now, _: policy_tests.fetch(client, account.id, config, previous, now),
+                families=partial(policy_tests.families, account, config),
+            )
+        return target(
             subject=(api.url, config.policies),
-            settings=(api, account.secret, account.api_email, config),
-            interval=config.interval,
-            stale_after=config.stale_after,
             summary=FreshSummary,
             fetch=FreshTest(client, account.id, config).fetch,
             families=partial(fresh_policy_tests.families, account, config),

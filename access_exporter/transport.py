@@ -7,11 +7,14 @@ Here each read from the socket gets what is left of the request's time.
 import http.client
 import io
 import socket
+import ssl
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -177,3 +180,44 @@ class _Adapter(HTTPAdapter):
 def _use_our_pools(manager: PoolManager) -> PoolManager:
     manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return manager
+
+
+def in_words(error: BaseException) -> str:
+    """Say what happened to a connection; the library's own words may hold a proxy's password."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate of the server is not valid: {cause.verify_message}"
+    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
+    for kind, words in _NETWORK_WORDS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return f"at the proxy, {words}" if at_the_proxy else words
+    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
+
+
+_NETWORK_WORDS: dict[type[BaseException], str] = {
+    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
+    ssl.SSLError: "TLS could not be agreed on with the server",
+    ConnectionRefusedError: "the connection was refused",
+    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
+    urllib3.exceptions.IncompleteRead: "the answer broke off",
+    ConnectionError: "the connection was reset",
+    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
+    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
+}
+
+
+# Connecting failed, or TLS did: urllib3 says so with these, and the certificate error has a class of its own.
+_NOT_SENT = (urllib3.exceptions.NewConnectionError, ssl.SSLCertVerificationError)
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Tell whether nothing of a request can have left, since there was no connection to send it on."""
+    return any(isinstance(cause, _NOT_SENT) for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)

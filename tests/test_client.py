@@ -24,7 +24,8 @@ import requests
 import responses
 from requests import PreparedRequest
 
-from access_exporter.client import Client, Endpoint, Metrics
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client, Metrics
 from access_exporter.collectors import policy_tests, users
 from access_exporter.config import Api
 from access_exporter.credentials import Credential, Secret

@@ -8,14 +8,8 @@ import pytest
 
 from access_exporter import cli
 from access_exporter.secrecy import named
+from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
 
-# Part of everything that must not be repeated.
-PLANTED = "qzx7"
-TOKEN = f"{PLANTED}TkV9vW2mP4xR8sLbNcY5dFgHjQ1wZ3eUaXo6"  # as long as a real one
-KEY = f"{PLANTED}4079dac9320b638f5e225cf483cc5cfdda"
-EMAIL = f"admin@{PLANTED}.example"
-SCRAPER = f"jane-{PLANTED}"
-PASSWORD = f"{PLANTED} horse"
 PEM = f"-----BEGIN PRIVATE KEY-----\n{PLANTED}/{KEY}\n-----END PRIVATE KEY-----\n"
 
 MISTAKES = {

@@ -29,15 +29,9 @@ from access_exporter.snapshots import Snapshots
 from access_exporter.targets import Targets
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
+from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
 from tests.processes import ROOT, Exporter, exporter
 
-# Part of every secret, of everything about people, and of everything Cloudflare says: it must be nowhere else.
-PLANTED = "qzx7"
-TOKEN = f"{PLANTED}TkV9vW2mP4xR8sLbNcY5dFgHjQ1wZ3eUaXo6"  # as long as a real one
-KEY = f"{PLANTED}4079dac9320b638f5e225cf483cc5cfdda"
-EMAIL = f"admin@{PLANTED}.example"
-SCRAPER = f"jane-{PLANTED}"
-PASSWORD = f"{PLANTED} horse"
 TEST = "f1a8" * 16
 ODD_TEST = "b2" * 32
 FRESH = "{name: fresh, policies: [policy]}"

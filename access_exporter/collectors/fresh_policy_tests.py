@@ -16,7 +16,8 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.client import Client, Endpoint
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client
 from access_exporter.collectors import policy_tests
 from access_exporter.collectors.outcomes import Collecting, Outcomes
 from access_exporter.collectors.policy_tests import PolicyTestSummary

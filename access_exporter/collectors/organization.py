@@ -12,7 +12,8 @@ import re
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.client import Client, Endpoint
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client
 from access_exporter.errors import PollError, RetryableError
 from access_exporter.exposition import gauge
 from access_exporter.logs import facts

@@ -13,7 +13,8 @@ from typing import Annotated
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.client import Client, Endpoint
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge

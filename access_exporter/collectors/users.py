@@ -14,7 +14,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.client import Client, Endpoint
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client
 from access_exporter.collectors import domains, organization, seats
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.config import Account, Users

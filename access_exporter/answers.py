@@ -1,0 +1,177 @@
+"""What an answer of Cloudflare says: its rows, or why there are none, in words for people."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import urllib3
+from urllib3.util import Retry
+
+from access_exporter import mismatch
+from access_exporter.errors import (
+    AuthError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionMissingError,
+    PollError,
+    RateLimitedError,
+    ServerError,
+)
+
+# A page of 1000 rows has 11,000 values. More of them, decoded the slow way, would leave Python's memory in fragments.
+MAX_ODD_VALUES = 50_000
+# "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
+MAX_PAUSE_SECONDS = 300
+
+T = TypeVar("T")
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An API page: its name in metrics, its path below the account, and the permission it asks for."""
+
+    name: str
+    path: str
+    permission: str
+
+    @property
+    def place(self) -> str:
+        """The path as people are told it: below the account, and the same for every id."""
+        return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
+
+
+class Envelope(msgspec.Struct, Generic[T]):
+    """The answer's outer shape; in practice any part can be missing."""
+
+    success: bool | None = None
+    errors: Any = None
+    result: T | None = None
+    result_info: Any = None
+
+
+def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
+    """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
+    kind: Any = Envelope[result]  # type: ignore[valid-type]
+    envelope: Envelope[T]
+    try:
+        envelope = _decoder(kind).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = _decode_odd(endpoint, body, kind)
+    if envelope.success is False or (not envelope.success and isinstance(envelope.errors, list) and envelope.errors):
+        raise refusal(endpoint, 200, {}, body)
+    if envelope.result is None:
+        raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
+    return envelope
+
+
+@lru_cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
+    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
+    if body.count(b",") > MAX_ODD_VALUES:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
+    data = _json(body)
+    if data is None:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
+    if isinstance(data, dict) and data.get("success") is False:
+        raise refusal(endpoint, 200, {}, body)
+    try:
+        return msgspec.convert(_tidy(data), kind)
+    except msgspec.ValidationError as error:
+        found = ": ".join(filter(None, mismatch.in_words(error)))
+        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
+    except UnicodeEncodeError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
+    except RecursionError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is nested too deep") from None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+_TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
+
+
+def _tidy(data: Any) -> Any:
+    """Drop the fields of the result, or of its rows, that are empty strings, and read times without a zone as UTC."""
+    if not isinstance(data, dict):
+        return data
+    result = data.get("result")
+    if isinstance(result, dict):
+        return data | {"result": _tidy_row(result)}
+    if isinstance(result, list):
+        return data | {"result": [_tidy_row(row) for row in result]}
+    return data
+
+
+def _tidy_row(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {
+        name: value + "Z" if isinstance(value, str) and _TIME_WITHOUT_ZONE.fullmatch(value) else value
+        for name, value in row.items()
+        if value != ""
+    }
+
+
+def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
+    """Return the error that an answer other than a good one stands for.
+
+    The codes are those of https://developers.cloudflare.com/fundamentals/api/troubleshooting/; the messages beside
+    them are left out, since they may repeat what was sent.
+    """
+    codes = _codes(body)
+    wait = _retry_after(headers)
+    failed = " and success: false" if status == 200 else ""
+    said = f"{status}{failed} from {endpoint.place}"
+    said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
+    said += f", to be asked again in {wait:.0f} s" if wait else ""
+    if status == 429:
+        return RateLimitedError(f"{said}: too many requests with this credential", wait)
+    if status >= 500:
+        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
+    if status == 401 or codes & {6003, 6111}:
+        return AuthError(
+            f"{said}: the token or key is not accepted; check its value and that it is not expired, "
+            f"and that it has the permission {endpoint.permission}"
+        )
+    if 9999 in codes:
+        return NotFoundError(f"{said}: Zero Trust is not set up on this account")
+    if status == 403 or codes & {9109, 10000}:
+        return PermissionMissingError(
+            f"{said}: the token needs the permission {endpoint.permission} on this account; "
+            "if it has that, check its value and that it is not expired"
+        )
+    if status == 404 or 12130 in codes or (status == 400 and "{policy_test_id}" in endpoint.path):
+        return NotFoundError(f"{said}: nothing there with this id; check the ids in the configuration")
+    if 300 <= status < 400:
+        return InvalidResponseError(f"{said}: a redirect, which is never followed; check api.url")
+    unknown = "Cloudflare says that it failed, and not why" if status == 200 else "not an answer this API gives"
+    return InvalidResponseError(f"{said}: {unknown}")
+
+
+def _codes(body: bytes) -> set[int]:
+    data = _json(body)
+    errors = data.get("errors") if isinstance(data, dict) else None
+    if not isinstance(errors, list):
+        return set()
+    codes = (error.get("code") for error in errors[:10] if isinstance(error, dict))
+    return {code for code in codes if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 10**9}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds the answer asks to wait; None where it does not, or in a way nobody can follow."""
+    try:
+        wait = Retry().parse_retry_after(headers["Retry-After"])
+    except (KeyError, urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        return None
+    return min(wait, MAX_PAUSE_SECONDS)
