@@ -30,8 +30,10 @@ help: ## show this list
 demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
 	$(BIN)/python exporter.py --demo $(ARGS)
 
-test: $(DEV) ## run the tests (a part: ARGS=tests/test_config.py; with coverage: COV=--cov)
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) --ignore=tests/deploy $(COV) $(ARGS)
+test: $(DEV) ## run the tests (a part: ARGS=tests/test_config.py; with coverage: COV=yes)
+	$(if $(COV),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) \
+	  --ignore=tests/deploy $(ARGS)
+	$(if $(COV),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 	@$(BIN)/python -m tests.deploy.programs
 
 # Where an answer is nested too deep, nothing is left of the stack for the garbage collector's calls, or to report them.
@@ -75,9 +77,10 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
 	$(PIN) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 
-# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned.
+# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned. --no-strip-extras: older
+# versions of pip do not take the pin of `a` for one of `a[b]`, and refuse to install as soon as there is a newer `a`.
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
-  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+  --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 docs: $(DEV) ## write again what is made from the code: the tables of metrics, Kubernetes' copy of the rules
 	$(BIN)/python docs/generate_metrics.py
