@@ -36,9 +36,8 @@ test: $(DEV) ## run the tests (a part: ARGS=tests/test_config.py; with coverage:
 	$(if $(COV),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 	@$(BIN)/python -m tests.deploy.programs
 
-# Where an answer is nested too deep, nothing is left of the stack for the garbage collector's calls, or to report them.
 test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and many processes
-	$(BIN)/python -m pytest -p no:unraisableexception --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
 test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents on the real programs, and say which are missing
 	$(BIN)/python -m pytest $(ARGS) tests/deploy

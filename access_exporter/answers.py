@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -23,6 +24,9 @@ from access_exporter.errors import (
 
 # A page of 1000 rows has 11,000 values. More of them, decoded the slow way, would leave Python's memory in fragments.
 MAX_ODD_VALUES = 50_000
+# An answer has three levels. Where there is no end of them, decoding leaves the garbage collector, which may run at any
+# moment, too little of Python's stack.
+MAX_LEVELS = 100
 # "Once exceeded, every call is refused for the next five minutes": no later word of the server is believed.
 MAX_PAUSE_SECONDS = 300
 
@@ -43,12 +47,23 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Envelope(msgspec.Struct, Generic[T]):
-    """The answer's outer shape; in practice any part can be missing."""
+    """The answer's outer shape; in practice any part can be missing, and what may be anything is left as it came."""
 
     success: bool | None = None
-    errors: Any = None
+    errors: msgspec.Raw = msgspec.Raw(b"null")
     result: T | None = None
-    result_info: Any = None
+    result_info: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it says so, or lists errors without saying that it succeeded."""
+        errors = bytes(self.errors)
+        return self.success is False or (not self.success and errors.startswith(b"[") and bool(errors[1:-1].strip()))
+
+    @property
+    def info(self) -> Any:
+        """The decoded `result_info`, whatever it is; None where it cannot be decoded."""
+        return _json(bytes(self.result_info))
 
 
 def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
@@ -59,7 +74,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
         envelope = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         envelope = _decode_odd(endpoint, body, kind)
-    if envelope.success is False or (not envelope.success and isinstance(envelope.errors, list) and envelope.errors):
+    if envelope.has_failed:
         raise refusal(endpoint, 200, {}, body)
     if envelope.result is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
@@ -87,15 +102,29 @@ def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
         raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
     except UnicodeEncodeError:
         raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
-    except RecursionError:
-        raise InvalidResponseError(f"the answer of {endpoint.place} is nested too deep") from None
 
 
 def _json(body: bytes) -> Any:
+    """Decode JSON, and what is nearly JSON; return None for what is neither, or nested too deep."""
+    if _is_too_deep(body):
+        return None
     try:
         return json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
+
+
+_OBJECT_IN_OBJECT = re.compile(rb":\s*\{")
+_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
+
+
+def _is_too_deep(body: bytes) -> bool:
+    # An object is the outermost, or in a list, or in an object: so many levels there are at most, and it is soon told.
+    if 1 + 2 * body.count(b"[") + len(_OBJECT_IN_OBJECT.findall(body)) <= MAX_LEVELS:
+        return False
+    brackets = _NO_BRACKETS.sub(b"", body)
+    return max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_LEVELS
 
 
 _TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
@@ -107,10 +136,11 @@ def _tidy(data: Any) -> Any:
         return data
     result = data.get("result")
     if isinstance(result, dict):
-        return data | {"result": _tidy_row(result)}
-    if isinstance(result, list):
-        return data | {"result": [_tidy_row(row) for row in result]}
-    return data
+        result = _tidy_row(result)
+    elif isinstance(result, list):
+        result = [_tidy_row(row) for row in result]
+    as_it_came = {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
+    return data | as_it_came | {"result": result}
 
 
 def _tidy_row(row: Any) -> Any:

@@ -148,7 +148,7 @@ class Client:
                 raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
             params = {"page": number, "per_page": self._api.page_size}
             answer = self._get(endpoint, list[row], params, ids, still_wanted)  # type: ignore[valid-type]
-            return paging.Page(answer.result or [], paging.PageInfo.of(answer.result_info))
+            return paging.Page(answer.result or [], paging.PageInfo.of(answer.info))
 
         with Background(self._api.concurrency) as background:
             try:

@@ -173,8 +173,6 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
             raise Mistake(where, problem)
     except Mistake as mistake:
         raise ConfigError(f"{path}: {mistake}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: expected less nesting") from None
     return config
 
 

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
@@ -21,6 +21,8 @@ _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "mer
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _KEY = re.compile(r"[\w.@+-]+|<<")
 _MOST_NODES = 1_000_000
+_MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
+_TOO_DEEP = "expected less nesting"
 
 
 class Mistake(Exception):  # noqa: N818 – nobody sees it: it becomes a ConfigError, which names the file
@@ -32,7 +34,7 @@ class Mistake(Exception):  # noqa: N818 – nobody sees it: it becomes a ConfigE
 
 
 def read(path: str) -> Any:
-    """Return what a file holds; raises Mistake, and RecursionError where it is nested beyond reason."""
+    """Return what a file holds; raises Mistake."""
     text = _text(path)
     try:
         return _Loader(text).get_single_data()
@@ -57,16 +59,32 @@ def _text(path: str) -> str:
         raise Mistake(f"line {line}", "expected UTF-8 text") from None
 
 
+class _Extent(NamedTuple):
+    """How many values a node stands for, aliases included, and on how many levels."""
+
+    nodes: int
+    levels: int
+
+
+_ENDLESS = _Extent(_MOST_NODES, 0)  # of what has not ended where it is asked for: an alias inside its own anchor
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader that tells the line of every mistake, and refuses what is lost in silence or never ends."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._sizes: dict[yaml.Node, int] = {}
+        self._extents: dict[yaml.Node, _Extent] = {}
+        self._level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         alias = self.check_event(yaml.AliasEvent)
+        self._level += 1
+        if self._level > _MOST_LEVELS:
+            line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]
+            raise Mistake(f"line {line + 1}", _TOO_DEEP)
         node = super().compose_node(parent, index)
+        self._level -= 1
         if node and not alias:
             self._check(node)
         return node
@@ -76,12 +94,14 @@ class _Loader(yaml.SafeLoader):
             raise Mistake(_line(node), "expected no tag (`!name`); put a string that begins with ! or = in quotes")
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
-        # A few lines of aliases of aliases stand for billions of values. What has no size yet has not ended: that is
-        # an alias inside its own anchor.
-        size = 1 + sum(self._sizes.get(child, _MOST_NODES) for child in _children(node))
-        if size > _MOST_NODES:
+        # A few lines of aliases of aliases stand for billions of values, or for a thousand levels.
+        inner = [self._extents.get(child, _ENDLESS) for child in _children(node)]
+        extent = _Extent(1 + sum(child.nodes for child in inner), 1 + max((child.levels for child in inner), default=0))
+        if extent.nodes > _MOST_NODES:
             raise Mistake(_line(node), f"expected aliases (`*name`) that stand for less than {_MOST_NODES:,} values")
-        self._sizes[node] = size
+        if extent.levels > _MOST_LEVELS:
+            raise Mistake(_line(node), _TOO_DEEP)
+        self._extents[node] = extent
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 – PyYAML's signature
         try:

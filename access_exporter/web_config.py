@@ -139,8 +139,6 @@ def _named(path: str) -> Iterator[None]:
         yield
     except Mistake as mistake:
         raise ConfigError(f"{path}: {mistake}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: expected less nesting") from None
 
 
 def load(path: str) -> WebConfig:

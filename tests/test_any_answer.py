@@ -1,6 +1,9 @@
 """Whatever Cloudflare answers with, byte for byte: a summary that can be shown and stored, or one PollError."""
 
+import contextlib
+import gc
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -163,3 +166,33 @@ def assert_presentable(summary: Any, families: Iterable[Metric]) -> None:
     for form in Format:
         assert PLANTED not in repr(exposition.blocks(written, form))
     assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
+
+
+DEEP = 5000
+LISTS = "[" * DEEP + "]" * DEEP
+OBJECTS = '{"x": ' * DEEP + "1" + "}" * DEEP
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("deep", [LISTS, OBJECTS, "[" * DEEP, '[{"x":' * DEEP], ids=ascii)
+@pytest.mark.parametrize("place", ["{}", '{{"result": {}}}', '{{"errors": {}}}', '{{"result": [], "result_info": {}}}'])
+def test_nesting(place: str, deep: str, status: int) -> None:
+    """However deep an answer is nested, Python has the stack to do what it does behind the scenes."""
+    unraisable: list[object] = []
+
+    def collected(phase: str, _: object) -> None:
+        assert phase.isalpha()  # takes a little of the stack
+
+    CLIENT.answers = [(status, {}, place.format(deep).encode())]
+    threshold, hook = gc.get_threshold(), sys.unraisablehook
+    try:
+        gc.callbacks.append(collected)
+        sys.unraisablehook = unraisable.append
+        gc.set_threshold(1)
+        with contextlib.suppress(PollError):
+            users.fetch(CLIENT, ACCOUNT.id, Users(), None, START)
+    finally:
+        gc.set_threshold(*threshold)
+        sys.unraisablehook = hook
+        gc.callbacks.remove(collected)
+    assert not unraisable

@@ -127,7 +127,11 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
         account("<<: x"),
         "line 4: expected valid YAML: expected a mapping or list of mappings for merging, but found scalar",
     ),
-    "nested too deeply": (f"accounts: {'[' * 5_000}", "expected less nesting"),
+    "nested too deeply": (f"accounts: {'[' * 5_000}", "line 1: expected less nesting"),
+    "aliases nested too deeply": (
+        "- &a0 []\n" + "".join(f"- &a{number} [*a{number - 1}]\n" for number in range(1, 2000)),
+        "line 51: expected less nesting",  # each line is a level more than the one above
+    ),
     # 11 numbers in line 1, then 111, 1111 and so on: line 6 stands for 1,111,111.
     "aliases of aliases": (ALIASES_OF_ALIASES, f"line 6: {ALIASES}"),
     # A mapping, a key and a number in line 1; each further line is a mapping, a key, a list and ten of the line above:
