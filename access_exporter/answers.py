@@ -109,11 +109,12 @@ def _json(body: bytes) -> Any:
     if _is_too_deep(body):
         return None
     try:
-        return json.loads(body.decode("utf-8-sig", "surrogateescape"), strict=False)
+        return _LENIENT.decode(body.decode("utf-8-sig", "surrogateescape"))
     except ValueError:
         return None
 
 
+_LENIENT = json.JSONDecoder(strict=False)
 _OBJECT_IN_OBJECT = re.compile(rb":\s*\{")
 _NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}

@@ -101,7 +101,8 @@ class Client:
 
         Raises a PollError with the reason, in words, for every other outcome.
         """
-        return self._get(endpoint, result, {}, ids).result  # type: ignore[return-value]
+        call = _Call(self._session, self._request("GET", endpoint, ids))
+        return self._get(endpoint, result, call).result  # type: ignore[return-value]
 
     def get_once(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
         """As `get`, but in a single request that waits for nothing but its turn, for what must hold up nothing else.
@@ -109,7 +110,7 @@ class Client:
         While the credential is paused it is not sent. Raises a PollError, and a 429 still pauses the credential.
         """
         self._check_pause(0)
-        return self._ask_once(endpoint, result, _Request(self._session, "GET", _path(endpoint, ids), {}))
+        return self._ask_once(endpoint, result, _Call(self._session, self._request("GET", endpoint, ids)))
 
     def post(self, endpoint: Endpoint, result: type[T], body: object, before: Callable[[], None], **ids: str) -> T:
         """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
@@ -120,24 +121,29 @@ class Client:
         with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
             self._credential.refresh()
         with transport.session(self._api.url, 1) as session:  # no connection that was left open and may be gone
-            request = _Request(session, "POST", _path(endpoint, ids), {"json": body}, before, _STARTED)
-            return self._ask_once(endpoint, result, request)
+            request = self._request("POST", endpoint, ids, json=body)
+            call = _Call(session, request, before=before, good=_STARTED)
+            return self._ask_once(endpoint, result, call)
 
-    def _ask_once(self, endpoint: Endpoint, result: type[T], request: "_Request") -> T:
+    def _ask_once(self, endpoint: Endpoint, result: type[T], call: "_Call") -> T:
         try:
-            answer = self._attempt(endpoint, request, self._credential.headers(), result)
+            answer = self._attempt(endpoint, call, self._credential.headers(), result)
         except RateLimitedError as failure:
             self._pacer.pause(_wait(failure, _next_try(_TRIES)))
             raise
         return answer.result  # type: ignore[return-value]
 
-    def rows(self, endpoint: Endpoint, row: type[Row], within: float, **ids: str) -> Iterator[list[Row]]:
-        """Yield every row of a list once, page by page.
+    def rows(
+        self, endpoint: Endpoint, row: type[Row], within: float, expected: float = 0, **ids: str
+    ) -> Iterator[list[Row]]:
+        """Yield every row of a list once, page by page; where many are expected, the first pages are asked for at once.
 
         Raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
         give_up_at = self._clock.monotonic() + within
         abandoned = Event()
+        # Once for all pages: to prepare a request costs half as much as to send it.
+        whole = self._request("GET", endpoint, ids)
 
         def still_wanted() -> None:
             if abandoned.is_set():
@@ -146,31 +152,30 @@ class Client:
         def fetch(number: int) -> paging.Page[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
-            params = {"page": number, "per_page": self._api.page_size}
-            answer = self._get(endpoint, list[row], params, ids, still_wanted)  # type: ignore[valid-type]
+            page = _Call(self._session, whole, f"?page={number}&per_page={self._api.page_size}", still_wanted)
+            answer = self._get(endpoint, list[row], page)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.info))
 
         with Background(self._api.concurrency) as background:
             try:
-                yield from paging.walk(fetch, background.start, self._api.page_size, self._api.concurrency)
+                yield from paging.walk(fetch, background.start, self._api.page_size, self._api.concurrency, expected)
             finally:
                 abandoned.set()  # a page that is fetched ahead is of no use any more
 
-    def _get(
-        self,
-        endpoint: Endpoint,
-        result: type[T],
-        params: dict[str, int],
-        ids: dict[str, str],
-        before: Callable[[], None] = lambda: None,
-    ) -> Envelope[T]:
+    def _request(
+        self, method: str, endpoint: Endpoint, ids: Mapping[str, str], json: object = None
+    ) -> requests.PreparedRequest:
+        """Return a request in nobody's name; `ids` fill the endpoint's path."""
+        path = endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+        return self._session.prepare_request(requests.Request(method, self._api.url.rstrip("/") + path, json=json))
+
+    def _get(self, endpoint: Endpoint, result: type[T], call: "_Call") -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
-        request = _Request(self._session, "GET", _path(endpoint, ids), {"params": params}, before)
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
             headers = self._credential.headers()
             try:
-                return self._attempt(endpoint, request, headers, result)
+                return self._attempt(endpoint, call, headers, result)
             except (AuthError, PermissionMissingError):
                 if refreshed or not self._renewed(headers):
                     raise
@@ -200,15 +205,13 @@ class Client:
         if (left := self._pacer.paused_for()) > bearable:
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
 
-    def _attempt(
-        self, endpoint: Endpoint, request: "_Request", headers: dict[str, str], result: type[T]
-    ) -> Envelope[T]:
+    def _attempt(self, endpoint: Endpoint, call: "_Call", headers: dict[str, str], result: type[T]) -> Envelope[T]:
         self._check_pause(MAX_RETRY_WAIT_SECONDS)
         with self._pacer.turn():
-            request.before()
-            status, answered, body = self._send(endpoint, request, headers)
+            call.before()
+            status, answered, body = self._send(endpoint, call, headers)
         self._note_rate_limit(answered)
-        if status not in request.good:
+        if status not in call.good:
             raise answers.refusal(endpoint, status, answered, body)
         if len(body) > MAX_BODY_BYTES:
             raise InvalidResponseError(
@@ -216,22 +219,14 @@ class Client:
             )
         return answers.decode(endpoint, body, result)
 
-    def _send(
-        self, endpoint: Endpoint, request: "_Request", headers: dict[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    def _send(self, endpoint: Endpoint, call: "_Call", headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
         code = NetworkError.reason
         started = self._clock.monotonic()
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
-            with request.session.request(
-                request.method,
-                self._api.url.rstrip("/") + request.path,
-                **request.content,
-                headers=headers,
-                timeout=Timeout(total=self._api.timeout),  # type: ignore[arg-type]  # the stubs miss it
-                stream=True,
-            ) as response:
+            timeout: Any = Timeout(total=self._api.timeout)  # the stubs of requests miss it
+            with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
                 limit = MAX_BODY_BYTES if response.status_code == 200 else MAX_REFUSAL_BYTES
                 body = response.raw.read(limit + 1, decode_content=True)
                 code = str(response.status_code)
@@ -263,19 +258,21 @@ _STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is on
 
 
 @dataclass(frozen=True)
-class _Request:
-    """What is sent, but for in whose name; `before` is called right before it, and `good` are statuses of success."""
+class _Call:
+    """What is sent and how; `before` is called right before it, and `good` are the statuses of success."""
 
     session: requests.Session
-    method: str
-    path: str
-    content: dict[str, Any]
+    request: requests.PreparedRequest
+    query: str = ""
     before: Callable[[], None] = lambda: None
     good: tuple[int, ...] = (200,)
 
-
-def _path(endpoint: Endpoint, ids: Mapping[str, str]) -> str:
-    return endpoint.path.format_map({name: quote(value, safe="") for name, value in ids.items()})
+    def signed(self, headers: Mapping[str, str]) -> requests.PreparedRequest:
+        """Return the request in the name of a credential."""
+        request = self.request.copy()
+        request.url = f"{request.url}{self.query}"
+        request.headers.update(headers)
+        return request
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:

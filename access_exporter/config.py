@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
+import requests
 
 from access_exporter import strict_yaml
 from access_exporter.credentials import Secret
@@ -258,6 +259,7 @@ def _is_address(text: str) -> bool:
     try:
         url = urlsplit(text)
         host_and_port = bool(url.hostname) and url.port != 0
+        requests.Request("GET", text).prepare()  # has an opinion on names of hosts, too
     except ValueError:
         return False
     return url.scheme in ("https", "http") and host_and_port and not re.search(r"[\s@?#]", text)

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -20,7 +19,6 @@ MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
 # So many pages in a row without a new row, and the server is taken to repeat itself.
 MAX_REPEATS = 10
-_ID = attrgetter("id")
 _MOST_IN_A_SET = 150_000  # with 157,287 its 4 MB would double
 
 
@@ -73,6 +71,12 @@ class Page(Generic[Row]):
         """Whether the page is as long as the server says a full one is."""
         return 0 < (self.info.per_page or 0) <= len(self.rows)
 
+    def last_page(self, otherwise: float) -> float:
+        """Return the number of the last page that is surely there as far as this one tells, if it tells anything."""
+        if not self.info.is_consistent:
+            return otherwise
+        return self.info.total_pages or 0 if self.is_full else 0
+
     def agrees_with(self, listed: int) -> bool:
         """Whether the totals are consistent and count exactly as many rows as were seen."""
         return self.info.is_consistent and self.info.total_count == listed
@@ -83,19 +87,27 @@ def walk(
     start: Callable[[Callable[[int], Page[Row]], int], Future[Page[Row]]],
     page_size: int,
     concurrency: int,
+    expected: float = 0,
 ) -> Iterator[list[Row]]:
     """Yield the new rows of each page up to the end of the list; a row without an id is always new.
 
     `fetch` answers a page by its number, `start` does so in the background. Up to `concurrency` pages are fetched
-    ahead, and only pages that are surely there. Raises what `fetch` raises, and InvalidResponseError for a list that
-    does not end.
+    ahead, and only pages that are surely there: as the totals say, and before there are any, the full pages of so many
+    rows as are `expected`. Raises what `fetch` raises, and InvalidResponseError for a list that does not end.
     """
     seen = _Seen()
     ahead: deque[Future[Page[Row]]] = deque()
     before: list[Row] = []
     listed = repeats = 0
+
+    def fetch_ahead(first: int, last: float) -> None:
+        while len(ahead) < concurrency and first + len(ahead) <= last:
+            ahead.append(start(fetch, first + len(ahead)))
+
+    fetch_ahead(1, expected // page_size)
     for number in range(1, MAX_PAGES + 1):
         page = ahead.popleft().result() if ahead else fetch(number)
+        fetch_ahead(number + 1, page.last_page(otherwise=expected // page_size))
         fresh = [] if _is_repeated(page.rows, before) else seen.new(page.rows)
         before = page.rows
         listed += len(fresh)
@@ -105,9 +117,6 @@ def walk(
         yield fresh
         if _is_last(page, number, listed) or _only_repeats(page, repeats, page_size, listed):
             return
-        surely = page.info.total_pages or 0 if page.info.is_consistent and page.is_full else 0
-        while len(ahead) < concurrency and number + len(ahead) < surely:
-            ahead.append(start(fetch, number + len(ahead) + 1))
     raise InvalidResponseError(f"the list did not end after {number} pages with {listed} rows")
 
 
@@ -125,10 +134,14 @@ class _Seen:
         """Return the rows that were not seen before, and see them; a row without an id is always new."""
         if len(self._sets[-1]) > _MOST_IN_A_SET:
             self._sets.append(set())
-        keys = set(map(hash, map(_ID, rows)))
-        if len(keys) == len(rows) and all(seen.isdisjoint(keys) for seen in self._sets):  # as on nearly every page
-            self._sets[-1] |= keys
-            return rows
+        newest = self._sets[-1]
+        keys = [hash(row.id) for row in rows]
+        if all(seen.isdisjoint(keys) for seen in self._sets):  # as on nearly every page
+            before = len(newest)
+            newest.update(keys)
+            if len(newest) - before == len(rows):
+                return rows
+            newest.difference_update(keys)  # an id stands there twice
         return [row for row in rows if not row.id or self._is_new(hash(row.id))]
 
     def _is_new(self, key: int) -> bool:

@@ -332,6 +332,8 @@ RANGES = {
     "url with a query": (api(f"url: https://example.com/v4?key={SECRET}"), f"api.url: {ADDRESS}"),
     "url with an empty query": (api("url: https://example.com/v4?"), f"api.url: {ADDRESS}"),
     "url with a fragment": (api("url: 'https://example.com/v4#top'"), f"api.url: {ADDRESS}"),
+    "url with a star": (api("url: 'https://*.example.com/v4'"), f"api.url: {ADDRESS}"),
+    "url with a host of no script": (api("url: 'https://\u2460\u30fc/v4'"), f"api.url: {ADDRESS}"),
     "url with a space": (api("url: https://example.com /v4"), f"api.url: {ADDRESS}"),
     "url of two lines": (api('url: "https://example.com\\n/v4"'), f"api.url: {ADDRESS}"),
     "url with half an IPv6 address": (api("url: 'https://[::1/v4'"), f"api.url: {ADDRESS}"),

@@ -263,10 +263,10 @@ class Server:
             future.set_exception(error)
         return future
 
-    def walk(self, concurrency: int = 4) -> int:
+    def walk(self, concurrency: int = 4, expected: float = 0) -> int:
         """Walk over all pages and return the number of rows."""
         rows = 0
-        for page in walk(self.fetch, self.start, 1000, concurrency):
+        for page in walk(self.fetch, self.start, 1000, concurrency, expected):
             self._given += 1
             rows += len(page)
         return rows
@@ -300,10 +300,43 @@ class TestRequests:
 
     @pytest.mark.parametrize("concurrency", [1, 4, 7])
     def test_ahead(self, concurrency: int) -> None:
-        """Pages that are surely there are fetched ahead, as many as may be in flight and not one more."""
+        """Beside the page at hand, those surely there are fetched ahead: as many as may be in flight, not one more."""
         server = Server(19_999)
         assert server.walk(concurrency) == 19_999
-        assert server.farthest_ahead == concurrency
+        assert server.farthest_ahead == 1 + concurrency
+
+    @pytest.mark.parametrize("users", [1, 999, 1001, 2500, 4999, 19_999])
+    @pytest.mark.parametrize("change", [-900, -1, 0, 1, 5000])
+    def test_as_expected(self, users: int, change: int) -> None:
+        """Where about as many rows are expected as there are, each page is asked for once, and nothing else."""
+        server = Server(users)
+        assert server.walk(expected=users - change) == users
+        assert server.asked == list(range(1, -(-users // 1000) + 1))
+
+    @pytest.mark.parametrize("users", [0, 1, 2000, 2500])
+    @pytest.mark.parametrize("totals", [{}, {"total_pages": 100}])
+    @pytest.mark.parametrize("expected", [5000, 1e308])
+    def test_fewer_than_expected(self, users: int, totals: dict[str, int], expected: float) -> None:
+        """Rows that are gone waste no more requests than may be in flight, and one to see that there is no more."""
+        server = Server(users, **totals)
+        assert server.walk(expected=expected) == users
+        assert len(server.asked) <= -(-users // 1000) + 1 + 4
+
+    def test_first_pages_at_once(self) -> None:
+        """Pages that are expected do not wait for the first one."""
+        pages: list[Future[Page[User]]] = []
+
+        def start(_: Callable[[int], Page[User]], number: int) -> Future[Page[User]]:
+            pages.append(Future())
+            if number == 4:
+                for each, future in enumerate(pages, start=1):
+                    future.set_result(server.fetch(each))
+            return pages[-1] if number <= 4 else server.start(server.fetch, number)
+
+        server = Server(9999)
+        walked = walk(server.fetch, start, 1000, 4, expected=8000)
+        assert sum(map(len, walked)) == 9999
+        assert server.asked == list(range(1, 11))
 
     @pytest.mark.parametrize("totals", [{"total_pages": 100}, {"total_count": 1}, {"per_page": 0}, {"per_page": 2000}])
     def test_not_ahead(self, totals: dict[str, int]) -> None:
@@ -333,7 +366,7 @@ class TestRequests:
         pages = walk(server.fetch, server.start, 1000, 2)
         assert len(next(pages)) == 1000
         assert len(next(pages)) == 1000
-        assert server.asked == [1, 2, 3]
+        assert server.asked == [1, 2, 3, 4]
 
 
 class TestRepeats:

@@ -72,7 +72,8 @@ def fetch(
     users = previous.users if previous else None
     finished = previous.finished if previous else None
     if progress.status == "complete" and _is_missing_some(users, progress.total_users):
-        users = max(count(client, config, ids, note), users or {}, key=lambda counts: sum(counts.values()))
+        counted = count(client, config, ids, progress.total_users or 0, note)
+        users = max(counted, users or {}, key=lambda counts: sum(counts.values()))
         if progress.total_users and not sum(users.values()):
             raise InvalidResponseError(f"the finished test lists none of its {progress.total_users:.0f} users")
         finished = finished or now
@@ -102,10 +103,12 @@ def _documented(status: str | None) -> str | None:
     return status if not status or status in STATUSES else "undocumented"
 
 
-def count(client: Client, config: PolicyTest, ids: dict[str, str], note: Callable[[Result], None]) -> dict[str, int]:
+def count(
+    client: Client, config: PolicyTest, ids: dict[str, str], expected: float, note: Callable[[Result], None]
+) -> dict[str, int]:
     """Count the users of a finished test by result."""
     found: Counter[str | None] = Counter()
-    for rows in client.rows(USERS_ENDPOINT, Result, within=config.stale_after, **ids):
+    for rows in client.rows(USERS_ENDPOINT, Result, within=config.stale_after, expected=expected, **ids):
         found.update(row.status for row in rows)
         for row in rows:
             note(row)

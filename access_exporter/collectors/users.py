@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -89,17 +90,17 @@ def fetch(client: Client, account_id: str, config: Users, previous: UsersSummary
 
     Raises a PollError when the end of the list is not reached.
     """
-    summary = _walk(client, account_id, config, now)
+    summary = _walk(client, account_id, config, sum(previous.users.values()) if previous else 0, now)
     expiration = organization.fetch(client, account_id, previous.seat_expiration if previous else None, now)
     return msgspec.structs.replace(summary, seat_expiration=expiration)
 
 
-def _walk(client: Client, account_id: str, config: Users, now: float) -> UsersSummary:
+def _walk(client: Client, account_id: str, config: Users, expected: int, now: float) -> UsersSummary:
+    rows = partial(client.rows, ENDPOINT, within=config.stale_after, expected=expected, account_id=account_id)
     if not config.domains:
-        pages = client.rows(ENDPOINT, User, within=config.stale_after, account_id=account_id)
-        return summarize(pages, config.idle_days, now)
+        return summarize(rows(User), config.idle_days, now)
     found: domains.Found = Counter()
-    with_email = client.rows(ENDPOINT, UserWithEmail, within=config.stale_after, account_id=account_id)
+    with_email = rows(UserWithEmail)
     summary = summarize(domains.counted(with_email, found), config.idle_days, now)
     return msgspec.structs.replace(summary, users_by_domain=domains.largest(found, config.domains))
 
