@@ -176,8 +176,9 @@ def drawing(cpu: polling.Cpu, growth: Growth) -> str:
 def waiting(wall: polling.Wall) -> str:
     """Say how long the pages took in each way."""
     return (
-        f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.1f} s as they are polled by default, "
-        f"{wall.one_by_one:.1f} s with `concurrency: 1`, and {wall.sdk:.1f} s with the SDK.\n"
+        f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.2f} s as they are polled by default "
+        f"({wall.first:.2f} s the first time), {wall.one_by_one:.2f} s with `concurrency: 1`, which makes a share of "
+        f"{wall.concurrent / wall.one_by_one:.3f}, and {wall.sdk:.1f} s with the SDK.\n"
     )
 
 

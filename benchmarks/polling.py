@@ -3,11 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from benchmarks.cloudflare import PAGE_SIZE, TEST_ID, Scenario
-from benchmarks.processes import Exporter, Program, cloudflare, configuration, cpu, exporter, once, program
+from benchmarks.processes import Cloudflare, Exporter, Program, cloudflare, configuration, cpu, exporter, once, program
 
 FORMATS: tuple[dict[str, str], ...] = (
     {},
@@ -25,10 +26,11 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 def compare_cpu(users: int, rounds: int = 9, sdk_rounds: int = 3) -> Cpu:
-    """Measure by turns, each in a process that has done the same before."""
+    """Measure by turns, each in a process that has done the same before; between its polls the exporter is idle."""
+    every_ten_seconds = {"users": {"interval": "10s", "stale_after": "1d"}}
     with (
         cloudflare(Scenario(users)) as server,
-        configuration(server.url) as configured,
+        configuration(server.url, account=every_ten_seconds) as configured,
         exporter(configured) as running,
         program("baselines", "download", server.url) as download,
         program("baselines", "sdk", server.url) as sdk,
@@ -36,7 +38,7 @@ def compare_cpu(users: int, rounds: int = 9, sdk_rounds: int = 3) -> Cpu:
         running.wait_until_polled()
         assert int(download.tell()) == users // PAGE_SIZE
         assert int(sdk.tell()) == users
-        turns = [(_spent(running, running.poll), _spent(download, download.tell)) for _ in range(rounds)]
+        turns = [(_spent(running, running.wait_for_next_poll), _spent(download, download.tell)) for _ in range(rounds)]
         sdk_turns = [_spent(sdk, sdk.tell) for _ in range(sdk_rounds)]
     polls, downloads = zip(*turns, strict=True)
     return Cpu(statistics.median(polls), statistics.median(downloads), statistics.median(sdk_turns))
@@ -70,8 +72,9 @@ def cost(users: int, accounts: int = 1, rounds: int = 3) -> Cost:
 
 
 class Wall(msgspec.Struct, frozen=True):
-    """Seconds for the same pages, and the most requests the exporter had in flight."""
+    """Seconds for the same pages, the first time and from then on, and the most requests the exporter had in flight."""
 
+    first: float
     concurrent: float
     one_by_one: float
     sdk: float
@@ -81,16 +84,22 @@ class Wall(msgspec.Struct, frozen=True):
 def wall(pages: int, latency: float) -> Wall:
     """Poll so many pages of so many seconds each: as by default, one after the other, and as the SDK does it."""
     with cloudflare(Scenario(pages * PAGE_SIZE, latency=latency)) as server:
-        with configuration(server.url) as configured:
-            concurrent = once(configured)
-        most = server.asked().most_in_flight
-        with configuration(server.url, api={"concurrency": 1}) as configured:
-            one_by_one = once(configured)
-        assert server.asked().most_in_flight == 1
+        first, concurrent, most = _polled_twice(server, {})
+        _, one_by_one, one = _polled_twice(server, {"concurrency": 1})
+        assert one == 1
         with program("baselines", "sdk", server.url) as sdk:
             started = time.monotonic()
             sdk.tell()
-            return Wall(concurrent, one_by_one, time.monotonic() - started, most)
+            return Wall(first, concurrent, one_by_one, time.monotonic() - started, most)
+
+
+def _polled_twice(server: Cloudflare, api: dict[str, Any]) -> tuple[float, float, int]:
+    """Return the seconds that the first poll and the next one took, and the most requests in flight."""
+    with configuration(server.url, api=api) as configured, exporter(configured) as running:
+        running.wait_until_polled()
+        first = running.poll_duration()
+        running.poll()
+        return first, running.poll_duration(), server.asked().most_in_flight
 
 
 def excess_over_pace(pages: int, rate: float, burst: int) -> int:

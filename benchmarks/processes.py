@@ -158,6 +158,12 @@ class Exporter:
         for _ in range(self._configured.accounts):
             assert self._polled.acquire(timeout=PATIENCE_SECONDS)
 
+    def wait_for_next_poll(self) -> None:
+        """Wait until an account was polled, from now on."""
+        while self.is_polled():
+            pass
+        assert self._polled.acquire(timeout=PATIENCE_SECONDS)
+
     def start_polls(self) -> None:
         """Let every account be polled once more."""
         self._configured.write()
@@ -180,6 +186,13 @@ class Exporter:
             response = connection.getresponse()
             assert response.status == 200
             return response.read()
+
+    def poll_duration(self) -> float:
+        """Return the seconds that the longest of the last polls took."""
+        durations = re.findall(
+            r"(?m)^cloudflare_access_poll_duration_seconds\{.*\} (.*)$", self.get("/metrics").decode()
+        )
+        return max(map(float, durations))
 
     def peak_memory(self) -> float:
         """Return the most memory it ever had, in MB."""
@@ -204,8 +217,6 @@ def exporter(configured: Configuration) -> Iterator[Exporter]:
             running.log_reader.join()
 
 
-def once(configured: Configuration) -> float:
-    """Poll everything once in a process of its own; return the seconds the longest poll took."""
-    command = _command(configured, "--once", "--log.level=error")
-    page = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return max(map(float, re.findall(r"^cloudflare_access_poll_duration_seconds\{.*\} (.*)$", page, re.MULTILINE)))
+def once(configured: Configuration) -> None:
+    """Poll everything once in a process of its own."""
+    subprocess.run(_command(configured, "--once", "--log.level=error"), check=True, stdout=subprocess.DEVNULL)
