@@ -22,7 +22,9 @@ from access_exporter.errors import (
     ServerError,
 )
 
-# A page of 1000 rows has 11,000 values. More of them, decoded the slow way, would leave Python's memory in fragments.
+# A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
+# slow way leave Python's memory in fragments.
+MAX_OBJECTS = 10_000
 MAX_ODD_VALUES = 50_000
 # An answer has three levels. Where there is no end of them, decoding leaves the garbage collector, which may run at any
 # moment, too little of Python's stack.
@@ -58,7 +60,8 @@ class Envelope(msgspec.Struct, Generic[T]):
     def has_failed(self) -> bool:
         """Whether it says so, or lists errors without saying that it succeeded."""
         errors = bytes(self.errors)
-        return self.success is False or (not self.success and errors.startswith(b"[") and bool(errors[1:-1].strip()))
+        lists_some = errors.startswith((b"[", b"{")) and bool(errors[1:-1].strip())
+        return self.success is False or (not self.success and lists_some)
 
     @property
     def info(self) -> Any:
@@ -68,6 +71,8 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
+    if body.count(b"{") > MAX_OBJECTS:
+        raise _too_much(endpoint)
     kind: Any = Envelope[result]  # type: ignore[valid-type]
     envelope: Envelope[T]
     try:
@@ -89,7 +94,7 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
     if body.count(b",") > MAX_ODD_VALUES:
-        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
+        raise _too_much(endpoint)
     data = _json(body)
     if data is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
@@ -104,6 +109,10 @@ def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
         raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
 
 
+def _too_much(endpoint: Endpoint) -> PollError:
+    return InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
+
+
 def _json(body: bytes) -> Any:
     """Decode JSON, and what is nearly JSON; return None for what is neither, or nested too deep."""
     if _is_too_deep(body):
@@ -116,8 +125,9 @@ def _json(body: bytes) -> Any:
 
 _LENIENT = json.JSONDecoder(strict=False)
 _OBJECT_IN_OBJECT = re.compile(rb":\s*\{")
-_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
-_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
+# A string that does not end goes to the end of the text: were it no match, each of its quotes would be tried again.
+_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++', re.DOTALL)
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def _is_too_deep(body: bytes) -> bool:

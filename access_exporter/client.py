@@ -7,7 +7,7 @@ cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from urllib.parse import quote
 import prometheus_client
 import requests
 import urllib3
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 from urllib3.util import Retry, Timeout
 
 from access_exporter import answers, paging, transport
@@ -36,11 +38,13 @@ from access_exporter.errors import (
     RetryableError,
     StoppingError,
 )
+from access_exporter.exposition import gauge
 from access_exporter.pacing import Pacer
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
 MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
+SOON_SECONDS = 5
 CLOUDFLARE_QUOTA = 1200
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
@@ -51,7 +55,7 @@ T = TypeVar("T")
 Row = TypeVar("Row", bound=paging.HasId)
 
 
-class Metrics:
+class Metrics(Collector):
     """What is counted about requests, over all credentials."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
@@ -75,23 +79,34 @@ class Metrics:
             ["endpoint"],
             registry=registry,
         )
-        self.ratelimit_remaining = prometheus_client.Gauge(
+        self.credentials: Sequence[Credential] = ()
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the credentials in use know of themselves."""
+        yield gauge(
             "cloudflare_access_api_ratelimit_remaining",
             "Requests the credential has left in Cloudflare's current window, as the last answer told; "
             "the credential is named by the first account that uses it.",
-            ["credential"],
-            registry=registry,
+            [({"credential": each.name}, each.remaining) for each in self.credentials],
         )
 
 
 class Client:
     """Asks Cloudflare in the name of one credential."""
 
-    def __init__(self, api: Api, credential: Credential, pacer: Pacer, metrics: Metrics, clock: Clock) -> None:
-        """Open no connection yet."""
+    def __init__(
+        self,
+        api: Api,
+        credential: Credential,
+        pacer_of: Callable[[Mapping[str, str]], Pacer],
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        """Open no connection yet; `pacer_of` tells whose pace counts, by the headers that sign a request."""
         self._api = api
         self._credential = credential
-        self._pacer = pacer
+        self._pacer_of = pacer_of
         self._metrics = metrics
         self._clock = clock
         self._session = transport.session(api.url, api.concurrency)
@@ -105,12 +120,12 @@ class Client:
         return self._get(endpoint, result, call).result  # type: ignore[return-value]
 
     def get_once(self, endpoint: Endpoint, result: type[T], **ids: str) -> T:
-        """As `get`, but in a single request that waits for nothing but its turn, for what must hold up nothing else.
+        """As `get`, but in a single request that is not sent where its turn does not come soon.
 
-        While the credential is paused it is not sent. Raises a PollError, and a 429 still pauses the credential.
+        That is for what must hold up nothing else. Raises a PollError, and a 429 still pauses the credential.
         """
-        self._check_pause(0)
-        return self._ask_once(endpoint, result, _Call(self._session, self._request("GET", endpoint, ids)))
+        call = _Call(self._session, self._request("GET", endpoint, ids), patience=SOON_SECONDS)
+        return self._ask_once(endpoint, result, call)
 
     def post(self, endpoint: Endpoint, result: type[T], body: object, before: Callable[[], None], **ids: str) -> T:
         """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
@@ -126,12 +141,7 @@ class Client:
             return self._ask_once(endpoint, result, call)
 
     def _ask_once(self, endpoint: Endpoint, result: type[T], call: "_Call") -> T:
-        try:
-            answer = self._attempt(endpoint, call, self._credential.headers(), result)
-        except RateLimitedError as failure:
-            self._pacer.pause(_wait(failure, _next_try(_TRIES)))
-            raise
-        return answer.result  # type: ignore[return-value]
+        return self._attempt(endpoint, call, self._credential.headers(), result).result  # type: ignore[return-value]
 
     def rows(
         self, endpoint: Endpoint, row: type[Row], within: float, expected: float = 0, **ids: str
@@ -152,7 +162,8 @@ class Client:
         def fetch(number: int) -> paging.Page[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"page {number} of {endpoint.place} was not reached within {within:g} s")
-            page = _Call(self._session, whole, f"?page={number}&per_page={self._api.page_size}", still_wanted)
+            query = f"?page={number}&per_page={self._api.page_size}"
+            page = _Call(self._session, whole, query, before=still_wanted)
             answer = self._get(endpoint, list[row], page)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.info))
 
@@ -185,7 +196,7 @@ class Client:
                 wait = _wait(failure, tries)
                 waited += wait
                 if isinstance(failure, RateLimitedError):
-                    self._pacer.pause(wait)
+                    self._pacer_of(headers).pause(wait)
                 if tries.is_exhausted() or waited > MAX_RETRY_WAIT_SECONDS:
                     raise
                 if not isinstance(failure, RateLimitedError):
@@ -200,19 +211,19 @@ class Client:
             self._clock.sleep(1)
         return False
 
-    def _check_pause(self, bearable: float) -> None:
-        """Raise RateLimitedError where the credential is paused for more than so many seconds."""
-        if (left := self._pacer.paused_for()) > bearable:
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
-
     def _attempt(self, endpoint: Endpoint, call: "_Call", headers: dict[str, str], result: type[T]) -> Envelope[T]:
-        self._check_pause(MAX_RETRY_WAIT_SECONDS)
-        with self._pacer.turn():
+        pacer = self._pacer_of(headers)
+        if (left := pacer.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
+            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+        with pacer.turn(call.patience):
             call.before()
             status, answered, body = self._send(endpoint, call, headers)
-        self._note_rate_limit(answered)
-        if status not in call.good:
-            raise answers.refusal(endpoint, status, answered, body)
+            self._note_rate_limit(answered, pacer)
+            if status not in call.good:
+                failure = answers.refusal(endpoint, status, answered, body)
+                if isinstance(failure, RateLimitedError):  # before anyone else gets the place
+                    pacer.pause(_wait(failure, _next_try(_TRIES)))
+                raise failure
         if len(body) > MAX_BODY_BYTES:
             raise InvalidResponseError(
                 f"the answer of {endpoint.place} is larger than {MAX_BODY_BYTES} bytes; try a smaller api.page_size"
@@ -243,15 +254,15 @@ class Client:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
 
-    def _note_rate_limit(self, headers: Mapping[str, str]) -> None:
+    def _note_rate_limit(self, headers: Mapping[str, str], pacer: Pacer) -> None:
         """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
         told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
         if "r" not in told:
             return
-        self._metrics.ratelimit_remaining.labels(self._credential.name).set(int(told["r"]))
+        self._credential.remaining = int(told["r"])
         quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
         if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
-            self._pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
+            pacer.slow_down(int(told["r"]), int(told.get("t", 0)))
 
 
 _STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
@@ -259,11 +270,16 @@ _STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is on
 
 @dataclass(frozen=True)
 class _Call:
-    """What is sent and how; `before` is called right before it, and `good` are the statuses of success."""
+    """What is sent and how.
+
+    `before` is called right before it, `good` are the statuses of success, and `patience` is how many seconds it may
+    wait for its turn.
+    """
 
     session: requests.Session
     request: requests.PreparedRequest
     query: str = ""
+    patience: float = float("inf")
     before: Callable[[], None] = lambda: None
     good: tuple[int, ...] = (200,)
 

@@ -59,11 +59,15 @@ def _file_text(path: str) -> str:
 
 
 class Credential:
-    """What requests are signed with. `name` is a label that may be shown."""
+    """What requests are signed with.
+
+    `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
+    """
 
     def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
         """Read the secret; raises ConfigError when that is not possible."""
         self.name = name
+        self.remaining: int | None = None
         self._email = email
         self._secret = secret
         self._headers = self._read()

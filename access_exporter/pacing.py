@@ -7,13 +7,15 @@ of five minutes, not on top of it, and a refusal pauses everything that uses the
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from access_exporter.clock import Clock
+from access_exporter.errors import RateLimitedError
 
 WINDOW_SECONDS = 300
 _ROUNDING = 1e-6
+_NO_TURN = "not asked: the pace of the credential has no place for it now"
 
 
 class Pacer:
@@ -45,11 +47,17 @@ class Pacer:
         self.pause(0)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold one of the places in flight, from the moment a request may leave."""
-        self._enter()
+    def turn(self, patience: float = float("inf")) -> Iterator[None]:
+        """Hold one of the places in flight, from the moment a request may leave.
+
+        Raises RateLimitedError as soon as it is known that this would take longer than `patience` seconds.
+        """
+        give_up_at = self._clock.monotonic() + patience
+        self._enter(patience)
         try:
             while (wait := self.take()) > 0:
+                if self._clock.monotonic() + wait > give_up_at:
+                    raise RateLimitedError(_NO_TURN)
                 self._clock.sleep(wait)
             yield
         finally:
@@ -87,13 +95,24 @@ class Pacer:
             self._slow_next = now + self._slow_interval
             self._slow_until = now + reset
 
-    def _enter(self) -> None:
+    def is_at_rest(self) -> bool:
+        """Tell whether a new pacer would do the same: nobody uses it, and all is earned and over."""
+        with self._lock:
+            over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
+            return over and not self._waiting and self._free == self._pace[2]
+
+    def _enter(self, patience: float) -> None:
         """Wait for a free place, first come, first served: a long walk must not push others aside."""
         place = threading.Event()
         with self._lock:
             self._waiting.append(place)
             self._hand_out_places()
-        place.wait()
+        if place.wait(min(patience, threading.TIMEOUT_MAX)):
+            return
+        with self._lock:
+            if not place.is_set():
+                self._waiting.remove(place)
+                raise RateLimitedError(_NO_TURN)
 
     def _leave(self) -> None:
         with self._lock:
@@ -104,6 +123,29 @@ class Pacer:
         while self._waiting and self._free > 0:
             self._free -= 1
             self._waiting.popleft().set()
+
+
+class Pacers:
+    """The pacer of each secret. It outlives reloads and the rotation of secrets, as Cloudflare's own count does."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Know of no secret yet; `configure` comes first."""
+        self._clock = clock
+        self._pace = (1.0, 1, 1)
+        self._pacers: dict[tuple[tuple[str, str], ...], Pacer] = {}
+
+    def of(self, headers: Mapping[str, str]) -> Pacer:
+        """Return the pacer of what signs these requests, wherever that comes from."""
+        return self._pacers.setdefault(tuple(headers.items()), Pacer(*self._pace, self._clock))
+
+    def configure(self, rate: float, burst: int, concurrency: int, in_use: Iterable[Mapping[str, str]]) -> None:
+        """Let every pacer go on at this pace, and forget those that are at rest, but for those in use."""
+        self._pace = (rate, burst, concurrency)
+        kept = {tuple(headers.items()) for headers in in_use}
+        for secret, pacer in list(self._pacers.items()):
+            pacer.change(*self._pace)
+            if secret not in kept and pacer.is_at_rest():
+                del self._pacers[secret]
 
 
 def _interval_and_tolerance(rate: float, burst: int) -> tuple[float, float]:

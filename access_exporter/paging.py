@@ -105,9 +105,13 @@ def walk(
             ahead.append(start(fetch, first + len(ahead)))
 
     fetch_ahead(1, expected // page_size)
+    size: int | None = None
     for number in range(1, MAX_PAGES + 1):
         page = ahead.popleft().result() if ahead else fetch(number)
         fetch_ahead(number + 1, page.last_page(otherwise=expected // page_size))
+        size = size or page.info.per_page
+        if size and (page.info.per_page or 0) > size:  # of the numbers, so that rows between them were passed over
+            raise InvalidResponseError(f"page {number} is larger than the pages before it")
         fresh = [] if _is_repeated(page.rows, before) else seen.new(page.rows)
         before = page.rows
         listed += len(fresh)

@@ -10,7 +10,7 @@ from access_exporter.collectors import fresh_policy_tests, policy_tests, users
 from access_exporter.collectors.fresh_policy_tests import FreshSummary, FreshTest
 from access_exporter.config import Account, Api, Config, PolicyTest, Users
 from access_exporter.credentials import Credential
-from access_exporter.pacing import Pacer
+from access_exporter.pacing import Pacers
 from access_exporter.snapshots import Key, Target
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Targets:
         """Start with nothing to share."""
         self._metrics = metrics
         self._clock = clock
+        self._pacers = Pacers(clock)
         self._shared: dict[object, Any] = {}
 
     def of(self, config: Config) -> list[Target]:
@@ -39,13 +40,14 @@ class Targets:
             return kept[key]
 
         targets = [target for account in config.accounts for target in self._of_account(config.api, account, share)]
-        for pacer in _only(Pacer, kept):
-            pacer.change(*_pace(config.api))
-        named = {credential.name for credential in _only(Credential, kept)}
-        for gone in {credential.name for credential in _only(Credential, self._shared)} - named:
-            self._metrics.ratelimit_remaining.remove(gone)
         self._shared = kept
+        self._metrics.credentials = [each for each in kept.values() if isinstance(each, Credential)]
+        self._pace(config.api)
         return targets
+
+    def _pace(self, api: Api) -> None:
+        in_use = [credential.headers() for credential in self._metrics.credentials]
+        self._pacers.configure(api.requests_per_second, api.burst, api.concurrency, in_use)
 
     def client(self, api: Api, account: Account) -> Client:
         """Return what asks in the name of an account, at the pace of its credential; raises ConfigError as `of`."""
@@ -55,6 +57,7 @@ class Targets:
                 self._shared[key] = make()
             return self._shared[key]
 
+        self._pace(api)
         return self._client(api, account, share)
 
     def _of_account(self, api: Api, account: Account, share: _Share[Any]) -> Iterator[Target]:
@@ -68,9 +71,8 @@ class Targets:
         source = (account.api_email, account.secret)
         credential: Credential = share(source, lambda: Credential(account.id, *source))
         credential.refresh()
-        # The same secret from two sources is one credential to Cloudflare.
-        pacer = share(tuple(credential.headers().items()), lambda: Pacer(*_pace(api), self._clock))
-        client: Client = share((source, pacer, api), lambda: Client(api, credential, pacer, self._metrics, self._clock))
+        make = partial(Client, api, credential, self._pacers.of, self._metrics, self._clock)
+        client: Client = share((source, api), make)
         return client
 
     def _users(self, client: Client, api: Api, account: Account, config: Users) -> Target:
@@ -108,11 +110,3 @@ class Targets:
             pause=partial(fresh_policy_tests.pause, config),
             made=fresh_policy_tests.made,
         )
-
-
-def _pace(api: Api) -> tuple[float, int, int]:
-    return api.requests_per_second, api.burst, api.concurrency
-
-
-def _only(kind: type[T], shared: dict[object, Any]) -> list[T]:
-    return [each for each in shared.values() if isinstance(each, kind)]

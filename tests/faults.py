@@ -24,6 +24,7 @@ OK = "HTTP/1.1 200 OK"
 CHUNKED = "Transfer-Encoding: chunked"
 NOT_HTTP = "the answer was not HTTP or broke off"
 TOO_LARGE = "is larger than"
+QUOTE = '\\"'
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,16 @@ ANSWERS = [
     Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
     Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), LISTS),
+    Fault(
+        "errors as an object",
+        "invalid_response",
+        "it failed",
+        answers(200, '{"errors": {"a": 1}, "result": []}'),
+        LISTS,
+    ),
+    Fault("a million rows", "invalid_response", "more than a page", result(f"[{'{},' * 1_000_000}{{}}]"), LISTS),
+    Fault("a string without end", "invalid_response", NOT_JSON, answers(200, f'{"[" * 60}"{QUOTE * 1_900_000}')),
+    Fault("a string without end in a refusal", "permission", "403", answers(403, f'{"[" * 60}"{QUOTE * 30_000}')),
     Fault("result: null", "invalid_response", "has no result", result("null")),
     Fault("no result", "invalid_response", "has no result", answers(200, '{"success": true}')),
     Fault("result: text", "invalid_response", ODD, result('"planted"')),

@@ -39,7 +39,7 @@ class Answering(Client):
         pacer = Pacer(API.requests_per_second, API.burst, API.concurrency, self.clock)
         in_order = msgspec.structs.replace(API, concurrency=0)  # no page is fetched ahead, in another thread
         metrics = Metrics(prometheus_client.CollectorRegistry())
-        super().__init__(in_order, Credential("a", None, ACCOUNT.secret), pacer, metrics, self.clock)
+        super().__init__(in_order, Credential("a", None, ACCOUNT.secret), lambda _: pacer, metrics, self.clock)
         self.answers: list[tuple[int, Mapping[str, str], bytes]] = []
 
     def _send(self, *_: object) -> tuple[int, Mapping[str, str], bytes]:

@@ -134,6 +134,22 @@ class TestReload:
             assert (remaining("stays"), remaining("goes")) == (1196, None)
             assert '"goes"' not in exporter.page()
 
+    def test_what_is_gone_while_it_is_walked(self) -> None:
+        """The last answers to a walk of an account that was taken away bring nothing of it back."""
+        with cloudflare("stays", "goes") as server:
+            server.accounts["goes"].token = "another"
+            stays, goes = account("stays"), account("goes", Secret("the test", "another"))
+            server.fault = once("goes", 2, lambda: exporter.load(config(server, stays)))
+            exporter = Fleet(config(server, stays, goes))
+            exporter.run(1)
+            names = [
+                sample.labels["credential"]
+                for family in exporter.registry.collect()
+                for sample in family.samples
+                if sample.name == "cloudflare_access_api_ratelimit_remaining"
+            ]
+            assert names == ["stays"]
+
     def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:
         """A reload while a secret file is empty is refused, and all goes on as before."""
         token = tmp_path / "token"

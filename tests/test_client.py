@@ -69,7 +69,8 @@ class Bench:
     def another(self, secret: Secret, email: Secret | None = None) -> Client:
         """A client with the same pace."""
         credential = Credential("first account", email, secret)
-        return Client(self.api, credential, self.pacer, self.metrics, self.clock)
+        self.metrics.credentials = (*self.metrics.credentials, credential)
+        return Client(self.api, credential, lambda _: self.pacer, self.metrics, self.clock)
 
     def get(self, endpoint: Endpoint = POLICY_TEST) -> Anything:
         """Ask once for a result that is an object."""
@@ -245,7 +246,7 @@ class TestRefusals:
             ('{"success": true, "result": {"name": "planted"', "is not JSON"),
             ('{"success": true, "result": {}} planted', "is not JSON"),
             ("[" * 100_000, "is not JSON"),
-            ('{"planted":' * 300_000 + "1" + "}" * 300_000, "is not JSON"),
+            ('{"planted":' * 300_000 + "1" + "}" * 300_000, "more than a page can hold"),
             ('{"success": true, "planted": ' + "[" * 300_000 + "]" * 300_000 + "}", "is not JSON"),
             (b"\xff\xfe{\x00}\x00", "is not JSON"),
             ("{}", "has no result"),

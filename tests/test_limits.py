@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from access_exporter import simulator
 from access_exporter.config import Account as AccountConfig
@@ -109,6 +110,79 @@ def test_a_new_pace_starts_without_a_burst() -> None:
         exporter = Fleet(configuration(burst=99), clock)
         exporter.run(400)
         assert pace.most_in_a_window([arrival.time for arrival in server.arrivals]) <= 600
+
+
+def paged(server: Simulator, *names: str, secret: Secret | None = None) -> Config:
+    """Return a configuration of accounts with one secret, which have more pages than five minutes allow."""
+    accounts = tuple(AccountConfig(id=name, api_token=secret or Secret("the test", simulator.TOKEN)) for name in names)
+    return Config(api=Api(url=server.url, concurrency=1, burst=150, requests_per_second=1), accounts=accounts)
+
+
+def test_an_account_that_leaves_and_returns() -> None:
+    """A token whose account is taken out of the configuration and put back has not got its budget anew."""
+    clock = FakeClock()
+    users = [User(str(number)) for number in range(1000)]
+    accounts = [Account("first", users), Account("other", token="other")]
+    with Simulator(accounts, max_per_page=1, clock=clock.time) as server:
+        other = Config(api=paged(server).api, accounts=(account("other", "other"),))
+        exporter = Fleet(paged(server, "first"), clock)
+        server.fault = lambda request: refuses(404, 1) if request.page == 140 else None
+        for _ in range(5):
+            exporter.run(1)
+            exporter.load(other)
+            exporter.load(paged(server, "first"))
+        exporter.run(400)
+        times = [arrival.time for arrival in server.arrivals if arrival.account_id == "first"]
+        assert len(times) > 300
+        assert pace.most_in_a_window(times) <= 300
+
+
+def test_a_pause_outlives_its_account() -> None:
+    """A token that is paused is still paused when its account was taken out of the configuration and put back."""
+    clock = FakeClock()
+    with Simulator([Account("first"), Account("other", token="other")], clock=clock.time) as server:
+        server.fault = lambda request: refuses(429, 971, Retry_After="300") if request.account_id == "first" else None
+        exporter = Fleet(paged(server, "first"), clock)
+        exporter.run(1)
+        exporter.load(Config(api=paged(server).api, accounts=(account("other", "other"),)))
+        exporter.load(paged(server, "first"))
+        exporter.run(290)
+        assert [arrival.account_id for arrival in server.arrivals].count("first") == 1
+        exporter.run(20)
+        assert [arrival.account_id for arrival in server.arrivals].count("first") == 2
+
+
+def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
+    """After a token was replaced in its file, what was there before the next reload and what is new share its pace."""
+    clock = FakeClock()
+    users = [User(str(number)) for number in range(1000)]
+    path = tmp_path / "token"
+    path.write_text(simulator.TOKEN)
+    secret = Secret("the file", path=str(path))
+    with Simulator(
+        [Account(name, users, token="new") for name in ("a", "b")], max_per_page=1, clock=clock.time
+    ) as server:
+        exporter = Fleet(paged(server, "a", secret=secret), clock)
+        exporter.run(1)
+        path.write_text("new")
+        exporter.load(paged(server, "a", secret=secret))
+        exporter.load(paged(server, "a", "b", secret=secret))
+        exporter.run(700)
+        times = [arrival.time for arrival in server.arrivals]
+        assert len(times) > 600
+        assert pace.most_in_a_window(times) <= 300
+
+
+def test_nothing_leaves_after_a_refusal() -> None:
+    """Who waits for the place of a request that is refused with a 429 is not sent when it becomes free."""
+    clock = FakeClock()
+    names = [f"account-{number}" for number in range(6)]
+    with Simulator([Account(name) for name in names], clock=clock.time) as server:
+        server.fault = lambda _: refuses(429, 971, Retry_After="100")
+        exporter = Fleet(paged(server, *names), clock)
+        exporter.poll()
+        first, *later = (arrival.time for arrival in server.arrivals)
+        assert all(time >= first + 100 for time in later)
 
 
 def at_request(number: int, server: Simulator, fault: simulator.Fault) -> Callable[[Request], simulator.Fault | None]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from access_exporter.errors import StoppingError
+from access_exporter.errors import RateLimitedError, StoppingError
 from access_exporter.pacing import Pacer
 from tests.fakes import FakeClock
 
@@ -263,6 +263,24 @@ class TestPlaces:
             for thread in running:
                 thread.join(10)
         assert served == [0, 1, 2, 3, 4]
+
+    def test_impatient(self) -> None:
+        """Who waits for a short time only goes away when that is over, and leaves every place to the others."""
+        bench = Bench(concurrency=1)
+        with bench.pacer.turn(), pytest.raises(RateLimitedError), bench.pacer.turn(0.01):
+            raise AssertionError("two have the only place")
+        assert bench.pacer.is_at_rest() is False
+        assert len(bench.send()) == 1
+
+    def test_impatient_at_a_pause(self) -> None:
+        """Who waits for a short time only goes away at once where a pause is longer, and waits for a shorter one."""
+        bench = Bench()
+        bench.pacer.pause(10)
+        with pytest.raises(RateLimitedError), bench.pacer.turn(5):
+            raise AssertionError("sent in a pause")
+        assert bench.clock.slept == []
+        with bench.pacer.turn(10):
+            assert bench.clock.slept == [10]
 
     def test_failure(self) -> None:
         """A request that fails gives its place back."""

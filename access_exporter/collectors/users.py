@@ -20,12 +20,15 @@ from access_exporter.client import Client
 from access_exporter.collectors import domains, organization, seats
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.config import Account, Users
+from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
 
 NAME = "users"
 ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+
+_MAX_GROUPS = 100_000  # some thousands are plausible
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -125,6 +128,8 @@ def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: fl
                 age = -bisect_left(moments, user.created_at)
             alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))
         groups.update(alike)
+        if len(groups) > _MAX_GROUPS:
+            raise InvalidResponseError("the users differ more than numbers of devices can")
     return _sum_up(
         {_Group(*group): number for group, number in groups.items()},  # type: ignore[arg-type]
         {days: moments.index(moment) for days, moment in idle.items()},

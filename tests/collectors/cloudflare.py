@@ -46,6 +46,7 @@ class Cloudflare:
         self._mock = mock
         mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.headers: dict[str, str] = {}
 
     def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:
         """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
@@ -54,7 +55,7 @@ class Cloudflare:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
             self.asked.append((path, asked))
             number = int(asked["page"])
-            return 200, {}, bodies[number - 1] if number <= len(bodies) else beyond
+            return 200, self.headers, bodies[number - 1] if number <= len(bodies) else beyond
 
         self._mock.remove("GET", f"{_URL}/{path}")
         self._mock.add_callback("GET", f"{_URL}/{path}", page)

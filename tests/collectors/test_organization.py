@@ -109,6 +109,14 @@ class TestWhen:
         assert exporter.polled() == expected("2.628e+06", errors_invalid_response=1)
         assert [path for path, _ in cloudflare.asked] == ["users", "users", PATH]
 
+    def test_little_left(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
+        """Where hardly a request is left, users are published at once, and the organization is asked another time."""
+        cloudflare.lists("users")
+        cloudflare.headers["Ratelimit"] = '"default";r=0;t=50'
+        assert exporter.polled() == expected(None)
+        assert times_asked(cloudflare) == 0
+        assert exporter.clock.slept == []
+
     def test_once_an_hour(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
         """Polls within an hour show what is known, and the first one after it asks again."""
         says(cloudflare, "730h")

@@ -612,3 +612,20 @@ def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:
     """A total that only counts its page agrees with all that was seen, and yet ends no list on its first page."""
     info = {"per_page": 100, "total_count": 100, "total_pages": 1}
     assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250)
+
+
+def test_more_kinds_of_users_than_can_be(cloudflare: Cloudflare) -> None:
+    """Users of whom no two have the same number of devices are no list of users, and take no memory without end."""
+    rows = [{"id": str(number), "access_seat": True, "active_device_count": number / 7} for number in range(101_000)]
+    page = polled(cloudflare, *pages(rows))
+    assert page == health(success=0, last_success=None, errors_invalid_response=1)
+
+
+def test_pages_that_grow(cloudflare: Cloudflare) -> None:
+    """Where pages grow while a list is read, users were passed over, so nothing is believed."""
+    rows = holders(3000)
+    info = {"total_count": 3000, "per_page": 1000, "total_pages": 3}
+    small = answer(rows[:500], result_info=info | {"per_page": 500, "total_pages": 6})
+    large = [answer(rows[first : first + 1000], result_info=info) for first in (1000, 2000)]
+    page = polled(cloudflare, small, *large)
+    assert page == health(success=0, last_success=None, errors_invalid_response=1)
