@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import logging
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from access_exporter.snapshots import Target
 
 log = logging.getLogger(__name__)
 
-FORMAT = "cloudflare-access-exporter snapshot 1"
+FORMAT = "cloudflare-access-exporter snapshot 2"
 _MAX_BYTES = 64 * 1024 * 1024  # the results of a policy test over five million people, far above any other summary
 _WRITING = ".writing-"
 
@@ -35,6 +36,12 @@ class Stored(msgspec.Struct, frozen=True):
     subject: str
     succeeded_at: float | None
     summary: msgspec.Raw
+    checksum: str = ""
+
+    def summed(self) -> "Stored":
+        """Return it with the checksum of all the rest, so that no damaged number is ever shown."""
+        plain = msgspec.structs.replace(self, checksum="")
+        return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.json.encode(plain)).hexdigest())
 
 
 class Storage:
@@ -58,7 +65,7 @@ class Storage:
             FORMAT, list(target.key), _fingerprint(target), succeeded_at, msgspec.Raw(msgspec.json.encode(summary))
         )
         try:
-            _replace(self._path(target), msgspec.json.encode(stored))
+            _replace(self._path(target), msgspec.json.encode(stored.summed()))
         except OSError as error:
             self._warn("snapshot not stored", error)
             return
@@ -70,7 +77,7 @@ class Storage:
         try:
             content = _read(path)
             stored = msgspec.json.decode(content, type=Stored)
-            if stored.format != FORMAT or stored.key != list(target.key):
+            if stored.format != FORMAT or stored.key != list(target.key) or stored.checksum != stored.summed().checksum:
                 raise ValueError("not a snapshot of this target")
             summary: Any = msgspec.json.decode(stored.summary, type=target.summary)
         except FileNotFoundError:
@@ -107,11 +114,17 @@ class Storage:
 
 def _read(path: Path) -> bytes:
     """Return the content of a file; raises OSError, or ValueError for what is none of ours at first sight."""
+    # Without O_NONBLOCK, to open a named pipe would wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with path.open("rb") as file:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("not a file")
             content = file.read(_MAX_BYTES + 1)
     except IsADirectoryError:
         raise ValueError("not a file") from None
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_BYTES:
         raise ValueError("too big")
     return content

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import random
 import re
 import shutil
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import msgspec
 import pytest
 import requests
 
 from access_exporter import cli, simulator
 from access_exporter.simulator import Account, Handler, Life, PolicyTest, PolicyTestUser, Simulator, User
+from access_exporter.storage import Stored
 from tests.processes import Exporter, exporter
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -154,6 +157,42 @@ def test_a_file_that_cannot_be_used_is_set_aside(cloudflare: Simulator, tmp_path
     assert len(list(restarts.folder.glob("users-*"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("pattern", "damaged"),
+    [
+        ('"seats_used":3', '"seats_used":7'),
+        ('"seats_used":3', f'"seats_used":{"9" * 400}'),
+        ('"1d":', '"planted@example.com":'),
+        ('"succeeded_at":1', '"succeeded_at":2'),
+    ],
+)
+def test_a_damaged_number_is_not_shown(cloudflare: Simulator, tmp_path: Path, pattern: str, damaged: str) -> None:
+    """A file in which a single value was changed is set aside, however plausible the value is."""
+    restarts = Restarts(cloudflare, tmp_path)
+    restarts.fill()
+    cloudflare.stop()
+    (users,) = restarts.folder.glob("users-*.json")
+    content = users.read_text(encoding="utf-8")
+    assert pattern in content
+    users.write_text(content.replace(pattern, damaged), encoding="utf-8")
+    with restarts.run() as running:
+        text = metrics(running)
+        assert any("set aside" in line for line in running.lines)
+    assert "seats_used{" not in text
+    assert "planted" not in text
+
+
+def test_a_named_pipe_is_set_aside(cloudflare: Simulator, tmp_path: Path) -> None:
+    """What is no file keeps nobody waiting."""
+    restarts = Restarts(cloudflare, tmp_path)
+    restarts.fill()
+    (users,) = restarts.folder.glob("users-*.json")
+    users.unlink()
+    os.mkfifo(users)
+    with restarts.run() as running:
+        assert any("set aside" in line for line in running.lines)
+
+
 def test_a_disk_that_cannot_be_written_is_a_warning(cloudflare: Simulator, tmp_path: Path) -> None:
     """Without a folder to write to the exporter warns, counts, and goes on polling and serving."""
     restarts = Restarts(cloudflare, tmp_path)
@@ -259,7 +298,9 @@ def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp
     stored = file.read_text(encoding="utf-8")
     assert "@" not in stored
     # As if an hour had passed, and someone is locked out.
-    file.write_text(re.sub(r'"asked":[0-9.]+', '"asked":1.0', stored), encoding="utf-8")
+    kept = msgspec.json.decode(stored, type=Stored)
+    long_ago = msgspec.Raw(re.sub(rb'"asked":[0-9.]+', b'"asked":1.0', bytes(kept.summary)))
+    file.write_bytes(msgspec.json.encode(msgspec.structs.replace(kept, summary=long_ago).summed()))
     locked_out = [dataclasses.replace(each, status="blocked") for each in RESULTS]
     cloudflare.accounts[ACCOUNT].lives["policy",] = lambda: Life(locked_out)
     with restarts.run() as running:
