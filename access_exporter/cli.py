@@ -21,11 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments, app.Options())
         if options.idle_seats is None and (options.account, options.format) != (None, None):
             parser.error("--account and --format go with --idle-seats")
-        return app.run(options)
+        if sys.stdout is None and (options.once or options.check or options.idle_seats is not None):
+            parser.error("standard output is closed")
+        code = app.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return 130  # as a shell says of a program ended by Ctrl-C
-    except BrokenPipeError:  # nobody reads the rest, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # nobody reads the rest, as with `| head`
+            sys.stderr.write(f"cloudflare-access-exporter: cannot write: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be written at the end
         return 1
 
 

@@ -114,17 +114,10 @@ class Storage:
 
 def _read(path: Path) -> bytes:
     """Return the content of a file; raises OSError, or ValueError for what is none of ours at first sight."""
-    # Without O_NONBLOCK, to open a named pipe would wait for somebody to write into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("not a file")
-            content = file.read(_MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise ValueError("not a file") from None
-    finally:
-        os.close(descriptor)
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a named pipe would wait for somebody to write into it
+        raise ValueError("not a file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise ValueError("too big")
     return content

@@ -78,11 +78,11 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., app.Options]:
     return parsed
 
 
-def command(*arguments: str) -> Outcome:
-    """Runs the command as a process of its own, as its users do."""
-    ended = subprocess.run(
-        [sys.executable, "exporter.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+def command(*arguments: str, output: str = "") -> Outcome:
+    """Runs the command as a process of its own, as its users do; `output` is where the shell sends its output."""
+    shell = ["bash", "-c", f'exec "$@" {output}', "bash"]
+    whole = [*shell, sys.executable, "exporter.py", *arguments]
+    ended = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -371,6 +371,22 @@ def refused_url() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/client/v4"
+
+
+@pytest.mark.parametrize("what", ["--config.check", "--once", "--idle-seats=1d"])
+class TestOutputThatCannotBeWritten:
+    """What is lost is told in one line, and in the exit code."""
+
+    def test_full(self, what: str) -> None:
+        """A disk that is full is a failure."""
+        code, _, err = command("--demo", "--log.level=error", what, output=">/dev/full")
+        assert (code, err) == (1, "cloudflare-access-exporter: cannot write: No space left on device\n")
+
+    def test_closed(self, what: str) -> None:
+        """Where there is no output, nothing is asked for."""
+        code, _, err = command("--demo", what, output=">&-")
+        assert code == 2
+        assert err.splitlines()[-1] == "cloudflare-access-exporter: error: standard output is closed"
 
 
 class TestOnce:

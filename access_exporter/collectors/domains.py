@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
+import idna
 from prometheus_client import Metric
 
 from access_exporter.collectors.seats import SEATS, seat
@@ -44,8 +45,8 @@ def domain(email: str | None) -> str:
     if not name or len(text) > _MAX_LENGTH:
         return UNKNOWN
     try:
-        text = text.encode("idna").decode().lower()
-    except UnicodeError:
+        text = text.lower() if text.isascii() else idna.encode(text, uts46=True).decode()
+    except idna.IDNAError:
         return UNKNOWN
     return text if len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) and text != OTHER else UNKNOWN
 

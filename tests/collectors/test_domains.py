@@ -119,6 +119,7 @@ def test_pages(cloudflare: Cloudflare) -> None:
         ("jdoe@m\u00fcnchen.example", "xn--mnchen-3ya.example"),
         ("jdoe@M\u00dcNCHEN.example", "xn--mnchen-3ya.example"),
         ("jdoe@xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+        ("jdoe@stra\u00dfe.example", "xn--strae-oqa.example"),  # not strasse.example, which may be somebody else's
         ("jdoe@example\u3002com", "example.com"),
         ("jdoe@" + "a" * 63 + ".example", "a" * 63 + ".example"),
         ("jdoe@" + "a." * 126 + "a", "a." * 126 + "a"),
