@@ -18,6 +18,7 @@ from access_exporter.errors import (
     NotFoundError,
     PermissionMissingError,
     PollError,
+    PollTimeoutError,
     RateLimitedError,
     ServerError,
 )
@@ -176,10 +177,8 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
     said = f"{status}{failed} from {endpoint.place}"
     said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
     said += f", to be asked again in {wait:.0f} s" if wait else ""
-    if status == 429:
-        return RateLimitedError(f"{said}: too many requests with this credential", wait)
-    if status >= 500:
-        return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
+    if status in (408, 429) or status >= 500:
+        return _passing(status, said, wait)
     if status == 401 or codes & {6003, 6111}:
         return AuthError(
             f"{said}: the token or key is not accepted; check its value and that it is not expired, "
@@ -198,6 +197,14 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
         return InvalidResponseError(f"{said}: a redirect, which is never followed; check api.url")
     unknown = "Cloudflare says that it failed, and not why" if status == 200 else "not an answer this API gives"
     return InvalidResponseError(f"{said}: {unknown}")
+
+
+def _passing(status: int, said: str, wait: float | None) -> PollError:
+    if status == 429:
+        return RateLimitedError(f"{said}: too many requests with this credential", wait)
+    if status == 408:
+        return PollTimeoutError(f"{said}: the request did not arrive in time", wait)
+    return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
 
 
 def _codes(body: bytes) -> set[int]:

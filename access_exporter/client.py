@@ -31,8 +31,8 @@ from access_exporter.errors import (
     ConfigError,
     InvalidResponseError,
     NetworkError,
-    NotSentError,
     PermissionMissingError,
+    PollError,
     PollTimeoutError,
     RateLimitedError,
     RetryableError,
@@ -131,7 +131,7 @@ class Client:
         """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
 
         `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
-        without a call of `before` while the credential is paused, NotSentError where it surely was not sent.
+        without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
         """
         with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
             self._credential.refresh()
@@ -242,14 +242,15 @@ class Client:
                 body = response.raw.read(limit + 1, decode_content=True)
                 code = str(response.status_code)
                 return response.status_code, response.headers, body
-        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             code = PollTimeoutError.reason
-            raise PollTimeoutError(f"no whole answer of {endpoint.place} within {self._api.timeout:g} s") from None
+            late = f"no whole answer of {endpoint.place} within {self._api.timeout:g} s"
+            raise _unanswered(PollTimeoutError(late), error) from None
         except urllib3.exceptions.DecodeError:
             raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            kind = NotSentError if transport.was_not_sent(error) else NetworkError
-            raise kind(f"no whole answer of {endpoint.place}: {transport.in_words(error)}") from None
+            failed = f"no whole answer of {endpoint.place}: {transport.in_words(error)}"
+            raise _unanswered(NetworkError(failed), error) from None
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
@@ -289,6 +290,11 @@ class _Call:
         request.url = f"{request.url}{self.query}"
         request.headers.update(headers)
         return request
+
+
+def _unanswered(failure: PollError, error: Exception) -> PollError:
+    failure.was_sent = not transport.was_not_sent(error)
+    return failure
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:

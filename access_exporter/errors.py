@@ -23,9 +23,13 @@ class StoppingError(ExporterError):
 
 
 class PollError(ExporterError):
-    """A poll failed; `reason` is the label it is counted under in `cloudflare_access_poll_errors_total`."""
+    """A poll failed; `reason` is the label it is counted under in `cloudflare_access_poll_errors_total`.
+
+    `was_sent` is False where nothing of the request that failed can have left.
+    """
 
     reason: ClassVar[str]
+    was_sent = True
 
 
 class RetryableError(PollError):
@@ -77,10 +81,6 @@ class NetworkError(RetryableError):
     """No answer came through: name resolution, connection, TLS, or an answer that broke off."""
 
     reason = "network"
-
-
-class NotSentError(NetworkError):
-    """No connection came to be, so nothing of the request was sent."""
 
 
 class InvalidResponseError(PollError):

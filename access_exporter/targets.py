@@ -78,7 +78,7 @@ class Targets:
     def _users(self, client: Client, api: Api, account: Account, config: Users) -> Target:
         return Target(
             key=Key(account.id, users.NAME, users.NAME),
-            subject=api.url,
+            subject=api.url.rstrip("/"),
             settings=(api, account.secret, account.api_email, account.name, account.seat_limit, config),
             interval=config.interval,
             stale_after=config.stale_after,
@@ -97,13 +97,13 @@ class Targets:
         )
         if config.id:
             return target(
-                subject=(api.url, config.id),
+                subject=(api.url.rstrip("/"), config.id),
                 summary=policy_tests.PolicyTestSummary,
                 fetch=lambda previous, now, _: policy_tests.fetch(client, account.id, config, previous, now),
                 families=partial(policy_tests.families, account, config),
             )
         return target(
-            subject=(api.url, config.policies),
+            subject=(api.url.rstrip("/"), tuple(sorted(set(config.policies)))),
             summary=FreshSummary,
             fetch=FreshTest(client, account.id, config).fetch,
             families=partial(fresh_policy_tests.families, account, config),

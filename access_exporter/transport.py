@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import create_connection
 
 from access_exporter import __version__
+from access_exporter.background import Background
 
 
 def session(url: str, connections: int) -> requests.Session:
@@ -114,12 +115,23 @@ class _Response(http.client.HTTPResponse):
         return size
 
 
+_BEFORE_SENDING = "was_before_sending"
+
+
 class _WholeTimeout:
     """Mixed into a connection: an answer is read within what connecting left of the timeout."""
 
     timeout: float
     port: int
     socket_options: Any
+
+    def connect(self) -> None:
+        """Connect, and mark the failure to: until then nothing of a request can have left."""
+        try:
+            super().connect()  # type: ignore[misc]
+        except Exception as error:
+            setattr(error, _BEFORE_SENDING, True)
+            raise
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address of the host that answers.
@@ -130,7 +142,11 @@ class _WholeTimeout:
         end = monotonic() + self.timeout
         failure: OSError | None = None
         try:
-            addresses = [each[4][:2] for each in socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)]
+            with Background(1) as resolver:  # nothing ends a look-up sooner than the system's own patience
+                found = resolver.start(lambda port: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM), self.port)
+                addresses = [each[4][:2] for each in found.result(self.timeout)]
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the name was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
         for number, address in enumerate(addresses):
@@ -188,6 +204,8 @@ def in_words(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate of the server is not valid: {cause.verify_message}"
+        if _is_about_authorities(cause):
+            return "the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used"
     at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     for kind, words in _NETWORK_WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
@@ -199,6 +217,7 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
     urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
     ssl.SSLError: "TLS could not be agreed on with the server",
     ConnectionRefusedError: "the connection was refused",
+    requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
     requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     ConnectionError: "the connection was reset",
@@ -207,13 +226,18 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
 }
 
 
-# Connecting failed, or TLS did: urllib3 says so with these, and the certificate error has a class of its own.
-_NOT_SENT = (urllib3.exceptions.NewConnectionError, ssl.SSLCertVerificationError)
-
-
 def was_not_sent(error: BaseException) -> bool:
     """Tell whether nothing of a request can have left, since there was no connection to send it on."""
-    return any(isinstance(cause, _NOT_SENT) for cause in _causes(error))
+    if isinstance(error, requests.exceptions.InvalidSchema) or _is_about_authorities(error):
+        return True
+    return any(hasattr(cause, _BEFORE_SENDING) for cause in _causes(error))
+
+
+def _is_about_authorities(error: BaseException) -> bool:
+    """Tell whether the file of certificate authorities is missing, or is none."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason == "NO_CERTIFICATE_OR_CRL_FOUND"
+    return type(error) is OSError and "CA certificate" in str(error)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

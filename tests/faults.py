@@ -149,6 +149,7 @@ ANSWERS = [
     Fault("403 HTML", "permission", "needs the permission", answers(403)),
     Fault("404", "not_found", "check the ids in the configuration", refuses(404, 7003)),
     Fault("404 no Zero Trust", "not_found", "Zero Trust is not set up", refuses(404, 9999)),
+    Fault("408", "timeout", "did not arrive in time", answers(408)),
     Fault("429", "rate_limited", "too many requests", refuses(429, 971)),
     Fault("429 for seconds", "rate_limited", "too many requests", refuses(429, 971, Retry_After="7")),
     Fault("429 for ages", "rate_limited", "too many requests", refuses(429, 971, Retry_After="9" * 15)),

@@ -905,6 +905,18 @@ class TestConnection:
         message = Bench("https://api.example/client/v4").failure(reason="network")
         assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
 
+    def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
+        answered = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30))
+        bench = Bench("https://api.example/client/v4", timeout=0.05)
+        started = time.monotonic()
+        try:
+            assert bench.failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 0.05 s"
+        finally:
+            answered.set()
+        assert time.monotonic() - started < 15
+
     def test_without_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the system has no more threads to give, pages are fetched one after the other."""
 
@@ -951,6 +963,7 @@ class TestProxy:
             ("http://jane:planted@127.0.0.1:{closed}", "at the proxy, the connection was refused"),
             ("http://jane:planted@planted.invalid:3128", "at the proxy, the name of the host does not resolve"),
             ("http://jane:planted@[planted", "the address of the proxy cannot be used"),
+            ("socks5://jane:planted@127.0.0.1:{closed}", "this kind of proxy is not supported"),
         ],
     )
     def test_no_proxy_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str, address: str, words: str) -> None:
@@ -972,6 +985,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
     subprocess.run(["openssl", "req", "-x509", *kind, *files], check=True, capture_output=True)
     return path
+
+
+@pytest.mark.parametrize("content", [None, "planted"])
+def test_no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None) -> None:
+    """A file of certificate authorities that is missing, or is none, is named by the variable that names it."""
+    path = tmp_path / "authorities.pem"
+    if content:
+        path.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with simulator() as server:
+        message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
+    assert message.endswith(": the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used")
 
 
 class TestTLS:

@@ -8,6 +8,7 @@ the next refresh. That it was asked for is kept before the request leaves: whate
 process, it is not asked for again before its time. The counts of the last finished test stay until they are stale.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +23,13 @@ from access_exporter.collectors import policy_tests
 from access_exporter.collectors.outcomes import Collecting, Outcomes
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.config import Account, PolicyTest
-from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, NotSentError, PollError
+from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
 from access_exporter.exposition import gauge
 
 ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests", "Access: Policy Test Write")
 
 DAY = 86400
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label, and part of a path
 _FIRST_PAUSE_SECONDS = 5
 _SHORTEST_PAUSE_SECONDS = 1
 
@@ -93,7 +95,7 @@ class FreshTest:
         if state.refusal:
             raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {_next(state, self.config)}")
         if state.test_id is None:
-            lost = "the exporter ended while it started a test, whose id is not known"
+            lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
             raise NetworkError(f"{lost}; {_next(state, self.config)}")
         return self._follow(state, now, keep) if state.is_running() else state
 
@@ -109,13 +111,12 @@ class FreshTest:
         try:
             body = {"policies": self.config.policies}
             test = self.client.post(ENDPOINT, Started, body, before, account_id=self.account_id)
-            if not test.id:
+            if not _ID.fullmatch(test.id or ""):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
-        except NotSentError:
-            keep(state)
-            raise
         except PollError as failure:
-            if not sent:
+            if not failure.was_sent:
+                keep(state)
+            if not sent or not failure.was_sent:
                 raise
             outcome = replace(asked, refusal=Refusal(failure.reason, str(failure)))
         else:

@@ -1,6 +1,7 @@
 """Policy tests that the exporter starts: a whole simulated life of them in, the exposition and the requests out."""
 
 import itertools
+import socket
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
+from access_exporter import transport
 from access_exporter.collectors.fresh_policy_tests import FreshSummary
 from access_exporter.collectors.outcomes import Collecting, Outcomes
 from access_exporter.collectors.policy_tests import Result
@@ -225,6 +227,10 @@ REFUSALS = {
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
     "server": (answers(502), "server", "trouble at Cloudflare"),
     "no id": (result('{"status": "success"}'), "invalid_response", "names no test"),
+    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "names no test"),
+    "a path for an id": (result('{"id": ".."}'), "invalid_response", "names no test"),
+    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "names no test"),
+    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "names no test"),
     "HTML": (answers(200), "invalid_response", "not JSON"),
     "nothing": (result("null"), "invalid_response", "has no result"),
 }
@@ -260,6 +266,42 @@ class TestRefusals:
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [300]
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
+
+    def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where there is no connection, whatever is in the way, the next poll tries again."""
+        exporter = bench()
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
+            exporter.exporter.run(10)
+        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: at the proxy")
+        monkeypatch.delenv("http_proxy")
+        exporter.exporter.run(400)
+        assert exporter.asked("POST") == [300]
+
+    def test_that_found_no_connection_in_time(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where connecting takes too long, the next poll tries again."""
+        exporter = bench()
+
+        def connect(*_: object, **__: object) -> None:
+            raise TimeoutError
+
+        monkeypatch.setattr(transport, "create_connection", connect)
+        exporter.exporter.run(10)
+        assert exporter.exporter.failure().startswith("timeout: no whole answer of /access/policy-tests within ")
+        monkeypatch.undo()
+        exporter.exporter.run(400)
+        assert exporter.asked("POST") == [300]
+
+    def test_the_same_policies(self, bench: Any) -> None:
+        """The same policies in another order, and the same address written in another way, are no reason for a test."""
+        exporter = bench()
+        exporter.exporter.run(10)
+        changed = exporter.config(payroll(policies=(*reversed(POLICIES), *POLICIES)))
+        api = msgspec.structs.replace(changed.api, url=changed.api.url + "/")
+        exporter.exporter.load(msgspec.structs.replace(changed, api=api))
+        exporter.exporter.run(REFRESH - 100)
+        assert exporter.asked("POST") == [0]
 
     def test_while_the_credential_is_paused(self, bench: Any) -> None:
         """After a long 429 nothing is sent, a POST neither, and it follows when the pause is over."""
