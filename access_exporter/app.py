@@ -32,6 +32,7 @@ from access_exporter import (
     sharding,
     status_page,
 )
+from access_exporter.background import call
 from access_exporter.clock import Clock
 from access_exporter.config import Config
 from access_exporter.errors import ConfigError, UsageError
@@ -134,6 +135,7 @@ class App:
         self._load = load
         self._clock = clock or Clock()
         self._reloading = threading.Lock()
+        self._reload_waits = threading.Event()
         # A series beside each counter that nobody asks for.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus_client.CollectorRegistry()
@@ -157,6 +159,7 @@ class App:
     def load(self) -> None:
         """Load the configuration and poll by it; raises ConfigError and changes nothing when it has a mistake."""
         with self._reloading:
+            self._reload_waits.clear()
             loaded = self._load()
             targets = self._targets.of(loaded)
             self._config = loaded
@@ -213,6 +216,7 @@ class App:
         serving = server.server(web, self._tls_context)
 
         def stop() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # once is enough
             self._clock.stop.set()
             self._poller.wake()
             serving.stop()
@@ -220,7 +224,7 @@ class App:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGINT, stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, self._reload_quietly))
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         host, port = listener.getsockname()[:2]
         scheme = "https" if self._web_settings.context else "http"
@@ -232,6 +236,12 @@ class App:
     def _tls_context(self) -> ssl.SSLContext | None:
         self._web_settings.refresh()
         return self._web_settings.context
+
+    def _reload_soon(self) -> None:
+        """Reload in the background; what waits for its turn is as good for whoever asks again meanwhile."""
+        if not self._reload_waits.is_set():
+            self._reload_waits.set()
+            call(self._reload_quietly, "reload")
 
     def _reload_quietly(self) -> None:
         with contextlib.suppress(ConfigError):  # logged and counted where it was raised

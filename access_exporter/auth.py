@@ -1,7 +1,8 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit, that never keeps anyone else waiting.
 
-bcrypt is slow on purpose. So it runs in a thread, one check at a time; what it accepted is remembered, a name that
-does not exist takes the same path and time as a wrong password, and only so many checks may wait.
+bcrypt is slow on purpose. So it runs in a thread, one check at a time; what it accepted is remembered, and only so many
+checks may wait. A name that does not exist takes the same path and time as a wrong password, whatever the costs of the
+users' hashes are.
 """
 
 import asyncio
@@ -10,12 +11,13 @@ import binascii
 import hashlib
 import hmac
 import os
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from enum import Enum
+from functools import partial
 
 import bcrypt
+
+from access_exporter.background import call
 
 MAX_CHECKS_WAITING = 32
 MAX_REMEMBERED = 100
@@ -36,6 +38,7 @@ class BasicAuth:
     def __init__(self, users: Mapping[str, str]) -> None:
         """Start with nothing remembered."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
+        self._by_cost = {_cost(hashed): hashed for hashed in self._hashes.values()}
         self._key = os.urandom(32)
         self._remembered: dict[bytes, None] = {}
         self._turn = asyncio.Lock()
@@ -66,30 +69,20 @@ class BasicAuth:
         return Verdict.ADMITTED
 
     async def _is_right(self, name: bytes, password: bytes) -> bool:
+        """Tell whether it is the password, by one check of each cost there is, whoever's name it is."""
         known = self._hashes.get(name)
-        matches = await _matches(password[:_BCRYPT_BYTES], known or self._stand_in(name))
-        return known is not None and matches
+        right = False
+        for cost, stand_in in self._by_cost.items():
+            hashed = known if known and _cost(known) == cost else stand_in
+            check = partial(bcrypt.checkpw, password[:_BCRYPT_BYTES], hashed)
+            matches = await asyncio.wrap_future(call(check, "bcrypt"))
+            right = right or (matches and hashed is known)
+        return right
 
-    def _stand_in(self, name: bytes) -> bytes:
-        """Return always the same one of the hashes for a name that does not exist, as costly as a real user's."""
-        digest = hmac.digest(self._key, name, hashlib.sha256)
-        hashes = list(self._hashes.values())
-        return hashes[int.from_bytes(digest) % len(hashes)]
 
-
-async def _matches(password: bytes, hashed: bytes) -> bool:
-    """Ask bcrypt in a thread that, unlike those of an executor, the end of the process does not wait for."""
-    answer: Future[bool] = Future()
-    answer.set_running_or_notify_cancel()  # so that a stop cannot cancel it and the thread can always answer
-
-    def check() -> None:
-        try:
-            answer.set_result(bcrypt.checkpw(password, hashed))
-        except Exception as error:  # noqa: BLE001 – whoever waits for the answer would wait forever
-            answer.set_exception(error)
-
-    threading.Thread(target=check, name="bcrypt", daemon=True).start()
-    return await asyncio.wrap_future(answer)
+def _cost(hashed: bytes) -> bytes:
+    """Return the cost of a hash, which is the 10 in `$2b$10$…`."""
+    return hashed.split(b"$")[2]
 
 
 def _decode(authorization: str) -> tuple[bytes, bytes] | None:

@@ -1,4 +1,4 @@
-"""A few threads for what is done ahead; they do not keep the process from ending."""
+"""Threads for what is done ahead or takes its time; they do not keep the process from ending."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,6 +10,14 @@ from typing import TypeVar
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+
+def call(function: Callable[[], T], name: str) -> Future[T]:
+    """Call the function in a thread of its own; unlike those of an executor, the end of the process waits for none."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # so that a stop cannot cancel it and the thread can always answer
+    Thread(target=lambda: _resolve(future, lambda _: function(), None), name=name, daemon=True).start()
+    return future
 
 
 class Background:

@@ -27,14 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(port: int) -> int:
+    try:
+        return _status_at("127.0.0.1", port)
+    except ConnectionRefusedError:  # it may listen on the other loopback address only
+        return _status_at("::1", port)
+
+
+def _status_at(host: str, port: int) -> int:
     """Return the status of the answer, which is asked for over TLS where the port does not speak HTTP."""
     try:
-        return _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS))
+        return _ask(http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS))
     except (http.client.HTTPException, ConnectionResetError):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return _ask(http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS, context=context))
+        return _ask(http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context))
 
 
 def _ask(connection: http.client.HTTPConnection) -> int:

@@ -8,8 +8,9 @@ import asyncio
 import resource
 import socket
 import ssl
+import time
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -147,6 +148,7 @@ class _Connection(H11Protocol):
         self._waiting = waiting
         self._deadline: asyncio.TimerHandle | None = None
         self._idle = False
+        self._is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -159,6 +161,8 @@ class _Connection(H11Protocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
+            # Who sends the next request before there is an answer may read none: they would all be made for nobody.
+            self._is_last = bool(self.conn.trailing_data[0])
             self._answer()
         elif self._idle:
             self._idle = False
@@ -169,10 +173,9 @@ class _Connection(H11Protocol):
         self._waiting.add(self._socket())
         # To read the answer and to ask again. uvicorn's own timer closes politely, which ends when all is read.
         self._allow(KEEP_ALIVE_SECONDS + STOP_SECONDS)
-        before = self.cycle
+        if self._is_last:
+            self.transport.close()
         super().on_response_complete()
-        if self.cycle is not before:  # the next request was there already
-            self._answer()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -184,10 +187,17 @@ class _Connection(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             self._waiting.remove(self._socket())
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has said all it will say, and hang up on one that has asked for nothing."""
+        self._is_last = True
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         self._waiting.remove(self._socket())
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn keeps a timer, and with it the connection, after a reset
 
     def _answer(self) -> None:
         self._idle = False
@@ -239,4 +249,11 @@ class _TlsConnection(SSLProtocol):
     def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
         if handshake_exc is not None:
             self._process_outgoing()  # type: ignore[attr-defined]  # the alert that tells the client why
+        elif _has_expired(self._sslobj.getpeercert() or None):  # type: ignore[attr-defined]
+            handshake_exc = ssl.SSLCertVerificationError("resumed with a certificate that has expired meanwhile")
         super()._on_handshake_complete(handshake_exc)
+
+
+def _has_expired(certificate: Mapping[str, Any] | None) -> bool:
+    """Tell whether a client's certificate, which OpenSSL does not look at when a session is resumed, is too old."""
+    return certificate is not None and ssl.cert_time_to_seconds(certificate["notAfter"]) < time.time()

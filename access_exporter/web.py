@@ -5,13 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import gzip_accepted
 
 from access_exporter import exposition, status_page
 from access_exporter.auth import Verdict
+from access_exporter.background import call
 from access_exporter.errors import ConfigError
 from access_exporter.logs import facts
 from access_exporter.snapshots import Snapshots
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 PIECE_BYTES = 32 * 1024
+MAX_RELOADS = 2  # one under way, and one for what has changed since it began
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Web:
         self._registry = registry
         self._status = status
         self._reload = reload
+        self._reloading = 0
         self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
@@ -77,7 +79,7 @@ class Web:
             return
         request = Request(
             scope["method"],
-            scope["path"],
+            _path(scope["path"]),
             parse_qs(scope["query_string"].decode("latin-1")),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         )
@@ -140,12 +142,17 @@ class Web:
     async def _post_reload(self, request: Request) -> Response:
         if self._reload is None:
             return Response("Reloading needs the flag --web.enable-lifecycle.\n", 403)
-        if _is_cross_site(request):
-            return Response("Another site's page may not reload the configuration.\n", 403)
+        if _is_from_a_page(request):
+            return Response("A web page may not reload the configuration.\n", 403)
+        if self._reloading >= MAX_RELOADS:
+            return Response("The configuration is being reloaded.\n", 503, headers={"retry-after": "5"})
         try:
-            await asyncio.to_thread(self._reload)
+            self._reloading += 1
+            await asyncio.wrap_future(call(self._reload, "reload"))
         except ConfigError as error:
             return Response(f"The configuration was not reloaded: {error}\n", 500)
+        finally:
+            self._reloading -= 1
         return Response("The configuration was reloaded.\n")
 
     async def _get_metrics(self, request: Request) -> Response:
@@ -157,7 +164,7 @@ class Web:
             own = ()
         rest = exposition.page(own, form)
         headers = {"vary": "accept, accept-encoding"}
-        if not gzip_accepted(request.headers.get("accept-encoding", "")):
+        if not exposition.gzip_accepted(request.headers.get("accept-encoding", "")):
             return Response((part.text, rest), content_type=content_type, headers=headers)
         headers["content-encoding"] = "gzip"
         return Response(part.gzip_with(rest), content_type=content_type, headers=headers)
@@ -170,12 +177,12 @@ def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
             yield memoryview(part)[start : start + PIECE_BYTES]
 
 
-def _is_cross_site(request: Request) -> bool:
-    """Tell whether a browser sent the request from a page of another site."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return True
-    origin = request.headers.get("origin")
-    try:
-        return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    except ValueError:  # no address at all
-        return True
+def _path(target: str) -> str:
+    """Return the path of a request's target, which may be a whole address: RFC 9112, section 3.2.2."""
+    whole = target.startswith(("http://", "https://"))
+    return "/" + target.partition("://")[2].partition("/")[2] if whole else target
+
+
+def _is_from_a_page(request: Request) -> bool:
+    """Tell whether a web page in a browser sent the request, of whatever site: a name can be made to lead here."""
+    return "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none"

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # The salt has 128 bits in 22 characters of six bits: the last one can only be one of four.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?")
 # The ones the exporter-toolkit takes.
 _HEADERS = (
     "Content-Security-Policy",
@@ -72,6 +72,12 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, str] = {}
 
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether clients without a certificate are refused."""
+        tls = self.tls_server_config
+        return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
 
 _SECTIONS = {"": WebConfig, "tls_server_config": TlsServer, "http_server_config": HttpServer}
 
@@ -109,6 +115,8 @@ class WebSettings:
         # A file is looked at before it is read, so that a change in between is seen the next time.
         self._seen = _stamps([Path(path)])
         config = load(path)
+        with _named(path):
+            _check_not_weaker(self.config, config)
         tls, folder = config.tls_server_config, Path(path).parent
         if tls:
             self._seen |= _stamps(folder / file for file in tls.files.values())
@@ -172,9 +180,22 @@ def _check(config: WebConfig) -> None:
     for name, value in config.http_server_config.headers.items():
         _expect_one_of(_HEADERS, name, "http_server_config.headers", what="the header")
         if not _HEADER_VALUE.fullmatch(value):
-            raise Mistake(f"http_server_config.headers.{name}", "expected printable ASCII characters")
+            raise Mistake(
+                f"http_server_config.headers.{name}", "expected printable ASCII characters, and no space at either end"
+            )
     if config.tls_server_config:
         _check_tls(config.tls_server_config)
+
+
+def _check_not_weaker(before: WebConfig, config: WebConfig) -> None:
+    """Raise Mistake where what protects is gone: a file that is just being written looks like that, too."""
+    gone = "taken away; that needs a restart, so that half a file opens nothing"
+    if before.basic_auth_users and not config.basic_auth_users:
+        raise Mistake("basic_auth_users", gone)
+    if before.tls_server_config and not config.tls_server_config:
+        raise Mistake("tls_server_config", gone)
+    if before.asks_for_certificates and not config.asks_for_certificates:
+        raise Mistake("tls_server_config.client_auth_type", gone)
 
 
 def _check_tls(tls: TlsServer) -> None:

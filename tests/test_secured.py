@@ -166,7 +166,7 @@ MISTAKES = {
         "X-XSS-Protection"
     ),
     'http_server_config: {headers: {X-Frame-Options: "a\\nb"}}': (
-        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters"
+        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end"
     ),
     "tls_server_config: {cert_file: tls.crt, key_file: tls.key, min_version: TLS13, max_version: TLS12}": (
         "tls_server_config.max_version: expected not to be below min_version"

@@ -131,7 +131,7 @@ MISTAKES = [
     ),
     (
         'http_server_config: {headers: {X-Frame-Options: "DENY\\r\\nX: y"}}',
-        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters",
+        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end",
     ),
 ]
 

@@ -12,7 +12,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from access_exporter import cli, config
+from access_exporter import config, flags
 from tests.deploy.programs import GET, find, program
 from tests.processes import ROOT
 
@@ -165,7 +165,7 @@ def test_exporter_understands_arguments_and_configuration(
 ) -> None:
     """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
-    options = cli._parser().parse_args(container["args"])
+    options = flags.parse(container["args"])
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
     assert [str(Path(options.config_file).parent), options.storage_path] == [mounts[0], mounts[2]]
     text = manifests["ConfigMap"]["data"][Path(options.config_file).name]
@@ -180,7 +180,7 @@ def test_shards_are_as_many_as_pods() -> None:
     manifests = kustomize(FOLDER / "sharded")
     assert "Deployment" not in manifests
     spec = manifests["StatefulSet"]["spec"]
-    options = cli._parser().parse_args(spec["template"]["spec"]["containers"][0]["args"])
+    options = flags.parse(spec["template"]["spec"]["containers"][0]["args"])
     assert options.total_shards == spec["replicas"] > 1
     assert spec["serviceName"] == manifests["Service"]["metadata"]["name"]
 

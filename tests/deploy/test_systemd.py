@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from access_exporter import cli, config
+from access_exporter import config, flags
 from tests.deploy.programs import program
 from tests.processes import ROOT
 
@@ -39,8 +39,8 @@ def test_command_of_the_unit_is_understood() -> None:
     text = UNIT.read_text(encoding="utf-8").replace("\\\n", " ")
     command = re.search(r"(?m)^ExecStart=(.*)", text)
     assert command is not None
-    flags = command[1].split()[1:]
-    assert cli._parser().parse_args(flags).storage_path == "${STATE_DIRECTORY}"
+    given = command[1].split()[1:]
+    assert flags.parse(given).storage_path == "${STATE_DIRECTORY}"
 
 
 def test_configuration_finds_the_credential_of_the_unit(tmp_path: Path) -> None:
