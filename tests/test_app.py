@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,51 @@ def test_sighup_of_a_process_that_starts(cloudflare: Simulator, tmp_path: Path) 
         assert 'poll_interval_seconds{account_id="' + ACCOUNT + '",collector="users",target="users"} 7200.0' in metrics(
             running
         )
+
+
+def test_sigterm_of_a_process_that_starts(tmp_path: Path) -> None:
+    """SIGTERM in the middle of a start ends it at once, with nothing to say, whatever its process id is."""
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    as_first = ["unshare", "--pid", "--fork", "--kill-child"] if os.getuid() == 0 else []
+    command = [*as_first, sys.executable, "exporter.py", f"--config.file={config}"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process, config.open("w"):  # where it waits
+        starting = int(children(process.pid)[0]) if as_first else process.pid
+        os.kill(starting, signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+def children(pid: int) -> list[str]:
+    """The ids of a process's children."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+
+
+def test_a_stop_waits_for_no_reload(cloudflare: Simulator, tmp_path: Path) -> None:
+    """However many reloads were asked for, and however long one takes, SIGTERM ends the process within five seconds."""
+    config = write(tmp_path / "config.yaml", cloudflare.url)
+    with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
+        running.wait_for("poll succeeded")
+        config.unlink()
+        os.mkfifo(config)  # a disk that does not answer
+        for _ in range(30):
+            running.process.send_signal(signal.SIGHUP)
+        with ExitStack() as asking:
+            for _ in range(2):
+                asking.enter_context(posted(running))
+            refused = requests.post(f"{running.url}/-/reload", timeout=10)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert requests.get(f"{running.url}/-/healthy", timeout=10).status_code == 200
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(timeout=5) == 0
+
+
+def posted(running: Exporter) -> socket.socket:
+    """A connection on which a reload was asked for."""
+    connection = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+    connection.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    return connection
 
 
 def test_nothing_is_imported_before_sighup_is_blocked() -> None:

@@ -215,7 +215,7 @@ class TestFlags:
         """An address has a port and, where it is not every address, a host."""
         assert parsed(f"--web.listen-address={address}").listen_address == meant
 
-    @pytest.mark.parametrize("path", ["", "metrics", "/", "/-/ready", "/-/"])
+    @pytest.mark.parametrize("path", ["", "metrics", "/", "/-/ready", "/-/", "/m?x", "/a%20b", "/a b"])
     def test_bad_paths(self, run: Run, path: str) -> None:
         """The metrics cannot take the place of what the exporter serves anyway."""
         code, _, err = run(f"--web.telemetry-path={path}")

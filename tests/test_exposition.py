@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as write_op
 from prometheus_client.registry import Collector
 
 from access_exporter.errors import NotFoundError
-from access_exporter.exposition import counter, gauge
+from access_exporter.exposition import counter, gauge, gzip_accepted, negotiate
 from access_exporter.snapshots import Key, Snapshots, Target, _health
 from access_exporter.web import Web
 from access_exporter.web_config import WebSettings
@@ -166,6 +166,32 @@ class Beside:
                 query = [("name[]", name) for name in names]
                 assert get(self._web, query, accept=accept) == part
                 assert gzip.decompress(get(self._web, query, accept=accept, accept_encoding="gzip")) == part
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "openmetrics"),
+        ("application/openmetrics-text;version=1.0.0;q=0.1, text/plain;q=0.9", "plain"),
+        ("application/openmetrics-text;version=1.0.0;q=0", "plain"),
+        ("text/plain;version=0.0.4, application/openmetrics-text", "plain"),
+        ("*/*", "plain"),
+        ("", "plain"),
+        (";q=x,,application/openmetrics-text; q=0.2", "openmetrics"),
+    ],
+)
+def test_what_is_preferred(accept: str, kind: str) -> None:
+    """The format is the one that the client prefers of the two, and the text format where it says nothing of them."""
+    assert kind in negotiate(accept)[1]
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "accepted"),
+    [("gzip", True), ("br, gzip;q=0.1", True), ("gzip;q=0", False), ("identity", False), ("", False), ("xgzip", False)],
+)
+def test_what_may_be_compressed(accept_encoding: str, accepted: bool) -> None:
+    """A page is compressed for whoever says so, and not for whoever refuses it."""
+    assert gzip_accepted(accept_encoding) is accepted
 
 
 class Restricted(CollectorRegistry):

@@ -8,7 +8,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -21,6 +23,7 @@ from access_exporter.auth import BasicAuth, Verdict
 from access_exporter.web_config import WebSettings
 from tests.certificates import Authority
 from tests.processes import ROOT, Exporter, exporter
+from tests.serving import connect, everything, pages, serving
 
 PASSWORD = "correct horse"
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -119,6 +122,35 @@ def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
             with pytest.raises(requests.ConnectionError):
                 get(running, authority, cert=cert)
         assert healthcheck.main([str(running.port)]) == 0
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_session_is_no_younger(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    """A client whose certificate has expired is refused, even where its TLS session was begun before that."""
+    issued = authority.issue("client")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server").files)
+    context.load_verify_locations(authority.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    client = authority.client_context()
+    client.load_cert_chain(*issued.files)
+    client.minimum_version = client.maximum_version = version
+
+    def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        with client.wrap_socket(connect(port), server_hostname="127.0.0.1", session=session) as connection:
+            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert connection.session_reused is (session is not None)
+            return everything(connection)[:15], connection.session
+
+    with serving(pages(), lambda: context) as port:
+        answer, session = ask(port, None)
+        assert answer == ask(port, session)[0] == b"HTTP/1.1 200 OK"
+        later = time.time() + 3 * 86400
+        monkeypatch.setattr("access_exporter.server.time.time", lambda: later)
+        with suppress(ssl.SSLError, ConnectionError):
+            assert ask(port, session)[0] == b""
 
 
 def tmp_path_factory_folder(folder: Path) -> Path:
@@ -364,6 +396,12 @@ def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
         assert healthcheck.main([str(listener.getsockname()[1])]) == code
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+def test_health_check_finds_the_other_loopback_address() -> None:
+    """An exporter that listens on IPv6 only is found, too."""
+    with exporter("--demo", "--web.listen-address=[::1]:0") as running:
+        assert healthcheck.main([str(running.port)]) == 0
 
 
 def test_health_check_fails_where_nobody_listens() -> None:

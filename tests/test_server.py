@@ -1,12 +1,14 @@
 """Connections that stall, and bytes that are no request: what they cost others, which is nothing."""
 
 import asyncio
+import gc
 import http.client
 import random
 import resource
 import select
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -168,6 +170,19 @@ class TestDeadlines:
                     connection.sendall(asked)
                     connection.shutdown(socket.SHUT_WR)
                     assert everything(connection).count(b"HTTP/1.1 200 OK") == answers
+
+    def test_nothing_is_left_of_a_reset(self) -> None:
+        """Of a connection that a client resets, nothing is kept until a deadline would have ended it."""
+        with serving(pages()) as port:
+            for _ in range(20):
+                with connect(port) as connection:
+                    assert answered(connection) == b"HTTP/1.1 200 OK"
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with connect(port) as connection:
+                assert answered(connection) == b"HTTP/1.1 200 OK"
+            gc.collect()
+            kept = [each for each in gc.get_objects() if isinstance(each, server._Connection)]
+        assert len(kept) <= 2
 
     @pytest.mark.parametrize("start", ["silent", "half", "drip", "garbage", "plain"])
     def test_handshake_that_never_ends(self, short: None, tls: ssl.SSLContext, start: str) -> None:

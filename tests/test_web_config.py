@@ -133,6 +133,10 @@ MISTAKES = [
         'http_server_config: {headers: {X-Frame-Options: "DENY\\r\\nX: y"}}',
         "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end",
     ),
+    (
+        "http_server_config: {headers: {X-Frame-Options: 'DENY '}}",
+        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end",
+    ),
 ]
 
 
@@ -270,6 +274,32 @@ class TestChanges:
         assert settings.context is not before
         settings.refresh()
         assert [record.message for record in caplog.records] == ["web configuration reloaded"]
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ("", "tls_server_config: taken away"),
+            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
+            (tls(), "tls_server_config.client_auth_type: taken away"),
+            (
+                tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
+                "client_auth_type: taken away",
+            ),
+        ],
+    )
+    def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
+        """What protects stays while the file is half written, or without it: to take it away needs a restart."""
+        web = folder / "web.yaml"
+        web.write_text(
+            tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"), encoding="utf-8"
+        )
+        settings = WebSettings(str(web))
+        before = settings.context
+        web.write_text(content, encoding="utf-8")
+        settings.refresh()
+        assert settings.context is before
+        (record,) = caplog.records
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]
 
 
 SECRETS = ("hunter2hunter2", HASH)
