@@ -25,8 +25,7 @@ from access_exporter.errors import (
 
 # A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
 # slow way leave Python's memory in fragments.
-MAX_OBJECTS = 10_000
-MAX_ODD_VALUES = 50_000
+MAX_OBJECTS = MAX_ODD_VALUES = 50_000
 # An answer has three levels. Where there is no end of them, decoding leaves the garbage collector, which may run at any
 # moment, too little of Python's stack.
 MAX_LEVELS = 100

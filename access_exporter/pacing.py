@@ -136,7 +136,8 @@ class Pacers:
 
     def of(self, headers: Mapping[str, str]) -> Pacer:
         """Return the pacer of what signs these requests, wherever that comes from."""
-        return self._pacers.setdefault(tuple(headers.items()), Pacer(*self._pace, self._clock))
+        secret = tuple(headers.items())
+        return self._pacers.get(secret) or self._pacers.setdefault(secret, Pacer(*self._pace, self._clock))
 
     def configure(self, rate: float, burst: int, concurrency: int, in_use: Iterable[Mapping[str, str]]) -> None:
         """Let every pacer go on at this pace, and forget those that are at rest, but for those in use."""
