@@ -163,7 +163,7 @@ def _time(time: datetime | None) -> str | None:
 
 
 def _number(number: float | None) -> float | None:
-    return int(number) if number is not None and number < 1e15 and number.is_integer() else number
+    return int(number) if number is not None and number < 1e15 and float(number).is_integer() else number
 
 
 class _Progress:

@@ -39,7 +39,7 @@ class User(msgspec.Struct, gc=False):
     id: str | None = None
     access_seat: bool | None = None
     gateway_seat: bool | None = None
-    active_device_count: float | None = None
+    active_device_count: int | float | None = None  # a JSON number; as a rule whole, and those are decoded faster
     created_at: _Time | None = None
     last_successful_login: _Time | None = None
 
