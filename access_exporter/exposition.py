@@ -92,59 +92,41 @@ def _block(text: bytes) -> Block:
     return Block(text[:start], text[start:])
 
 
-class Written(NamedTuple):
-    """Families as text: the header of each, and the samples of each."""
-
-    headers: tuple[bytes, ...]
-    samples: tuple[bytes, ...]
-
-
 class Rendered(NamedTuple):
     """Families written once in each format."""
 
-    text: Written
-    openmetrics: Written
+    text: tuple[Block, ...]
+    openmetrics: tuple[Block, ...]
 
-    def written(self, form: Format) -> Written:
+    def blocks(self, form: Format) -> tuple[Block, ...]:
         """Return the families in this format."""
         return self.text if form is Format.TEXT else self.openmetrics
 
 
-def render(families: Iterable[Metric], known: dict[tuple[bytes, ...], tuple[bytes, ...]]) -> Rendered:
-    """Write families in both formats; `known` holds the headers seen so far, so that they are kept once."""
+def render(families: Iterable[Metric], known: dict[bytes, bytes]) -> Rendered:
+    """Write families in both formats; `known` holds the headers seen so far, so that each is kept once."""
     families = tuple(families)
     samples: dict[bytes, bytes] = {}  # the formats differ in few of them
 
-    def kept(form: Format) -> Written:
-        written = blocks(families, form)
-        headers = tuple(block.header for block in written)
-        return Written(
-            known.setdefault(headers, headers),
-            tuple(samples.setdefault(block.samples, block.samples) for block in written),
+    def kept(form: Format) -> tuple[Block, ...]:
+        return tuple(
+            Block(known.setdefault(block.header, block.header), samples.setdefault(block.samples, block.samples))
+            for block in blocks(families, form)
         )
 
     return Rendered(kept(Format.TEXT), kept(Format.OPENMETRICS))
 
 
-def merge(parts: Iterable[Written]) -> list[Block]:
-    """Put the samples of each family together, in the order in which families and parts come."""
-    families: dict[bytes, list[bytes]] = {}
-    # Nearly all parts have the same headers as others, so that these need not be looked up one by one.
-    takers: dict[tuple[bytes, ...], list[Callable[[bytes], None]]] = {}
-    for headers, samples in parts:
-        if headers not in takers:
-            takers[headers] = [families.setdefault(header, []).append for header in headers]
-        for take, lines in zip(takers[headers], samples, strict=True):
-            take(lines)
-    return [Block(header, b"".join(lines)) for header, lines in families.items()]
-
-
 class Part:
     """The part of a page that stays the same from scrape to scrape: joined once, and compressed once."""
 
-    def __init__(self, families: list[Block]) -> None:
-        """Take whole families: all samples of each."""
-        self.blocks = families
+    def __init__(self, parts: Iterable[Iterable[Block]]) -> None:
+        """Put the samples of each family together, in the order in which families and parts come."""
+        samples: dict[bytes, list[bytes]] = {}
+        for part in parts:
+            for block in part:
+                samples.setdefault(block.header, []).append(block.samples)
+        self.blocks = [Block(header, b"".join(lines)) for header, lines in samples.items()]
 
     @cached_property
     def text(self) -> bytes:

@@ -13,9 +13,9 @@ from prometheus_client import Metric
 
 from access_exporter.clock import Clock
 from access_exporter.errors import REASONS, PollError
-from access_exporter.exposition import Format, Part, Rendered, Written, counter, gauge, merge, render
+from access_exporter.exposition import Format, Part, Rendered, counter, gauge, render
 
-_NOTHING = Rendered(Written((), ()), Written((), ()))
+_NOTHING = Rendered((), ())
 
 
 class Key(NamedTuple):
@@ -125,7 +125,7 @@ class Snapshots:
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
         self._merged: dict[Format, _Merged] = {}
-        self._headers: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
+        self._headers: dict[bytes, bytes] = {}
 
     def configure(self, targets: Iterable[Target]) -> None:
         """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
@@ -192,10 +192,10 @@ class Snapshots:
         version = self._version
         snapshots = self.all()
         fresh = [snapshot for snapshot in snapshots if self.is_fresh(snapshot)]
-        parts = [snapshot.data.written(form) for snapshot in fresh]
-        parts += [snapshot.health.written(form) for snapshot in snapshots]
+        parts = [snapshot.data.blocks(form) for snapshot in fresh]
+        parts += [snapshot.health.blocks(form) for snapshot in snapshots]
         fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
-        return _Merged(version, fresh_until, Part(merge(parts)))
+        return _Merged(version, fresh_until, Part(parts))
 
     def _carried_over(self, target: Target) -> Snapshot:
         before = self._snapshots.get(target.key)

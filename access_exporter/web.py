@@ -160,7 +160,7 @@ class Web:
         part = self._snapshots.part(form)
         own = exposition.blocks(self._registry.collect(), form)
         if names := request.query.get("name[]"):
-            part = exposition.Part(exposition.restrict([*part.blocks, *own], names))
+            part = exposition.Part([exposition.restrict([*part.blocks, *own], names)])
             own = ()
         rest = exposition.page(own, form)
         headers = {"vary": "accept, accept-encoding"}
