@@ -142,7 +142,8 @@ class Part:
     @cached_property
     def _compressed(self) -> tuple[bytes, Any]:
         compressor = zlib.compressobj(level=1, wbits=_GZIP)
-        return compressor.compress(self.text), compressor
+        # Not self.text: to join megabytes once more takes half as long as to compress them.
+        return b"".join(compressor.compress(piece) for block in self.blocks for piece in block), compressor
 
 
 def page(own: Iterable[Block], form: Format) -> bytes:
