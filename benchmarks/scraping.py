@@ -133,6 +133,7 @@ def scrapes(accounts: int, rounds: int = 5) -> Scrapes:
     """Scrape after every account was polled, when the page is put together and compressed again, and then again."""
     with polled(accounts) as running:
         scraper = Scraper(running.port)
+        scraper.scrape()  # or the connection would be dropped while the polls go on
         again, new = [], []
         for _ in range(rounds):
             running.poll()
