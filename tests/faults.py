@@ -170,7 +170,7 @@ ANSWERS = [
     Fault("half of the JSON", "invalid_response", NOT_JSON, answers(200, '{"success": true, "result": [{"id": "')),
     Fault("UTF-16", "invalid_response", NOT_JSON, answers(200, '{"result": []}'.encode("utf-16"))),
     Fault("nested too deep", "invalid_response", NOT_JSON, result("[" * DEEP + "]" * DEEP)),
-    Fault("nested without end", "invalid_response", NOT_JSON, answers(200, '{"result":' * DEEP)),
+    Fault("nested without end", "invalid_response", "more than a page", answers(200, '{"result":' * DEEP)),
     Fault("nested too deep beside the result", "invalid_response", NOT_JSON, result("[]," + '"x":' + "[" * DEEP)),
     Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
