@@ -241,6 +241,7 @@ class TestChanges:
     @pytest.mark.parametrize("content", ["", "# nobody", "basic_auth_users:", "http_server_config: {}"])
     def test_half_a_file(self, site: Ask, web: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
         """A file that is just being written lets nobody in: to take all users away needs a restart, and is told."""
+        assert site(RIGHT).status_code == 200
         web.write_text(content, encoding="utf-8")
         assert [site().status_code, site(RIGHT).status_code] == [401, 200]
         assert caplog.records[-1].message == "web configuration not reloaded"
