@@ -31,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _watch_signals() -> None:
     # It would end a process that is starting. Blocked, it waits until a reload is possible, and is not forgotten.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # which the first process of a container would not notice
-        signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _end)  # without a handler, the first process of a container would not notice it
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
