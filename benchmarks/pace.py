@@ -70,7 +70,7 @@ def most_in_a_window(times: Sequence[float]) -> int:
 def main() -> None:
     """Print the figures."""
     logging.disable()
-    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 6
+    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 2
     times = arrivals(hours)
     allowed = Api().requests_per_second * WINDOW_SECONDS
     print(f"accounts={len(ACCOUNTS)} simulated_hours={hours:g} requests={len(times)}")
