@@ -65,7 +65,7 @@ fields = st.sampled_from(
 anything = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields | texts, inner, max_size=3),
-    max_leaves=6,
+    max_leaves=4,
 )
 counts = st.none() | st.floats(0, 100) | st.integers(0, 1000)
 seats = st.none() | st.booleans()
@@ -86,7 +86,7 @@ tests_as_documented = st.fixed_dictionaries(
 rows = users_as_documented | tests_as_documented | st.dictionaries(fields, leaves, max_size=5) | anything
 pages = st.sampled_from(["page", "per_page", "count", "total_count", "total_pages"])
 envelopes = st.fixed_dictionaries(
-    {"result": st.lists(users_as_documented, max_size=6) | st.lists(rows, max_size=6) | rows},
+    {"result": st.lists(users_as_documented, max_size=4) | st.lists(rows, max_size=3) | rows},
     optional={"result_info": st.dictionaries(pages, counts | leaves, max_size=5) | anything},
 )
 odd_envelopes = st.fixed_dictionaries(
