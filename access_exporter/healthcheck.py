@@ -37,7 +37,7 @@ def _status_at(host: str, port: int) -> int:
     """Return the status of the answer, which is asked for over TLS where the port does not speak HTTP."""
     try:
         return _ask(http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS))
-    except (http.client.HTTPException, ConnectionResetError):
+    except (http.client.HTTPException, ConnectionError):  # the goodbye to what is no TLS may come at any moment
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -175,7 +175,10 @@ class _Connection(H11Protocol):
         self._allow(KEEP_ALIVE_SECONDS + STOP_SECONDS)
         if self._is_last:
             self.transport.close()
+        before = self.cycle
         super().on_response_complete()
+        if self.cycle is not before:  # the next request came before the end of this answer was noted
+            self._answer()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -71,6 +71,7 @@ class Targets:
         source = (account.api_email, account.secret)
         credential: Credential = share(source, lambda: Credential(account.id, *source))
         credential.refresh()
+        # The same secret from two sources is one credential to Cloudflare: the pace goes by the secret.
         make = partial(Client, api, credential, self._pacers.of, self._metrics, self._clock)
         client: Client = share((source, api), make)
         return client
