@@ -19,7 +19,6 @@ MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
 # So many pages in a row without a new row, and the server is taken to repeat itself.
 MAX_REPEATS = 10
-_MOST_IN_A_SET = 150_000  # with 157,287 its 4 MB would double
 
 
 class HasId(Protocol):
@@ -125,33 +124,26 @@ def walk(
 
 
 class _Seen:
-    """Which rows were seen, by the hash of their id: half the memory, and two of a million share one 1 in 10^7 times.
-
-    In several sets that stay small: one that grows is copied into one twice as large, and what the C library keeps of
-    those is more than all ids take.
-    """
+    """Which rows were seen, by the hash of their id: half the memory, and two of a million share one 1 in 10^7 times."""
 
     def __init__(self) -> None:
-        self._sets: list[set[int]] = [set()]
+        self._keys: set[int] = set()
 
     def new(self, rows: list[Row]) -> list[Row]:
         """Return the rows that were not seen before, and see them; a row without an id is always new."""
-        if len(self._sets[-1]) > _MOST_IN_A_SET:
-            self._sets.append(set())
-        newest = self._sets[-1]
         keys = [hash(row.id) for row in rows]
-        if all(seen.isdisjoint(keys) for seen in self._sets):  # as on nearly every page
-            before = len(newest)
-            newest.update(keys)
-            if len(newest) - before == len(rows):
+        if self._keys.isdisjoint(keys):  # as on nearly every page
+            before = len(self._keys)
+            self._keys.update(keys)
+            if len(self._keys) - before == len(rows):
                 return rows
-            newest.difference_update(keys)  # an id stands there twice
+            self._keys.difference_update(keys)  # an id stands there twice
         return [row for row in rows if not row.id or self._is_new(hash(row.id))]
 
     def _is_new(self, key: int) -> bool:
-        if any(key in seen for seen in self._sets):
+        if key in self._keys:
             return False
-        self._sets[-1].add(key)
+        self._keys.add(key)
         return True
 
 

@@ -260,6 +260,7 @@ class TestRefusals:
             ('["planted"]', "is not as documented: expected a mapping, got a list"),
             ('"planted"', "is not as documented: expected a mapping, got a string"),
             ('{"result": [' + "[]," * 60_000 + "[]]}", "is not as documented: more than a page can hold"),
+            ('{"result": [' + "{}," * 200_000 + "{}]}", "is not as documented: more than a page can hold"),
             (b'{"result": "planted \xff"}', "is text of broken characters"),
             ("17", "is not as documented: expected a mapping, got a whole number"),
             ('{"success": false, "result": {}}', "200 and success: false from"),
