@@ -12,7 +12,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 import prometheus_client
@@ -22,9 +22,7 @@ from access_exporter import (
     __version__,
     client,
     config,
-    demo,
     exposition,
-    idle_seats,
     logs,
     memory,
     plan,
@@ -78,7 +76,7 @@ def run(options: Options) -> int:
     try:
         with ExitStack() as stack:
             shard = sharding.shard(options.shard, options.total_shards)
-            whole = stack.enter_context(demo.account()) if options.demo else _load(options)
+            whole = stack.enter_context(_demo()) if options.demo else _load(options)
             load = _share(shard, whole)
             if options.check:
                 print("\n".join(_plan(options, load)))
@@ -86,13 +84,26 @@ def run(options: Options) -> int:
             if options.demo:
                 log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
             if options.idle_seats is not None:
-                return idle_seats.run(load(), options.idle_seats, options.account, options.format or "table", Clock())
+                return _list_idle_seats(options.idle_seats, options, load())
             app = App(options, shard, load)
             app.load()
             return app.poll_once() if options.once else app.serve()
     except (ConfigError, UsageError) as error:
         print(f"cloudflare-access-exporter: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+# Imported only where they are asked for, so that every other start is shorter.
+def _demo() -> AbstractContextManager[Callable[[], Config]]:
+    from access_exporter import demo  # noqa: PLC0415
+
+    return demo.account()
+
+
+def _list_idle_seats(days: float, options: Options, loaded: Config) -> int:
+    from access_exporter import idle_seats  # noqa: PLC0415
+
+    return idle_seats.run(loaded, days, options.account, options.format or "table", Clock())
 
 
 def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:

@@ -124,7 +124,7 @@ def walk(
 
 
 class _Seen:
-    """Which rows were seen, by the hash of their id: half the memory, and two of a million share one 1 in 10^7 times."""
+    """Which rows were seen, by the hash of their id: half the memory, and two of a million have one 1 in 10^7 times."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
