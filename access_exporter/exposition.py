@@ -5,11 +5,12 @@ prometheus-client writes every line; this module only arranges them: all samples
 """
 
 import re
+import struct
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, reduce
+from typing import NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -18,7 +19,7 @@ from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 
 _END = b"# EOF\n"
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # without a name and a time
 
 
 class Format(Enum):
@@ -117,33 +118,55 @@ def render(families: Iterable[Metric], known: dict[bytes, bytes]) -> Rendered:
     return Rendered(kept(Format.TEXT), kept(Format.OPENMETRICS))
 
 
-class Part:
-    """The part of a page that stays the same from scrape to scrape: joined once, and compressed once."""
+class _Deflated(NamedTuple):
+    block: Block
+    data: bytes
 
-    def __init__(self, parts: Iterable[Iterable[Block]]) -> None:
+
+class Part:
+    """The part of a page that stays the same from scrape to scrape: joined once, and compressed once.
+
+    A family that is the same as in the part before it is not even compressed once more.
+    """
+
+    def __init__(self, parts: Iterable[Iterable[Block]], before: "Part | None" = None) -> None:
         """Put the samples of each family together, in the order in which families and parts come."""
         samples: dict[bytes, list[bytes]] = {}
         for part in parts:
             for block in part:
                 samples.setdefault(block.header, []).append(block.samples)
         self.blocks = [Block(header, b"".join(lines)) for header, lines in samples.items()]
+        self._deflated: dict[bytes, _Deflated] = before._deflated if before else {}
 
     @cached_property
     def text(self) -> bytes:
         """The part as it is served."""
         return b"".join(piece for block in self.blocks for piece in block)
 
-    def gzip_with(self, rest: bytes) -> tuple[bytes, bytes]:
-        """Return this part and the rest of the page as one gzip stream; only the rest is compressed anew."""
-        beginning, compressor = self._compressed
-        compressor = compressor.copy()
-        return beginning, compressor.compress(rest) + compressor.flush()
+    def gzip_with(self, rest: bytes) -> tuple[bytes, ...]:
+        """Return this part and the rest of the page as one gzip member (RFC 1952); only the rest is compressed anew."""
+        checksum, size = self._checked
+        trailer = struct.pack("<II", zlib.crc32(rest, checksum), (size + len(rest)) % (1 << 32))
+        return _GZIP_HEADER, *self._compressed, _deflate((rest,), zlib.Z_FINISH), trailer
 
     @cached_property
-    def _compressed(self) -> tuple[bytes, Any]:
-        compressor = zlib.compressobj(level=1, wbits=_GZIP)
-        # Not self.text: to join megabytes once more takes half as long as to compress them.
-        return b"".join(compressor.compress(piece) for block in self.blocks for piece in block), compressor
+    def _checked(self) -> tuple[int, int]:
+        pieces = [piece for block in self.blocks for piece in block]
+        return reduce(lambda checksum, piece: zlib.crc32(piece, checksum), pieces, 0), sum(map(len, pieces))
+
+    @cached_property
+    def _compressed(self) -> list[bytes]:
+        for block in self.blocks:
+            known = self._deflated.get(block.header)
+            data = known.data if known and known.block == block else _deflate(block, zlib.Z_SYNC_FLUSH)
+            self._deflated[block.header] = _Deflated(block, data)
+        return [self._deflated[block.header].data for block in self.blocks]
+
+
+def _deflate(pieces: Iterable[bytes], end: int) -> bytes:
+    """Compress the next bytes of a stream, without a look at those before."""
+    compressor = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
+    return b"".join([*map(compressor.compress, pieces), compressor.flush(end)])
 
 
 def page(own: Iterable[Block], form: Format) -> bytes:

@@ -195,7 +195,8 @@ class Snapshots:
         parts = [snapshot.data.blocks(form) for snapshot in fresh]
         parts += [snapshot.health.blocks(form) for snapshot in snapshots]
         fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
-        return _Merged(version, fresh_until, Part(parts))
+        before = self._merged.get(form)
+        return _Merged(version, fresh_until, Part(parts, before and before.part))
 
     def _carried_over(self, target: Target) -> Snapshot:
         before = self._snapshots.get(target.key)

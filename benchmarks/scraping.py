@@ -126,11 +126,11 @@ class Scrapes(msgspec.Struct, frozen=True):
     """Median seconds of a scrape: where nothing is new since the last one, and after every account was polled."""
 
     nothing_new: float
-    all_new: float
+    all_polled: float
 
 
 def scrapes(accounts: int, rounds: int = 5) -> Scrapes:
-    """Scrape after every account was polled, when the page is put together and compressed again, and then again."""
+    """Scrape after every account was polled, when the page is put together again, and then again."""
     with polled(accounts) as running:
         scraper = Scraper(running.port)
         scraper.scrape()  # or the connection would be dropped while the polls go on
