@@ -1,13 +1,14 @@
 """Secrets and credentials: where a token or key comes from, and what requests are signed with."""
 
 import re
-from pathlib import Path
 
+from access_exporter import files
 from access_exporter.errors import ConfigError
 from access_exporter.secrecy import named
 
 # What may stand in an HTTP header: anything else would be refused later, with the secret in the message.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+_MAX_BYTES = 16 * 1024  # more than a header may have
 
 
 class Secret:
@@ -48,7 +49,7 @@ class Secret:
 
 def _file_text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return files.read(path, _MAX_BYTES).decode()
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError:

@@ -129,16 +129,19 @@ class Poller:
                 self._busy.discard(target.key)
                 present = self._targets.get(target.key)
                 if present is not None:
-                    pause = self._pause(target, moment) if present is target else 0
-                    self._schedule(present, started + pause)
+                    due = self._next(target, started, moment) if present is target else started
+                    self._schedule(present, due)
                 self._changed.notify()
 
-    def _pause(self, target: Target, started: float) -> float:
-        """Return the seconds from the start of a poll to the next one, which comes no sooner than Cloudflare asked."""
+    def _next(self, target: Target, started: float, moment: float) -> float:
+        """Return when the poll comes that follows the one of `started` (monotonic): no sooner than Cloudflare asked.
+
+        `moment` is the same in seconds since the epoch; nothing else is counted by a clock that may be set meanwhile.
+        """
         snapshot = self._snapshots.of(target)
+        due = started + target.next_poll(snapshot.summary, moment)
         asked = snapshot.failure.retry_after if isinstance(snapshot.failure, RetryableError) else None
-        so_far = self._clock.time() - started
-        return max(target.next_poll(snapshot.summary, started), so_far + asked if asked else 0)
+        return max(due, self._clock.monotonic() + asked) if asked else due
 
     def _schedule(self, target: Target, due: float) -> None:
         heapq.heappush(self._due, (due, next(self._order), target))

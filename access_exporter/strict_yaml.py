@@ -6,13 +6,12 @@ What stands in the file may be a secret, so no message repeats any of it but wha
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
 
-from access_exporter import mismatch
+from access_exporter import files, mismatch
 from access_exporter.secrecy import named
 
 T = TypeVar("T")
@@ -20,6 +19,7 @@ T = TypeVar("T")
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _KEY = re.compile(r"[\w.@+-]+|<<")
+_MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
 _MOST_NODES = 1_000_000
 _MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
 _TOO_DEEP = "expected less nesting"
@@ -51,7 +51,7 @@ def read(path: str) -> Any:
 
 def _text(path: str) -> str:
     try:
-        return Path(path).read_bytes().decode()
+        return files.read(path, _MAX_BYTES).decode()
     except OSError as error:
         raise Mistake("", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from access_exporter import strict_yaml
+from access_exporter import files, strict_yaml
 from access_exporter.auth import BasicAuth
 from access_exporter.errors import ConfigError
 from access_exporter.logs import facts
@@ -239,7 +239,7 @@ def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
 
 def _expect_readable(key: str, file: str, folder: Path) -> None:
     try:
-        (folder / file).open("rb").close()
+        files.check(folder / file)
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else "this is not a path"
         raise Mistake(f"tls_server_config.{key}", f"{named('the file', file)} cannot be read: {problem}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from access_exporter import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
 from tests.config_files import SECRET
 
@@ -20,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 @pytest.fixture
 def secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new working directory, with secret files of every kind."""
-    files = {
+    contents = {
         "token": f"  {SECRET}\n".encode(),
         "empty": b"",
         "blank": b" \n\t\n",
@@ -29,11 +30,14 @@ def secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "lines": f"{SECRET}\n{SECRET}\n".encode(),
         "accent": f"{SECRET}é".encode(),
         "null": f"{SECRET}\0".encode(),
+        "large": SECRET.encode() * 5000,
     }
-    for name, content in files.items():
+    for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "directory").mkdir()
     (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(files, "PATIENCE_SECONDS", 0.01)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

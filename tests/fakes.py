@@ -14,11 +14,12 @@ class FakeClock(Clock):
     def __init__(self, now: float = START) -> None:
         super().__init__()
         self.now = now
+        self.set_forward = 0.0  # seconds by which somebody set the time of day, and nothing else
         self.slept: list[float] = []
         self._lock = threading.Lock()
 
     def time(self) -> float:
-        return self.now
+        return self.now + self.set_forward
 
     def monotonic(self) -> float:
         return self.now - START

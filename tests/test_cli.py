@@ -343,6 +343,13 @@ class TestConfigCheck:
             "cloudflare-access-exporter: /nowhere/config.yaml: cannot be read: No such file or directory\n",
         )
 
+    def test_from_another_command(self, tmp_path: Path) -> None:
+        """A configuration that another command writes, piece by piece as one that decrypts it may, is read whole."""
+        good = tmp_path / "good.yaml"
+        good.write_text(account(), encoding="utf-8")
+        pieces = f"--config.file=<(head -c 9 {good}; sleep 0.5; tail -c +10 {good})"
+        assert command("--config.check", output=pieces)[:2] == command("--config.check", f"--config.file={good}")[:2]
+
     def test_as_a_process(self, tmp_path: Path) -> None:
         """The real command says it with its exit code and its two outputs."""
         good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -455,6 +456,14 @@ SECRETS = {
         with_credential("api_token_file: directory"),
         "accounts[0].api_token_file: the secret file `directory` cannot be read: Is a directory",
     ),
+    "named pipe": (
+        with_credential("api_token_file: pipe"),
+        "accounts[0].api_token_file: the secret file `pipe` cannot be read: it did not come to its end within 0.01 s",
+    ),
+    "large file": (
+        with_credential("api_token_file: large"),
+        "accounts[0].api_token_file: the secret file `large` cannot be read: it has more than 16384 bytes",
+    ),
     "file below a file": (
         with_credential("api_token_file: token/x"),
         "accounts[0].api_token_file: the secret file `token/x` cannot be read: Not a directory",
@@ -622,3 +631,17 @@ class TestBadFiles:
         with pytest.raises(ConfigError) as refused:
             config.load("directory", ENVIRON)
         assert str(refused.value) == "directory: cannot be read: Is a directory"
+
+    def test_named_pipe(self) -> None:
+        """A pipe that nobody writes into keeps nothing waiting."""
+        with pytest.raises(ConfigError) as refused:
+            config.load("pipe", ENVIRON)
+        assert str(refused.value) == "pipe: cannot be read: it did not come to its end within 0.01 s"
+
+    def test_large_file(self, secret_files: Path) -> None:
+        """Of a file that can be no configuration not all is read."""
+        with (secret_files / "endless").open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(ConfigError) as refused:
+            config.load("endless", ENVIRON)
+        assert str(refused.value) == "endless: cannot be read: it has more than 33554432 bytes"

@@ -120,6 +120,20 @@ def test_a_target_that_is_to_be_left_alone() -> None:
     assert [at for name, at in bench.polled if name == "up"] == [0, 60, 120, 180, 240]
 
 
+def test_a_time_of_day_that_is_set_during_a_poll() -> None:
+    """However far the time of day is set while a poll fails, the next one is when it would have been."""
+    bench = Bench()
+
+    def fails(*_: object) -> float:
+        bench.polled.append(("one", bench.clock.monotonic()))
+        bench.clock.set_forward += 8 * 3600
+        raise ServerError("503 from /users", retry_after=5)
+
+    bench.poller.configure([bench.target("one", fetch=fails)])
+    bench.turn(130)
+    assert bench.polled == [("one", 0), ("one", 60), ("one", 120)]
+
+
 @pytest.mark.parametrize("wait", [None, 0.0, 30.0])
 def test_a_short_wait(wait: float | None) -> None:
     """A wait that is over before the next poll changes nothing."""

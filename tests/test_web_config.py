@@ -1,6 +1,7 @@
 """`--web.config.file`: what is refused and in which words, and what happens when its files change."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,11 @@ MISTAKES = [
         "tls_server_config.cert_file: the file `missing.pem` cannot be read: No such file or directory",
     ),
     (tls(key="."), "tls_server_config.key_file: the file `.` cannot be read: Is a directory"),
+    (tls(cert="pipe"), "tls_server_config.cert_file: the file `pipe` cannot be read: it is not a file"),
+    (
+        tls("client_ca_file: pipe, client_auth_type: VerifyClientCertIfGiven"),
+        "tls_server_config.client_ca_file: the file `pipe` cannot be read: it is not a file",
+    ),
     (tls(key='"a\\0b"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
     (tls(key='"a\\ud800"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
     (tls(cert="server.key"), PEM),
@@ -149,6 +155,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority.issue("other")
     openssl("ec", "-in", f"{folder}/server.key", "-aes128", "-passout", "pass:x", "-out", f"{folder}/encrypted.key")
     (folder / "empty").write_bytes(b"")
+    os.mkfifo(folder / "pipe")
     (folder / "config.yaml").write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")
     return folder
 
