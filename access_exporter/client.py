@@ -7,7 +7,7 @@ cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, TypeVar
@@ -144,10 +144,18 @@ class Client:
         return self._attempt(endpoint, call, self._credential.headers(), result).result  # type: ignore[return-value]
 
     def rows(
-        self, endpoint: Endpoint, row: type[Row], within: float, expected: float = 0, **ids: str
-    ) -> Iterator[list[Row]]:
+        self,
+        endpoint: Endpoint,
+        row: type[Row],
+        within: float,
+        expected: float = 0,
+        *,
+        were_right: bool = False,
+        **ids: str,
+    ) -> Generator[list[Row], None, bool]:
         """Yield every row of a list once, page by page; where many are expected, the first pages are asked for at once.
 
+        `were_right` says whether the totals of the list were right the last time; the same of this time is returned.
         Raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
         give_up_at = self._clock.monotonic() + within
@@ -169,7 +177,16 @@ class Client:
 
         with Background(self._api.concurrency) as background:
             try:
-                yield from paging.walk(fetch, background.start, self._api.page_size, self._api.concurrency, expected)
+                return (
+                    yield from paging.walk(
+                        fetch,
+                        background.start,
+                        self._api.page_size,
+                        self._api.concurrency,
+                        expected,
+                        were_right=were_right,
+                    )
+                )
             finally:
                 abandoned.set()  # a page that is fetched ahead is of no use any more
 
@@ -238,8 +255,7 @@ class Client:
         try:
             timeout: Any = Timeout(total=self._api.timeout)  # the stubs of requests miss it
             with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
-                limit = MAX_BODY_BYTES if response.status_code == 200 else MAX_REFUSAL_BYTES
-                body = response.raw.read(limit + 1, decode_content=True)
+                body = _body(response)
                 code = str(response.status_code)
                 return response.status_code, response.headers, body
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
@@ -248,7 +264,7 @@ class Client:
             raise _unanswered(PollTimeoutError(late), error) from None
         except urllib3.exceptions.DecodeError:
             raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             failed = f"no whole answer of {endpoint.place}: {transport.in_words(error)}"
             raise _unanswered(NetworkError(failed), error) from None
         finally:
@@ -290,6 +306,15 @@ class _Call:
         request.url = f"{request.url}{self.query}"
         request.headers.update(headers)
         return request
+
+
+def _body(response: requests.Response) -> bytes:
+    """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
+    if response.status_code == 200:
+        return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+    with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)
+    return b""
 
 
 def _unanswered(failure: PollError, error: Exception) -> PollError:

@@ -3,17 +3,21 @@
 `result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
 repeat where the list changed between two pages. So a list ends on an empty page, or where totals say so that agree
 with each other, with the number of the page and with every row seen. A single full page is never taken for the end.
+
+Totals that were right the last time are believed: then rows that are missing fail the walk, and where the total falls
+between two pages, the row that moved to the page before is looked for there.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from access_exporter.errors import InvalidResponseError
+from access_exporter.errors import InvalidResponseError, PollError
 
 MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
@@ -33,6 +37,7 @@ Row = TypeVar("Row", bound=HasId)
 class PageInfo(msgspec.Struct, frozen=True):
     """What `result_info` says, with everything that is not a whole number left out."""
 
+    page: int | None = None
     per_page: int | None = None
     total_count: int | None = None
     total_pages: int | None = None
@@ -76,9 +81,14 @@ class Page(Generic[Row]):
             return otherwise
         return self.info.total_pages or 0 if self.is_full else 0
 
+    @property
+    def total(self) -> int | None:
+        """The number of rows in the whole list, where the totals are consistent."""
+        return self.info.total_count if self.info.is_consistent else None
+
     def agrees_with(self, listed: int) -> bool:
         """Whether the totals are consistent and count exactly as many rows as were seen."""
-        return self.info.is_consistent and self.info.total_count == listed
+        return self.total == listed
 
 
 def walk(
@@ -87,16 +97,20 @@ def walk(
     page_size: int,
     concurrency: int,
     expected: float = 0,
-) -> Iterator[list[Row]]:
+    *,
+    were_right: bool = False,
+) -> Generator[list[Row], None, bool]:
     """Yield the new rows of each page up to the end of the list; a row without an id is always new.
 
     `fetch` answers a page by its number, `start` does so in the background. Up to `concurrency` pages are fetched
     ahead, and only pages that are surely there: as the totals say, and before there are any, the full pages of so many
-    rows as are `expected`. Raises what `fetch` raises, and InvalidResponseError for a list that does not end.
+    rows as are `expected`. `were_right` says whether the totals were right the last time; the same of this time is
+    returned. Raises what `fetch` raises, and InvalidResponseError for a list that does not end or lacks rows.
     """
     seen = _Seen()
     ahead: deque[Future[Page[Row]]] = deque()
     before: list[Row] = []
+    totals = _Totals(were_right=were_right)
     listed = repeats = 0
 
     def fetch_ahead(first: int, last: float) -> None:
@@ -108,18 +122,22 @@ def walk(
     for number in range(1, MAX_PAGES + 1):
         page = ahead.popleft().result() if ahead else fetch(number)
         fetch_ahead(number + 1, page.last_page(otherwise=expected // page_size))
+        _check_place(page, number, were_right=were_right)
+        _check_end(page, number, ahead, fetch if listed < expected else None)
         size = size or page.info.per_page
         if size and (page.info.per_page or 0) > size:  # of the numbers, so that rows between them were passed over
             raise InvalidResponseError(f"page {number} is larger than the pages before it")
         fresh = [] if _is_repeated(page.rows, before) else seen.new(page.rows)
         before = page.rows
+        if totals.have_fallen_to(page):
+            fresh = [*fresh, *seen.new([row for row in fetch(number - 1).rows if row.id])]
         listed += len(fresh)
         repeats = 0 if fresh else repeats + 1
         if listed > MAX_ROWS:
             break
         yield fresh
         if _is_last(page, number, listed) or _only_repeats(page, repeats, page_size, listed):
-            return
+            return totals.are_right(listed)
     raise InvalidResponseError(f"the list did not end after {number} pages with {listed} rows")
 
 
@@ -145,6 +163,58 @@ class _Seen:
             return False
         self._keys.add(key)
         return True
+
+
+class _Totals:
+    """What the pages say of the length of the list."""
+
+    def __init__(self, *, were_right: bool) -> None:
+        self._were_right = were_right
+        self._last: int | None = None
+        self._removed = 0
+
+    def have_fallen_to(self, page: Page[Any]) -> bool:
+        """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
+        before, self._last = self._last, self._last if page.total is None else page.total
+        fallen = (before or 0) - (self._last or 0) if self._were_right else 0
+        self._removed += max(0, fallen)
+        return fallen > 0
+
+    def are_right(self, listed: int) -> bool:
+        """Tell whether as many rows were seen; raise InvalidResponseError where those seen are too few to believe."""
+        if self._last is None:
+            return False
+        if self._were_right and listed < self._last:
+            raise InvalidResponseError(f"{listed} rows of a list of {self._last}, by its total, right until now")
+        return 0 <= listed - self._last <= self._removed
+
+
+def _check_place(page: Page[Any], number: int, *, were_right: bool) -> None:
+    """Raise InvalidResponseError for a page that cannot be the one that was asked for."""
+    if were_right and page.info.page not in (None, number):
+        raise InvalidResponseError(f"page {number} says that it is another one")
+    if number == 1 and not page.rows and page.total:
+        raise InvalidResponseError(f"the list has no rows, and its total is {page.total}")
+
+
+def _check_end(
+    page: Page[Row], number: int, ahead: Iterable[Future[Page[Row]]], fetch: Callable[[int], Page[Row]] | None
+) -> None:
+    """Raise InvalidResponseError where rows come after a page without any: on those fetched ahead, or the next one."""
+    if page.rows:
+        return
+    later = [page.result for page in ahead]
+    if not later and fetch:
+        later = [partial(fetch, number + 1)]
+    if any(map(_has_rows, later)):
+        raise InvalidResponseError(f"page {number} has no rows, and one after it has some")
+
+
+def _has_rows(fetch: Callable[[], Page[Any]]) -> bool:
+    try:
+        return bool(fetch().rows)
+    except PollError:  # beyond the end of a list there may be anything
+        return False
 
 
 def _is_repeated(rows: list[Row], before: list[Row]) -> bool:

@@ -4,6 +4,7 @@ The timeouts of requests and urllib3 bound each read, so a server that sends a b
 Here each read from the socket gets what is left of the request's time.
 """
 
+import contextlib
 import http.client
 import io
 import socket
@@ -64,11 +65,14 @@ class _RawSocketReader(io.RawIOBase):
         self._sock = sock
         self._deadline = deadline
         self.has_ended = False
+        self._is_over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._is_over:
+            return None
         left = self._deadline - monotonic()
         if left <= 0:
             raise TimeoutError("the request took longer than its timeout")
@@ -76,6 +80,13 @@ class _RawSocketReader(io.RawIOBase):
         count = self._reader.readinto(buffer)
         self.has_ended = count == 0
         return count
+
+    def hang_up_unless_empty(self, buffered: io.BufferedReader) -> None:
+        """End the connection where more came than was asked for: the next request would get that for its answer."""
+        self._is_over = True  # so that a look at what was read reads no more
+        if buffered.peek(1):
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._reader.close()
@@ -107,6 +118,12 @@ class _Response(http.client.HTTPResponse):
             super().begin()
         if self._reader.has_ended:
             raise http.client.IncompleteRead(b"")  # in the middle of the headers, which http.client takes for their end
+        for name in ("Set-Cookie", "Set-Cookie2"):  # kept by nobody, and Python's parser of them may print a traceback
+            del self.headers[name]
+
+    def _close_conn(self) -> None:
+        self._reader.hang_up_unless_empty(self.fp)
+        super()._close_conn()  # type: ignore[misc]
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
@@ -219,6 +236,7 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
     ConnectionRefusedError: "the connection was refused",
     requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
     requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
+    UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     ConnectionError: "the connection was reset",
     requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",

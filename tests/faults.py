@@ -24,6 +24,8 @@ OK = "HTTP/1.1 200 OK"
 CHUNKED = "Transfer-Encoding: chunked"
 NOT_HTTP = "the answer was not HTTP or broke off"
 TOO_LARGE = "is larger than"
+REFUSED = "HTTP/1.1 429 Too Many Requests"
+HALF = ("Content-Length: 100", "", '{"success": false, ')
 QUOTE = '\\"'
 
 
@@ -136,6 +138,22 @@ def lists_the_same(handler: Handler) -> None:
     result(json.dumps([{"id": str(number)} for number in range(1000)]))(handler)
 
 
+def lacks_rows(kept: int) -> Callable[[Handler], None]:
+    """Give the proper answer but for its rows, of which only the first few are left, whatever its totals say."""
+
+    def lack(handler: Handler) -> None:
+        answer = json.loads(handler.response().body)
+        answers(200, json.dumps(answer | {"result": answer["result"][:kept]}))(handler)
+
+    return lack
+
+
+def claims_another_page(handler: Handler) -> None:
+    """Give the proper rows, and say that they are those of another page."""
+    answer = json.loads(handler.response().body)
+    answers(200, json.dumps(answer | {"result_info": answer["result_info"] | {"page": 7}}))(handler)
+
+
 DEEP = 300_000
 NOT_JSON = "is not JSON"
 ODD = "is not as documented"
@@ -220,6 +238,9 @@ ANSWERS = [
         pours("HTTP/1.1 403 Forbidden", f"Content-Length: {200 << 20}", "", ""),
     ),
     Fault("more rows than a page has", "invalid_response", ODD, result("[" + "[]," * 300_000 + "[]]"), ["users"]),
+    Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS),
+    Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), ["users"]),
+    Fault("another page", "invalid_response", "says that it is another one", claims_another_page, ["users"]),
     Fault("fresh rows for ever", "invalid_response", "the list did not end", lists_more, LISTS, from_there_on=True),
     Fault("the same rows for ever", "invalid_response", "repeats itself", lists_the_same, LISTS, from_there_on=True),
 ]
@@ -231,6 +252,10 @@ CONNECTIONS = [
     Fault("reset in the body", "network", "the connection was reset", resets(OK, "Content-Length: 1000", "", "{")),
     Fault("hangs up in the headers", "network", NOT_HTTP, sends(OK, "X-Planted: planted")),
     Fault("body too short", "network", "the answer broke off", breaks_off),
+    Fault("a 429 that breaks off", "rate_limited", "again in 7 s", sends(REFUSED, "Retry-After: 7", *HALF)),
+    Fault("a 401 that breaks off", "auth", "check its value", sends("HTTP/1.1 401 Unauthorized", *HALF)),
+    Fault("a 503 that breaks off", "server", "503 from", sends("HTTP/1.1 503 Service Unavailable", *HALF)),
+    Fault("a 403 that cannot be unpacked", "permission", "403 from", answers(403, HTML, Content_Encoding="gzip")),
     Fault("no body", "network", "the answer broke off", sends(OK, "Content-Length: 100", "", "")),
     Fault("a chunk of garbage", "network", NOT_HTTP, sends(OK, CHUNKED, "", "planted", "")),
     Fault("a chunk that breaks off", "network", NOT_HTTP, sends(OK, CHUNKED, "", "64", '{"result": [')),
@@ -316,6 +341,7 @@ def with_bom(handler: Handler) -> None:
     handler.send(replace(answer, body=b"\xef\xbb\xbf" + answer.body))
 
 
+NEVER = "Thu, 01 Jan 99999 00:00:00 GMT"
 NOISES = [
     Noise("100 Continue", says_first(*["HTTP/1.1 100 Continue", "X-Planted: planted", ""] * 20, "")),
     Noise("103 Early Hints", says_first("HTTP/1.1 103 Early Hints", "Link: </planted>; rel=preload", "", "")),
@@ -329,6 +355,7 @@ NOISES = [
     Noise("a line that is no header", with_headers("planted planted")),
     Noise("a header of control characters", with_headers("X-Pl\x01anted: \x00\x1b[31m")),
     Noise("odd cookies", with_headers('Set-Cookie: =; max-age=x; expires="; domain=\xff; port=""; version=9')),
+    Noise("cookies too odd for Python", with_headers(f"Set-Cookie2: a=b; expires={NEVER}", "Set-Cookie: deflate")),
     Noise("an odd Ratelimit", with_headers('Ratelimit: "default";r=99999999999999999999;t=-5', "Ratelimit-Policy: q")),
     Noise("chunks of a byte", in_chunks),
     Noise("compressed twice", compressed_twice),

@@ -34,6 +34,7 @@ from access_exporter.pacing import Pacer
 from access_exporter.simulator import Account, Handler, PolicyTest, Request, Response, Simulator, User
 from tests.exporter import ACCOUNT_ID
 from tests.fakes import FakeClock
+from tests.faults import says_after
 
 URL = "https://api.cloudflare.com/client/v4"
 TEST_ID = "f1a8" * 16
@@ -789,6 +790,14 @@ class TestConnection:
         assert len({arrival.client for arrival in server.arrivals}) <= 4
         assert server.arrivals[0].headers["accept-encoding"] == "gzip"
 
+    def test_more_than_was_asked_for(self) -> None:
+        """A connection on which more comes than an answer is not used again: the next request would get the rest."""
+        with simulator(fault=says_after(b"HTTP/1.1 200 OK\r\nContent-Len")) as server:
+            bench = Bench(server.url)
+            bench.get()
+            bench.get()
+        assert len({arrival.client for arrival in server.arrivals}) == 2
+
     def test_concurrency(self) -> None:
         """No more requests are in flight than configured, and no more connections open."""
         with simulator(users=40, max_per_page=1) as server:
@@ -964,6 +973,7 @@ class TestProxy:
             ("http://jane:planted@127.0.0.1:{closed}", "at the proxy, the connection was refused"),
             ("http://jane:planted@planted.invalid:3128", "at the proxy, the name of the host does not resolve"),
             ("http://jane:planted@[planted", "the address of the proxy cannot be used"),
+            ("http://jane:planted%E2%82%AC@127.0.0.1:{closed}", "the address of the proxy cannot be used"),
             ("socks5://jane:planted@127.0.0.1:{closed}", "this kind of proxy is not supported"),
         ],
     )

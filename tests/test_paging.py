@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 import responses
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -228,6 +229,7 @@ def pagings(draw: st.DrawFn) -> Paging:
 @given(people=st.lists(persons, max_size=30), paging=pagings(), data=st.data())
 def test_every_number_is_right(people: list[Person], paging: Paging, data: st.DataObject) -> None:
     """Of any users in pages of any kind, every number is that of a plain count."""
+    assume(people or paging.style != "anything")  # no list, if they count some, and others are better examples
     # A row without an id that is listed twice is two users to everyone.
     lacking = st.booleans() if paging.repeats == 0 else st.just(False)
     rows = [
@@ -247,13 +249,19 @@ class Server:
         self._info = PageInfo(**{"per_page": 1000, "total_count": users, "total_pages": -(-users // 1000), **totals})
         self.asked: list[int] = []
         self.farthest_ahead = 0
+        self.removed_before: dict[int, list[int]] = {}  # by the page before whose request they are
+        self.were_right = False
         self._given = 0
+        self._removed: set[int] = set()
 
     def fetch(self, number: int) -> Page[User]:
         self.asked.append(number)
         self.farthest_ahead = max(self.farthest_ahead, number - self._given)
-        users = range((number - 1) * 1000, min(number * 1000, self._users))
-        return Page([User(id=str(user)) for user in users], self._info)
+        self._removed.update(self.removed_before.pop(number, []))
+        users = [user for user in range(self._users) if user not in self._removed][(number - 1) * 1000 : number * 1000]
+        total = (self._info.total_count or 0) - len(self._removed)
+        info = msgspec.structs.replace(self._info, total_count=total, total_pages=-(-total // 1000))
+        return Page([User(id=str(user)) for user in users], info if self._removed else self._info)
 
     def start(self, fetch: Callable[[int], Page[User]], number: int) -> Future[Page[User]]:
         future: Future[Page[User]] = Future()
@@ -266,10 +274,14 @@ class Server:
     def walk(self, concurrency: int = 4, expected: float = 0) -> int:
         """Walk over all pages and return the number of rows."""
         rows = 0
-        for page in walk(self.fetch, self.start, 1000, concurrency, expected):
+        pages = walk(self.fetch, self.start, 1000, concurrency, expected, were_right=self.were_right)
+        while True:
+            try:
+                rows += len(next(pages))
+            except StopIteration as end:
+                self.were_right = end.value
+                return rows
             self._given += 1
-            rows += len(page)
-        return rows
 
 
 class TestRequests:
@@ -289,7 +301,41 @@ class TestRequests:
         assert server.walk() == users
         assert len(server.asked) == requests
 
-    @pytest.mark.parametrize("users", [0, 1, 2000, 2500])
+    @pytest.mark.parametrize("users", [0, 999, 1000, 2000, 2500])
+    def test_right_totals(self, users: int) -> None:
+        """Whether the totals of a list were right is known at its end, however it ends."""
+        for total, right in ((users, True), (users + 1, False), (users // 2, users == 0)):
+            server = Server(users, total_count=total, total_pages=-(-total // 1000))
+            if users or not total:
+                server.walk()
+                assert server.were_right is right
+
+    @pytest.mark.parametrize("users", [2999, 3000, 3500])
+    @pytest.mark.parametrize("concurrency", [1, 4])
+    @pytest.mark.parametrize("removed", [{2: [7]}, {3: [7, 1500]}, {2: [0], 3: [1]}, {2: [5], 3: [1999]}, {2: [2500]}])
+    def test_rows_removed_meanwhile(self, users: int, concurrency: int, removed: dict[int, list[int]]) -> None:
+        """Whoever is there from the first page to the last is counted, also where others are removed in between."""
+        server = Server(users)
+        server.were_right = True
+        server.removed_before = dict(removed)
+        gone = sum(map(len, removed.values()))
+        assert users - gone <= server.walk(concurrency) <= users
+        assert server.were_right
+
+    def test_too_few_rows(self) -> None:
+        """A list that is shorter than totals which were right until now is no list; with others it is one."""
+        server = Server(2500, total_count=2600, total_pages=3)
+        assert server.walk() == 2500
+        server.were_right = True
+        with pytest.raises(InvalidResponseError, match="2500 rows of a list of 2600"):
+            server.walk()
+
+    def test_no_rows(self) -> None:
+        """A first page without a row, whose totals count some, is no empty list."""
+        with pytest.raises(InvalidResponseError, match="the list has no rows, and its total is 5"):
+            Server(0, total_count=5, total_pages=1).walk()
+
+    @pytest.mark.parametrize("users", [1, 2000, 2500])
     @pytest.mark.parametrize("concurrency", [1, 4, 7])
     @pytest.mark.parametrize("total", [0, 1, 1500, 1250, 2499, 2501, 5001, 10**9])
     def test_wrong_totals(self, users: int, concurrency: int, total: int) -> None:

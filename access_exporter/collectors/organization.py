@@ -2,8 +2,8 @@
 
     cloudflare_access_seat_expiration_seconds{account_id="…"} 2628000.0
 
-It is nice to know, and many a token may not ask: so it is asked once an hour, in one request, and whatever goes wrong
-is nobody's trouble.
+It is nice to know, and many a token may not ask: so it is asked once an hour, in one request, and again after the next
+poll where that failed. Whatever goes wrong is nobody's trouble.
 """
 
 import logging
@@ -14,7 +14,7 @@ from prometheus_client import Metric
 
 from access_exporter.answers import Endpoint
 from access_exporter.client import Client
-from access_exporter.errors import PollError, RetryableError
+from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError, PollError
 from access_exporter.exposition import gauge
 from access_exporter.logs import facts
 
@@ -41,25 +41,30 @@ class Organization(msgspec.Struct):
 
 
 class SeatExpiration(msgspec.Struct, frozen=True):
-    """What was last known, in seconds, and when it was last asked for, in seconds since the epoch."""
+    """What was last known, in seconds, and when it was asked for and answered, in seconds since the epoch."""
 
     asked: float
     seconds: float | None = None
 
 
-def fetch(client: Client, account_id: str, previous: SeatExpiration | None, now: float) -> SeatExpiration:
-    """Ask after how much inactivity seats expire, unless that was done within the hour; `now` as `asked`.
+def fetch(
+    client: Client, account_id: str, previous: SeatExpiration | None, now: float, stale_after: float
+) -> SeatExpiration | None:
+    """Ask after how much inactivity seats expire, unless that was answered within the hour; `now` as `asked`.
 
-    Raises no PollError: after a failure that may pass the previous answer stays, after any other none is known.
+    Raises no PollError: a token that may not ask is an answer, and any other failure leaves what was known, until it is
+    `stale_after` seconds older than it is ever by itself.
     """
-    if previous and 0 <= now - previous.asked < ASK_AGAIN_SECONDS:
+    age = now - previous.asked if previous else float("inf")
+    if 0 <= age < ASK_AGAIN_SECONDS:
         return previous
     try:
         organization = client.get_once(ENDPOINT, Organization, account_id=account_id)
     except PollError as failure:
         log.debug("seat expiration not known", extra=facts(account_id=account_id, reason=failure.reason))
-        may_pass = isinstance(failure, RetryableError)
-        return SeatExpiration(now, previous.seconds if previous and may_pass else None)
+        if isinstance(failure, AuthError | PermissionMissingError | NotFoundError):
+            return SeatExpiration(now)
+        return previous if 0 <= age <= ASK_AGAIN_SECONDS + stale_after else None
     return SeatExpiration(now, seconds(organization.user_seat_expiration_inactive_time or ""))
 
 

@@ -32,6 +32,7 @@ RESULTS = ("approved", "blocked", "error")
 class Progress(msgspec.Struct):
     """What the API says of a test as a whole; any field may be missing."""
 
+    id: str | None = None
     status: str | None = None
     total_users: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
     percent_users_processed: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
@@ -69,13 +70,14 @@ def fetch(
     """
     ids = {"account_id": account_id, "policy_test_id": config.id or ""}
     progress = client.get(ENDPOINT, Progress, **ids)
+    _check(progress, config.id)
     users = previous.users if previous else None
     finished = previous.finished if previous else None
     if progress.status == "complete" and _is_missing_some(users, progress.total_users):
         counted = count(client, config, ids, progress.total_users or 0, note)
         users = max(counted, users or {}, key=lambda counts: sum(counts.values()))
         if progress.total_users and not sum(users.values()):
-            raise InvalidResponseError(f"the finished test lists none of its {progress.total_users:.0f} users")
+            raise InvalidResponseError(f"the finished test of {progress.total_users:.0f} users has no rows")
         finished = finished or now
     ratio = progress.percent_users_processed
     return PolicyTestSummary(
@@ -85,6 +87,14 @@ def fetch(
         users=users,
         finished=finished,
     )
+
+
+def _check(progress: Progress, test_id: str | None) -> None:
+    """Raise InvalidResponseError for an answer that is not about the test that was asked for."""
+    if progress.id and test_id and progress.id.lower() != test_id.lower():
+        raise InvalidResponseError(f"the answer of {ENDPOINT.place} is about another policy test")
+    if progress == Progress(id=progress.id):
+        raise InvalidResponseError(f"the answer of {ENDPOINT.place} says nothing of a policy test")
 
 
 def is_over(summary: PolicyTestSummary) -> bool:
@@ -108,7 +118,8 @@ def count(
 ) -> dict[str, int]:
     """Count the users of a finished test by result."""
     found: Counter[str | None] = Counter()
-    for rows in client.rows(USERS_ENDPOINT, Result, within=config.stale_after, expected=expected, **ids):
+    pages = client.rows(USERS_ENDPOINT, Result, config.stale_after, expected, were_right=False, **ids)
+    for rows in pages:
         found.update(row.status for row in rows)
         for row in rows:
             note(row)

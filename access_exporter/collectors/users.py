@@ -7,10 +7,10 @@ cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from prometheus_client import Metric
@@ -30,6 +30,7 @@ _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(da
 
 _MAX_GROUPS = 100_000  # some thousands are plausible
 
+T = TypeVar("T")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -65,6 +66,7 @@ class UsersSummary(msgspec.Struct, frozen=True):
     # What is younger than the first version has a default, so that what an older one has stored can be read.
     seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
+    totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
 
 
 class _Group(NamedTuple):
@@ -93,19 +95,41 @@ def fetch(client: Client, account_id: str, config: Users, previous: UsersSummary
 
     Raises a PollError when the end of the list is not reached.
     """
-    summary = _walk(client, account_id, config, sum(previous.users.values()) if previous else 0, now)
-    expiration = organization.fetch(client, account_id, previous.seat_expiration if previous else None, now)
+    summary = _walk(client, account_id, config, previous, now)
+    known = previous.seat_expiration if previous else None
+    expiration = organization.fetch(client, account_id, known, now, config.stale_after)
     return msgspec.structs.replace(summary, seat_expiration=expiration)
 
 
-def _walk(client: Client, account_id: str, config: Users, expected: int, now: float) -> UsersSummary:
-    rows = partial(client.rows, ENDPOINT, within=config.stale_after, expected=expected, account_id=account_id)
-    if not config.domains:
-        return summarize(rows(User), config.idle_days, now)
-    found: domains.Found = Counter()
-    with_email = rows(UserWithEmail)
-    summary = summarize(domains.counted(with_email, found), config.idle_days, now)
-    return msgspec.structs.replace(summary, users_by_domain=domains.largest(found, config.domains))
+def _walk(client: Client, account_id: str, config: Users, previous: UsersSummary | None, now: float) -> UsersSummary:
+    rows = partial(
+        client.rows,
+        ENDPOINT,
+        within=config.stale_after,
+        expected=sum(previous.users.values()) if previous else 0,
+        were_right=_were_right(previous, config, now),
+        account_id=account_id,
+    )
+    totals_are_right: list[bool] = []
+    if config.domains:
+        found: domains.Found = Counter()
+        with_email = domains.counted(_noting(rows(UserWithEmail), totals_are_right), found)
+        summary = summarize(with_email, config.idle_days, now)
+        summary = msgspec.structs.replace(summary, users_by_domain=domains.largest(found, config.domains))
+    else:
+        summary = summarize(_noting(rows(User), totals_are_right), config.idle_days, now)
+    return msgspec.structs.replace(summary, totals_right_at=now if all(totals_are_right) else None)
+
+
+def _noting(pages: Generator[list[T], None, bool], returned: list[bool]) -> Iterator[list[T]]:
+    """Yield the pages, and note what comes at their end."""
+    returned.append((yield from pages))
+
+
+def _were_right(previous: UsersSummary | None, config: Users, now: float) -> bool:
+    """Tell whether totals are to be believed: as long as the numbers are shown with which they agreed."""
+    at = previous.totals_right_at if previous else None
+    return at is not None and 0 <= now - at <= config.stale_after
 
 
 def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:

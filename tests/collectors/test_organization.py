@@ -147,6 +147,20 @@ class TestWhen:
         exporter.poll()
         assert times_asked(cloudflare) == 2
 
+    @pytest.mark.parametrize("body", ["<html>", "{}", answer([]), answer({"user_seat_expiration_inactive_time": 7})])
+    def test_a_fault_later(self, cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
+        """What is no answer leaves what was known for as long as numbers live, and is asked for again at each poll."""
+        says(cloudflare, "730h")
+        exporter.poll()
+        cloudflare.says(PATH, body)
+        exporter.clock.now += HOUR
+        for _ in range(6):
+            assert "seat_expiration_seconds{" in exporter.polled()
+            exporter.clock.now += 300
+        exporter.clock.now += 1
+        assert "seat_expiration_seconds{" not in exporter.polled()
+        assert times_asked(cloudflare) == 8
+
     @pytest.mark.parametrize(("status", "stays"), [(500, True), (503, True), (429, True), (403, False), (404, False)])
     def test_a_failure_later(self, cloudflare: Cloudflare, exporter: Exporter, status: int, stays: bool) -> None:
         """A failure that may pass leaves what was known, any other one takes it away; the next answer is as good."""

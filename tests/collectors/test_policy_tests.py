@@ -119,6 +119,7 @@ class TestFinished:
             (TEST, {}),
             (USERS, {"page": "1", "per_page": "1000"}),
             (USERS, {"page": "2", "per_page": "1000"}),
+            (USERS, {"page": "3", "per_page": "1000"}),  # since the test has more users than those
         ]
 
     def test_repeated_rows(self, cloudflare: Cloudflare) -> None:
@@ -162,7 +163,7 @@ class TestFinished:
         cloudflare.lists(USERS)
         following = exporter()
         assert following.polled() == health(success=0, last_success=None, errors_invalid_response=1)
-        assert following.failure() == "invalid_response: the finished test lists none of its 4 users"
+        assert following.failure() == "invalid_response: the finished test of 4 users has no rows"
         cloudflare.lists(USERS, *honest_pages(results("blocked", "blocked", "blocked", "blocked")))
         assert following.polled() == expected(users_blocked=4, errors_invalid_response=1)
 
@@ -241,10 +242,20 @@ class TestFields:
 
     @pytest.mark.parametrize("empty", [{}, None, ""], ids=["absent", "null", "empty"])
     def test_all_missing(self, cloudflare: Cloudflare, empty: object) -> None:
-        """What the API does not say is absent, never 0."""
+        """An answer that says nothing of a test is none."""
         fields = json.loads(progress())["result"]
         cloudflare.says(TEST, answer({} if empty == {} else dict.fromkeys(fields, empty)))
-        assert exporter().polled() == expected(**ABSENT)
+        tested = exporter()
+        tested.poll()
+        assert tested.failure().endswith("says nothing of a policy test")
+
+    @pytest.mark.parametrize(("other", "fails"), [(ID.upper(), False), (ID[:-1] + "7", True), ("planted", True)])
+    def test_another_test(self, cloudflare: Cloudflare, other: str, fails: bool) -> None:
+        """The answer about another test is none; an id is the same in capitals."""
+        cloudflare.says(TEST, progress("processing", id=other))
+        tested = exporter()
+        tested.poll()
+        assert tested.failure().endswith("is about another policy test") is fails
 
     @pytest.mark.parametrize("empty", [{}, None, ""], ids=["absent", "null", "empty"])
     @pytest.mark.parametrize(
