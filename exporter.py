@@ -1,8 +1,6 @@
 """The entry point for a checkout: python exporter.py."""
 
-import sys
-
-from access_exporter.cli import main
+from access_exporter.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -210,9 +210,10 @@ class App:
         except OSError as error:
             print(f"cloudflare-access-exporter: cannot listen: {error.strerror}", file=sys.stderr)
             return 1
-        threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
-        asyncio.run(self._serve(listener))
-        log.info("stopped")
+        with logs.in_background():
+            threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
+            asyncio.run(self._serve(listener))
+            log.info("stopped")
         return 0
 
     async def _serve(self, listener: socket.socket) -> None:

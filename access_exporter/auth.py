@@ -1,8 +1,8 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit, that never keeps anyone else waiting.
 
 bcrypt is slow on purpose. So it runs in a thread, one check at a time; what it accepted is remembered, and only so many
-checks may wait. A name that does not exist takes the same path and time as a wrong password, whatever the costs of the
-users' hashes are.
+checks may wait, few of them for the same client. A name that does not exist takes the same path and time as a wrong
+password, whatever the costs of the users' hashes are.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import os
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 from functools import partial
@@ -19,7 +20,8 @@ import bcrypt
 
 from access_exporter.background import call
 
-MAX_CHECKS_WAITING = 32
+MAX_CHECKS_WAITING = 64
+MAX_CHECKS_OF_A_CLIENT = 8
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt reads no more of a password, and the tools that make hashes cut it there
 
@@ -35,17 +37,21 @@ class Verdict(Enum):
 class BasicAuth:
     """Checks the Authorization header against users and their bcrypt hashes."""
 
-    def __init__(self, users: Mapping[str, str]) -> None:
-        """Start with nothing remembered."""
+    def __init__(self, users: Mapping[str, str], before: "BasicAuth | None" = None) -> None:
+        """Remember nobody, but whoever has the same hash as `before` and was remembered there."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._by_cost = {_cost(hashed): hashed for hashed in self._hashes.values()}
-        self._key = os.urandom(32)
-        self._remembered: dict[bytes, None] = {}
+        self._key: bytes = before._key if before else os.urandom(32)
+        self._remembered: dict[bytes, bytes] = {}  # names, by the fingerprints of credentials
+        if before:
+            for fingerprint, name in before._remembered.items():
+                if self._hashes.get(name) == before._hashes[name]:
+                    self._remembered[fingerprint] = name
         self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
-    async def check(self, authorization: str) -> Verdict:
-        """Tell whether the header names a user with the right password."""
+    async def check(self, authorization: str, client: str) -> Verdict:
+        """Tell whether the header names a user with the right password; `client` is the address that sent it."""
         credentials = _decode(authorization)
         if credentials is None:
             return Verdict.REFUSED
@@ -53,19 +59,19 @@ class BasicAuth:
         fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a name holds no colon
         if fingerprint in self._remembered:
             return Verdict.ADMITTED
-        if self._waiting >= MAX_CHECKS_WAITING:
+        if self._waiting[client] >= MAX_CHECKS_OF_A_CLIENT or self._waiting.total() >= MAX_CHECKS_WAITING:
             return Verdict.BUSY
-        self._waiting += 1
+        self._waiting[client] += 1
         try:
             async with self._turn:
                 right = await self._is_right(name, password)
         finally:
-            self._waiting -= 1
+            self._waiting -= Counter((client,))  # and none is kept of who no longer waits
         if not right:
             return Verdict.REFUSED
         while len(self._remembered) >= MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[fingerprint] = None
+        self._remembered[fingerprint] = name
         return Verdict.ADMITTED
 
     async def _is_right(self, name: bytes, password: bytes) -> bool:

@@ -5,6 +5,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Be the process: run the exporter with the arguments of the command line, and end."""
+    # Python would wait for threads that hold the log, and end in an abort where one is in a library written in Rust.
+    os._exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,4 +53,4 @@ def _check_output(*, needed: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

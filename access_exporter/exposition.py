@@ -52,6 +52,7 @@ def negotiate(accept: str) -> tuple[Format, str]:
         content_type = choose_encoder(_first_known(accept))[1]
     except (TypeError, ValueError):  # a version that is none
         content_type = choose_encoder("")[1]
+    content_type = content_type.replace("escaping=dots", "escaping=underscores")  # which change no name here
     if not content_type.startswith("application/openmetrics-text"):
         return Format.TEXT, content_type
     # Whatever newer version is asked for: 1.0.0 is what is written.

@@ -4,16 +4,21 @@ Both formats escape control characters, so that no string from the API or the co
 or drive a terminal.
 """
 
+import contextlib
 import json
 import logging
 import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from queue import Full, Queue
 from typing import Any
 
 LEVELS = ("debug", "info", "warn", "error")
 FORMATS = ("logfmt", "json")
+MOST_WAITING = 1000  # lines that nobody reads
+PATIENCE_SECONDS = 1  # with the last of them
 _BARE = re.compile(r"[A-Za-z0-9_./:@+-]+")
 
 
@@ -30,6 +35,34 @@ def setup(level: str, form: str) -> None:
     # These speak of single connections: what matters of them reaches the poll log line or a metric.
     for name in ("urllib3", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[None]:
+    """Within the block nobody who logs waits for whoever reads the log; lines for which there is no room are lost."""
+    root = logging.getLogger()
+    writers = [each for each in root.handlers if isinstance(each.formatter, JsonFormatter | LogfmtFormatter)]
+    waiting: Queue[logging.LogRecord] = Queue(MOST_WAITING)
+    listener = QueueListener(waiting, *writers)
+    root.handlers = [*(each for each in root.handlers if each not in writers), _Queued(waiting)]
+    listener.start()
+    try:
+        yield
+    finally:
+        with waiting.all_tasks_done:
+            is_written = waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, PATIENCE_SECONDS)
+        if is_written:  # or else its thread ends with the process
+            listener.stop()
+        root.handlers = [*(each for each in root.handlers if not isinstance(each, _Queued)), *writers]
+
+
+class _Queued(QueueHandler):
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Full):
+            self.queue.put_nowait(record)
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

@@ -27,12 +27,13 @@ MAX_RELOADS = 2  # one under way, and one for what has changed since it began
 
 @dataclass(frozen=True)
 class Request:
-    """A request's path, query and headers (their names in lower case)."""
+    """A request's path, query and headers (their names in lower case), and the address of who sent it."""
 
     method: str
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    client: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Web:
             _path(scope["path"]),
             parse_qs(scope["query_string"].decode("latin-1")),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            scope["client"][0] if scope.get("client") else "",
         )
         response = await self._response(request)
         parts = (response.body.encode(errors="replace"),) if isinstance(response.body, str) else response.body
@@ -111,7 +113,7 @@ class Web:
         self._settings.refresh()
         if self._settings.auth is None:
             return None
-        verdict = await self._settings.auth.check(request.headers.get("authorization", ""))
+        verdict = await self._settings.auth.check(request.headers.get("authorization", ""), request.client)
         if verdict is Verdict.BUSY:
             return Response("Too many passwords are being checked.\n", 503, headers={"retry-after": "5"})
         if verdict is Verdict.REFUSED:

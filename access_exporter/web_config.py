@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
@@ -22,6 +23,8 @@ from access_exporter.secrecy import named
 from access_exporter.strict_yaml import Mistake
 
 log = logging.getLogger(__name__)
+
+TRY_AGAIN_SECONDS = 10
 
 # The salt has 128 bits in 22 characters of six bits: the last one can only be one of four.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -89,6 +92,9 @@ class WebSettings:
         """Read the file; without one there is no TLS, no auth and no header. Raises ConfigError for a mistake in it."""
         self._path = path
         self._seen: dict[Path, object] = {}
+        self._certificates: dict[Path, object] = {}
+        self._mistake = ""
+        self._try_again_at = float("inf")  # monotonic
         self.config = WebConfig()
         self.auth: BasicAuth | None = None
         self.context: ssl.SSLContext | None = None
@@ -101,34 +107,48 @@ class WebSettings:
         return self.config.http_server_config.headers
 
     def refresh(self) -> None:
-        """Read the files again if they changed; what cannot be used is logged, and the settings stay."""
-        if not self._path or self._seen == _stamps(self._seen):
+        """Read the files again if they changed; what cannot be used is logged and tried again, and settings stay."""
+        if not self._path or (self._seen == _stamps(self._seen) and monotonic() < self._try_again_at):
             return
+        self._try_again_at = float("inf")
         try:
             self._read(self._path)
         except ConfigError as error:
-            log.error("web configuration not reloaded", extra=facts(error=error))
+            self._try_again_at = monotonic() + TRY_AGAIN_SECONDS
+            if str(error) != self._mistake:
+                log.error("web configuration not reloaded", extra=facts(error=error))
+            self._mistake = str(error)
         else:
+            self._mistake = ""
             log.info("web configuration reloaded")
 
     def _read(self, path: str) -> None:
+        """Use what the files hold. Where the configuration has a mistake, certificates of the one before may be new."""
         # A file is looked at before it is read, so that a change in between is seen the next time.
         self._seen = _stamps([Path(path)])
-        config = load(path)
-        with _named(path):
-            _check_not_weaker(self.config, config)
+        config, mistake = self.config, None
+        try:
+            config = load(path)
+            with _named(path):
+                _check_not_weaker(self.config, config)
+        except ConfigError as error:
+            config, mistake = self.config, error
         tls, folder = config.tls_server_config, Path(path).parent
-        if tls:
-            self._seen |= _stamps(folder / file for file in tls.files.values())
-        with _named(path):
-            self.context = _context(tls, folder) if tls else None
+        certificates = _stamps(folder / file for file in tls.files.values()) if tls else {}
+        self._seen |= certificates
+        if mistake is None or certificates != self._certificates:
+            with _named(path):
+                self.context = _context(tls, folder) if tls else None
+            self._certificates = certificates
         if config.basic_auth_users != self.config.basic_auth_users:
-            self.auth = BasicAuth(config.basic_auth_users) if config.basic_auth_users else None
+            self.auth = BasicAuth(config.basic_auth_users, self.auth) if config.basic_auth_users else None
         self.config = config
+        if mistake:
+            raise mistake
 
 
 def _stamps(files: Iterable[Path]) -> dict[Path, object]:
-    """Return, by file, what differs after it was written or replaced."""
+    """Return, by file, what differs after it was written, replaced or given other permissions."""
     return {file: _stamp(file) for file in files}
 
 
@@ -137,7 +157,7 @@ def _stamp(file: Path) -> object:
         stat = file.stat()
     except (OSError, ValueError):
         return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    return stat.st_ino, stat.st_ctime_ns, stat.st_size
 
 
 @contextmanager
@@ -196,6 +216,9 @@ def _check_not_weaker(before: WebConfig, config: WebConfig) -> None:
         raise Mistake("tls_server_config", gone)
     if before.asks_for_certificates and not config.asks_for_certificates:
         raise Mistake("tls_server_config.client_auth_type", gone)
+    tls, new = before.tls_server_config, config.tls_server_config
+    if tls and new and new.min_version < tls.min_version:
+        raise Mistake("tls_server_config.min_version", gone)
 
 
 def _check_tls(tls: TlsServer) -> None:

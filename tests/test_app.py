@@ -1,14 +1,18 @@
 """The real process on a configuration file, against a simulated account in the test."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import bcrypt
 import pytest
 import requests
 
@@ -140,6 +144,39 @@ def test_a_stop_waits_for_no_reload(cloudflare: Simulator, tmp_path: Path) -> No
             assert requests.get(f"{running.url}/-/healthy", timeout=10).status_code == 200
             running.process.send_signal(signal.SIGTERM)
             assert running.process.wait(timeout=5) == 0
+
+
+def test_a_log_that_nobody_reads(cloudflare: Simulator, tmp_path: Path) -> None:
+    """Where nobody reads its log the exporter goes on polling, reloading and answering, and ends when it is asked."""
+    config = write(tmp_path / "config.yaml", cloudflare.url)
+    with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
+        running.wait_for("poll succeeded")
+        assert running.process.stderr is not None
+        fcntl.fcntl(running.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(100):
+            assert requests.post(f"{running.url}/-/reload", timeout=10).status_code == 200
+        account = cloudflare.accounts[ACCOUNT]
+        account.users = (*account.users, User("4", access_seat=True))
+        write(config, cloudflare.url, users="{interval: 2h}")
+        assert requests.post(f"{running.url}/-/reload", timeout=10).status_code == 200
+        deadline = time.monotonic() + 10
+        while f'seats_used{{account_id="{ACCOUNT}"}} 3.0' not in metrics(running):
+            assert time.monotonic() < deadline
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=5) == 0
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_stop_while_passwords_are_checked(tmp_path: Path, attempt: int) -> None:
+    """A stop in the middle of checks of passwords is as clean as any other."""
+    web = tmp_path / "web.yaml"
+    web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(12)).decode()}}}", encoding="utf-8")
+    with exporter("--demo", f"--web.config.file={web}") as running, ExitStack() as asking:
+        for number in range(6):
+            asked = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {b64encode(b'a:%d' % number).decode()}\r\n\r\n"
+            asking.enter_context(socket.create_connection(("127.0.0.1", running.port))).sendall(asked.encode())
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=10) == 0
 
 
 def posted(running: Exporter) -> socket.socket:

@@ -211,6 +211,21 @@ class TestLoad:
         assert [site(header).status_code for header in (bob, bob, RIGHT)] == [200] * 3
         assert len(watched.calls) == 3 * CHECKS
 
+    def test_remembered_when_the_users_change(self, site: Ask, web: Path, watched: Bcrypt) -> None:
+        """Another user who comes or goes makes nobody be checked again; another hash of one's own does."""
+        bob = basic(b"bob", b"let me in")
+        alice = hashed(b"open sesame")
+        write(web, alice=alice)
+        assert site(RIGHT).status_code == 200
+        write(web, alice=alice, bob=hashed(b"let me in"))
+        assert [site(RIGHT).status_code, len(watched.calls)] == [200, 1]
+        assert [site(bob).status_code, len(watched.calls)] == [200, 2]
+        write(web, alice=alice)
+        assert [site(RIGHT).status_code, len(watched.calls), site(bob).status_code] == [200, 2, 401]
+        calls = len(watched.calls)
+        write(web, alice=hashed(b"another"))
+        assert [site(RIGHT).status_code, len(watched.calls)] == [401, calls + 1]
+
     def test_wrong_is_not_remembered(self, site: Ask, watched: Bcrypt) -> None:
         """What was found wrong is checked again, so that nothing is learned from how long that takes."""
         assert [site(WRONG).status_code, site(WRONG).status_code] == [401, 401]

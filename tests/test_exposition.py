@@ -168,6 +168,15 @@ class Beside:
                 assert gzip.decompress(get(self._web, query, accept=accept, accept_encoding="gzip")) == part
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+def test_escaping(kind: str) -> None:
+    """No name is escaped, and so no escaping is claimed that would change one."""
+    for escaping in ("dots", "values", "underscores", "allow-utf-8"):
+        content_type = negotiate(f"{kind};version=1.0.0;escaping={escaping}")[1]
+        assert content_type.startswith(kind)
+        assert "dots" not in content_type
+
+
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [

@@ -272,6 +272,9 @@ def header(name: bytes, password: bytes) -> str:
     return "Basic " + base64.b64encode(name + b":" + password).decode()
 
 
+CLIENT = "192.0.2.1"
+
+
 def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[Verdict], list[bytes]]:
     """Return the verdicts, and the hashes that bcrypt was asked about."""
     asked = []
@@ -283,7 +286,7 @@ def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[Verdict],
 
     async def run() -> list[Verdict]:
         basic = BasicAuth(users)
-        return [await basic.check(authorization) for authorization in authorizations]
+        return [await basic.check(authorization, CLIENT) for authorization in authorizations]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bcrypt, "checkpw", spy)
@@ -350,12 +353,32 @@ def test_only_so_many_checks_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> tuple[Verdict, Verdict, list[Verdict]]:
         basic = BasicAuth({"prometheus": HASH})
         right = header(b"prometheus", PASSWORD.encode())
-        assert await basic.check(right) is Verdict.ADMITTED
-        waiting = [asyncio.create_task(basic.check(header(b"x", b"%d" % number))) for number in range(2)]
+        assert await basic.check(right, CLIENT) is Verdict.ADMITTED
+        waiting = [asyncio.create_task(basic.check(header(b"x", b"%d" % number), CLIENT)) for number in range(2)]
         await asyncio.sleep(0)
-        return await basic.check(header(b"x", b"more")), await basic.check(right), list(await asyncio.gather(*waiting))
+        return (
+            await basic.check(header(b"x", b"more"), CLIENT),
+            await basic.check(right, CLIENT),
+            list(await asyncio.gather(*waiting)),
+        )
 
     assert asyncio.run(run()) == (Verdict.BUSY, Verdict.ADMITTED, [Verdict.REFUSED] * 2)
+
+
+def test_only_so_many_checks_of_a_client_wait() -> None:
+    """Who floods the exporter with wrong passwords is turned away; nobody else is."""
+
+    async def run() -> tuple[Verdict, Verdict, Verdict]:
+        basic = BasicAuth({"prometheus": HASH})
+        flood = [basic.check(header(b"x", b"%d" % number), CLIENT) for number in range(auth.MAX_CHECKS_OF_A_CLIENT)]
+        waiting = [asyncio.create_task(check) for check in flood]
+        await asyncio.sleep(0)
+        right = header(b"prometheus", PASSWORD.encode())
+        during = await basic.check(right, CLIENT), await basic.check(right, "192.0.2.2")
+        await asyncio.gather(*waiting)
+        return *during, await basic.check(header(b"x", b"more"), CLIENT)
+
+    assert asyncio.run(run()) == (Verdict.BUSY, Verdict.ADMITTED, Verdict.REFUSED)
 
 
 def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:

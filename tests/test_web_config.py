@@ -1,5 +1,6 @@
 """`--web.config.file`: what is refused and in which words, and what happens when its files change."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -12,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from access_exporter import cli, web_config
+from access_exporter import cli, files, web_config
 from access_exporter.errors import ConfigError
 from access_exporter.web_config import TlsServer, WebConfig, WebSettings
 from tests.certificates import Authority, openssl
@@ -241,6 +242,15 @@ class TestCheck:
         assert "web:" not in capsys.readouterr().out
 
 
+def fails(number: int) -> Callable[..., bytes]:
+    """What reads a file, and fails with this error."""
+
+    def read(*_: object) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    return read
+
+
 class TestChanges:
     def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
@@ -282,6 +292,54 @@ class TestChanges:
         settings.refresh()
         assert [record.message for record in caplog.records] == ["web configuration reloaded"]
 
+    def test_renewed_beside_a_mistake(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A mistake in the configuration keeps no renewed certificate from being used, and is told once."""
+        for name in ("server.pem", "server.key"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        web = tmp_path / "web.yaml"
+        web.write_text(tls(), encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.write_text(tls("planted: 1"), encoding="utf-8")
+        settings.refresh()
+        before = settings.context
+        for name in ("pem", "key"):
+            (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
+        settings.refresh()
+        assert settings.context is not before
+        assert len(caplog.records) == 1
+
+    def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that could not be read is read again when its permissions change."""
+        web = tmp_path / "web.yaml"
+        web.write_text("", encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "read", fails(errno.EACCES))
+            settings.refresh()
+        settings.refresh()
+        assert settings.headers == {}
+        web.chmod(0o600)
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+
+    def test_tried_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What could not be read for want of files is tried again soon, and told once."""
+        monkeypatch.setattr(web_config, "TRY_AGAIN_SECONDS", 0)
+        web = tmp_path / "web.yaml"
+        web.write_text("", encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "read", fails(errno.EMFILE))
+            settings.refresh()
+            settings.refresh()
+        assert len(caplog.records) == 1
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+
     @pytest.mark.parametrize(
         ("content", "expected"),
         [
@@ -292,14 +350,17 @@ class TestChanges:
                 tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
                 "client_auth_type: taken away",
             ),
+            (
+                tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"),
+                "tls_server_config.min_version: taken away",
+            ),
         ],
     )
     def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
         """What protects stays while the file is half written, or without it: to take it away needs a restart."""
         web = folder / "web.yaml"
-        web.write_text(
-            tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"), encoding="utf-8"
-        )
+        strict = "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
+        web.write_text(tls(strict), encoding="utf-8")
         settings = WebSettings(str(web))
         before = settings.context
         web.write_text(content, encoding="utf-8")
