@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import accumulate
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -75,8 +76,10 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
         raise _too_much(endpoint)
     kind: Any = Envelope[result]  # type: ignore[valid-type]
     envelope: Envelope[T]
+    with _MAKING:
+        decoder = _decoder(kind)
     try:
-        envelope = _decoder(kind).decode(body)
+        envelope = decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         envelope = _decode_odd(endpoint, body, kind)
     if envelope.has_failed:
@@ -84,6 +87,9 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     if envelope.result is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
     return envelope
+
+
+_MAKING = Lock()  # msgspec crashes where two threads look at a type for the first time
 
 
 @lru_cache

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ from access_exporter.pacing import Pacer
 from tests.collectors.cloudflare import EMPTY
 from tests.exporter import API
 from tests.fakes import START, FakeClock
+from tests.processes import ROOT
 
 PLANTED = "qzx7"  # part of every text of an answer: no message may repeat it
 TEST = PolicyTest(id="f1a8" * 16, name="wiki")
@@ -121,6 +123,27 @@ refusals = st.tuples(
 )
 good = st.tuples(st.just(200), headers, bodies())
 answers = st.lists(good | good | refusals, min_size=1, max_size=3)
+
+
+def test_first_answers_at_once() -> None:
+    """However many threads decode the first answers of all at the same moment, each gets its own, and none crashes."""
+    code = """
+import sys, threading
+from access_exporter import answers
+from access_exporter.collectors import users
+sys.setswitchinterval(1e-6)
+start, found = threading.Barrier(140), []
+def decode(number):
+    start.wait()
+    answer = answers.decode(users.ENDPOINT, b'{"result": [{"id": "%d"}]}' % number, list[users.User])
+    found.extend(row.id for row in answer.result)
+threads = [threading.Thread(target=decode, args=(number,)) for number in range(140)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert sorted(map(int, found)) == list(range(140))
+"""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
 @pytest.mark.fuzz
