@@ -166,27 +166,26 @@ class _Seen:
 
 
 class _Totals:
-    """What the pages say of the length of the list."""
+    """What the pages say of the length of the list, which may change while it is read."""
 
     def __init__(self, *, were_right: bool) -> None:
         self._were_right = were_right
         self._last: int | None = None
-        self._removed = 0
+        self._lowest, self._highest = float("inf"), 0
 
     def have_fallen_to(self, page: Page[Any]) -> bool:
         """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
-        before, self._last = self._last, self._last if page.total is None else page.total
-        fallen = (before or 0) - (self._last or 0) if self._were_right else 0
-        self._removed += max(0, fallen)
-        return fallen > 0
+        if page.total is None:
+            return False
+        before, self._last = self._last, page.total
+        self._lowest, self._highest = min(self._lowest, page.total), max(self._highest, page.total)
+        return self._were_right and before is not None and page.total < before
 
     def are_right(self, listed: int) -> bool:
         """Tell whether as many rows were seen; raise InvalidResponseError where those seen are too few to believe."""
-        if self._last is None:
-            return False
-        if self._were_right and listed < self._last:
+        if self._were_right and self._last is not None and listed < self._lowest:
             raise InvalidResponseError(f"{listed} rows of a list of {self._last}, by its total, right until now")
-        return 0 <= listed - self._last <= self._removed
+        return self._lowest <= listed <= self._highest
 
 
 def _check_place(page: Page[Any], number: int, *, were_right: bool) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import msgspec
 import pytest
 import responses
 from hypothesis import HealthCheck, assume, given, settings
@@ -250,18 +249,23 @@ class Server:
         self.asked: list[int] = []
         self.farthest_ahead = 0
         self.removed_before: dict[int, list[int]] = {}  # by the page before whose request they are
+        self.added_before: dict[int, int] = {}  # as many users, in front of all others
         self.were_right = False
         self._given = 0
         self._removed: set[int] = set()
+        self._added = 0
 
     def fetch(self, number: int) -> Page[User]:
         self.asked.append(number)
         self.farthest_ahead = max(self.farthest_ahead, number - self._given)
         self._removed.update(self.removed_before.pop(number, []))
-        users = [user for user in range(self._users) if user not in self._removed][(number - 1) * 1000 : number * 1000]
-        total = (self._info.total_count or 0) - len(self._removed)
-        info = msgspec.structs.replace(self._info, total_count=total, total_pages=-(-total // 1000))
-        return Page([User(id=str(user)) for user in users], info if self._removed else self._info)
+        self._added += self.added_before.pop(number, 0)
+        users = [user for user in range(-self._added, self._users) if user not in self._removed]
+        rows = [User(id=str(user)) for user in users[(number - 1) * 1000 : number * 1000]]
+        if not self._removed and not self._added:
+            return Page(rows, self._info)
+        info = PageInfo(per_page=1000, total_count=len(users), total_pages=-(-len(users) // 1000))
+        return Page(rows, info)
 
     def start(self, fetch: Callable[[int], Page[User]], number: int) -> Future[Page[User]]:
         future: Future[Page[User]] = Future()
@@ -320,6 +324,21 @@ class TestRequests:
         server.removed_before = dict(removed)
         gone = sum(map(len, removed.values()))
         assert users - gone <= server.walk(concurrency) <= users
+        assert server.were_right
+
+    @pytest.mark.parametrize("users", [2999, 3000, 3500])
+    @pytest.mark.parametrize("concurrency", [1, 4])
+    @pytest.mark.parametrize("added", [{2: 1}, {2: 3, 3: 700}, {3: 1500}])
+    @pytest.mark.parametrize("removed", [{}, {2: [7]}, {3: [7, 1500]}])
+    def test_rows_added_meanwhile(
+        self, users: int, concurrency: int, added: dict[int, int], removed: dict[int, list[int]]
+    ) -> None:
+        """Users who come in front of the others while the list is read fail nothing, and nobody else is missed."""
+        server = Server(users)
+        server.were_right = True
+        server.added_before, server.removed_before = dict(added), dict(removed)
+        gone, come = sum(map(len, removed.values())), sum(added.values())
+        assert users - gone <= server.walk(concurrency) <= users + come
         assert server.were_right
 
     def test_too_few_rows(self) -> None:
