@@ -310,7 +310,7 @@ class _Call:
 
 def _body(response: requests.Response) -> bytes:
     """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
-    if response.status_code == 200:
+    if response.status_code in _STARTED:
         return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
     with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
         return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)

@@ -175,6 +175,10 @@ def load(path: str) -> WebConfig:
     Raises ConfigError, with the file, the place and the expectation.
     """
     with _named(path):
+        try:
+            files.check(path)  # whoever asks for a page waits for it
+        except OSError as error:
+            raise Mistake("", f"cannot be read: {error.strerror}") from None
         tree = strict_yaml.read(path)
         if tree is None:
             return WebConfig()

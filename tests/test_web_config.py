@@ -308,6 +308,18 @@ class TestChanges:
         assert settings.context is not before
         assert len(caplog.records) == 1
 
+    def test_a_named_pipe(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A named pipe in the place of the file is not opened: whoever asks for a page would wait for it."""
+        web = tmp_path / "web.yaml"
+        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.unlink()
+        os.mkfifo(web)
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+        (record,) = caplog.records
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]
+
     def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that could not be read is read again when its permissions change."""
         web = tmp_path / "web.yaml"
@@ -315,7 +327,7 @@ class TestChanges:
         settings = WebSettings(str(web))
         web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
         with monkeypatch.context() as patch:
-            patch.setattr(files, "read", fails(errno.EACCES))
+            patch.setattr(files, "check", fails(errno.EACCES))
             settings.refresh()
         settings.refresh()
         assert settings.headers == {}
