@@ -47,8 +47,6 @@ from access_exporter.web_config import WebSettings
 
 log = logging.getLogger(__name__)
 
-SWITCH_SECONDS = 0.0002  # so long a poll computes before a scrape gets its turn; by default 25 times that
-
 
 @dataclass
 class Options:
@@ -213,7 +211,6 @@ class App:
         except OSError as error:
             print(f"cloudflare-access-exporter: cannot listen: {error.strerror}", file=sys.stderr)
             return 1
-        sys.setswitchinterval(SWITCH_SECONDS)
         with logs.in_background():
             threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
             asyncio.run(self._serve(listener))
