@@ -148,7 +148,7 @@ class Part:
         """Return this part and the rest of the page as one gzip member (RFC 1952); only the rest is compressed anew."""
         checksum, size = self._checked
         trailer = struct.pack("<II", zlib.crc32(rest, checksum), (size + len(rest)) % (1 << 32))
-        return _GZIP_HEADER, *self._compressed, _deflate((rest,), zlib.Z_FINISH), trailer
+        return _GZIP_HEADER, *self._compressed, zlib.compress(rest, level=1, wbits=-zlib.MAX_WBITS), trailer
 
     @cached_property
     def _checked(self) -> tuple[int, int]:
@@ -159,15 +159,15 @@ class Part:
     def _compressed(self) -> list[bytes]:
         for block in self.blocks:
             known = self._deflated.get(block.header)
-            data = known.data if known and known.block == block else _deflate(block, zlib.Z_SYNC_FLUSH)
+            data = known.data if known and known.block == block else _deflate(block)
             self._deflated[block.header] = _Deflated(block, data)
         return [self._deflated[block.header].data for block in self.blocks]
 
 
-def _deflate(pieces: Iterable[bytes], end: int) -> bytes:
-    """Compress the next bytes of a stream, without a look at those before."""
+def _deflate(pieces: Iterable[bytes]) -> bytes:
+    """Compress a part of a stream that is not its end, without a look at what comes before."""
     compressor = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
-    return b"".join([*map(compressor.compress, pieces), compressor.flush(end)])
+    return b"".join([*map(compressor.compress, pieces), compressor.flush(zlib.Z_SYNC_FLUSH)])
 
 
 def page(own: Iterable[Block], form: Format) -> bytes:

@@ -28,11 +28,17 @@ class ProcessCollector(Collector):
         """Take over what never changes."""
         always = prometheus_client.ProcessCollector(registry=None).collect()
         self._start_time = [family for family in always if family.name == "process_start_time_seconds"]
+        self._memory: int | None = None
+        with contextlib.suppress(OSError):
+            self._memory = os.open("/proc/self/statm", os.O_RDONLY)  # open as long as the process lives
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
+        if self._memory is None:
+            return
         with contextlib.suppress(OSError):
-            virtual, resident = _memory()
+            # In pages: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html
+            virtual, resident = (int(pages) * _PAGE_BYTES for pages in os.pread(self._memory, 100, 0).split()[:2])
             yield gauge("process_virtual_memory_bytes", "Virtual memory of the process.", [({}, virtual)])
             yield gauge("process_resident_memory_bytes", "Resident memory of the process.", [({}, resident)])
             yield from self._start_time
@@ -40,16 +46,6 @@ class ProcessCollector(Collector):
             yield gauge("process_open_fds", "Open file descriptors of the process.", [({}, _open_files())])
             most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             yield gauge("process_max_fds", "File descriptors the process may have open.", [({}, most)])
-
-
-def _memory() -> tuple[int, int]:
-    """Return the virtual and the resident memory: https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html."""
-    file = os.open("/proc/self/statm", os.O_RDONLY)
-    try:
-        virtual, resident = os.read(file, 100).split()[:2]
-    finally:
-        os.close(file)
-    return int(virtual) * _PAGE_BYTES, int(resident) * _PAGE_BYTES
 
 
 def _open_files() -> int:
