@@ -31,7 +31,10 @@ QUOTE = '\\"'
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that happens to a request for one of the endpoints, or `from_there_on` to that page and all after."""
+    """Something that happens to a request for one of the endpoints, or `from_there_on` to that page and all after.
+
+    `needs_totals`: without totals that were right at the last poll, nothing tells it from a good answer on every page.
+    """
 
     name: str
     reason: str
@@ -39,6 +42,7 @@ class Fault:
     happen: Callable[[Handler], None]
     endpoints: Sequence[str] = ALL
     from_there_on: bool = False
+    needs_totals: bool = False
 
 
 def answers(status: int, body: bytes | str = HTML, **headers: str) -> Callable[[Handler], None]:
@@ -238,9 +242,16 @@ ANSWERS = [
         pours("HTTP/1.1 403 Forbidden", f"Content-Length: {200 << 20}", "", ""),
     ),
     Fault("more rows than a page has", "invalid_response", ODD, result("[" + "[]," * 300_000 + "[]]"), ["users"]),
-    Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS),
-    Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), ["users"]),
-    Fault("another page", "invalid_response", "says that it is another one", claims_another_page, ["users"]),
+    Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS, needs_totals=True),
+    Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), ["users"], needs_totals=True),
+    Fault(
+        "another page",
+        "invalid_response",
+        "says that it is another one",
+        claims_another_page,
+        ["users"],
+        needs_totals=True,
+    ),
     Fault("fresh rows for ever", "invalid_response", "the list did not end", lists_more, LISTS, from_there_on=True),
     Fault("the same rows for ever", "invalid_response", "repeats itself", lists_the_same, LISTS, from_there_on=True),
 ]
