@@ -175,18 +175,11 @@ class Client:
             answer = self._get(endpoint, list[row], page)  # type: ignore[valid-type]
             return paging.Page(answer.result or [], paging.PageInfo.of(answer.info))
 
-        with Background(self._api.concurrency) as background:
+        size, concurrency = self._api.page_size, self._api.concurrency
+        with Background(concurrency) as background:
             try:
-                return (
-                    yield from paging.walk(
-                        fetch,
-                        background.start,
-                        self._api.page_size,
-                        self._api.concurrency,
-                        expected,
-                        were_right=were_right,
-                    )
-                )
+                pages = paging.walk(fetch, background.start, size, concurrency, expected, were_right=were_right)
+                return (yield from pages)
             finally:
                 abandoned.set()  # a page that is fetched ahead is of no use any more
 

@@ -10,7 +10,6 @@ import io
 import socket
 import ssl
 from collections.abc import Iterator
-from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any
 
@@ -42,7 +41,6 @@ def session(url: str, connections: int) -> requests.Session:
             "Accept-Encoding": "gzip",
         }
     )
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(pool_maxsize=connections)
     made.mount("https://", adapter)
     made.mount("http://", adapter)

@@ -147,9 +147,9 @@ class WebSettings:
             raise mistake
 
 
-def _stamps(files: Iterable[Path]) -> dict[Path, object]:
+def _stamps(paths: Iterable[Path]) -> dict[Path, object]:
     """Return, by file, what differs after it was written, replaced or given other permissions."""
-    return {file: _stamp(file) for file in files}
+    return {path: _stamp(path) for path in paths}
 
 
 def _stamp(file: Path) -> object:

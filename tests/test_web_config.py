@@ -251,6 +251,15 @@ def fails(number: int) -> Callable[..., bytes]:
     return read
 
 
+def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
+    """A file that asks for a header since it was read, and the settings as they were read."""
+    web = folder / "web.yaml"
+    web.write_text("", encoding="utf-8")
+    settings = WebSettings(str(web))
+    web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+    return web, settings
+
+
 class TestChanges:
     def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
@@ -322,10 +331,7 @@ class TestChanges:
 
     def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that could not be read is read again when its permissions change."""
-        web = tmp_path / "web.yaml"
-        web.write_text("", encoding="utf-8")
-        settings = WebSettings(str(web))
-        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        web, settings = with_a_header_since(tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(files, "check", fails(errno.EACCES))
             settings.refresh()
@@ -340,10 +346,7 @@ class TestChanges:
     ) -> None:
         """What could not be read for want of files is tried again soon, and told once."""
         monkeypatch.setattr(web_config, "TRY_AGAIN_SECONDS", 0)
-        web = tmp_path / "web.yaml"
-        web.write_text("", encoding="utf-8")
-        settings = WebSettings(str(web))
-        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        _, settings = with_a_header_since(tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(files, "read", fails(errno.EMFILE))
             settings.refresh()
