@@ -172,11 +172,21 @@ class Web:
         return Response(part.gzip_with(rest), content_type=content_type, headers=headers)
 
 
-def _pieces(parts: Iterable[bytes]) -> Iterator[memoryview]:
-    """Cut an answer up, so that a client is given no more of it than it reads, and a page is not copied for each."""
+def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut an answer up, so that a client is given no more of it than it reads, and a page is not copied for each.
+
+    However small its parts, all pieces but the last are full: each is a system call, after which a scrape waits for
+    its turn while a poll computes.
+    """
+    piece = b""
     for part in parts:
-        for start in range(0, len(part), PIECE_BYTES):
-            yield memoryview(part)[start : start + PIECE_BYTES]
+        rest = memoryview(part)
+        while len(piece) + len(rest) > PIECE_BYTES:
+            room = PIECE_BYTES - len(piece)
+            yield piece + rest[:room]
+            piece, rest = b"", rest[room:]
+        piece += rest
+    yield piece
 
 
 def _path(target: str) -> str:

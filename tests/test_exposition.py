@@ -103,14 +103,19 @@ def own_registry() -> CollectorRegistry:
 
 def get(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> bytes:
     """The body of /metrics."""
-    body = b""
+    return b"".join(pieces(web, query, **headers))
+
+
+def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
+    """The body of /metrics as it is given to the server."""
+    found = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request"}
 
     async def send(message: dict[str, Any]) -> None:
-        nonlocal body
-        body += message.get("body", b"")
+        if body := bytes(message.get("body", b"")):
+            found.append(body)
 
     scope = {
         "type": "http",
@@ -121,7 +126,7 @@ def get(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> byte
     }
     with suppress(StopIteration):  # the end of a coroutine that waits for nothing
         web(scope, receive, send).send(None)
-    return body
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +142,7 @@ class Beside:
         self.snapshots = Snapshots(self.clock)
         own = own_registry()
         settings = WebSettings(None)
-        self._web = Web(self.snapshots, own, lambda: "", None, metrics_path="/metrics", settings=settings)
+        self.web = Web(self.snapshots, own, lambda: "", None, metrics_path="/metrics", settings=settings)
         self._plain = CollectorRegistry(auto_describe=False)
         self._plain.register(Plain(self.snapshots, own))
         self.targets = [target(account_id) for account_id in account_ids]
@@ -159,13 +164,13 @@ class Beside:
         """Both formats, compressed and not, whole and in part, to the byte."""
         for write, accept in ((write_text, "text/plain"), (write_openmetrics, OPENMETRICS)):
             plain = write(self._plain)
-            assert get(self._web, accept=accept) == plain
-            assert gzip.decompress(get(self._web, accept=accept, accept_encoding="gzip")) == plain
+            assert get(self.web, accept=accept) == plain
+            assert gzip.decompress(get(self.web, accept=accept, accept_encoding="gzip")) == plain
             for names in (NAMES[:2], NAMES[2:6], NAMES[6:]):
                 part = write(Restricted(self._plain, names))
                 query = [("name[]", name) for name in names]
-                assert get(self._web, query, accept=accept) == part
-                assert gzip.decompress(get(self._web, query, accept=accept, accept_encoding="gzip")) == part
+                assert get(self.web, query, accept=accept) == part
+                assert gzip.decompress(get(self.web, query, accept=accept, accept_encoding="gzip")) == part
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
@@ -237,3 +242,14 @@ def test_every_page_follows_the_configuration() -> None:
         pages.targets = list({each.key: each for each in pages.targets}.values())
         pages.snapshots.configure(pages.targets)
         pages.compare()
+
+
+def test_pieces() -> None:
+    """A page leaves in pieces of 32 KB, whatever parts it is made of, and a smaller one in a single piece."""
+    for accounts, encoding in ((1, "gzip"), (1, "identity"), (500, "gzip"), (500, "identity")):
+        pages = Beside([str(number) for number in range(accounts)])
+        for number in range(accounts):
+            pages.happen((number, [("x" * 100, 1.0)]))
+        *full, last = pieces(pages.web, accept_encoding=encoding)
+        assert {len(piece) for piece in full} <= {32 * 1024}
+        assert len(last) <= 32 * 1024
