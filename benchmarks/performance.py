@@ -73,11 +73,11 @@ def slopes(sizes: Sequence[float], costs: Sequence[float]) -> Iterator[float]:
 
 
 def measure_growth() -> Growth:
-    """Measure each size in processes of its own."""
+    """Measure the sizes by turns, each in processes of its own."""
     return Growth(
-        [polling.cost(users) for users in USERS],
-        [polling.cost(USERS_PER_ACCOUNT, accounts) for accounts in ACCOUNTS],
-        [scraping.scrapes(accounts) for accounts in ACCOUNTS],
+        polling.costs([(1, users) for users in USERS]),
+        polling.costs([(accounts, USERS_PER_ACCOUNT) for accounts in ACCOUNTS]),
+        scraping.scrapes(ACCOUNTS),
     )
 
 

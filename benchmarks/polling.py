@@ -1,14 +1,27 @@
 """What polls cost: CPU time, memory, requests, and time where answers are slow."""
 
+import contextlib
+import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from benchmarks.cloudflare import PAGE_SIZE, TEST_ID, Scenario
-from benchmarks.processes import Cloudflare, Exporter, Program, cloudflare, configuration, cpu, exporter, once, program
+from benchmarks.processes import (
+    Cloudflare,
+    Exporter,
+    Program,
+    cloudflare,
+    configuration,
+    cpu,
+    exporter,
+    once,
+    polled,
+    program,
+)
 
 FORMATS: tuple[dict[str, str], ...] = (
     {},
@@ -57,18 +70,15 @@ class Cost(msgspec.Struct, frozen=True):
     memory: float
 
 
-def cost(users: int, accounts: int = 1, rounds: int = 3) -> Cost:
-    """Poll so many accounts of so many users each a few times, and scrape in every format."""
-    with (
-        cloudflare(Scenario(users)) as server,
-        configuration(server.url, accounts) as configured,
-        exporter(configured) as running,
-    ):
-        running.wait_until_polled()
-        spent = [_spent(running, running.poll) for _ in range(rounds)]
-        for headers in FORMATS:
+def costs(sizes: Iterable[tuple[int, int]], rounds: int = 5) -> list[Cost]:
+    """For each number of accounts and of their users, poll all a few times, by turns, and scrape in every format."""
+    with contextlib.ExitStack() as stack:
+        exporters = [stack.enter_context(polled(accounts, users)) for accounts, users in sizes]
+        turns = [[_spent(running, running.poll) for running in exporters] for _ in range(rounds)]
+        for running, headers in itertools.product(exporters, FORMATS):
             running.get("/metrics", **headers)
-        return Cost(statistics.median(spent), running.peak_memory())
+        spent = map(statistics.median, zip(*turns, strict=True))
+        return [Cost(cpu, running.peak_memory()) for cpu, running in zip(spent, exporters, strict=True)]
 
 
 class Wall(msgspec.Struct, frozen=True):

@@ -217,6 +217,18 @@ def exporter(configured: Configuration) -> Iterator[Exporter]:
             running.log_reader.join()
 
 
+@contextlib.contextmanager
+def polled(accounts: int = 1, users: int = 100) -> Iterator[Exporter]:
+    """Run an exporter that has polled so many accounts of so many users, for the length of a `with` block."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url, accounts) as configured,
+        exporter(configured) as running,
+    ):
+        running.wait_until_polled()
+        yield running
+
+
 def once(configured: Configuration) -> None:
     """Poll everything once in a process of its own."""
     subprocess.run(_command(configured, "--once", "--log.level=error"), check=True, stdout=subprocess.DEVNULL)

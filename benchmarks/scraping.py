@@ -11,13 +11,13 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.cloudflare import Scenario
-from benchmarks.processes import Exporter, cloudflare, configuration, cpu, exporter, median, percentile, program
+from benchmarks.processes import Exporter, cloudflare, configuration, cpu, exporter, median, percentile, polled, program
 
 _REQUEST = (
     b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"
@@ -81,18 +81,6 @@ class Latency(msgspec.Struct, frozen=True):
         return cls(statistics.median(seconds), percentile(seconds, 0.99))
 
 
-@contextlib.contextmanager
-def polled(accounts: int, users: int = 100) -> Iterator[Exporter]:
-    """Run an exporter that has polled so many accounts."""
-    with (
-        cloudflare(Scenario(users)) as server,
-        configuration(server.url, accounts) as configured,
-        exporter(configured) as running,
-    ):
-        running.wait_until_polled()
-        yield running
-
-
 class Rates(msgspec.Struct, frozen=True):
     """Scrapes a second."""
 
@@ -129,18 +117,24 @@ class Scrapes(msgspec.Struct, frozen=True):
     all_polled: float
 
 
-def scrapes(accounts: int, rounds: int = 5) -> Scrapes:
-    """Scrape after every account was polled, when the page is put together again, and then again."""
-    with polled(accounts) as running:
-        scraper = Scraper(running.port)
-        scraper.scrape()  # or the connection would be dropped while the polls go on
-        again, new = [], []
-        for _ in range(rounds):
-            running.poll()
-            time.sleep(0.2)  # for the threads of the polls to end
-            new.append(scraper.scrape())
-            again += [scraper.scrape() for _ in range(20)]
-    return Scrapes(statistics.median(again), statistics.median(new))
+def scrapes(numbers: Sequence[int], rounds: int = 5) -> list[Scrapes]:
+    """For each number of accounts, by turns, scrape after all were polled, and then again."""
+    with contextlib.ExitStack() as stack:
+        exporters = [stack.enter_context(polled(accounts)) for accounts in numbers]
+        turns = [[_scrapes(running) for running in exporters] for _ in range(rounds)]
+    return [
+        Scrapes(*(statistics.median(getattr(each, name) for each in found) for name in Scrapes.__struct_fields__))
+        for found in zip(*turns, strict=True)
+    ]
+
+
+def _scrapes(running: Exporter) -> Scrapes:
+    scraper = Scraper(running.port)
+    scraper.scrape()  # or the connection would be dropped while the polls go on
+    running.poll()
+    time.sleep(0.2)  # for the threads of the polls to end
+    all_polled = scraper.scrape()
+    return Scrapes(median(scraper.scrape, 20), all_polled)
 
 
 def by_many(accounts: int, clients: int, scrapes: int = 4000) -> Latency:
