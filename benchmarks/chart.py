@@ -5,13 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-STYLE = """
-:root{--paper:#fff;--ink:#1f2328;--soft:#636c76;--grid:#e3e6ea;--c0:#0969da;--c1:#bc4c00;--c2:#1a7f37;--c3:#8250df}
-@media (prefers-color-scheme:dark){
-:root{--paper:#0d1117;--ink:#e6edf3;--soft:#9198a1;--grid:#2a3038;--c0:#58a6ff;--c1:#f0883e;--c2:#3fb950;--c3:#bc8cff}}
-text{font:13px system-ui,Helvetica,Arial,sans-serif;fill:var(--ink)}.title{font-size:15px;font-weight:600}
-.soft{fill:var(--soft);font-size:12px}.end{text-anchor:end}.middle{text-anchor:middle}
-.paper{fill:var(--paper)}.grid{stroke:var(--grid)}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+
+def _palette(paper: str, ink: str, soft: str, grid: str, *lines: str) -> str:
+    colors = {".paper": paper, "text": ink, ".soft": soft, ".grid": grid}
+    colors |= {f".c{number}": line for number, line in enumerate(lines)}
+    return "".join(f"{what}{{color:{color}}}" for what, color in colors.items())
+
+
+# Without variables, which not every program that draws SVG knows.
+STYLE = f"""
+{_palette("#fff", "#1f2328", "#636c76", "#e3e6ea", "#0969da", "#bc4c00", "#1a7f37", "#8250df")}
+@media (prefers-color-scheme:dark){{
+{_palette("#0d1117", "#e6edf3", "#9198a1", "#2a3038", "#58a6ff", "#f0883e", "#3fb950", "#bc8cff")}}}
+.fill,text{{fill:currentColor}}.line{{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}}
+text{{font:13px system-ui,Helvetica,Arial,sans-serif}}.title{{font-size:15px;font-weight:600}}.soft{{font-size:12px}}
+.thin{{stroke-width:1}}.end{{text-anchor:end}}.middle{{text-anchor:middle}}
 """
 BAR, LABELS = 30, 190
 
@@ -29,7 +37,7 @@ def document(width: int, height: int, title: str, *parts: Iterator[str]) -> str:
     """Return the SVG file."""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
     drawn = [line for part in parts for line in part]
-    paper = '<rect class="paper" width="100%" height="100%" rx="6"/>'
+    paper = '<rect class="paper fill" width="100%" height="100%" rx="6"/>'
     return "\n".join([head, f"<title>{escape(title)}</title><style>{STYLE}</style>{paper}", *drawn, "</svg>\n"])
 
 
@@ -41,7 +49,7 @@ def bars(box: Box, title: str, values: Mapping[str, float], unit: str) -> Iterat
         y = box.y + 18 + number * BAR
         yield text(box.x, y + 15, name)
         width = max(1.0, value * scale)
-        yield f'<rect x="{box.x + LABELS:.1f}" y="{y}" width="{width:.1f}" height="{BAR - 9}" fill="var(--c0)"/>'
+        yield f'<rect x="{box.x + LABELS:.1f}" y="{y}" width="{width:.1f}" height="{BAR - 9}" class="c0 fill"/>'
         yield text(box.x + LABELS + width + 8, y + 15, f"{value:.3g} {unit}")
 
 
@@ -61,21 +69,21 @@ def lines(
 
     for power in range(low, high + 1):
         y = at(sizes[0], 10.0**power)[1]
-        yield f'<path class="grid" d="M{left:.1f} {y:.1f}H{right:.1f}"/>'
+        yield f'<path class="grid thin line" d="M{left:.1f} {y:.1f}H{right:.1f}"/>'
         yield text(left - 8, y + 4, _short(10.0**power), "soft end")
     for size in sizes:
         yield text(at(size, 1)[0], bottom + 18, _short(size), "soft middle")
     yield text((left + right) / 2, bottom + 36, below, "soft middle")
     tenfold = min(sizes[-1] / sizes[0], 10.0 ** (high - low))
-    yield _path([at(sizes[-1] / tenfold, 10.0**high / tenfold), at(sizes[-1], 10.0**high)], "var(--soft)", "2 5")
+    yield _path([at(sizes[-1] / tenfold, 10.0**high / tenfold), at(sizes[-1], 10.0**high)], "soft", "2 5")
     yield text(right - 30, top - 6, "proportional", "soft end")
     for number, (name, line) in enumerate(costs.items()):
         points = [at(size, value) for size, value in zip(sizes, line, strict=True)]
-        color = f"var(--c{number})"
-        yield _path(points, color)
-        yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points)
+        kind = f"c{number}"
+        yield _path(points, kind)
+        yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="{kind} fill"/>' for x, y in points)
         y = box.y + 22 + 18 * number
-        yield f'<path class="line" d="M{box.x} {y - 4}h18" stroke="{color}"/>{text(box.x + 26, y, name)}'
+        yield f'<path class="{kind} line" d="M{box.x} {y - 4}h18"/>{text(box.x + 26, y, name)}'
 
 
 def text(x: float, y: float, content: str, kind: str = "") -> str:
@@ -83,9 +91,9 @@ def text(x: float, y: float, content: str, kind: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(content)}</text>'
 
 
-def _path(points: Sequence[tuple[float, float]], color: str, dashes: str = "none") -> str:
+def _path(points: Sequence[tuple[float, float]], kind: str, dashes: str = "none") -> str:
     steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    return f'<path class="line" d="M{steps}" stroke="{color}" stroke-dasharray="{dashes}"/>'
+    return f'<path class="{kind} line" d="M{steps}" stroke-dasharray="{dashes}"/>'
 
 
 def _short(value: float) -> str:
