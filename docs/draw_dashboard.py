@@ -19,6 +19,7 @@ DASHBOARD = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "das
 VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$price": "7"}
 SECONDS, STEP = 600, 5
 COLUMN, ROW, GAP = 52, 27, 6
+LETTER = 5.8  # about as wide as one of a legend is
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#ffa6b0")
 NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#5794f2", "semi-dark-orange": "#ff780a"}
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:12px}
@@ -135,8 +136,9 @@ def ceiling(value: float) -> float:
 
 def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
     """Draw lines over time, and a legend with the last values below them."""
-    columns = 2 if len(series) > 2 else 1
     shown = list(series)[:8]
+    names = [f"{one.name}  {written(one.last, unit)}" for one in shown]
+    columns = 2 if len(shown) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
     legend = 16 * -(-len(shown) // columns) + 22
     left, width, height = box.x + 34, box.w - 40, box.h - legend
     top = ceiling(max(value for one in series for _, value in one.points))
@@ -153,10 +155,10 @@ def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
         yield f'<polyline class="line" stroke="{one.color}" points="{points}"/>'
     yield text(left, box.y + height + 14, f"{(end - start) / 60:.0f} minutes ago", "soft")
     yield text(left + width, box.y + height + 14, "now", "soft", text_anchor="end")
-    for number, one in enumerate(shown):
+    for number, (one, name) in enumerate(zip(shown, names, strict=True)):
         x, y = box.x + (number % columns) * box.w / columns, box.y + height + 34 + 16 * (number // columns)
         yield f'<path d="M{x:.1f} {y - 4:.1f}h12" stroke="{one.color}" stroke-width="3"/>'
-        yield text(x + 17, y, f"{one.name}  {written(one.last, unit)}", "soft")
+        yield text(x + 17, y, name, "soft")
 
 
 def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:

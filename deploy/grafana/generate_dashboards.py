@@ -418,7 +418,7 @@ def overview() -> Json:
     ]
     tests = [
         stat(
-            "Age of the last fresh test",
+            "Age of the last fresh test, in refreshes",
             "In refresh intervals: the next test is due at one, and an alert begins at one and a half.",
             named(TEST_AGE),
             "{{policy_test}}",
