@@ -80,7 +80,7 @@ def run(options: Options) -> int:
             whole = stack.enter_context(_demo()) if options.demo else _load(options)
             load = _share(shard, whole)
             if options.check:
-                print("\n".join(_plan(options, load)))
+                print("\n".join(_plan(options, shard, load)))
                 return 0
             if options.demo:
                 log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
@@ -107,9 +107,11 @@ def _list_idle_seats(days: float, options: Options, loaded: Config) -> int:
     return idle_seats.run(loaded, days, options.account, options.format or "table", Clock())
 
 
-def _plan(options: Options, load: Callable[[], Config]) -> Iterator[str]:
+def _plan(options: Options, shard: Shard, load: Callable[[], Config]) -> Iterator[str]:
     loaded = load()
     yield from plan.lines(loaded)
+    if shard.total > 1:
+        yield f"shard: {shard.number} of 0 to {shard.total - 1}, with {len(loaded.accounts)} of the accounts"
     if options.web_config_file:
         yield plan.web(WebSettings(options.web_config_file).config)
     yield from (f"warning: {warning}" for warning in plan.warnings(loaded))
@@ -288,6 +290,11 @@ class OwnMetrics:
             ["shard", "total_shards"],
             registry=registry,
         ).labels(str(shard.number), str(shard.total)).set(1)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_shards",
+            "How many exporters share the accounts, as --total-shards says.",
+            registry=registry,
+        ).set(shard.total)
         self.targets = prometheus_client.Gauge(
             "cloudflare_access_exporter_targets",
             "Targets this exporter polls: lists of users and policy tests.",

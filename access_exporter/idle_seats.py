@@ -108,7 +108,9 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
         return [account for account in config.accounts if account.users_config]
     chosen = [account for account in config.accounts if account.id == account_id]
     if not chosen:
-        raise UsageError("--account: expected the id of an account in the configuration; --config.check lists them")
+        raise UsageError(
+            "--account: expected the id of an account in the configuration and of this shard; --config.check lists them"
+        )
     return chosen
 
 

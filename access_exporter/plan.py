@@ -69,15 +69,15 @@ def warnings(config: Config) -> Iterator[str]:
     url = urlsplit(config.api.url)
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         yield "api.url is not https: the credential is sent in clear"
-    for index, account in enumerate(config.accounts):
+    for account in config.accounts:
         polled = list(_polled(account))
         for where, target in polled:
             is_fresh = isinstance(target, PolicyTest) and target.refresh
             if target.stale_after < (is_fresh or target.interval):
                 between = "refresh, so its series vanish between tests" if is_fresh else HIDDEN
-                yield f"accounts[{index}].{where}: stale_after is shorter than {between}"
+                yield f"{where} of account {account.id!r}: stale_after is shorter than {between}"
         if not polled:
-            yield f"accounts[{index}]: nothing of this account is polled"
+            yield f"account {account.id!r}: nothing of it is polled"
 
 
 def _polled(account: Account) -> Iterator[tuple[str, Users | PolicyTest]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from access_exporter.config import Config
-from access_exporter.errors import ConfigError
+from access_exporter.errors import UsageError
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -36,18 +36,23 @@ def owner(account_id: str, total: int) -> int:
 def shard(number: int | None, total: int, environ: Mapping[str, str] = os.environ) -> Shard:
     """Return the shard of the flags; without a number, that at the end of a StatefulSet's pod name.
 
-    Raises ConfigError where there is no such shard, or no number to be found.
+    The name is the environment's POD_NAME, or else the host name.
+
+    Raises UsageError where there is no such shard, or no number to be found.
     """
     if number is None:
-        number = _ordinal(environ.get("POD_NAME") or socket.gethostname()) if total > 1 else 0
+        number = _ordinal(environ) if total > 1 else 0
     if not 0 <= number < total:
-        raise ConfigError(f"--shard: expected a number below --total-shards, which is {total}; got {number}")
+        raise UsageError(f"--shard: expected a number below --total-shards, which is {total}; got {number}")
     return Shard(number, total)
 
 
-def _ordinal(pod: str) -> int:
-    """Return the number at the end of the name of a StatefulSet's pod, which is its host name too."""
-    found = re.fullmatch(r".*-(\d{1,6})", pod)
+def _ordinal(environ: Mapping[str, str]) -> int:
+    """Return the number at the end of the name of a StatefulSet's pod."""
+    where, pod = (
+        ("POD_NAME", environ["POD_NAME"]) if environ.get("POD_NAME") else ("the host name", socket.gethostname())
+    )
+    found = re.fullmatch(r".*-([0-9]{1,6})", pod)
     if found is None:
-        raise ConfigError("--shard: required with --total-shards, since the host name ends in no pod's number")
+        raise UsageError(f"--shard: required with --total-shards, since {where} ends in no pod's number")
     return int(found[1])

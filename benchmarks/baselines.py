@@ -7,7 +7,6 @@ serve FILE      serves the families of a page of metrics with prometheus-client'
 
 import sys
 from collections.abc import Callable, Iterable
-from itertools import count
 from pathlib import Path
 
 import prometheus_client
@@ -29,16 +28,16 @@ def sdk(url: str) -> Callable[[], int]:
 
 
 def download(url: str) -> Callable[[], int]:
-    """Return what downloads page after page and counts them; the length tells the last, so that nothing is decoded."""
+    """Return what downloads every page and counts them; how many there are is asked before."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {TOKEN}"
     address = f"{url}/accounts/{ACCOUNT_ID}/access/users"
 
-    def size(page: int) -> int:
-        return len(session.get(address, params={"page": page, "per_page": PAGE_SIZE}).content)
+    def get(page: int) -> requests.Response:
+        return session.get(address, params={"page": page, "per_page": PAGE_SIZE})
 
-    full = size(1)
-    return lambda: next(page - 1 for page in count(1) if size(page) < full / 2)
+    pages = range(1, 1 + get(1).json()["result_info"]["total_pages"])
+    return lambda: sum(bool(get(page).content) for page in pages)
 
 
 class _Families(Collector):

@@ -274,8 +274,25 @@ class TestConfigCheck:
             "  API token: from file 'token'\n"
             "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
             "in all: at least 0.5 requests/h\n"
-            "warning: accounts[0]: nothing of this account is polled\n",
+            "warning: account 'a': nothing of it is polled\n",
             "",
+        )
+
+    def test_shard(self, run: Run) -> None:
+        """The plan of a shard says which it is and has its accounts only; a shard that is none is exit code 2."""
+        names = [f"account-{number}" for number in range(5)]
+        write("accounts:\n" + "".join(f"  - {{id: {name}, api_token_file: token}}\n" for name in names))
+        planned = []
+        for number in range(2):
+            code, out, err = run("--config.check", "--total-shards=2", f"--shard={number}")
+            mine = re.findall("(?m)^account '(.*)'$", out)
+            assert (code, err) == (0, "")
+            assert f"shard: {number} of 0 to 1, with {len(mine)} of the accounts\n" in out
+            planned += mine
+        assert sorted(planned) == names
+        assert run("--config.check", "--total-shards=2", "--shard=2")[::2] == (
+            2,
+            "cloudflare-access-exporter: --shard: expected a number below --total-shards, which is 2; got 2\n",
         )
 
     def test_hostile_names(self, run: Run) -> None:
@@ -438,7 +455,9 @@ class TestOnce:
         code, out, err = run("--once")
         assert code == 0
         assert "cloudflare_access_exporter_build_info" in samples(out)
-        assert 'level=warn msg="questionable configuration" warning="accounts[0]: nothing of this account is' in err
+        assert (
+            'level=warn msg="questionable configuration" warning="account \'example\': nothing of it is polled"' in err
+        )
 
 
 class TestListening:

@@ -302,7 +302,7 @@ class TestAccounts:
             2,
             "",
             "cloudflare-access-exporter: --account: "
-            "expected the id of an account in the configuration; --config.check lists them\n",
+            "expected the id of an account in the configuration and of this shard; --config.check lists them\n",
         )
         assert not cloudflare.arrivals
 

@@ -35,7 +35,7 @@ def test_clear_text(host: str) -> None:
 
 
 def test_stale_before_the_next_poll() -> None:
-    """Series that come and go are warned of, by their place in the file."""
+    """Series that come and go are warned of, by the account's id, whichever of the accounts are this shard's."""
     short = Duration(299)
     tests = (PolicyTest(id="x"), PolicyTest(id="y", stale_after=short))
     accounts = (
@@ -43,15 +43,15 @@ def test_stale_before_the_next_poll() -> None:
         Account(id="b", api_token=TOKEN, policy_tests=tests),
     )
     assert list(plan.warnings(config(*accounts))) == [
-        f"accounts[0].users: {HIDDEN}",
-        f"accounts[1].policy_tests[1]: {HIDDEN}",
+        f"users of account 'a': {HIDDEN}",
+        f"policy_tests[1] of account 'b': {HIDDEN}",
     ]
 
 
 def test_nothing_to_poll() -> None:
     """An account that is listed for nothing is warned of."""
     account = Account(id="a", api_token=TOKEN, users=False)
-    assert list(plan.warnings(config(account))) == ["accounts[0]: nothing of this account is polled"]
+    assert list(plan.warnings(config(account))) == ["account 'a': nothing of it is polled"]
 
 
 def test_domains() -> None:

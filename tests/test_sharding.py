@@ -9,7 +9,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from access_exporter import sharding
-from access_exporter.errors import ConfigError
+from access_exporter.errors import UsageError
 from access_exporter.sharding import Shard, owner
 from access_exporter.simulator import Account, Simulator, User
 from tests.processes import exporter
@@ -83,11 +83,11 @@ def test_the_number_comes_from_the_pods_name() -> None:
         (7, 7, "", "--shard: expected a number below --total-shards, which is 7; got 7"),
         (0, 0, "", "--shard: expected a number below --total-shards, which is 0; got 0"),
         (None, 2, "exporter-2", "--shard: expected a number below --total-shards, which is 2; got 2"),
-        (None, 2, "exporter", "--shard: required with --total-shards, since the host name ends in no pod's number"),
+        (None, 2, "exporter", "--shard: required with --total-shards, since POD_NAME ends in no pod's number"),
     ],
 )
 def test_a_shard_that_cannot_be_is_refused(number: int | None, total: int, pod: str, message: str) -> None:
     """A shard that is not there, or not known, is an error: accounts that nobody polls would be missed by nobody."""
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UsageError) as error:
         sharding.shard(number, total, {"POD_NAME": pod or "x"})
     assert str(error.value) == message
