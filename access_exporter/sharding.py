@@ -36,9 +36,8 @@ def owner(account_id: str, total: int) -> int:
 def shard(number: int | None, total: int, environ: Mapping[str, str] = os.environ) -> Shard:
     """Return the shard of the flags; without a number, that at the end of a StatefulSet's pod name.
 
-    The name is the environment's POD_NAME, or else the host name.
-
-    Raises UsageError where there is no such shard, or no number to be found.
+    The name is the environment's POD_NAME, or else the host name. Raises UsageError where there is no such shard, or no
+    number to be found.
     """
     if number is None:
         number = _ordinal(environ) if total > 1 else 0
@@ -49,10 +48,9 @@ def shard(number: int | None, total: int, environ: Mapping[str, str] = os.enviro
 
 def _ordinal(environ: Mapping[str, str]) -> int:
     """Return the number at the end of the name of a StatefulSet's pod."""
-    where, pod = (
-        ("POD_NAME", environ["POD_NAME"]) if environ.get("POD_NAME") else ("the host name", socket.gethostname())
-    )
-    found = re.fullmatch(r".*-([0-9]{1,6})", pod)
+    named = environ.get("POD_NAME")
+    found = re.fullmatch(r".*-([0-9]{1,6})", named or socket.gethostname())
     if found is None:
+        where = "POD_NAME" if named else "the host name"
         raise UsageError(f"--shard: required with --total-shards, since {where} ends in no pod's number")
     return int(found[1])
