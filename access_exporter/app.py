@@ -111,7 +111,7 @@ def _plan(options: Options, shard: Shard, load: Callable[[], Config]) -> Iterato
     loaded = load()
     yield from plan.lines(loaded)
     if shard.total > 1:
-        yield f"shard: {shard.number} of 0 to {shard.total - 1}, with {len(loaded.accounts)} of the accounts"
+        yield plan.share(shard, loaded)
     if options.web_config_file:
         yield plan.web(WebSettings(options.web_config_file).config)
     yield from (f"warning: {warning}" for warning in plan.warnings(loaded))

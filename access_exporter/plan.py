@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from access_exporter.config import Account, Config, PolicyTest, Users
+from access_exporter.sharding import Shard
 from access_exporter.web_config import WebConfig
 
 REQUESTS_OF_A_FRESH_TEST = 3  # to start it, to see it finished, to page its rows
@@ -41,6 +42,11 @@ def lines(config: Config) -> Iterator[str]:
                 f"{requests:.4g} requests/h{'' if test.id else ' or more'}"
             )
     yield f"in all: at least {total:.10g} requests/h"
+
+
+def share(shard: Shard, config: Config) -> str:
+    """Return what a shard has, in a line."""
+    return f"shard: {shard.number} of 0 to {shard.total - 1}, with {len(config.accounts)} of the accounts"
 
 
 def web(config: WebConfig) -> str:

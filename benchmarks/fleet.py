@@ -72,10 +72,10 @@ class Token:
         self._asked: dict[int, float] = {}  # when it was last asked how long seats last
         self._begun: dict[int, float] = {}  # when the walk began that an account's numbers are from
         self._published: dict[int, float] = {}
-        self._walking: dict[int, float] = {}  # since when
+        self._under_way: dict[int, Walk] = {}
         self.sent: list[float] = []
         self.ages: list[tuple[float, float]] = []
-        self.longest = 0.0
+        self.longest_poll = 0.0
         for account in range(len(self._requests)):
             self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]
 
@@ -88,7 +88,8 @@ class Token:
             happen()
         for account in range(len(self._requests)):
             self._count_age(account, until)
-        self.longest = max(self.longest, *(until - started for started in self._walking.values()), 0.0)
+        for walk in self._under_way.values():
+            self.longest_poll = max(self.longest_poll, until - walk.started)
 
     @property
     def _now(self) -> float:
@@ -103,8 +104,8 @@ class Token:
         if self._now - self._asked.get(account, -math.inf) >= ASK_AGAIN_SECONDS:
             self._asked[account] = self._now
             requests += 1
-        self._walking[account] = self._now
-        self._waiting.append(Walk(account, self._now, requests, requests - 1, requests))
+        walk = self._under_way[account] = Walk(account, self._now, requests, requests - 1, requests)
+        self._waiting.append(walk)
         self._hand_out_places()
 
     def _hand_out_places(self) -> None:
@@ -136,7 +137,8 @@ class Token:
     def _publish(self, walk: Walk) -> None:
         """Show the numbers; the next walk begins an interval after this one did, or at once where it took longer."""
         self._count_age(walk.account, self._now)
-        self.longest = max(self.longest, self._now - self._walking.pop(walk.account))
+        self.longest_poll = max(self.longest_poll, self._now - walk.started)
+        del self._under_way[walk.account]
         self._begun[walk.account], self._published[walk.account] = walk.started, self._now
         self._at(max(self._now, walk.started + self._interval), lambda: self._start(walk.account))
 
@@ -167,7 +169,7 @@ def simulate(users: list[int], tokens: int, interval: float) -> Result:
         token = Token(requests[number::tokens], interval, seed=number)
         token.run(until=2 * settled, counted_from=settled)
         ages += token.ages
-        most, longest = max(most, most_in_a_window(token.sent)), max(longest, token.longest)
+        most, longest = max(most, most_in_a_window(token.sent)), max(longest, token.longest_poll)
     return Result(percentile(ages, 0.99), longest, most)
 
 

@@ -135,7 +135,9 @@ def scrapes(numbers: Sequence[int], rounds: int = 5) -> list[Scrapes]:
         exporters = [stack.enter_context(polled(accounts)) for accounts in numbers]
         turns = [[_scrapes(running) for running in exporters] for _ in range(rounds)]
     return [
-        Scrapes(*(statistics.median(getattr(each, name) for each in found) for name in Scrapes.__struct_fields__))
+        Scrapes(
+            statistics.median(each.nothing_new for each in found), statistics.median(each.all_polled for each in found)
+        )
         for found in zip(*turns, strict=True)
     ]
 
