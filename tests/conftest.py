@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import responses
 from hypothesis import HealthCheck, settings
 
 from access_exporter import files
@@ -52,3 +53,17 @@ def own_logging() -> Iterator[None]:
         if isinstance(handler.formatter, JsonFormatter | LogfmtFormatter):
             root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture
+def mock() -> Iterator[responses.RequestsMock]:
+    """Mocked answers; a request for anything else fails."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of the machine stands between the test and the loopback interface."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,143 @@
+"""A client of Cloudflare's API in the hand of a test: its waits take no time, and nothing it says may leak."""
+
+import json
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import prometheus_client
+import pytest
+import responses
+from requests import PreparedRequest
+
+from access_exporter.answers import Endpoint
+from access_exporter.client import Client, Metrics
+from access_exporter.collectors import policy_tests, users
+from access_exporter.config import Api
+from access_exporter.credentials import Credential, Secret
+from access_exporter.errors import PollError
+from access_exporter.pacing import Pacer
+from access_exporter.simulator import Account, Handler, PolicyTest, Simulator, User
+from tests.exporter import ACCOUNT_ID
+from tests.fakes import FakeClock
+
+URL = "https://api.cloudflare.com/client/v4"
+TEST_ID = "f1a8" * 16
+IDS = {"account_id": ACCOUNT_ID, "policy_test_id": TEST_ID}
+USERS = users.ENDPOINT
+POLICY_TEST = policy_tests.ENDPOINT
+POLICY_TEST_USERS = policy_tests.USERS_ENDPOINT
+READ_USERS = "Access: Audit Logs Read"
+READ_TESTS = "Access: Policy Test Read"
+
+TOKEN = "secret-token"
+LEAKS = ("secret", "planted", "jane", "doe@")  # in lower case; every answer and header below is full of them
+HEADERS = {"X-Planted": "planted-header", "Set-Cookie": "planted=cookie", "CF-Ray": "planted-ray"}
+
+
+class Anything(msgspec.Struct):
+    """A result whose content does not matter."""
+
+
+class Bench:
+    """A client of a real or mocked API whose waits take no time."""
+
+    def __init__(
+        self, url: str = URL, *, secret: Secret | None = None, email: Secret | None = None, **api: Any
+    ) -> None:
+        self.clock = FakeClock()
+        self.api = Api(url=url, **({"requests_per_second": 10_000, "burst": 1_000_000} | api))
+        self.registry = prometheus_client.CollectorRegistry()
+        self.pacer = Pacer(self.api.requests_per_second, self.api.burst, self.api.concurrency, self.clock)
+        self.metrics = Metrics(self.registry)
+        self.client = self.another(secret or Secret("the test", TOKEN), email)
+
+    def another(self, secret: Secret, email: Secret | None = None) -> Client:
+        """A client with the same pace."""
+        credential = Credential("first account", email, secret)
+        self.metrics.credentials = (*self.metrics.credentials, credential)
+        return Client(self.api, credential, lambda _: self.pacer, self.metrics, self.clock)
+
+    def get(self, endpoint: Endpoint = POLICY_TEST) -> Anything:
+        """Ask once for a result that is an object."""
+        return self.client.get(endpoint, Anything, **IDS)
+
+    def rows(self) -> list[str | None]:
+        """Walk over the users and return their ids."""
+        pages = self.client.rows(USERS, users.User, within=1800, account_id=ACCOUNT_ID)
+        return [row.id for page in pages for row in page]
+
+    def failure(self, ask: Callable[[], object] | None = None, reason: str | None = None) -> str:
+        """Ask in vain and return the message, after a look for what must never be in it."""
+        with pytest.raises(PollError) as caught:
+            (ask or self.get)()
+        message = str(caught.value)
+        assert reason in (None, caught.value.reason)
+        assert caught.value.__cause__ is None
+        assert not [leak for leak in LEAKS if leak in message.lower()]
+        return message
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """Return the value of one of the exporter's own series."""
+        return self.registry.get_sample_value(f"cloudflare_access_api_{name}", labels)
+
+    def codes(self, endpoint: str = "policy_test") -> dict[str, float]:
+        """Return the number of requests by the code they ended with."""
+        found = (sample for family in self.registry.collect() for sample in family.samples)
+        return {
+            sample.labels["code"]: sample.value
+            for sample in found
+            if sample.name == "cloudflare_access_api_requests_total" and sample.labels["endpoint"] == endpoint
+        }
+
+
+def url_of(endpoint: Endpoint) -> str:
+    return URL + endpoint.path.format(**IDS)
+
+
+class Script:
+    """Answers one request after the other as told, the last one for ever, and keeps the requests."""
+
+    def __init__(self, mock: responses.RequestsMock, *answers: Any, endpoint: Endpoint = POLICY_TEST) -> None:
+        self.requests: list[PreparedRequest] = []
+        self._answers = answers
+        mock.add_callback("GET", url_of(endpoint), self._answer)
+
+    def _answer(self, request: PreparedRequest) -> Any:
+        self.requests.append(request)
+        answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def good(result: object = None, **more: object) -> tuple[int, dict[str, str], str]:
+    """The answer to a request that went well."""
+    return 200, {}, json.dumps({"success": True, "result": {} if result is None else result, **more})
+
+
+def refusal(status: int, *codes: object, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
+    """An answer with these error codes, full of what must not be shown."""
+    errors = [{"code": code, "message": f"planted message for Jane Doe with {TOKEN}"} for code in codes]
+    body = {"success": False, "errors": errors, "messages": ["planted"], "result": None}
+    return status, HEADERS | (headers or {}), json.dumps(body)
+
+
+HTML = "<!DOCTYPE html><title>planted page</title>"
+LOOK = "check the ids in the configuration"
+VALUE = "check its value and that it is not expired"
+
+
+def simulator(users: int = 1, fault: Callable[[Handler], None] | None = None, **options: Any) -> Simulator:
+    """An account of so many users over real HTTP, where every request ends in a fault if one is given."""
+    test = PolicyTest(TEST_ID)
+    account = Account(ACCOUNT_ID, [User(str(number)) for number in range(users)], [test], token=TOKEN)
+    return Simulator([account], fault=None if fault is None else lambda _: fault, **options)
+
+
+def reset(handler: Handler) -> None:
+    """Reset the connection."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
