@@ -21,7 +21,7 @@ AUDIT := $(VENV)/.audit-installed
 AXE := tests/deploy/node_modules/.package-lock.json
 BENCH := $(VENV)/.bench-installed
 BIN := $(VENV)/bin
-SLOW := $(addprefix tests/test_,faults.py limits.py secrets.py sharding.py soak.py storage.py)
+SLOW := $(addprefix tests/,test_faults.py test_limits.py test_secrets.py test_soak.py config/test_sharding.py polling/test_storage.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
@@ -30,7 +30,7 @@ help: ## show this list
 demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
 	$(BIN)/python exporter.py --demo $(ARGS)
 
-test: $(DEV) ## run the tests (a part: ARGS=tests/test_config.py; with coverage: COV=yes)
+test: $(DEV) ## run the tests (a part: ARGS=tests/config; with coverage: COV=yes)
 	$(if $(COV),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) \
 	  --ignore=tests/deploy $(ARGS)
 	$(if $(COV),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)

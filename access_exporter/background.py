@@ -5,7 +5,6 @@ from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from types import TracebackType
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -50,12 +49,7 @@ class Background:
             work()
             del work  # or it would be kept, and with it a page, until there is more
 
-    def __enter__(self) -> "Background":
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Let the threads end, each when it has done what it is doing."""
         for _ in range(self._threads):
             self._wanted.put(None)

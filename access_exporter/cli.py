@@ -1,11 +1,24 @@
-"""The command: what it does with signals, with its output, and with its exit code."""
+"""The command: reads the flags, loads the configuration, chooses what to do, and returns the exit code."""
 
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from access_exporter import options
+from access_exporter.errors import ConfigError, UsageError
+from access_exporter.options import Options
+
+if TYPE_CHECKING:
+    from access_exporter.config import Config
+
+log = logging.getLogger(__name__)
+
+# What takes tenths of a second to import is imported where it runs: `--version` and a wrong flag are answered at once.
 
 
 def run() -> NoReturn:
@@ -18,11 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exporter; return the exit code."""
     try:
         _watch_signals()
-        from access_exporter import app, flags  # noqa: PLC0415 – takes some tenths of a second
-
-        options = flags.parse(arguments)
-        _check_output(needed=options.once or options.check or options.idle_seats is not None)
-        code = app.run(options)
+        chosen = options.parse(arguments)
+        _check_output(needed=chosen.once or chosen.check or chosen.idle_seats is not None)
+        code = execute(chosen)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -33,6 +44,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"cloudflare-access-exporter: cannot write: {error.strerror}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be written at the end
         return 1
+
+
+def execute(chosen: Options) -> int:
+    """Do what the flags say; return 0, or 1 for a failure and 2 for a usage error, with one line that says why."""
+    from access_exporter import logs, memory  # noqa: PLC0415 – see the top of the file
+
+    logs.setup(chosen.log_level, chosen.log_format)
+    memory.keep_small()
+    try:
+        with ExitStack() as stack:
+            return _choose(chosen, _loader(chosen, stack))
+    except (ConfigError, UsageError) as error:
+        sys.stderr.write(f"cloudflare-access-exporter: {error}\n")
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _choose(chosen: Options, load: "Callable[[], Config]") -> int:
+    if chosen.check:
+        from access_exporter.commands import check  # noqa: PLC0415 – see the top of the file
+
+        return check.run(load(), chosen.shard_number(), chosen.total_shards, chosen.web_config_file)
+    if chosen.demo:
+        log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
+    if chosen.idle_seats is not None:
+        from access_exporter.clock import Clock  # noqa: PLC0415 – see the top of the file
+        from access_exporter.commands import idle_seats  # noqa: PLC0415 – see the top of the file
+
+        return idle_seats.run(load(), chosen.idle_seats, chosen.account, chosen.format or "table", Clock())
+    from access_exporter.app import App  # noqa: PLC0415 – see the top of the file
+
+    app = App(chosen, load)
+    app.load()
+    return app.poll_once() if chosen.once else app.serve()
+
+
+def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
+    """Return what loads the accounts of this shard, at the start and at every reload."""
+    from access_exporter import config  # noqa: PLC0415 – see the top of the file
+
+    shard, total = chosen.shard_number(), chosen.total_shards
+    if chosen.demo:
+        from access_exporter.commands import demo  # noqa: PLC0415 – see the top of the file
+
+        simulated = stack.enter_context(demo.account())
+        return lambda: simulated.shard(shard, total)
+
+    def load() -> "Config":
+        loaded = config.load(chosen.config_file, os.environ)
+        return (_without_fresh_tests(loaded) if chosen.once and not chosen.storage_path else loaded).shard(shard, total)
+
+    return load
+
+
+def _without_fresh_tests(loaded: "Config") -> "Config":
+    """Leave out what would be started: without a memory each run would start a test, and see none of them finish."""
+    existing = loaded.without_fresh_tests()
+    if existing != loaded:
+        log.warning("no policy test is started: --once needs --storage.path to know what it started before")
+    return existing
 
 
 def _watch_signals() -> None:

@@ -3,7 +3,10 @@
 Messages name what failed, on what, and what to do next. They never hold a secret, a header, a body or a person.
 """
 
+import re
 from typing import ClassVar
+
+import msgspec
 
 
 class ExporterError(Exception):
@@ -12,6 +15,14 @@ class ExporterError(Exception):
 
 class ConfigError(ExporterError):
     """The configuration, or a secret it names, cannot be used; the message names the file and the place in it."""
+
+
+class DocumentError(ExporterError):
+    """A value in a file is wrong; whoever knows the file's name makes a ConfigError of it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        """`where` is a line or the path of a key, or empty for the whole file; `problem` says what is wrong."""
+        super().__init__(f"{where}: {problem}" if where else problem)
 
 
 class UsageError(ExporterError):
@@ -103,3 +114,47 @@ BY_REASON: dict[str, type[PollError]] = {
     )
 }
 REASONS = tuple(BY_REASON)
+
+
+# The shortest secrets of Cloudflare have 37 letters and digits, names that long have no digit; no name holds an @.
+_NAME = r"(?:[A-Za-z_-]{1,36}|[\w.-]{1,24})"
+_NAME_OR_PATH = re.compile(rf"/?{_NAME}(?:/{_NAME})*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def named(what: str, name: str) -> str:
+    """Return what it is, followed by its name or path unless that could be a secret."""
+    return f"{what} `{name}`" if _NAME_OR_PATH.fullmatch(name) or _VARIABLE.fullmatch(name) else what
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
+}
+
+
+def describe(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the place of a value of the wrong type, such as `accounts[0].name`, and what was expected there.
+
+    The place is empty where it is the whole. No value is repeated.
+    """
+    problem, _, where = str(error).partition(" - at `")
+    where = where.rstrip("`").removeprefix("$").removeprefix(".")
+    if field := re.fullmatch(r"Object missing required field `(.*)`", problem):
+        return f"{where}.{field[1]}".lstrip("."), "required, but missing"
+    problem = problem.replace("Invalid RFC3339 encoded datetime", "Expected a date such as 2026-01-31T09:30:00Z")
+    problem = problem.replace(" | null", "")
+    problem = problem.replace("int | float", "float")
+    problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
+    return where, problem[0].lower() + problem[1:]
+
+
+def _types_in_words(union: str) -> str:
+    return " or ".join(_TYPES.get(kind, kind) for kind in union.split(" | "))

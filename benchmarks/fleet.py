@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import msgspec
 
+from access_exporter.cloudflare.pagination import MAX_ROWS
+from access_exporter.cloudflare.rate_limit import WINDOW_SECONDS, RateLimiter
 from access_exporter.collectors.organization import ASK_AGAIN_SECONDS
-from access_exporter.config import Api
-from access_exporter.pacing import WINDOW_SECONDS, Pacer
-from access_exporter.paging import MAX_ROWS
+from access_exporter.config.model import Api
 from benchmarks import documents
 from benchmarks.cloudflare import PAGE_SIZE
 from benchmarks.pace import most_in_a_window
@@ -60,8 +60,8 @@ class Token:
     def __init__(self, requests: Iterable[int], interval: float, seed: int) -> None:
         """Let every account be due at once, as when the exporter starts."""
         self._clock = FakeClock()
-        # Places are handed out here, by events; the pacer would let threads wait for them.
-        self._pacer = Pacer(API.requests_per_second, API.burst, 1, self._clock)
+        # Places are handed out here, by events; the limiter would let threads wait for them.
+        self._pacer = RateLimiter(API.requests_per_second, API.burst, 1, self._clock)
         self._places = API.concurrency
         self._waiting: deque[Walk] = deque()
         self._requests = list(requests)
@@ -192,9 +192,9 @@ def percentile(spans: Iterable[tuple[float, float]], share: float) -> float:
 
 
 def sustained_rate(api: Api) -> float:
-    """Return the requests a second that a pace allows in the long run, as the pacer itself says after a burst."""
-    pacer = Pacer(api.requests_per_second, api.burst, api.concurrency, FakeClock())
-    while not (wait := pacer.take()):
+    """Return the requests a second that a pace allows in the long run, as the limiter itself says after a burst."""
+    limiter = RateLimiter(api.requests_per_second, api.burst, api.concurrency, FakeClock())
+    while not (wait := limiter.take()):
         pass
     return 1 / wait
 

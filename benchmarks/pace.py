@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from access_exporter import simulator
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, PolicyTest
-from access_exporter.credentials import Secret
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest
+from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Response, Simulator, User
 from tests.fakes import FakeClock
 from tests.fleet import Fleet

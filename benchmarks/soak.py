@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from access_exporter import memory, simulator
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, Duration, PolicyTest
-from access_exporter.credentials import Secret
+from access_exporter.config.durations import Duration
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest
+from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
 from tests.faults import FAULTS, Fault
 from tests.fleet import Fleet

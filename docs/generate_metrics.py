@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from access_exporter import demo  # noqa: E402
-from access_exporter.app import App, Options  # noqa: E402
+from access_exporter.app import App  # noqa: E402
 from access_exporter.clock import Clock  # noqa: E402
-from access_exporter.sharding import Shard  # noqa: E402
+from access_exporter.commands import demo  # noqa: E402
+from access_exporter.options import Options  # noqa: E402
 
 BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
 # What prometheus-client says of every Python process.
@@ -37,8 +37,8 @@ class _Hurried(Clock):
 def served() -> list[Metric]:
     """Return every family of some minutes of the demo account: some come only with the second policy test."""
     clock = _Hurried()
-    with demo.account(clock.time) as load:
-        app = App(Options(demo=True), Shard(0, 1), load, clock)
+    with demo.account(clock.time) as config:
+        app = App(Options(demo=True), lambda: config, clock)
         app.load()
         for _ in range(6):
             app.poll()

@@ -3,7 +3,7 @@
 import json
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,13 +12,15 @@ import pytest
 import responses
 from requests import PreparedRequest
 
-from access_exporter.answers import Endpoint
-from access_exporter.client import Client, Metrics
+from access_exporter.cloudflare.client import Client
+from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
+from access_exporter.cloudflare.responses import Endpoint
 from access_exporter.collectors import policy_tests, users
-from access_exporter.config import Api
-from access_exporter.credentials import Credential, Secret
+from access_exporter.config.model import Api
+from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
-from access_exporter.pacing import Pacer
 from access_exporter.simulator import Account, Handler, PolicyTest, Simulator, User
 from tests.exporter import ACCOUNT_ID
 from tests.fakes import FakeClock
@@ -41,6 +43,13 @@ class Anything(msgspec.Struct):
     """A result whose content does not matter."""
 
 
+class OneLimiter(RateLimiters):
+    """The same limiter for every secret."""
+
+    def of(self, headers: Mapping[str, str]) -> RateLimiter:
+        return super().of({})
+
+
 class Bench:
     """A client of a real or mocked API whose waits take no time."""
 
@@ -50,23 +59,24 @@ class Bench:
         self.clock = FakeClock()
         self.api = Api(url=url, **({"requests_per_second": 10_000, "burst": 1_000_000} | api))
         self.registry = prometheus_client.CollectorRegistry()
-        self.pacer = Pacer(self.api.requests_per_second, self.api.burst, self.api.concurrency, self.clock)
-        self.metrics = Metrics(self.registry)
+        self.limiters = OneLimiter(self.clock)
+        self.limiters.configure(self.api, [])
+        self.metrics = RequestMetrics(self.registry)
         self.client = self.another(secret or Secret("the test", TOKEN), email)
 
     def another(self, secret: Secret, email: Secret | None = None) -> Client:
         """A client with the same pace."""
         credential = Credential("first account", email, secret)
         self.metrics.credentials = (*self.metrics.credentials, credential)
-        return Client(self.api, credential, lambda _: self.pacer, self.metrics, self.clock)
+        return Client(self.api, credential, self.limiters, self.metrics, self.clock)
 
     def get(self, endpoint: Endpoint = POLICY_TEST) -> Anything:
         """Ask once for a result that is an object."""
-        return self.client.get(endpoint, Anything, **IDS)
+        return self.client.get(endpoint.of(ACCOUNT_ID, TEST_ID), Anything)
 
     def rows(self) -> list[str | None]:
         """Walk over the users and return their ids."""
-        pages = self.client.rows(USERS, users.User, within=1800, account_id=ACCOUNT_ID)
+        pages = self.client.walk(USERS.of(ACCOUNT_ID), users.User, within=1800)
         return [row.id for page in pages for row in page]
 
     def failure(self, ask: Callable[[], object] | None = None, reason: str | None = None) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from access_exporter import config
-from access_exporter.config import Config
+from access_exporter.config.model import Config
 
 SECRET = "s3cr3t"
 ENVIRON = {

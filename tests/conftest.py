@@ -9,7 +9,7 @@ import pytest
 import responses
 from hypothesis import HealthCheck, settings
 
-from access_exporter import files
+from access_exporter.config import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
 from tests.config_files import SECRET
 

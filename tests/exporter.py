@@ -6,13 +6,14 @@ from pathlib import Path
 
 import prometheus_client
 
-from access_exporter.client import Metrics
-from access_exporter.config import Account, Api, Config, PolicyTest, Users
-from access_exporter.credentials import Secret
-from access_exporter.exposition import Format
-from access_exporter.poller import Poller
-from access_exporter.snapshots import Snapshots
-from access_exporter.targets import Targets
+from access_exporter.cloudflare.clients import Clients
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.collectors import configured
+from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
+from access_exporter.config.secrets import Secret
+from access_exporter.exposition.text import Format
+from access_exporter.polling.poller import Poller
+from access_exporter.polling.snapshots import Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -45,14 +46,15 @@ class Exporter:
         self.clock = FakeClock()
         self._snapshots = Snapshots(self.clock)
         self._poller = Poller(self._snapshots, self.clock)
-        targets = Targets(Metrics(prometheus_client.CollectorRegistry()), self.clock)
-        self._targets = targets.of(Config(api=api, accounts=(account,)))
-        self._snapshots.configure(self._targets)
+        clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), self.clock)
+        clients.configure(Config(api=api, accounts=(account,)))
+        self._collectors = list(configured(account, clients.of(account)))
+        self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
         """Poll every target once, to the last request that is still on its way."""
-        for target in self._targets:
-            self._poller.poll(target)
+        for collector in self._collectors:
+            self._poller.poll(collector)
         for thread in threading.enumerate():
             if thread.name.startswith("page-"):
                 thread.join(10)

@@ -1,8 +1,14 @@
 """Stand-ins that tests turn by hand."""
 
 import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Metric
 
 from access_exporter.clock import Clock
+from access_exporter.collectors.protocol import Collector, Keep, Key
 from access_exporter.errors import StoppingError
 
 START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
@@ -30,3 +36,23 @@ class FakeClock(Clock):
         with self._lock:
             self.slept.append(seconds)
             self.now += seconds
+
+
+@dataclass
+class FakeCollector(Collector[Any]):
+    """A collector whose answers and families are functions of the test."""
+
+    key: Key
+    answer: Callable[[Any, float], Any]
+    shown: Callable[[Any], Iterable[Metric]]
+    subject: object = None
+    settings: object = None
+    interval: float = 60
+    stale_after: float = 150
+    summary_type: type = float
+
+    def fetch(self, previous: Any, now: float, keep: Keep[Any]) -> Any:
+        return self.answer(previous, now)
+
+    def families(self, summary: Any) -> Iterable[Metric]:
+        return self.shown(summary)

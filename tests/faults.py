@@ -247,7 +247,7 @@ ANSWERS = [
     Fault(
         "another page",
         "invalid_response",
-        "says that it is another one",
+        ", got page 7",
         claims_another_page,
         ["users"],
         needs_totals=True,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import prometheus_client
 
-from access_exporter.client import Metrics
-from access_exporter.config import Config
-from access_exporter.poller import Poller
-from access_exporter.snapshots import Snapshot, Snapshots
-from access_exporter.targets import Targets
+from access_exporter.cloudflare.clients import Clients
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.collectors import configured
+from access_exporter.config.model import Config
+from access_exporter.polling.poller import Poller
+from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.exporter import Exporter
 from tests.fakes import FakeClock
 
@@ -27,13 +28,16 @@ class Fleet(Exporter):
         self._started: deque[Callable[[], None]] = deque()
         self._snapshots = Snapshots(self.clock)
         self._poller = Poller(self._snapshots, self.clock, lambda poll, _: self._started.append(poll))
-        self._made = Targets(Metrics(self.registry), self.clock)
+        self._clients = Clients(RequestMetrics(self.registry), self.clock)
         self.load(config)
 
     def load(self, config: Config) -> None:
         """Poll by this configuration from now on."""
-        self._targets = self._made.of(config)
-        self._poller.configure(self._targets)
+        self._clients.configure(config)
+        self._collectors = [
+            each for account in config.accounts for each in configured(account, self._clients.of(account))
+        ]
+        self._poller.configure(self._collectors)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""
@@ -47,7 +51,7 @@ class Fleet(Exporter):
 
     def poll(self) -> None:
         """Poll every target now, all at once, to the last request that is still on its way."""
-        polls = [threading.Thread(target=self._poller.poll, args=(target,), daemon=True) for target in self._targets]
+        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in self._collectors]
         for poll in polls:
             poll.start()
         for poll in polls:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from access_exporter import __version__, app, cli
+from access_exporter import __version__, cli
 from access_exporter.clock import Clock
+from access_exporter.options import Options
 from tests.config_files import ENVIRON, SECRET, account, api, policy_tests, with_credential
 
 ROOT = Path(__file__).parent.parent
@@ -61,17 +62,17 @@ def run(
 
 
 @pytest.fixture
-def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., app.Options]:
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
     """Gives the options that flags mean, without running anything."""
-    seen: list[app.Options] = []
+    seen: list[Options] = []
 
-    def run(options: app.Options) -> int:
+    def run(options: Options) -> int:
         seen.append(options)
         return 0
 
-    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(cli, "execute", run)
 
-    def parsed(*arguments: str) -> app.Options:
+    def parsed(*arguments: str) -> Options:
         assert cli.main(arguments) == 0
         return seen.pop()
 
@@ -105,9 +106,9 @@ def is_log(text: str) -> bool:
 
 
 class TestFlags:
-    def test_defaults(self, parsed: Callable[..., app.Options]) -> None:
+    def test_defaults(self, parsed: Callable[..., Options]) -> None:
         """Without flags the defaults are those of the documentation."""
-        assert parsed() == app.Options(
+        assert parsed() == Options(
             config_file="config.yaml",
             check=False,
             once=False,
@@ -120,16 +121,16 @@ class TestFlags:
         )
 
     @pytest.mark.parametrize(("flag", "value", "meant"), VALUES)
-    def test_values(self, parsed: Callable[..., app.Options], flag: str, value: str, meant: dict[str, object]) -> None:
+    def test_values(self, parsed: Callable[..., Options], flag: str, value: str, meant: dict[str, object]) -> None:
         """`--flag=value` and `--flag value` mean the same, and change nothing else."""
-        expected = app.Options(**meant)  # type: ignore[arg-type]
+        expected = Options(**meant)  # type: ignore[arg-type]
         assert parsed(f"{flag}={value}") == expected
         assert parsed(flag, value) == expected
 
     @pytest.mark.parametrize(("flag", "meant"), SWITCHES)
-    def test_switches(self, parsed: Callable[..., app.Options], flag: str, meant: dict[str, bool]) -> None:
+    def test_switches(self, parsed: Callable[..., Options], flag: str, meant: dict[str, bool]) -> None:
         """A switch needs no value and changes nothing else."""
-        assert parsed(flag) == app.Options(**meant)  # type: ignore[arg-type]
+        assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),
@@ -211,7 +212,7 @@ class TestFlags:
             ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
         ],
     )
-    def test_good_addresses(self, parsed: Callable[..., app.Options], address: str, meant: tuple[str, int]) -> None:
+    def test_good_addresses(self, parsed: Callable[..., Options], address: str, meant: tuple[str, int]) -> None:
         """An address has a port and, where it is not every address, a host."""
         assert parsed(f"--web.listen-address={address}").listen_address == meant
 

@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from access_exporter import paging, simulator
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, Duration, Interval, PolicyTest, Users
-from access_exporter.credentials import Secret
+from access_exporter import simulator
+from access_exporter.cloudflare import pagination
+from access_exporter.config.durations import Duration, Interval
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest, Users
+from access_exporter.config.secrets import Secret
 from access_exporter.logs import LogfmtFormatter
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
 from tests.certificates import Authority, openssl
@@ -122,7 +124,7 @@ def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Calla
 @pytest.fixture(autouse=True)
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list without end is told from others after thousands of rows, not millions."""
-    monkeypatch.setattr(paging, "MAX_ROWS", 5_000)
+    monkeypatch.setattr(pagination, "MAX_ROWS", 5_000)
 
 
 @pytest.fixture

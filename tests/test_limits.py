@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from access_exporter import answers, simulator
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config
-from access_exporter.credentials import Secret
+from access_exporter import simulator
+from access_exporter.cloudflare import responses
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config
+from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
 from access_exporter.simulator import Account, Handler, Request, Simulator, User
 from benchmarks import pace
@@ -180,13 +181,13 @@ def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
 
 def test_nothing_leaves_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for the place of a request that is refused with a 429 is not sent, however long that takes to read."""
-    read = answers.refusal
+    read = responses.refusal
 
     def read_slowly(*answer: Any) -> PollError:
         threading.Event().wait(0.1)
         return read(*answer)
 
-    monkeypatch.setattr(answers, "refusal", read_slowly)
+    monkeypatch.setattr(responses, "refusal", read_slowly)
     clock = FakeClock()
     names = [f"account-{number}" for number in range(6)]
     with Simulator([Account(name) for name in names], clock=clock.time) as server:

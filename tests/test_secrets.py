@@ -17,16 +17,17 @@ import pytest
 import requests
 
 from access_exporter import simulator
-from access_exporter.client import Metrics
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, PolicyTest
-from access_exporter.credentials import Secret
+from access_exporter.cloudflare.clients import Clients
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.collectors import configured
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest
+from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
 from access_exporter.logs import FORMATS
-from access_exporter.poller import Poller
+from access_exporter.polling.poller import Poller
+from access_exporter.polling.snapshots import Snapshots
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
-from access_exporter.snapshots import Snapshots
-from access_exporter.targets import Targets
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
 from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
@@ -274,13 +275,15 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         account = AccountConfig(id="token", api_token=secret, policy_tests=tests)
         clock = FakeClock()
         config = Config(api=Api(url=server.url), accounts=(account,))
-        targets = Targets(Metrics(prometheus_client.CollectorRegistry()), clock).of(config)
+        clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
+        clients.configure(config)
+        collectors = list(configured(account, clients.of(account)))
         snapshots = Snapshots(clock)
-        snapshots.configure(targets)
-        for target in targets:
+        snapshots.configure(collectors)
+        for collector in collectors:
             with pytest.raises(PollError) as caught:
-                target.fetch(None, clock.time(), lambda _: None)
+                collector.fetch(None, clock.time(), lambda _: None)
             assert_clean("the error", repr(caught.value) + "".join(traceback.format_exception(caught.value)))
-            Poller(snapshots, clock).poll(target)
+            Poller(snapshots, clock).poll(collector)
     events = [vars(record) for record in caplog.records if record.name.startswith("access_exporter")]
     assert_clean("an event", repr(events))

@@ -1,1 +1,23 @@
-"""One file per API resource: pages in, one frozen summary out, and the summary as metric families."""
+"""Pages of rows in, one frozen summary out, and the summary as metric families: one file per API resource.
+
+`configured` returns the collectors that an account asks for. The summaries are what the status page shows.
+"""
+
+from access_exporter.collectors import seats, users
+from access_exporter.collectors.fresh_policy_tests import FreshSummary
+from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.protocol import AnyCollector, Collector, Key
+from access_exporter.collectors.registry import configured
+from access_exporter.collectors.users import UsersSummary
+
+__all__ = [
+    "AnyCollector",
+    "Collector",
+    "FreshSummary",
+    "Key",
+    "PolicyTestSummary",
+    "UsersSummary",
+    "configured",
+    "seats",
+    "users",
+]

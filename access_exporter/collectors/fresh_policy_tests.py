@@ -9,19 +9,18 @@ process, it is not asked for again before its time. The counts of the last finis
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.answers import Endpoint
-from access_exporter.client import Client
+from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors import policy_tests
-from access_exporter.collectors.outcomes import Collecting, Outcomes
-from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.policy_tests import FollowedTest, PolicyTestCollector, PolicyTestSummary
+from access_exporter.collectors.protocol import Collector, Keep, Key
+from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
 from access_exporter.exposition import gauge
@@ -60,8 +59,8 @@ class FreshSummary(msgspec.Struct, frozen=True):
     users: dict[str, int] | None = None
     finished: float | None = None
     changed: dict[str, int] | None = None
-    outcomes: Outcomes | None = None
-    before: Outcomes | None = None
+    outcomes: ResultDigest | None = None
+    before: ResultDigest | None = None
 
     @property
     def shown(self) -> PolicyTestSummary:
@@ -73,33 +72,39 @@ class FreshSummary(msgspec.Struct, frozen=True):
         return self.test_id is not None and not policy_tests.is_over(self.test)
 
 
-Keep = Callable[[FreshSummary], None]
+class FreshPolicyTestCollector(Collector[FreshSummary]):
+    """A policy test that the exporter starts."""
 
+    summary_type = FreshSummary
 
-@dataclass(frozen=True)
-class FreshTest:
-    """A policy test as configured, and whom to ask about it."""
+    def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
+        """Ask nothing yet."""
+        self._account = account
+        self._client = client
+        self._config = config
+        self._refresh = config.refresh or DAY
+        self.key = Key(account.id, policy_tests.NAME, config.label)
+        self.subject = (client.url, tuple(sorted(set(config.policies))))
+        self.settings = (client.settings, config)
+        self.interval = config.interval
+        self.stale_after = config.stale_after
 
-    client: Client
-    account_id: str
-    config: PolicyTest
-
-    def fetch(self, previous: FreshSummary | None, now: float, keep: Keep) -> FreshSummary:
+    def fetch(self, previous: FreshSummary | None, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
         """Start a test where one is due, or ask how far the present one is; `now` is in seconds since the epoch.
 
         Raises a PollError when there is no whole answer, and as long as there is no test to follow.
         """
-        state = _without_stale(previous or FreshSummary(), self.config, now)
-        if _seconds_to_refresh(state, self.config, now) <= 0:
+        state = self._without_stale(previous or FreshSummary(), now)
+        if self._seconds_to_refresh(state, now) <= 0:
             state = self._start(state, now, keep)
         if state.refusal:
-            raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {_next(state, self.config)}")
+            raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {self._next(state)}")
         if state.test_id is None:
             lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
-            raise NetworkError(f"{lost}; {_next(state, self.config)}")
+            raise NetworkError(f"{lost}; {self._next(state)}")
         return self._follow(state, now, keep) if state.is_running() else state
 
-    def _start(self, state: FreshSummary, now: float, keep: Keep) -> FreshSummary:
+    def _start(self, state: FreshSummary, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
         asked = replace(state, asked=now, refusal=None, test_id=None, test=PolicyTestSummary(), before=state.outcomes)
         sent = False
 
@@ -109,8 +114,8 @@ class FreshTest:
             keep(asked)
 
         try:
-            body = {"policies": self.config.policies}
-            test = self.client.post(ENDPOINT, Started, body, before, account_id=self.account_id)
+            body = {"policies": self._config.policies}
+            test = self._client.post(ENDPOINT.of(self._account.id), Started, body, before)
             if not _ID.fullmatch(test.id or ""):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except PollError as failure:
@@ -124,21 +129,20 @@ class FreshTest:
         keep(outcome)
         return outcome
 
-    def _follow(self, state: FreshSummary, now: float, keep: Keep) -> FreshSummary:
-        followed = replace(self.config, id=state.test_id)
-        collecting = Collecting(state.before)
+    def _follow(self, state: FreshSummary, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
+        followed = FollowedTest(self._client, self._account.id, state.test_id or "", self.stale_after)
+        digest = DigestBuilder(state.before)
         try:
-            test = policy_tests.fetch(self.client, self.account_id, followed, state.test, now, note=collecting.add)
+            test = followed.fetch(state.test, now, note=digest.add)
         except NotFoundError:
             keep(replace(state, test=PolicyTestSummary(status="forgotten")))
             raise
-        counted = test.users is not state.test.users
-        state = replace(state, test=test)
-        if not counted:
-            return state
-        outcomes = collecting.finished()
+        if test.users is state.test.users:
+            return replace(state, test=test)
+        outcomes = digest.finished()
         return replace(
             state,
+            test=test,
             users=test.users,
             finished=test.finished,
             changed=state.before.changes_to(outcomes) if state.before else None,
@@ -146,62 +150,63 @@ class FreshTest:
             before=None if policy_tests.is_over(test) else state.before,
         )
 
+    def next_poll(self, summary: FreshSummary | None, started: float) -> float:
+        """Return the seconds from a poll that started then to the next one.
 
-def _without_stale(state: FreshSummary, config: PolicyTest, now: float) -> FreshSummary:
-    """Drop the numbers of a test that finished too long ago; when that was, and the results to compare, stay."""
-    if state.finished is None or now - state.finished < config.stale_after:
-        return state
-    return replace(state, users=None, changed=None)
+        While a test runs it is half the time the test has taken so far, at most the interval; it never misses the
+        moment of the next test, nor that at which the last numbers are stale.
+        """
+        if summary is None:
+            return self.interval
+        waits = [self.interval, self._seconds_to_refresh(summary, started) or self.interval]
+        if summary.is_running() and summary.asked is not None:
+            waits.append(max(_FIRST_PAUSE_SECONDS, (started - summary.asked) / 2))
+        if (finished := self.made_at(summary)) is not None:
+            waits.append(finished + self.stale_after - started)
+        return max(_SHORTEST_PAUSE_SECONDS, min(waits))
+
+    def made_at(self, summary: FreshSummary) -> float | None:
+        """Return when the test finished that the numbers are of; None where there are no numbers."""
+        return None if summary.users is None else summary.finished
+
+    def _without_stale(self, state: FreshSummary, now: float) -> FreshSummary:
+        """Drop the numbers of a test that finished too long ago; when that was, and the results to compare, stay."""
+        if state.finished is None or now - state.finished < self.stale_after:
+            return state
+        return replace(state, users=None, changed=None)
+
+    def _seconds_to_refresh(self, state: FreshSummary, now: float) -> float:
+        """Return the time to the next test; where the machine's clock was far ahead before, that is now."""
+        if state.asked is None or abs(now - state.asked) >= self._refresh:
+            return 0
+        return state.asked + self._refresh - now
+
+    def _next(self, state: FreshSummary) -> str:
+        moment = datetime.fromtimestamp((state.asked or 0) + self._refresh, UTC)
+        return f"the next test is started at {moment:%Y-%m-%d %H:%M:%S} UTC"
+
+    def families(self, summary: FreshSummary) -> Iterator[Metric]:
+        """Yield everything `/metrics` says about a policy test that the exporter starts."""
+        labels = {"account_id": self._account.id, "policy_test": self._config.label}
+        yield from policy_tests.families(labels, summary.test_id, summary.shown)
+        yield gauge(
+            "cloudflare_access_policy_test_started_timestamp_seconds",
+            "When the exporter started the test, in seconds since the epoch.",
+            [(labels, summary.asked if summary.test_id else None)],
+        )
+        yield gauge(
+            "cloudflare_access_policy_test_refresh_interval_seconds",
+            "The configured time from the start of one test to the start of the next.",
+            [(labels, self._config.refresh)],
+        )
+        yield gauge(
+            "cloudflare_access_policy_test_changed_users",
+            "Users whose result in the last finished test is another one than in the finished test before.",
+            [(labels | {"change": change}, number) for change, number in (summary.changed or {}).items()],
+        )
 
 
-def made(summary: FreshSummary) -> float | None:
-    """Return when the numbers were made, in seconds since the epoch; None where there are none of a finished test."""
-    return None if summary.users is None else summary.finished
-
-
-def _seconds_to_refresh(state: FreshSummary, config: PolicyTest, now: float) -> float:
-    """Return the time to the next test; where the machine's clock was far ahead before, that is now."""
-    refresh = config.refresh or DAY
-    if state.asked is None or abs(now - state.asked) >= refresh:
-        return 0
-    return state.asked + refresh - now
-
-
-def _next(state: FreshSummary, config: PolicyTest) -> str:
-    moment = datetime.fromtimestamp((state.asked or 0) + (config.refresh or DAY), UTC)
-    return f"the next test is started at {moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def pause(config: PolicyTest, state: FreshSummary, started: float) -> float:
-    """Return the seconds from a poll that started then to the next one.
-
-    While a test runs it is half the time the test has taken so far, at most the interval; it never misses the moment
-    of the next test, nor that at which the last numbers are stale.
-    """
-    waits = [config.interval, _seconds_to_refresh(state, config, started) or config.interval]
-    if state.is_running() and state.asked is not None:
-        waits.append(max(_FIRST_PAUSE_SECONDS, (started - state.asked) / 2))
-    if (finished := made(state)) is not None:
-        waits.append(finished + config.stale_after - started)
-    return max(_SHORTEST_PAUSE_SECONDS, min(waits))
-
-
-def families(account: Account, config: PolicyTest, summary: FreshSummary) -> Iterator[Metric]:
-    """Yield everything `/metrics` says about a policy test that is started afresh."""
-    labels = {"account_id": account.id, "policy_test": config.label}
-    yield from policy_tests.families(account, replace(config, id=summary.test_id), summary.shown)
-    yield gauge(
-        "cloudflare_access_policy_test_started_timestamp_seconds",
-        "When the exporter started the test, in seconds since the epoch.",
-        [(labels, summary.asked if summary.test_id else None)],
-    )
-    yield gauge(
-        "cloudflare_access_policy_test_refresh_interval_seconds",
-        "The configured time from the start of one test to the start of the next.",
-        [(labels, config.refresh)],
-    )
-    yield gauge(
-        "cloudflare_access_policy_test_changed_users",
-        "Users whose result in the last finished test is another one than in the finished test before.",
-        [(labels | {"change": change}, number) for change, number in (summary.changed or {}).items()],
-    )
+def configured(account: Account, client: Client) -> Iterator[PolicyTestCollector | FreshPolicyTestCollector]:
+    """Yield a collector for each policy test of an account, in the order of the configuration."""
+    for test in account.policy_tests:
+        yield (PolicyTestCollector if test.id else FreshPolicyTestCollector)(account, test, client)

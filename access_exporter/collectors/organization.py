@@ -12,8 +12,7 @@ import re
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.answers import Endpoint
-from access_exporter.client import Client
+from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError, PollError
 from access_exporter.exposition import gauge
 from access_exporter.logs import facts
@@ -59,7 +58,7 @@ def fetch(
     if 0 <= age < ASK_AGAIN_SECONDS:
         return previous
     try:
-        organization = client.get_once(ENDPOINT, Organization, account_id=account_id)
+        organization = client.get_once(ENDPOINT.of(account_id), Organization)
     except PollError as failure:
         log.debug("seat expiration not known", extra=facts(account_id=account_id, reason=failure.reason))
         if isinstance(failure, AuthError | PermissionMissingError | NotFoundError):

@@ -8,13 +8,14 @@ A test never changes once it is complete, so its rows are paged once, or until a
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.answers import Endpoint
-from access_exporter.client import Client
+from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.collectors.protocol import Collector, Keep, Key
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
@@ -55,43 +56,84 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
     finished: float | None = None
 
 
-def fetch(
-    client: Client,
-    account_id: str,
-    config: PolicyTest,
-    previous: PolicyTestSummary | None,
-    now: float,
-    *,
-    note: Callable[[Result], None] = lambda _: None,
-) -> PolicyTestSummary:
-    """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
+class PolicyTestCollector(Collector[PolicyTestSummary]):
+    """A policy test that exists."""
 
-    Each row that is counted is given to `note`. Raises a PollError when there is no whole answer.
-    """
-    ids = {"account_id": account_id, "policy_test_id": config.id or ""}
-    progress = client.get(ENDPOINT, Progress, **ids)
-    _check(progress, config.id)
-    users = previous.users if previous else None
-    finished = previous.finished if previous else None
-    if progress.status == "complete" and _is_missing_some(users, progress.total_users):
-        counted = count(client, config, ids, progress.total_users or 0, note)
-        users = max(counted, users or {}, key=lambda counts: sum(counts.values()))
-        if progress.total_users and not sum(users.values()):
-            raise InvalidResponseError(f"the finished test of {progress.total_users:.0f} users has no rows")
-        finished = finished or now
-    ratio = progress.percent_users_processed
-    return PolicyTestSummary(
-        status=_documented(progress.status),
-        population=progress.total_users,
-        processed_ratio=None if ratio is None else ratio / 100,
-        users=users,
-        finished=finished,
-    )
+    summary_type = PolicyTestSummary
+
+    def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
+        """Ask nothing yet."""
+        self._test = FollowedTest(client, account.id, config.id or "", config.stale_after)
+        self._labels = {"account_id": account.id, "policy_test": config.label}
+        self._id = config.id
+        self.key = Key(account.id, NAME, config.label)
+        self.subject = (client.url, config.id)
+        self.settings = (client.settings, config)
+        self.interval = config.interval
+        self.stale_after = config.stale_after
+
+    def fetch(self, previous: PolicyTestSummary | None, now: float, keep: Keep[PolicyTestSummary]) -> PolicyTestSummary:
+        """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
+
+        Raises a PollError when there is no whole answer.
+        """
+        return self._test.fetch(previous, now)
+
+    def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
+        """Yield everything `/metrics` says about the test."""
+        return families(self._labels, self._id, summary)
 
 
-def _check(progress: Progress, test_id: str | None) -> None:
+@dataclass(frozen=True)
+class FollowedTest:
+    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds."""
+
+    client: Client
+    account_id: str
+    id: str
+    within: float
+
+    def fetch(
+        self, previous: PolicyTestSummary | None, now: float, note: Callable[[Result], None] = lambda _: None
+    ) -> PolicyTestSummary:
+        """Ask how far the test is and, when it has just finished, count its rows and give each of them to `note`.
+
+        Raises a PollError when there is no whole answer.
+        """
+        progress = self.client.get(ENDPOINT.of(self.account_id, self.id), Progress)
+        _check(progress, self.id)
+        users = previous.users if previous else None
+        finished = previous.finished if previous else None
+        if progress.status == "complete" and _is_missing_some(users, progress.total_users):
+            counted = self._count(progress.total_users or 0, note)
+            users = max(counted, users or {}, key=lambda counts: sum(counts.values()))
+            if progress.total_users and not sum(users.values()):
+                raise InvalidResponseError(f"the finished test of {progress.total_users:.0f} users has no rows")
+            finished = finished or now
+        ratio = progress.percent_users_processed
+        return PolicyTestSummary(
+            status=_documented(progress.status),
+            population=progress.total_users,
+            processed_ratio=None if ratio is None else ratio / 100,
+            users=users,
+            finished=finished,
+        )
+
+    def _count(self, expected: float, note: Callable[[Result], None]) -> dict[str, int]:
+        """Count the users of a finished test by result."""
+        resource = USERS_ENDPOINT.of(self.account_id, self.id)
+        found: Counter[str | None] = Counter()
+        for rows in self.client.walk(resource, Result, self.within, Found(int(expected))):
+            found.update(row.status for row in rows)
+            for row in rows:
+                note(row)
+        known = {name: found[name] for name in RESULTS}
+        return known | {"unknown": found.total() - sum(known.values())}
+
+
+def _check(progress: Progress, test_id: str) -> None:
     """Raise InvalidResponseError for an answer that is not about the test that was asked for."""
-    if progress.id and test_id and progress.id.lower() != test_id.lower():
+    if progress.id and progress.id.lower() != test_id.lower():
         raise InvalidResponseError(f"the answer of {ENDPOINT.place} is about another policy test")
     if progress == Progress(id=progress.id):
         raise InvalidResponseError(f"the answer of {ENDPOINT.place} says nothing of a policy test")
@@ -113,26 +155,12 @@ def _documented(status: str | None) -> str | None:
     return status if not status or status in STATUSES else "undocumented"
 
 
-def count(
-    client: Client, config: PolicyTest, ids: dict[str, str], expected: float, note: Callable[[Result], None]
-) -> dict[str, int]:
-    """Count the users of a finished test by result."""
-    found: Counter[str | None] = Counter()
-    pages = client.rows(USERS_ENDPOINT, Result, config.stale_after, expected, were_right=False, **ids)
-    for rows in pages:
-        found.update(row.status for row in rows)
-        for row in rows:
-            note(row)
-    return {name: found[name] for name in RESULTS} | {"unknown": found.total() - sum(found[name] for name in RESULTS)}
-
-
-def families(account: Account, config: PolicyTest, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield everything `/metrics` says about a policy test."""
-    labels = {"account_id": account.id, "policy_test": config.label}
+def families(labels: dict[str, str], test_id: str | None, summary: PolicyTestSummary) -> Iterator[Metric]:
+    """Yield what `/metrics` says about a policy test, whoever started it."""
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The policy test by its id; always 1.",
-        [(labels | {"policy_test_id": config.id}, 1)] if config.id else [],
+        [(labels | {"policy_test_id": test_id}, 1)] if test_id else [],
     )
     yield gauge(
         "cloudflare_access_policy_test_users",

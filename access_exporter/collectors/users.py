@@ -7,19 +7,19 @@ cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.answers import Endpoint
-from access_exporter.client import Client
-from access_exporter.collectors import domains, organization, seats
+from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.collectors import email_domains, organization, seats
+from access_exporter.collectors.email_domains import DomainCounts
+from access_exporter.collectors.protocol import Collector, Keep, Key
 from access_exporter.collectors.seats import NEVER, SEATS
-from access_exporter.config import Account, Users
+from access_exporter.config import Account
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
 
@@ -30,7 +30,6 @@ _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(da
 
 _MAX_GROUPS = 100_000  # some thousands are plausible
 
-T = TypeVar("T")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -90,46 +89,66 @@ class _Group(NamedTuple):
         return seats.devices(self.active_device_count)
 
 
-def fetch(client: Client, account_id: str, config: Users, previous: UsersSummary | None, now: float) -> UsersSummary:
-    """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
-
-    Raises a PollError when the end of the list is not reached.
-    """
-    summary = _walk(client, account_id, config, previous, now)
-    known = previous.seat_expiration if previous else None
-    expiration = organization.fetch(client, account_id, known, now, config.stale_after)
-    return msgspec.structs.replace(summary, seat_expiration=expiration)
+def configured(account: Account, client: Client) -> Iterator["UsersCollector"]:
+    """Yield the collector of an account whose users are polled."""
+    if account.users_config:
+        yield UsersCollector(account, client)
 
 
-def _walk(client: Client, account_id: str, config: Users, previous: UsersSummary | None, now: float) -> UsersSummary:
-    rows = partial(
-        client.rows,
-        ENDPOINT,
-        within=config.stale_after,
-        expected=sum(previous.users.values()) if previous else 0,
-        were_right=_were_right(previous, config, now),
-        account_id=account_id,
-    )
-    totals_are_right: list[bool] = []
-    if config.domains:
-        found: domains.Found = Counter()
-        with_email = domains.counted(_noting(rows(UserWithEmail), totals_are_right), found)
-        summary = summarize(with_email, config.idle_days, now)
-        summary = msgspec.structs.replace(summary, users_by_domain=domains.largest(found, config.domains))
-    else:
-        summary = summarize(_noting(rows(User), totals_are_right), config.idle_days, now)
-    return msgspec.structs.replace(summary, totals_right_at=now if all(totals_are_right) else None)
+class UsersCollector(Collector[UsersSummary]):
+    """The users of an account."""
 
+    summary_type = UsersSummary
 
-def _noting(pages: Generator[list[T], None, bool], returned: list[bool]) -> Iterator[list[T]]:
-    """Yield the pages, and note what comes at their end."""
-    returned.append((yield from pages))
+    def __init__(self, account: Account, client: Client) -> None:
+        """Ask nothing yet."""
+        self._account = account
+        self._client = client
+        self._config = account.users_settings
+        self.key = Key(account.id, NAME, NAME)
+        self.subject = client.url
+        self.settings = (client.settings, account.name, account.seat_limit, self._config)
+        self.interval = self._config.interval
+        self.stale_after = self._config.stale_after
 
+    def fetch(self, previous: UsersSummary | None, now: float, keep: Keep[UsersSummary]) -> UsersSummary:
+        """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
 
-def _were_right(previous: UsersSummary | None, config: Users, now: float) -> bool:
-    """Tell whether totals are to be believed: as long as the numbers are shown with which they agreed."""
-    at = previous.totals_right_at if previous else None
-    return at is not None and 0 <= now - at <= config.stale_after
+        Raises a PollError when the end of the list is not reached.
+        """
+        summary = self._walk(previous, now)
+        known = previous.seat_expiration if previous else None
+        expiration = organization.fetch(self._client, self._account.id, known, now, self.stale_after)
+        return msgspec.structs.replace(summary, seat_expiration=expiration)
+
+    def _walk(self, previous: UsersSummary | None, now: float) -> UsersSummary:
+        resource = ENDPOINT.of(self._account.id)
+        row: Any = UserWithEmail if self._config.domains else User  # Any: two types, one of which has an address
+        walk = self._client.walk(resource, row, self.stale_after, self._found_before(previous, now))
+        domains = DomainCounts()
+        pages = domains.counting(walk) if self._config.domains else walk
+        summary = summarize(pages, self._config.idle_days, now)
+        return msgspec.structs.replace(
+            summary,
+            users_by_domain=domains.largest(self._config.domains) if self._config.domains else {},
+            totals_right_at=now if walk.found.totals_agreed else None,
+        )
+
+    def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
+        """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
+        if previous is None:
+            return Found()
+        at = previous.totals_right_at
+        return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
+
+    def families(self, summary: UsersSummary) -> Iterator[Metric]:
+        """Yield everything `/metrics` says about the users of an account."""
+        labels = {"account_id": self._account.id}
+        yield from _user_families(self._account, labels, summary)
+        if self._config.domains:  # what is switched off is not shown a moment longer
+            yield email_domains.family(labels, summary.users_by_domain)
+        yield from _seat_families(self._account, labels, summary)
+        yield from _activity_families(labels, summary)
 
 
 def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
@@ -209,13 +228,11 @@ def _some_devices(devices: float | None) -> str:
     return "some" if devices >= 1 else "none"
 
 
-def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
-    """Yield everything `/metrics` says about the users of an account."""
-    labels = {"account_id": account.id}
+def _by(labels: dict[str, str], label: str, counts: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
+    return [(labels | {label: value}, number) for value, number in counts.items()]
 
-    def by(label: str, counts: dict[str, int]) -> list[tuple[dict[str, str], float]]:
-        return [(labels | {label: value}, number) for value, number in counts.items()]
 
+def _user_families(account: Account, labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_account_info",
         "The configured account; always 1.",
@@ -224,14 +241,15 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_users",
         "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
-        by("seat", summary.users),
+        _by(labels, "seat", summary.users),
     )
-    if account.users_config and account.users_config.domains:  # what is switched off is not shown a moment longer
-        yield domains.family(labels, summary.users_by_domain)
+
+
+def _seat_families(account: Account, labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_seats",
         "Seats by product. A user of both products holds one seat, so these overlap: never add them.",
-        by("product", summary.seats),
+        _by(labels, "product", summary.seats),
     )
     yield gauge(
         "cloudflare_access_seats_used",
@@ -244,6 +262,9 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
         [(labels, account.seat_limit)],
     )
     yield organization.family(labels, summary.seat_expiration)
+
+
+def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_active_devices",
         "Active devices, summed over all users whose number of devices is known.",
@@ -252,16 +273,16 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_users_by_devices",
         "Users by their number of active devices.",
-        by("devices", summary.users_by_devices),
+        _by(labels, "devices", summary.users_by_devices),
     )
     yield gauge(
         "cloudflare_access_seats_idle",
         "Seats whose user has not logged in for at least idle_days days, counted from the creation of the user where "
         "there was no login, by whether devices are active. A user idle for 90 days counts under 30 too.",
         [
-            (labels | {"idle_days": days, "devices": devices}, number)
+            each
             for days, counts in summary.seats_idle.items()
-            for devices, number in counts.items()
+            for each in _by(labels | {"idle_days": days}, "devices", counts)
         ],
     )
     yield gauge(
@@ -272,7 +293,7 @@ def families(account: Account, summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_users_logged_in",
         "Users whose last successful login is that recent.",
-        by("within", summary.users_logged_in),
+        _by(labels, "within", summary.users_logged_in),
     )
     yield gauge(
         "cloudflare_access_last_login_timestamp_seconds",

@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
-from access_exporter import transport
+from access_exporter.cloudflare import transport
 from access_exporter.collectors.fresh_policy_tests import FreshSummary
-from access_exporter.collectors.outcomes import Collecting, Outcomes
 from access_exporter.collectors.policy_tests import Result
-from access_exporter.config import Account as AccountConfig
-from access_exporter.config import Api, Config, Duration, Interval, PolicyTest
-from access_exporter.credentials import Secret
+from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
+from access_exporter.config.durations import Duration, Interval
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest
+from access_exporter.config.secrets import Secret
+from access_exporter.serving.status_page import Row, render
 from access_exporter.simulator import TOKEN, Account, Fault, Life, PolicyTestUser, Simulator
-from access_exporter.status_page import Row, render
 from tests.exporter import ACCOUNT_ID, page_of
 from tests.fakes import START, FakeClock
 from tests.faults import answers, refuses, result
@@ -369,9 +370,9 @@ RESULT = st.sampled_from(["approved", "blocked", "error", "odd", None])
 TEST = st.dictionaries(st.text(min_size=1, max_size=3), RESULT, max_size=30)
 
 
-def outcomes(test: dict[str, str | None], before: Outcomes | None = None) -> Outcomes:
+def outcomes(test: dict[str, str | None], before: ResultDigest | None = None) -> ResultDigest:
     """The results of a test, after another one."""
-    collecting = Collecting(before)
+    collecting = DigestBuilder(before)
     for person, word in test.items():
         collecting.add(Result(person, word))
     return collecting.finished()
@@ -405,7 +406,7 @@ class TestChanges:
     def test_any_two_tests(self, first: dict[str, str | None], second: dict[str, str | None]) -> None:
         """Whoever is in two tests with whatever results, the changes are those of a plain comparison."""
         before = outcomes(first)
-        stored = msgspec.json.decode(msgspec.json.encode(before), type=Outcomes)
+        stored = msgspec.json.decode(msgspec.json.encode(before), type=ResultDigest)
         changed = [second[person] for person in first.keys() & second.keys() if first[person] != second[person]]
         plain = {f"newly_{word}": changed.count(word) for word in ("approved", "blocked", "error")}
         assert stored.changes_to(outcomes(second, stored)) == plain
@@ -444,11 +445,11 @@ class TestChanges:
         """A file that was tampered with is set aside rather than believed."""
         good = msgspec.to_builtins(outcomes({"a": "approved"}))
         with pytest.raises(msgspec.ValidationError):
-            msgspec.convert(good | changes, Outcomes)
+            msgspec.convert(good | changes, ResultDigest)
 
 
-def _collected(rows: Sequence[Result], before: Outcomes | None) -> Outcomes:
-    collecting = Collecting(before)
+def _collected(rows: Sequence[Result], before: ResultDigest | None) -> ResultDigest:
+    collecting = DigestBuilder(before)
     for row in rows:
         collecting.add(row)
     return collecting.finished()

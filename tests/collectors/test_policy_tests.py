@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from access_exporter.config import PolicyTest
+from access_exporter.config.model import PolicyTest
 from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row, answer, honest_pages, pages
 from tests.exporter import DATA, Exporter, page_of
 

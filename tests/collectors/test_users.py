@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from access_exporter import paging
+from access_exporter.cloudflare import pagination
 from access_exporter.collectors.users import User, UsersSummary, summarize
-from access_exporter.config import Users
+from access_exporter.config.model import Users
 from tests.collectors.cloudflare import Body, Cloudflare, Row, answer, honest_pages, pages
 from tests.exporter import ACCOUNT_ID, DATA, Exporter, page_of
 from tests.fakes import START
@@ -304,7 +304,7 @@ class TestPages:
         self, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, requests: int
     ) -> None:
         """A list of ever new rows is given up, not followed for ever."""
-        monkeypatch.setattr(paging, limit, value)
+        monkeypatch.setattr(pagination, limit, value)
         body = answer([{}] * 10)
         page = polled(cloudflare, body, beyond=body)
         assert page == health(success=0, last_success=None, errors_invalid_response=1)

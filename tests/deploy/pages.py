@@ -6,13 +6,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from access_exporter import status_page
 from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.protocol import Key
 from access_exporter.collectors.users import UsersSummary
-from access_exporter.config import Account, PolicyTest
+from access_exporter.config.model import Account, PolicyTest
 from access_exporter.errors import AuthError, NetworkError, NotFoundError, PermissionMissingError, PollError
-from access_exporter.snapshots import Key, Snapshot, Target
-from access_exporter.status_page import Row
+from access_exporter.polling.snapshots import Snapshot
+from access_exporter.serving import status_page
+from access_exporter.serving.status_page import Row
+from access_exporter.serving.status_style import content_security_policy
+from tests.fakes import FakeCollector
 
 NOW = 1_790_000_000.0
 FAILURES: tuple[PollError, ...] = (
@@ -74,7 +77,7 @@ def _rows(index: int, account: Account, *, errors: bool) -> Iterator[Row]:
 
 
 def _row(account: Account, collector: str, target: str, summary: Any, *, failing: int | None) -> Row:
-    aim = Target(Key(account.id, collector, target), None, None, 300, 1800, type(summary), _nothing, _nothing)
+    aim = FakeCollector(Key(account.id, collector, target), _nothing, _nothing, interval=300, stale_after=1800)
     if summary is None:
         return Row(Snapshot(aim), fresh=False)
     if failing is None:
@@ -99,7 +102,7 @@ def served(pages: Mapping[str, str]) -> Iterator[str]:
             body = pages.get(self.path, "").encode()
             self.send_response(200)
             self.send_header("content-type", "text/html; charset=utf-8")
-            self.send_header("content-security-policy", status_page.content_security_policy())
+            self.send_header("content-security-policy", content_security_policy())
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 import yaml
 
-from access_exporter import cli, config, web_config
-from access_exporter.config import Account, Api, Duration, PolicyTest, Users
+from access_exporter import cli, config
+from access_exporter.config.durations import Duration
+from access_exporter.config.model import Account, Api, PolicyTest, Users
+from access_exporter.serving import web_config
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
 from tests.deploy.programs import program

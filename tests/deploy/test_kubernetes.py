@@ -12,7 +12,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from access_exporter import config, flags
+from access_exporter import config, options
 from tests.deploy.programs import GET, find, program
 from tests.processes import ROOT
 
@@ -165,10 +165,10 @@ def test_exporter_understands_arguments_and_configuration(
 ) -> None:
     """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
-    options = flags.parse(container["args"])
+    chosen = options.parse(container["args"])
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert [str(Path(options.config_file).parent), options.storage_path] == [mounts[0], mounts[2]]
-    text = manifests["ConfigMap"]["data"][Path(options.config_file).name]
+    assert [str(Path(chosen.config_file).parent), chosen.storage_path] == [mounts[0], mounts[2]]
+    text = manifests["ConfigMap"]["data"][Path(chosen.config_file).name]
     assert f"{mounts[1]}/token" in text
     (tmp_path / "token").write_text("made-up", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(text.replace(mounts[1], str(tmp_path)), encoding="utf-8")
@@ -180,8 +180,8 @@ def test_shards_are_as_many_as_pods() -> None:
     manifests = kustomize(FOLDER / "sharded")
     assert "Deployment" not in manifests
     spec = manifests["StatefulSet"]["spec"]
-    options = flags.parse(spec["template"]["spec"]["containers"][0]["args"])
-    assert options.total_shards == spec["replicas"] > 1
+    chosen = options.parse(spec["template"]["spec"]["containers"][0]["args"])
+    assert chosen.total_shards == spec["replicas"] > 1
     assert spec["serviceName"] == manifests["Service"]["metadata"]["name"]
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from access_exporter import config, flags
+from access_exporter import config, options
 from tests.deploy.programs import program
 from tests.processes import ROOT
 
@@ -40,7 +40,7 @@ def test_command_of_the_unit_is_understood() -> None:
     command = re.search(r"(?m)^ExecStart=(.*)", text)
     assert command is not None
     given = command[1].split()[1:]
-    assert flags.parse(given).storage_path == "${STATE_DIRECTORY}"
+    assert options.parse(given).storage_path == "${STATE_DIRECTORY}"
 
 
 def test_configuration_finds_the_credential_of_the_unit(tmp_path: Path) -> None:

@@ -1,0 +1,12 @@
+"""A credential and an endpoint in, decoded rows or a PollError out.
+
+Everything that talks to Cloudflare is here: one client for each credential, its rate limit, retries and deadlines.
+"""
+
+from access_exporter.cloudflare.client import Client
+from access_exporter.cloudflare.clients import Clients
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.pagination import Found, Walk
+from access_exporter.cloudflare.responses import Endpoint
+
+__all__ = ["Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]

@@ -1,0 +1,293 @@
+"""The only place that talks to Cloudflare: within the rate limit, retried, bounded."""
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any, Generic, TypeVar
+
+import requests
+import urllib3
+from urllib3.util import Retry, Timeout
+
+from access_exporter.background import Background
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import responses, transport
+from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
+from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
+from access_exporter.cloudflare.responses import Endpoint, Envelope, Resource
+from access_exporter.config import Api
+from access_exporter.errors import (
+    AuthError,
+    ConfigError,
+    InvalidResponseError,
+    NetworkError,
+    PermissionMissingError,
+    PollError,
+    PollTimeoutError,
+    RateLimitedError,
+    RetryableError,
+    StoppingError,
+)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
+MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
+MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
+SOON_SECONDS = 5
+CLOUDFLARE_QUOTA = 1200
+LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
+
+# Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
+_TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=HasId)
+
+
+class Client:
+    """Asks Cloudflare in the name of one credential."""
+
+    def __init__(
+        self, api: Api, credential: Credential, rate_limiters: RateLimiters, metrics: RequestMetrics, clock: Clock
+    ) -> None:
+        """Open no connection yet."""
+        self.api = api
+        self.credential = credential
+        self._rate_limiters = rate_limiters
+        self._metrics = metrics
+        self._clock = clock
+        self._session = transport.session(api.url, api.concurrency)
+
+    @property
+    def url(self) -> str:
+        """Whom it asks."""
+        return self.api.url.rstrip("/")
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """How it asks, and with what: two clients with the same settings do the same."""
+        return self.api, self.credential.source
+
+    def get(self, resource: Resource, result: type[T]) -> T:
+        """Return the decoded `result` of one GET.
+
+        Raises a PollError with the reason, in words, for every other outcome.
+        """
+        return self._get(self._call(resource), result).some
+
+    def get_once(self, resource: Resource, result: type[T]) -> T:
+        """As `get`, but in a single request that is not sent where its turn does not come soon.
+
+        That is for what must hold up nothing else. Raises a PollError, and a 429 still pauses the credential.
+        """
+        return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS), result)
+
+    def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
+        """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
+
+        `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
+        without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
+        """
+        with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
+            self.credential.refresh()
+        with transport.session(self.api.url, 1) as session:  # no connection that was left open and may be gone
+            request = self._request("POST", resource, json=body)
+            call = _Call(resource.endpoint, session, request, before=before, good=_STARTED)
+            return self._ask_once(call, result)
+
+    def walk(self, resource: Resource, row: type[Row], within: float, before: Found = NOTHING_FOUND) -> Walk[Row]:
+        """Return a walk over every row of a list; `before` is what the last walk over the same list found.
+
+        To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
+        """
+        call = self._call(resource)
+        pages = _Pages(self, self._clock, call, row, within)
+        return Walk(pages, self.api.page_size, self.api.concurrency, before)
+
+    def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
+        """Return one page of a list; raises as `get` does."""
+        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+        return Page(answer.result or [], PageInfo.of(answer.info))
+
+    def _call(self, resource: Resource) -> "_Call":
+        return _Call(resource.endpoint, self._session, self._request("GET", resource))
+
+    def _request(self, method: str, resource: Resource, json: object = None) -> requests.PreparedRequest:
+        """Return a request that is signed later; to prepare one costs half as much as to send it."""
+        return self._session.prepare_request(requests.Request(method, self.url + resource.path, json=json))
+
+    def _ask_once(self, call: "_Call", result: type[T]) -> T:
+        return self._attempt(call, self.credential.headers(), result).some
+
+    def _get(self, call: "_Call", result: type[T]) -> Envelope[T]:
+        """Try until there is an answer, a failure that will not pass, or no try left."""
+        tries, waited, refreshed = _TRIES, 0.0, False
+        while True:
+            headers = self.credential.headers()
+            try:
+                return self._attempt(call, headers, result)
+            except (AuthError, PermissionMissingError):
+                if refreshed or not self._renewed(headers):
+                    raise
+                refreshed = True
+            except RetryableError as failure:
+                tries = _next_try(tries)
+                wait = _wait(failure, tries)
+                waited += wait
+                if isinstance(failure, RateLimitedError):
+                    self._rate_limiters.of(headers).pause(wait)
+                if tries.is_exhausted() or waited > MAX_RETRY_WAIT_SECONDS:
+                    raise
+                if not isinstance(failure, RateLimitedError):
+                    self._clock.sleep(wait)
+            self._metrics.retries.labels(call.endpoint.name).inc()
+
+    def _renewed(self, refused: dict[str, str]) -> bool:
+        """Tell whether there is another secret to try; a file that is being replaced is given a moment."""
+        for _ in range(3):
+            with contextlib.suppress(ConfigError):
+                return self.credential.renewed(refused)
+            self._clock.sleep(1)
+        return False
+
+    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Envelope[T]:
+        limiter = self._rate_limiters.of(headers)
+        if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
+            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+        with limiter.turn(call.patience):
+            call.before()
+            status, answered, body = self._send(call, headers)
+            self._note_rate_limit(answered, limiter)
+            if status not in call.good:
+                failure = responses.refusal(call.endpoint, status, answered, body)
+                if isinstance(failure, RateLimitedError):  # before anyone else gets the place
+                    limiter.pause(_wait(failure, _next_try(_TRIES)))
+                raise failure
+        if len(body) > MAX_BODY_BYTES:
+            larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
+            raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
+        return responses.decode(call.endpoint, body, result)
+
+    def _send(self, call: "_Call", headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
+        endpoint, code = call.endpoint, NetworkError.reason
+        started = self._clock.monotonic()
+        self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
+        try:
+            timeout: Any = Timeout(total=self.api.timeout)  # the stubs of requests miss it
+            with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
+                body = _body(response)
+                code = str(response.status_code)
+                return response.status_code, response.headers, body
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            code = PollTimeoutError.reason
+            late = f"no whole answer of {endpoint.place} within {self.api.timeout:g} s"
+            raise _unanswered(PollTimeoutError(late), error) from None
+        except urllib3.exceptions.DecodeError:
+            raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            failed = f"no whole answer of {endpoint.place}: {transport.in_words(error)}"
+            raise _unanswered(NetworkError(failed), error) from None
+        finally:
+            self._metrics.requests.labels(endpoint.name, code).inc()
+            self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
+
+    def _note_rate_limit(self, headers: Mapping[str, str], limiter: RateLimiter) -> None:
+        """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
+        told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
+        if "r" not in told:
+            return
+        self.credential.remaining = int(told["r"])
+        quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
+        if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
+            limiter.slow_down(int(told["r"]), int(told.get("t", 0)))
+
+
+_STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A request and how it is sent.
+
+    `before` is called right before it, `good` are the statuses of success, and `patience` is how many seconds it may
+    wait for its turn.
+    """
+
+    endpoint: Endpoint
+    session: requests.Session
+    request: requests.PreparedRequest
+    query: str = ""
+    patience: float = float("inf")
+    before: Callable[[], None] = lambda: None
+    good: tuple[int, ...] = (200,)
+
+    def signed(self, headers: Mapping[str, str]) -> requests.PreparedRequest:
+        """Return the request in the name of a credential."""
+        request = self.request.copy()
+        request.url = f"{request.url}{self.query}"
+        request.headers.update(headers)
+        return request
+
+
+class _Pages(Generic[Row]):
+    """The pages of one list, asked for by their number, for so many seconds from now."""
+
+    def __init__(self, client: Client, clock: Clock, call: _Call, row: type[Row], within: float) -> None:
+        self._client = client
+        self._clock = clock
+        self._call = replace(call, before=self._check_wanted)
+        self._row = row
+        self._within = within
+        self._give_up_at = clock.monotonic() + within
+        self._abandoned = Event()
+        self._background = Background(client.api.concurrency)
+
+    def fetch(self, number: int) -> Page[Row]:
+        if self._clock.monotonic() > self._give_up_at:
+            place = self._call.endpoint.place
+            raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
+        query = f"?page={number}&per_page={self._client.api.page_size}"
+        return self._client.page(replace(self._call, query=query), self._row)
+
+    def start(self, number: int) -> Future[Page[Row]]:
+        return self._background.start(self.fetch, number)
+
+    def close(self) -> None:
+        """Send no request any more: a page that is fetched ahead is of no use."""
+        self._abandoned.set()
+        self._background.close()
+
+    def _check_wanted(self) -> None:
+        if self._abandoned.is_set():
+            raise StoppingError("nobody waits for this page any more")
+
+
+def _body(response: requests.Response) -> bytes:
+    """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
+    if response.status_code in _STARTED:
+        return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+    with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)
+    return b""
+
+
+def _unanswered(failure: PollError, error: Exception) -> PollError:
+    failure.was_sent = not transport.was_not_sent(error)
+    return failure
+
+
+def _wait(failure: RetryableError, tries: Retry) -> float:
+    """Return the seconds to wait before the next of these tries: as long as the answer asks, if it does."""
+    return tries.get_backoff_time() if failure.retry_after is None else failure.retry_after
+
+
+def _next_try(tries: Retry) -> Retry:
+    try:
+        return tries.increment("GET")
+    except urllib3.exceptions.MaxRetryError:
+        return tries.new(total=-1)

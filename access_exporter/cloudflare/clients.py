@@ -1,0 +1,61 @@
+"""One client for each credential of a configuration, and one rate limiter for each secret."""
+
+from typing import NamedTuple
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare.client import Client
+from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.rate_limit import RateLimiters
+from access_exporter.config import Account, Api, Config, Secret
+
+
+class Source(NamedTuple):
+    """Where a credential comes from: accounts with the same source share it."""
+
+    email: Secret | None
+    secret: Secret
+
+
+class Clients:
+    """The clients of a configuration. Connections and rate limits survive a reload."""
+
+    def __init__(self, metrics: RequestMetrics, clock: Clock) -> None:
+        """Start without clients; `configure` comes first."""
+        self._metrics = metrics
+        self._clock = clock
+        self._rate_limiters = RateLimiters(clock)
+        self._clients: dict[Source, Client] = {}
+
+    def configure(self, config: Config) -> None:
+        """Have a client for every credential of the configuration, with its secret read again.
+
+        Raises ConfigError when a secret cannot be read; the clients are then those of before.
+        """
+        clients: dict[Source, Client] = {}
+        for account in config.accounts:
+            source = _source(account)
+            client = clients.get(source) or self._client(config.api, account.id, source)
+            client.credential.refresh()
+            clients[source] = client
+        self._clients = clients
+        self._metrics.credentials = [client.credential for client in clients.values()]
+        in_use = [credential.headers() for credential in self._metrics.credentials]
+        self._rate_limiters.configure(config.api, in_use)
+
+    def of(self, account: Account) -> Client:
+        """Return the client of a configured account."""
+        return self._clients[_source(account)]
+
+    def _client(self, api: Api, account_id: str, source: Source) -> Client:
+        """Return the client of before where it still does, or a new one, named by the first account that uses it."""
+        before = self._clients.get(source)
+        if before and before.api == api:
+            return before
+        credential = before.credential if before else Credential(account_id, source.email, source.secret)
+        # The same secret from two sources is one credential to Cloudflare, so the limiter belongs to the secret.
+        return Client(api, credential, self._rate_limiters, self._metrics, self._clock)
+
+
+def _source(account: Account) -> Source:
+    return Source(account.api_email, account.secret)

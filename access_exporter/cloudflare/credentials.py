@@ -1,0 +1,40 @@
+"""What requests are signed with."""
+
+from access_exporter.config import Secret
+
+
+class Credential:
+    """What requests are signed with.
+
+    `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
+    """
+
+    def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
+        """Read the secret; raises ConfigError when that is not possible."""
+        self.name = name
+        self.remaining: int | None = None
+        self.source = (email, secret)
+        self._headers = self._read()
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that authenticate a request."""
+        return self._headers
+
+    def refresh(self) -> None:
+        """Read the secret again, from its file if it has one; raises ConfigError and keeps the old one otherwise."""
+        self._headers = self._read()
+
+    def renewed(self, refused: dict[str, str]) -> bool:
+        """Read the secret again after these headers were refused; True when there are other ones to try.
+
+        Raises ConfigError when that is not possible, as in the middle of the replacement of a file.
+        """
+        if self._headers == refused:
+            self.refresh()
+        return self._headers != refused
+
+    def _read(self) -> dict[str, str]:
+        email, secret = self.source
+        if email:
+            return {"X-Auth-Email": email.read(), "X-Auth-Key": secret.read()}
+        return {"Authorization": f"Bearer {secret.read()}"}

@@ -1,0 +1,52 @@
+"""What is counted about requests to Cloudflare.
+
+cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
+cloudflare_access_api_retries_total{endpoint="users"} 1.0
+cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
+"""
+
+from collections.abc import Iterator, Sequence
+
+import prometheus_client
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from access_exporter.cloudflare.credentials import Credential
+from access_exporter.exposition import gauge
+
+
+class RequestMetrics(Collector):
+    """What is counted about requests, over all credentials."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
+        """Register the families."""
+        self.requests = prometheus_client.Counter(
+            "cloudflare_access_api_requests",
+            "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came.",
+            ["endpoint", "code"],
+            registry=registry,
+        )
+        self.duration = prometheus_client.Histogram(
+            "cloudflare_access_api_request_duration_seconds",
+            "Time from sending a request to Cloudflare to the end of its answer.",
+            ["endpoint"],
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.retries = prometheus_client.Counter(
+            "cloudflare_access_api_retries",
+            "Requests that were sent again after a failure that may pass.",
+            ["endpoint"],
+            registry=registry,
+        )
+        self.credentials: Sequence[Credential] = ()
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the credentials in use know of themselves."""
+        yield gauge(
+            "cloudflare_access_api_ratelimit_remaining",
+            "Requests the credential has left in Cloudflare's current window, as the last answer told; "
+            "the credential is named by the first account that uses it.",
+            [({"credential": each.name}, each.remaining) for each in self.credentials],
+        )

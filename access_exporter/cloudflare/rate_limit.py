@@ -1,0 +1,160 @@
+"""The pace of one credential: how many requests may be in flight, and when the next one may leave.
+
+Cloudflare allows a credential 1,200 requests in five minutes and, once that is exceeded, refuses every call for the
+next five (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of the budget
+of five minutes, not on top of it, and a refusal pauses everything that uses the credential.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from access_exporter.clock import Clock
+from access_exporter.config import Api
+from access_exporter.errors import RateLimitedError
+
+WINDOW_SECONDS = 300
+_ROUNDING = 1e-6
+_NO_TURN = "not asked: the pace of the credential has no place for it now"
+
+
+class RateLimiter:
+    """Keeps a credential under `requests_per_second * 300` requests in any five minutes."""
+
+    def __init__(self, rate: float, burst: int, concurrency: int, clock: Clock) -> None:
+        """Start with the whole burst at hand; `rate` is in requests a second."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._free = concurrency
+        self._pace = (rate, burst, concurrency)
+        self._paused_until = float("-inf")
+        self._slow_until = float("-inf")
+        self._slow_interval = 0.0
+        self._slow_next = float("-inf")
+        self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
+        self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
+
+    def change(self, rate: float, burst: int, concurrency: int) -> None:
+        """Go on at another pace: a pause stays, and there is no burst, since another may have left just now."""
+        with self._lock:
+            if self._pace == (rate, burst, concurrency):
+                return
+            self._free += concurrency - self._pace[2]
+            self._pace = (rate, burst, concurrency)
+            self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
+            self._hand_out_places()
+        self.pause(0)
+
+    @contextmanager
+    def turn(self, patience: float = float("inf")) -> Iterator[None]:
+        """Hold one of the places in flight, from the moment a request may leave.
+
+        Raises RateLimitedError as soon as it is known that this would take longer than `patience` seconds.
+        """
+        give_up_at = self._clock.monotonic() + patience
+        self._enter(patience)
+        try:
+            while (wait := self.take()) > 0:
+                if self._clock.monotonic() + wait > give_up_at:
+                    raise RateLimitedError(_NO_TURN)
+                self._clock.sleep(wait)
+            yield
+        finally:
+            self._leave()
+
+    def take(self) -> float:
+        """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
+        with self._lock:
+            now = self._clock.monotonic()
+            slow = now < self._slow_until and self._slow_interval > self._interval
+            earned_at = max(self._earned_at, now)
+            allowed_at = max(earned_at - self._tolerance, self._paused_until, self._slow_next if slow else now)
+            if allowed_at - now > _ROUNDING:
+                return allowed_at - now
+            self._earned_at = earned_at + self._interval
+            self._slow_next = now + self._slow_interval
+            return 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing leave for so many seconds, and start again without a burst."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+            self._earned_at = max(self._earned_at, self._paused_until + self._tolerance)
+
+    def paused_for(self) -> float:
+        """Return the seconds until requests may leave again, 0 when they may."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
+    def slow_down(self, remaining: int, reset: float) -> None:
+        """Spread the `remaining` requests that the server still allows over the `reset` seconds they must last."""
+        with self._lock:
+            now = self._clock.monotonic()
+            reset = min(max(0.0, reset), WINDOW_SECONDS)
+            self._slow_interval = reset / (max(0, remaining) + 1)
+            self._slow_next = now + self._slow_interval
+            self._slow_until = now + reset
+
+    def is_at_rest(self) -> bool:
+        """Tell whether a new pacer would do the same: nobody uses it, and all is earned and over."""
+        with self._lock:
+            over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
+            return over and not self._waiting and self._free == self._pace[2]
+
+    def _enter(self, patience: float) -> None:
+        """Wait for a free place, first come, first served: a long walk must not push others aside."""
+        place = threading.Event()
+        with self._lock:
+            self._waiting.append(place)
+            self._hand_out_places()
+        if place.wait(min(patience, threading.TIMEOUT_MAX)):
+            return
+        with self._lock:
+            if not place.is_set():
+                self._waiting.remove(place)
+                raise RateLimitedError(_NO_TURN)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._free += 1
+            self._hand_out_places()
+
+    def _hand_out_places(self) -> None:
+        while self._waiting and self._free > 0:
+            self._free -= 1
+            self._waiting.popleft().set()
+
+
+class RateLimiters:
+    """The limiter of each secret. It outlives reloads and the rotation of secrets, as Cloudflare's own count does."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Know of no secret yet; `configure` comes first."""
+        self._clock = clock
+        self._rate = (1.0, 1, 1)
+        self._limiters: dict[tuple[tuple[str, str], ...], RateLimiter] = {}
+
+    def of(self, headers: Mapping[str, str]) -> RateLimiter:
+        """Return the limiter of the secret that signs these requests, wherever that comes from."""
+        secret = tuple(headers.items())
+        return self._limiters.get(secret) or self._limiters.setdefault(secret, RateLimiter(*self._rate, self._clock))
+
+    def configure(self, api: Api, in_use: Iterable[Mapping[str, str]]) -> None:
+        """Let every limiter go on at the rate of `api`, and forget those that are at rest, but for those in use."""
+        self._rate = (api.requests_per_second, api.burst, api.concurrency)
+        kept = {tuple(headers.items()) for headers in in_use}
+        for secret, limiter in list(self._limiters.items()):
+            limiter.change(*self._rate)
+            if secret not in kept and limiter.is_at_rest():
+                del self._limiters[secret]
+
+
+def _interval_and_tolerance(rate: float, burst: int) -> tuple[float, float]:
+    """Return the seconds between two requests, and how many of them may be borrowed.
+
+    A full burst followed by a steady stream must fit the five minutes, with one request to spare.
+    """
+    burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
+    interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)
+    return interval, (burst - 1) * interval

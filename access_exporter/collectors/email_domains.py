@@ -1,0 +1,88 @@
+"""Users by the domain of their e-mail address, for an account that asks for it: `users.domains` in the configuration.
+
+    cloudflare_access_domain_users{account_id="…",domain="example.com",seat="both"} 12.0
+
+Of an address nothing but what follows its last @ is read, and of that only what can be the name of a domain is shown.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
+
+import idna
+from prometheus_client import Metric
+
+from access_exporter.collectors.seats import SEATS, seat
+from access_exporter.exposition import gauge
+
+OTHER, UNKNOWN = "other", "unknown"
+
+# https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and a last label that is not a number, as of an address or phone.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.ASCII)
+_MAX_LENGTH = 253
+
+
+class HasEmail(Protocol):
+    """What is read of a user."""
+
+    email: str | None
+    access_seat: bool | None
+    gateway_seat: bool | None
+
+
+User = TypeVar("User", bound=HasEmail)
+
+
+def domain(email: str | None) -> str:
+    """Return the domain of an address in lower case, as the DNS writes it; UNKNOWN for everything else."""
+    name, _, text = (email or "").rpartition("@")
+    text = text.strip().removesuffix(".")
+    if not name or len(text) > _MAX_LENGTH:
+        return UNKNOWN
+    try:
+        text = text.lower() if text.isascii() else idna.encode(text, uts46=True).decode()
+    except idna.IDNAError:
+        return UNKNOWN
+    return text if len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) and text != OTHER else UNKNOWN
+
+
+class DomainCounts:
+    """Numbers of users by domain, and by which of the two seats they hold."""
+
+    def __init__(self) -> None:
+        """Start with no user."""
+        self._found: Counter[tuple[str, bool | None, bool | None]] = Counter()
+
+    def counting(self, pages: Iterable[list[User]]) -> Iterator[list[User]]:
+        """Yield the pages as they come, and count their users."""
+        for users in pages:
+            self._found.update((domain(user.email), user.access_seat, user.gateway_seat) for user in users)
+            yield users
+
+    def largest(self, number: int) -> dict[str, dict[str, int]]:
+        """Return the users by seat of so many domains, those with the most users, and of all OTHER and UNKNOWN ones."""
+        sizes: Counter[str] = Counter()
+        for (name, *_), users in self._found.items():
+            sizes[name] += users
+        ranking = sorted(sizes.keys() - {UNKNOWN}, key=lambda name: (-sizes[name], name))
+        kept = {name: dict.fromkeys(SEATS, 0) for name in (*ranking[:number], OTHER, UNKNOWN)}
+        for (name, access_seat, gateway_seat), users in self._found.items():
+            held = seat(access_seat=access_seat, gateway_seat=gateway_seat)
+            kept[name if name in kept else OTHER][held] += users
+        return kept
+
+
+def family(labels: dict[str, str], users: Mapping[str, Mapping[str, int]]) -> Metric:
+    """Return what `/metrics` says about them."""
+    return gauge(
+        "cloudflare_access_domain_users",
+        "Users by the domain of their e-mail address and the seat they hold, where users.domains asks for the largest "
+        "domains; other: all smaller ones; unknown: no address, or none with a domain.",
+        [
+            (labels | {"domain": name, "seat": held}, number)
+            for name, counts in users.items()
+            for held, number in counts.items()
+        ],
+    )

@@ -1,0 +1,54 @@
+"""What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from prometheus_client import Metric
+
+Summary = TypeVar("Summary")
+# Publishes and stores a summary that must not be lost if the poll fails later.
+Keep: TypeAlias = Callable[[Summary], None]
+
+
+class Key(NamedTuple):
+    """The name of a target in labels and logs."""
+
+    account_id: str
+    collector: str
+    target: str
+
+
+class Collector(Protocol[Summary]):
+    """One target: pages of rows in, one frozen summary out, and the summary as metric families.
+
+    Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
+    the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds, and
+    `summary_type` is what the storage decodes.
+    """
+
+    key: Key
+    subject: object
+    settings: object
+    interval: float
+    stale_after: float
+    summary_type: type[Summary]
+
+    def fetch(self, previous: Summary | None, now: float, keep: Keep[Summary]) -> Summary:
+        """Ask Cloudflare and sum up; `previous` is the last summary, and `now` is in seconds since the epoch.
+
+        Raises PollError.
+        """
+
+    def families(self, summary: Summary) -> Iterable[Metric]:
+        """Return everything that `/metrics` says about a summary."""
+
+    def next_poll(self, _summary: Summary | None, _started: float) -> float:
+        """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
+        return self.interval
+
+    def made_at(self, _summary: Summary) -> float | None:
+        """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""
+        return None
+
+
+AnyCollector: TypeAlias = Collector[Any]  # Any: each collector has a summary type of its own

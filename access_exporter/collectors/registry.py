@@ -1,0 +1,19 @@
+"""Every collector there is. A new one is one more line here."""
+
+from collections.abc import Iterator
+
+from access_exporter.cloudflare import Client
+from access_exporter.collectors import fresh_policy_tests, users
+from access_exporter.collectors.protocol import AnyCollector
+from access_exporter.config import Account
+
+COLLECTORS = (
+    users.configured,
+    fresh_policy_tests.configured,
+)
+
+
+def configured(account: Account, client: Client) -> Iterator[AnyCollector]:
+    """Yield the collectors that an account asks for, in the order of the configuration."""
+    for collectors in COLLECTORS:
+        yield from collectors(account, client)

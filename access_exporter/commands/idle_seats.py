@@ -1,0 +1,194 @@
+"""Who holds idle seats: `--idle-seats=90d` lists the people that cloudflare_access_seats_idle counts.
+
+    account_id  email             name      last_login            …  idle_days  active_devices  seats   seat_uid
+    023e…       jdoe@example.com  Jane Doe  2026-01-01T05:20:12Z  …  102        0               access  a1b2…
+
+They are shown on standard output and nowhere else. It only reads: what becomes of a seat is decided by people.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import NamedTuple, Self, TextIO
+
+import msgspec
+import prometheus_client
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import Clients, RequestMetrics
+from access_exporter.collectors import seats, users
+from access_exporter.commands.table import FORMATS, Row
+from access_exporter.config import Account, Config, Duration
+from access_exporter.errors import PollError, UsageError
+from access_exporter.logs import facts
+
+log = logging.getLogger(__name__)
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # a later time may not exist in UTC
+
+
+class IdleTime(Duration):
+    """How long a seat has to be idle to be listed, in seconds: as long as `idle_days` can be, and with a unit."""
+
+    minimum = 0
+    maximum = 36500 * 86400
+    expectation = "a duration with its unit, such as 90d or 12h"
+
+    @classmethod
+    def parse(cls, value: object) -> Duration:
+        """As Duration, but for a bare number: who writes 90 means days, and Duration would take it for seconds."""
+        return super().parse(value if re.search("[a-z]", str(value)) else None)
+
+
+class Person(users.UserWithEmail, gc=False):
+    """A row with what tells people whose seat it is."""
+
+    name: str | None = None
+    seat_uid: str | None = None
+
+
+class IdleSeat(msgspec.Struct, frozen=True):
+    """A line of the list; times are ISO 8601 in UTC, and None is what is not known."""
+
+    account_id: str
+    email: str | None
+    name: str | None
+    last_login: str | None
+    created: str | None
+    idle_days: int
+    active_devices: float | None
+    seats: str
+    seat_uid: str | None
+
+
+class _Found(NamedTuple):
+    since: datetime
+    email: str
+    id: str
+    account_id: str
+    person: Person
+
+
+def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
+    """List the seats that have been idle for so many seconds, those idle longest first, in one of FORMATS.
+
+    Returns 0 when the list is complete, 1 when an account could not be read to its end: nothing of that one is listed.
+    Raises UsageError for an account that is not configured, and ConfigError.
+    """
+    accounts = _chosen(config, account_id)
+    clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
+    clients.configure(msgspec.structs.replace(config, accounts=tuple(accounts)))
+    present = datetime.fromtimestamp(clock.time(), UTC)
+    found: list[_Found] = []
+    failed = False
+    with _Progress(sys.stderr) as progress:
+        for account in accounts:
+            within = account.users_settings.stale_after
+            pages = clients.of(account).walk(users.ENDPOINT.of(account.id), Person, within)
+            try:
+                found += list(find(progress.of(pages), account.id, present - timedelta(seconds=idle)))
+            except PollError as failure:
+                failed = True
+                progress.clear()
+                told = facts(account_id=account.id, reason=failure.reason, error=failure)
+                log.error("account not listed: its users could not be read to the end", extra=told)
+    found.sort(key=lambda each: each[:-1])
+    for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(found, present)):
+        sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+    return int(failed)
+
+
+def _chosen(config: Config, account_id: str | None) -> list[Account]:
+    """Return the account of this id or, without one, all whose users are polled."""
+    if account_id is None:
+        return [account for account in config.accounts if account.users_config]
+    chosen = [account for account in config.accounts if account.id == account_id]
+    if not chosen:
+        raise UsageError(
+            "--account: expected the id of an account in the configuration and of this shard; --config.check lists them"
+        )
+    return chosen
+
+
+def find(pages: Iterable[list[Person]], account_id: str, moment: datetime) -> Iterator[_Found]:
+    """Yield who holds a seat and was last there at this moment or before: the rule of the metric."""
+    for people in pages:
+        for person in people:
+            since = seats.last_there(person.last_successful_login, person.created_at)
+            if since and since <= moment and (person.access_seat or person.gateway_seat):
+                yield _Found(since, person.email or "", person.id or "", account_id, person)
+
+
+class _Rows:
+    """What was found as rows, made one by one and as often as they are gone through."""
+
+    def __init__(self, found: list[_Found], present: datetime) -> None:
+        self._found = found
+        self._present = present
+
+    def __iter__(self) -> Iterator[Row]:
+        return (msgspec.structs.astuple(_seat(each, self._present)) for each in self._found)
+
+
+def _seat(found: _Found, present: datetime) -> IdleSeat:
+    person = found.person
+    return IdleSeat(
+        account_id=found.account_id,
+        email=_text(person.email),
+        name=_text(person.name),
+        last_login=_time(person.last_successful_login),
+        created=_time(person.created_at),
+        idle_days=(present - found.since) // timedelta(days=1),
+        active_devices=_number(seats.devices(person.active_device_count)),
+        seats=seats.seat(access_seat=person.access_seat, gateway_seat=person.gateway_seat),
+        seat_uid=_text(person.seat_uid),
+    )
+
+
+def _text(text: str | None) -> str | None:
+    return _SURROGATE.sub("\ufffd", text) if text else None
+
+
+def _time(time: datetime | None) -> str | None:
+    if time is None or not seats.NEVER < time < _LATEST:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _number(number: float | None) -> float | None:
+    return int(number) if number is not None and number < 1e15 and float(number).is_integer() else number
+
+
+class _Progress:
+    """A line on a terminal that tells how many users were read so far; elsewhere nothing is written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._terminal = stream if stream.isatty() else None
+        self._read = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
+        self.clear()
+
+    def of(self, pages: Iterable[list[Person]]) -> Iterator[list[Person]]:
+        """Yield the pages as they come, and tell of them."""
+        for people in pages:
+            self._read += len(people)
+            self._write(f"\r{self._read} users read")
+            yield people
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._terminal.write(text)
+            self._terminal.flush()

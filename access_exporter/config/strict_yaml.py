@@ -1,0 +1,145 @@
+"""YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
+
+What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import yaml
+
+from access_exporter.config import files
+from access_exporter.errors import DocumentError, describe, named
+
+T = TypeVar("T")
+
+_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
+_KEY = re.compile(r"[\w.@+-]+|<<")
+_MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
+_MOST_NODES = 1_000_000
+_MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
+_TOO_DEEP = "expected less nesting"
+
+
+def read(path: str) -> Any:
+    """Return what a file holds; raises DocumentError."""
+    text = _text(path)
+    try:
+        return _Loader(text).get_single_data()
+    except yaml.reader.ReaderError as error:
+        where = f"line {text.count(chr(10), 0, error.position) + 1}"
+        raise DocumentError(where, f"expected no control character, got U+{error.character:04X}") from None
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret out of quotes
+        raise DocumentError(where, f"expected valid YAML: {problem}") from None
+    except (ValueError, OverflowError):
+        raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
+
+
+def _text(path: str) -> str:
+    try:
+        return files.read(path, _MAX_BYTES).decode()
+    except OSError as error:
+        raise DocumentError("", f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DocumentError(f"line {line}", "expected UTF-8 text") from None
+
+
+class _Extent(NamedTuple):
+    """How many values a node stands for, aliases included, and on how many levels."""
+
+    nodes: int
+    levels: int
+
+
+_ENDLESS = _Extent(_MOST_NODES, 0)  # of what has not ended where it is asked for: an alias inside its own anchor
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that tells the line of every mistake, and refuses what is lost in silence or never ends."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._extents: dict[yaml.Node, _Extent] = {}
+        self._level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        alias = self.check_event(yaml.AliasEvent)
+        self._level += 1
+        if self._level > _MOST_LEVELS:
+            line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]
+            raise DocumentError(f"line {line + 1}", _TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        if node and not alias:
+            self._check(node)
+        return node
+
+    def _check(self, node: yaml.Node) -> None:
+        if node.tag not in _TAGS:
+            raise DocumentError(
+                _line(node), "expected no tag (`!name`); put a string that begins with ! or = in quotes"
+            )
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+        # A few lines of aliases of aliases stand for billions of values, or for a thousand levels.
+        inner = [self._extents.get(child, _ENDLESS) for child in _children(node)]
+        extent = _Extent(1 + sum(child.nodes for child in inner), 1 + max((child.levels for child in inner), default=0))
+        if extent.nodes > _MOST_NODES:
+            raise DocumentError(
+                _line(node), f"expected aliases (`*name`) that stand for less than {_MOST_NODES:,} values"
+            )
+        if extent.levels > _MOST_LEVELS:
+            raise DocumentError(_line(node), _TOO_DEEP)
+        self._extents[node] = extent
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 – PyYAML's signature
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError):  # 2026-02-30, !!bool x, !!timestamp x
+            raise DocumentError(_line(node), "expected a number or date that exists; put a string in quotes") from None
+
+
+def _children(node: yaml.Node) -> Iterable[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
+
+
+def _check_keys(mapping: yaml.MappingNode) -> None:
+    seen = set()
+    for key, _ in mapping.value:
+        if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
+            raise DocumentError(_line(key), "expected a key that is a plain word, such as `users`")
+        if key.value in seen:
+            raise DocumentError(_line(key), "this key stands there twice")
+        seen.add(key.value)
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]) -> None:
+    """Raise DocumentError for a key that the section at this place, such as `accounts[0]`, does not have."""
+    section = sections.get(re.sub(r"\d+", "", where))
+    if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
+        known = ", ".join(section.__struct_fields__)
+        raise DocumentError(where, f"{named('unknown key', unknown[0])}; expected one of {known}")
+
+
+def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
+    """Return the tree as this type; raises DocumentError, with the path of the key, where it does not fit."""
+    try:
+        return msgspec.convert(tree, kind, dec_hook=hook)
+    except msgspec.ValidationError as error:
+        where, problem = describe(error)
+        if re.search("expected a string, got .*(number|date|false)", problem, re.IGNORECASE):
+            problem += "; put the value in quotes"
+        raise DocumentError(where, problem) from None

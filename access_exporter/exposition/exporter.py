@@ -1,0 +1,55 @@
+"""What the exporter says about itself."""
+
+import platform
+
+import prometheus_client
+
+from access_exporter import __version__
+from access_exporter.exposition.process import ProcessCollector
+
+
+class ExporterMetrics:
+    """What the exporter says about itself."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry, shard: int, total_shards: int) -> None:
+        """Register the families."""
+        registry.register(ProcessCollector())
+        prometheus_client.PlatformCollector(registry=registry)
+        prometheus_client.GCCollector(registry=registry)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_build_info",
+            "The running version; always 1.",
+            ["version", "python_version"],
+            registry=registry,
+        ).labels(__version__, platform.python_version()).set(1)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_shard_info",
+            "Which of how many exporters this is, counted from 0; always 1.",
+            ["shard", "total_shards"],
+            registry=registry,
+        ).labels(str(shard), str(total_shards)).set(1)
+        prometheus_client.Gauge(
+            "cloudflare_access_exporter_shards",
+            "How many exporters share the accounts, as --total-shards says.",
+            registry=registry,
+        ).set(total_shards)
+        self.targets = prometheus_client.Gauge(
+            "cloudflare_access_exporter_targets",
+            "Targets this exporter polls: lists of users and policy tests.",
+            registry=registry,
+        )
+        self.storage_errors = prometheus_client.Counter(
+            "cloudflare_access_exporter_storage_errors",
+            "Times that numbers could not be written to or read from the folder of --storage.path.",
+            registry=registry,
+        )
+        self.reload_successful = prometheus_client.Gauge(
+            "cloudflare_access_exporter_config_last_reload_successful",
+            "1 where the last load of the configuration succeeded, 0 where it failed and the one before is kept.",
+            registry=registry,
+        )
+        self.reload_time = prometheus_client.Gauge(
+            "cloudflare_access_exporter_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last loaded, in seconds since the epoch.",
+            registry=registry,
+        )

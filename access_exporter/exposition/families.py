@@ -1,0 +1,23 @@
+"""Metric families of labels and values."""
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+
+def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Metric:
+    """Return a gauge family of these labels and values; what is not known is left out, never 0."""
+    family = GaugeMetricFamily(name, documentation)
+    for labels, value in samples:
+        if value is not None:
+            family.add_sample(name, dict(labels), value)
+    return family
+
+
+def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
+    """Return a counter family; the name ends in `_total`."""
+    family = CounterMetricFamily(name, documentation)
+    for labels, value in samples:
+        family.add_sample(name, dict(labels), value)
+    return family

@@ -1,0 +1,157 @@
+"""When what is polled: every target on its own schedule, never twice at once, none waiting for another.
+
+The poller is also where a failure is handled: once, as a log line, a counter and a health series.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from access_exporter import memory
+from access_exporter.clock import Clock
+from access_exporter.collectors import AnyCollector, Key
+from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
+from access_exporter.logs import facts
+from access_exporter.polling.snapshots import Snapshots
+
+log = logging.getLogger(__name__)
+
+
+def in_thread(poll: Callable[[], None], name: str) -> None:
+    """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
+    try:
+        threading.Thread(target=poll, name=name, daemon=True).start()
+    except RuntimeError:  # the system has no more threads to give: others polled late are better than none polled
+        poll()
+
+
+class Poller:
+    """Polls every configured target at once and then at its interval, counted from start to start.
+
+    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, clock: Clock, start: Callable[[Callable[[], None], str], None] = in_thread
+    ) -> None:
+        """`start` runs a poll, named for people, without waiting for it."""
+        self._snapshots = snapshots
+        self._clock = clock
+        self._start = start
+        self._changed = threading.Condition()
+        self._collectors: dict[Key, AnyCollector] = {}
+        self._busy: set[Key] = set()
+        self._due: list[tuple[float, int, AnyCollector]] = []  # a heap
+        self._order = itertools.count()
+
+    def configure(self, collectors: Iterable[AnyCollector]) -> None:
+        """Poll exactly these targets. A target polled as before keeps its schedule, every other is due now."""
+        with self._changed:
+            before, self._collectors = self._collectors, {}
+            for collector in collectors:
+                same = before.get(collector.key)
+                self._collectors[collector.key] = same if same and _are_alike(same, collector) else collector
+                if self._collectors[collector.key] is collector and collector.key not in self._busy:
+                    self._schedule(collector, self._clock.monotonic())
+            self._due = [entry for entry in self._due if self._collectors.get(entry[2].key) is entry[2]]
+            heapq.heapify(self._due)
+            self._snapshots.configure(self._collectors.values())
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Start polls as they come due, until the process stops."""
+        while not self._clock.stop.is_set():
+            wait = self.start_due()
+            with self._changed:
+                if not self._due or self._due[0][0] > self._clock.monotonic():
+                    self._changed.wait(wait)
+
+    def wake(self) -> None:
+        """Let `run` look at the clock and at the stop event again."""
+        with self._changed:
+            self._changed.notify()
+
+    def start_due(self) -> float | None:
+        """Start every poll that is due; return the seconds until the next, or None when there is none."""
+        while True:
+            with self._changed:
+                now = self._clock.monotonic()
+                if not self._due or self._due[0][0] > now:
+                    return self._due[0][0] - now if self._due else None
+                collector = heapq.heappop(self._due)[2]
+                self._busy.add(collector.key)
+            self._start(lambda collector=collector: self._poll_and_schedule(collector), "/".join(collector.key))  # type: ignore[misc]
+
+    def poll(self, collector: AnyCollector) -> None:
+        """Poll one target now and publish what came of it."""
+        started = self._clock.monotonic()
+        before = self._snapshots.of(collector)
+        try:
+            summary = collector.fetch(before.summary, self._clock.time(), partial(self._snapshots.keep, collector))
+            duration = self._clock.monotonic() - started
+            self._snapshots.succeeded(collector, summary, duration)
+        except StoppingError:
+            return
+        except PollError as failure:
+            self._note_failure(collector, failure, started)
+        except Exception as error:  # noqa: BLE001 – no answer of Cloudflare, foreseen or not, may end the polling
+            log.error("unexpected error", extra=facts(error=type(error).__name__, at=_place(error)))
+            unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
+            self._note_failure(collector, unforeseen, started)
+        else:
+            news = before.polled_at is None or before.failure is not None
+            log.log(
+                logging.INFO if news else logging.DEBUG,
+                "poll succeeded",
+                extra=facts(**collector.key._asdict(), duration=duration),
+            )
+
+    def _note_failure(self, collector: AnyCollector, failure: PollError, started: float) -> None:
+        duration = self._clock.monotonic() - started
+        # The failure is kept until the next poll; what it came through would keep pages and connections with it.
+        failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+        self._snapshots.failed(collector, failure, duration)
+        memory.give_back()  # what an odd answer took
+        log.warning(
+            "poll failed",
+            extra=facts(**collector.key._asdict(), reason=failure.reason, error=failure, duration=duration),
+        )
+
+    def _poll_and_schedule(self, collector: AnyCollector) -> None:
+        started, moment = self._clock.monotonic(), self._clock.time()
+        try:
+            self.poll(collector)
+        finally:
+            with self._changed:
+                self._busy.discard(collector.key)
+                present = self._collectors.get(collector.key)
+                if present is not None:
+                    due = self._next(collector, started, moment) if present is collector else started
+                    self._schedule(present, due)
+                self._changed.notify()
+
+    def _next(self, collector: AnyCollector, started: float, moment: float) -> float:
+        """Return when the poll comes that follows the one of `started` (monotonic): no sooner than Cloudflare asked.
+
+        `moment` is the same in seconds since the epoch; nothing else is counted by a clock that may be set meanwhile.
+        """
+        snapshot = self._snapshots.of(collector)
+        due = started + collector.next_poll(snapshot.summary, moment)
+        asked = snapshot.failure.retry_after if isinstance(snapshot.failure, RetryableError) else None
+        return max(due, self._clock.monotonic() + asked) if asked else due
+
+    def _schedule(self, collector: AnyCollector, due: float) -> None:
+        heapq.heappush(self._due, (due, next(self._order), collector))
+
+
+def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
+    return (one.key, one.subject, one.settings) == (other.key, other.subject, other.settings)
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.name}:{frame.lineno}"

@@ -1,0 +1,203 @@
+"""The last good numbers of every target and how its polls went, kept whole and rendered once.
+
+cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
+cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+from prometheus_client import Metric
+
+from access_exporter.clock import Clock
+from access_exporter.collectors import AnyCollector, Key
+from access_exporter.errors import REASONS, PollError
+from access_exporter.exposition import Format, Part, Rendered, counter, gauge, render
+
+_NOTHING = Rendered((), ())
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
+
+    collector: AnyCollector
+    summary: Any = None
+    polled_at: float | None = None
+    succeeded_at: float | None = None
+    fresh_until: float = float("-inf")
+    duration: float | None = None
+    failure: PollError | None = None
+    errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    data: Rendered = _NOTHING
+    health: Rendered = _NOTHING
+
+
+def _health(snapshot: Snapshot) -> Iterator[Metric]:
+    labels = snapshot.collector.key._asdict()
+    yield gauge(
+        "cloudflare_access_poll_success",
+        "1 where the last poll of the target succeeded, 0 where it failed; absent before the first.",
+        [(labels, None if snapshot.polled_at is None else snapshot.failure is None)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_duration_seconds",
+        "How long the last poll took, waits for the pace included.",
+        [(labels, snapshot.duration)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_interval_seconds",
+        "The configured time from one poll to the next.",
+        [(labels, snapshot.collector.interval)],
+    )
+    yield gauge(
+        "cloudflare_access_poll_last_success_timestamp_seconds",
+        "When the last successful poll ended, in seconds since the epoch; absent before the first.",
+        [(labels, snapshot.succeeded_at)],
+    )
+    yield counter(
+        "cloudflare_access_poll_errors_total",
+        "Failed polls by reason.",
+        [(labels | {"reason": reason}, number) for reason, number in snapshot.errors.items()],
+    )
+
+
+class Store(Protocol):
+    """Where summaries outlive the process."""
+
+    def save(self, collector: AnyCollector, summary: Any, succeeded_at: float | None) -> None:
+        """Keep a summary and when the last good poll was, in seconds since the epoch."""
+
+    def load(self, collector: AnyCollector) -> tuple[Any, float | None] | None:
+        """Return what was kept of the target, or None."""
+
+
+class _Merged(NamedTuple):
+    version: int
+    fresh_until: float
+    part: Part
+
+
+class Snapshots:
+    """The snapshot of every configured target; each is replaced whole, so a reader never sees half of one."""
+
+    def __init__(self, clock: Clock, store: Store | None = None) -> None:
+        """Start without targets; with a store, targets start with what it kept of them."""
+        self._clock = clock
+        self._store = store
+        self._lock = threading.Lock()
+        self._snapshots: dict[Key, Snapshot] = {}
+        self._version = 0
+        self._merged: dict[Format, _Merged] = {}
+        self._headers: dict[bytes, bytes] = {}
+
+    def configure(self, collectors: Iterable[AnyCollector]) -> None:
+        """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
+        with self._lock:
+            self._snapshots = {collector.key: self._carried_over(collector) for collector in collectors}
+            self._version += 1
+
+    def succeeded(self, collector: AnyCollector, summary: Any, duration: float) -> None:
+        """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
+        now = self._clock.time()
+        published = self._update(
+            collector,
+            summary=summary,
+            polled_at=now,
+            succeeded_at=now,
+            fresh_until=self._fresh_until(collector, summary, now),
+            duration=duration,
+            failure=None,
+        )
+        if published and self._store:
+            self._store.save(collector, summary, now)
+
+    def keep(self, collector: AnyCollector, summary: Any) -> None:
+        """Publish and store what a poll must not lose, whatever comes of the poll."""
+        if self._update(collector, summary=summary) and self._store:
+            self._store.save(collector, summary, self.of(collector).succeeded_at)
+
+    def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
+        """Note that a walk failed: the numbers stay; `duration` is in seconds."""
+        errors = self.of(collector).errors
+        self._update(
+            collector,
+            polled_at=self._clock.time(),
+            duration=duration,
+            failure=failure,
+            errors=errors | {failure.reason: errors[failure.reason] + 1},
+        )
+
+    def of(self, collector: AnyCollector) -> Snapshot:
+        """Return the present snapshot of a target; an empty one where the target is no longer configured."""
+        snapshot = self._snapshots.get(collector.key)
+        return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
+
+    def all(self) -> list[Snapshot]:
+        """Return every snapshot, in the order of the configuration."""
+        return list(self._snapshots.values())
+
+    def is_fresh(self, snapshot: Snapshot) -> bool:
+        """Tell whether a snapshot's numbers are young enough to be shown."""
+        return self._clock.monotonic() <= snapshot.fresh_until
+
+    def all_tried(self) -> bool:
+        """Tell whether every target was polled at least once, with or without success, or restored from the store."""
+        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
+
+    def part(self, form: Format) -> Part:
+        """Return all targets' families; put together again only after a poll ended or numbers went stale."""
+        merged = self._merged.get(form)
+        if merged is None or merged.version != self._version or self._clock.monotonic() > merged.fresh_until:
+            merged = self._merged[form] = self._merge(form)
+        return merged.part
+
+    def _merge(self, form: Format) -> _Merged:
+        version = self._version
+        snapshots = self.all()
+        fresh = [snapshot for snapshot in snapshots if self.is_fresh(snapshot)]
+        parts = [snapshot.data.blocks(form) for snapshot in fresh]
+        parts += [snapshot.health.blocks(form) for snapshot in snapshots]
+        fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
+        before = self._merged.get(form)
+        return _Merged(version, fresh_until, Part(parts, before and before.part))
+
+    def _carried_over(self, collector: AnyCollector) -> Snapshot:
+        before = self._snapshots.get(collector.key)
+        if before is None or before.collector.subject != collector.subject:
+            return self._restored(collector)
+        later = collector.stale_after - before.collector.stale_after
+        return self._rendered(replace(before, collector=collector, fresh_until=before.fresh_until + later))
+
+    def _restored(self, collector: AnyCollector) -> Snapshot:
+        kept = self._store.load(collector) if self._store else None
+        if kept is None:
+            return self._rendered(Snapshot(collector))
+        summary, succeeded_at = kept
+        snapshot = Snapshot(collector, summary=summary, succeeded_at=succeeded_at)
+        if succeeded_at is not None:
+            snapshot = replace(snapshot, fresh_until=self._fresh_until(collector, summary, succeeded_at))
+        return self._rendered(snapshot)
+
+    def _fresh_until(self, collector: AnyCollector, summary: Any, succeeded_at: float) -> float:
+        made = collector.made_at(summary)
+        age = max(0.0, self._clock.time() - (succeeded_at if made is None else made))
+        return self._clock.monotonic() + collector.stale_after - age
+
+    def _update(self, collector: AnyCollector, **changes: Any) -> bool:
+        with self._lock:
+            before = self._snapshots.get(collector.key)
+            if before is None or before.collector.subject != collector.subject:
+                return False  # a reload took the target away while it was polled
+            self._snapshots[collector.key] = self._rendered(replace(before, **changes), numbers="summary" in changes)
+            self._version += 1
+            return True
+
+    def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
+        """Return the snapshot with its text written; its numbers only where they may have changed."""
+        data = snapshot.data
+        if numbers and snapshot.summary is not None:
+            data = render(snapshot.collector.families(snapshot.summary), self._headers)
+        return replace(snapshot, data=data, health=render(_health(snapshot), self._headers))

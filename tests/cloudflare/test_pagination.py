@@ -1,0 +1,464 @@
+"""Lists are read to their end, each row once, whatever the server says about them."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import responses
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from access_exporter.cloudflare.pagination import Found, Page, PageInfo, Walk
+from access_exporter.collectors.users import User
+from access_exporter.errors import InvalidResponseError, ServerError
+from tests.collectors.cloudflare import Cloudflare, Row, answer
+from tests.exporter import Exporter
+from tests.fakes import START
+
+NOW = datetime.fromtimestamp(START, UTC)
+ABSENT = object()
+EMPTY = [ABSENT, None, ""]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time as the API writes it, and as it is meant."""
+
+    text: str
+    time: datetime | None
+
+
+def moment(age: timedelta, style: str) -> Moment:
+    """A time so long ago, in one of the ways there are to write it."""
+    time = NOW - age
+    plain = time.replace(tzinfo=None).isoformat()
+    texts = {
+        "UTC": plain + "Z",
+        "space": plain.replace("T", " ") + "Z",
+        "no zone": plain,
+        "offset": time.astimezone(timezone(timedelta(hours=-7, minutes=-30))).isoformat(),
+    }
+    return Moment(texts[style], time)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user as the API lists it: each field is a value, null, an empty string or absent."""
+
+    access_seat: Any
+    gateway_seat: Any
+    active_device_count: Any
+    created_at: Any
+    last_successful_login: Any
+    name: Any
+
+    def row(self, number: Any) -> Row:
+        fields = {"id": number, **vars(self)}
+        texts = {name: value.text if isinstance(value, Moment) else value for name, value in fields.items()}
+        return {name: value for name, value in texts.items() if value is not ABSENT}
+
+    @property
+    def holds_seat(self) -> bool:
+        return self.access_seat is True or self.gateway_seat is True
+
+    @property
+    def says_nothing_of_seats(self) -> bool:
+        return self.access_seat in EMPTY and self.gateway_seat in EMPTY
+
+    @property
+    def devices(self) -> float | None:
+        count = self.active_device_count
+        return None if count in EMPTY or count < 0 else count
+
+    @property
+    def login(self) -> datetime | None:
+        return self.last_successful_login.time if isinstance(self.last_successful_login, Moment) else None
+
+    @property
+    def created(self) -> datetime | None:
+        return self.created_at.time if isinstance(self.created_at, Moment) else None
+
+    def is_idle(self, days: int) -> bool:
+        since = self.login or self.created
+        return self.holds_seat and since is not None and NOW - since >= timedelta(days=days)
+
+    def logged_in(self, days: int) -> bool:
+        return self.login is not None and NOW - self.login <= timedelta(days=days)
+
+
+Numbers = dict[tuple[str, ...], float]
+
+
+def reference(people: list[Person]) -> Numbers:
+    """Every number of these users, counted in the dullest way: one definition after the other."""
+
+    def count(is_one: Callable[[Person], bool]) -> int:
+        return len([person for person in people if is_one(person)])
+
+    numbers: Numbers = {
+        ("account_info", "Example"): 1,
+        ("seats_limit",): 50,
+        ("users", "none"): count(lambda person: not person.holds_seat and not person.says_nothing_of_seats),
+        ("users", "access"): count(lambda person: person.access_seat is True and person.gateway_seat is not True),
+        ("users", "gateway"): count(lambda person: person.gateway_seat is True and person.access_seat is not True),
+        ("users", "both"): count(lambda person: person.access_seat is True and person.gateway_seat is True),
+        ("users", "unknown"): count(lambda person: person.says_nothing_of_seats),
+        ("seats", "access"): count(lambda person: person.access_seat is True),
+        ("seats", "gateway"): count(lambda person: person.gateway_seat is True),
+        ("seats_used",): count(lambda person: person.holds_seat),
+        ("active_devices",): sum(person.devices for person in people if person.devices is not None),
+        ("users_by_devices", "0"): count(lambda person: person.devices == 0),
+        ("users_by_devices", "1"): count(lambda person: person.devices == 1),
+        ("users_by_devices", "2"): count(lambda person: person.devices in (2, 2.5)),
+        ("users_by_devices", "3-5"): count(lambda person: person.devices in (3, 5)),
+        ("users_by_devices", "6+"): count(lambda person: person.devices is not None and person.devices >= 6),
+        ("users_by_devices", "unknown"): count(lambda person: person.devices is None),
+        ("seats_never_used",): count(lambda person: person.holds_seat and person.login is None),
+        ("users_logged_in", "1d"): count(lambda person: person.logged_in(1)),
+        ("users_logged_in", "7d"): count(lambda person: person.logged_in(7)),
+        ("users_logged_in", "30d"): count(lambda person: person.logged_in(30)),
+    }
+    for days in (30, 60, 90):
+        idle = [person for person in people if person.is_idle(days)]
+        numbers["seats_idle", "none", str(days)] = len([person for person in idle if person.devices == 0])
+        numbers["seats_idle", "some", str(days)] = len([person for person in idle if (person.devices or 0) > 0])
+        numbers["seats_idle", "unknown", str(days)] = len([person for person in idle if person.devices is None])
+    logins = [person.login for person in people if person.login is not None]
+    if logins:
+        numbers["last_login_timestamp_seconds",] = max(logins).timestamp()
+    return numbers
+
+
+def shown(page: str) -> Numbers:
+    """Every number an exposition shows, but for the health of the target."""
+    return {
+        (
+            sample.name.removeprefix("cloudflare_access_"),
+            *(sample.labels[name] for name in sorted(sample.labels)[1:]),
+        ): (sample.value)
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if "collector" not in sample.labels
+    }
+
+
+spans = st.sampled_from([timedelta(days=days) for days in (1, 7, 30, 60, 90)])
+ages = st.one_of(
+    spans,
+    st.builds(lambda span, more: span + timedelta(microseconds=more), spans, st.sampled_from([-1, 1])),
+    st.timedeltas(timedelta(days=-2), timedelta(days=120)),
+)
+times = st.one_of(
+    st.sampled_from([*EMPTY, Moment("0001-01-01T00:00:00Z", None), Moment("1970-01-01T00:00:00Z", None)]),
+    st.builds(moment, ages, st.sampled_from(["UTC", "space", "no zone", "offset"])),
+)
+flags = st.sampled_from([*EMPTY, False, True])
+persons = st.builds(
+    Person,
+    access_seat=flags,
+    gateway_seat=flags,
+    active_device_count=st.sampled_from([*EMPTY, -1, 0, 1, 2, 2.5, 3, 5, 6, 1000]),
+    created_at=times,
+    last_successful_login=times,
+    name=st.one_of(st.sampled_from(EMPTY), st.text(max_size=3)),
+)
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How a server cuts a list into pages, and what it says about that; `anything` are totals out of thin air."""
+
+    size: int
+    repeats: int
+    style: str
+    anything: dict[str, int | None]
+
+    def answers(self, rows: list[Row]) -> list[str]:
+        starts = [0]
+        while starts[-1] + self.size < len(rows):
+            starts.append(starts[-1] + self.size - self.repeats)
+        more = self.result_info(len(rows), len(starts))
+        return [answer(rows[start : start + self.size], **more) for start in starts]
+
+    def result_info(self, rows: int, pages: int) -> dict[str, Any]:
+        size, with_repeats = self.size, rows + (pages - 1) * self.repeats
+        styles: dict[str, Any] = {
+            "honest": {"per_page": size, "total_count": rows, "total_pages": -(-rows // size)},
+            "repeats": {"per_page": size, "total_count": with_repeats, "total_pages": -(-with_repeats // size)},
+            "half": {"per_page": size, "total_count": rows // 2, "total_pages": pages},
+            "twice": {"per_page": size, "total_count": rows * 2, "total_pages": pages * 2},
+            "anything": {"per_page": size, **self.anything},
+            "page size as asked": {"per_page": 1000, "total_count": rows, "total_pages": -(-rows // 1000)},
+            "page size only": {"per_page": 1000},
+            "documented example": {"count": 1, "page": 1, "per_page": 100, "total_count": 1, "total_pages": 100},
+            "null": None,
+        }
+        return {"result_info": styles[self.style]} if self.style in styles else {}
+
+
+STYLES = (
+    "honest",
+    "repeats",
+    "half",
+    "twice",
+    "anything",
+    "page size as asked",
+    "page size only",
+    "documented example",
+    "null",
+    "nothing",
+)
+
+
+@st.composite
+def pagings(draw: st.DrawFn) -> Paging:
+    """A server that clamps to any size, repeats any number of rows, and is honest or not about any of it."""
+    size = draw(st.integers(1, 12))
+    repeats = draw(st.sampled_from([repeats for repeats in (0, 0, 1, 2, size - 1) if repeats < size]))
+    whole = st.one_of(st.none(), st.integers(0, 40), st.just(10**18))
+    anything = draw(st.fixed_dictionaries({"total_count": whole, "total_pages": whole}))
+    return Paging(size, repeats, draw(st.sampled_from(STYLES)), anything)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(people=st.lists(persons, max_size=30), paging=pagings(), data=st.data())
+def test_every_number_is_right(people: list[Person], paging: Paging, data: st.DataObject) -> None:
+    """Of any users in pages of any kind, every number is that of a plain count."""
+    assume(people or paging.style != "anything")  # no list, if they count some, and others are better examples
+    # A row without an id that is listed twice is two users to everyone.
+    lacking = st.booleans() if paging.repeats == 0 else st.just(False)
+    rows = [
+        person.row(data.draw(st.sampled_from(EMPTY)) if data.draw(lacking) else f"user {number}")
+        for number, person in enumerate(people)
+    ]
+    with responses.RequestsMock() as mock:
+        Cloudflare(mock).lists("users", *paging.answers(rows))
+        assert shown(Exporter().polled()) == reference(people)
+
+
+class Server:
+    """Pages of so many users, and what is asked of it by a walk, both directly and in the background."""
+
+    def __init__(self, users: int, **totals: int) -> None:
+        self._users = users
+        self._info = PageInfo(**{"per_page": 1000, "total_count": users, "total_pages": -(-users // 1000), **totals})
+        self.asked: list[int] = []
+        self.farthest_ahead = 0
+        self.removed_before: dict[int, list[int]] = {}  # by the page before whose request they are
+        self.added_before: dict[int, int] = {}  # as many users, in front of all others
+        self.were_right = False
+        self._given = 0
+        self._removed: set[int] = set()
+        self._added = 0
+
+    def fetch(self, number: int) -> Page[User]:
+        self.asked.append(number)
+        self.farthest_ahead = max(self.farthest_ahead, number - self._given)
+        self._removed.update(self.removed_before.pop(number, []))
+        self._added += self.added_before.pop(number, 0)
+        users = [user for user in range(-self._added, self._users) if user not in self._removed]
+        rows = [User(id=str(user)) for user in users[(number - 1) * 1000 : number * 1000]]
+        if not self._removed and not self._added:
+            return Page(rows, self._info)
+        info = PageInfo(per_page=1000, total_count=len(users), total_pages=-(-len(users) // 1000))
+        return Page(rows, info)
+
+    def start(self, number: int) -> Future[Page[User]]:
+        future: Future[Page[User]] = Future()
+        try:
+            future.set_result(self.fetch(number))
+        except ServerError as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def walk(self, concurrency: int = 4, expected: int = 0) -> int:
+        """Walk over all pages and return the number of rows."""
+        rows = 0
+        walk = Walk(self, 1000, concurrency, Found(expected, self.were_right))
+        for page in walk:
+            rows += len(page)
+            self._given += 1
+        assert walk.found.rows == rows
+        assert self.is_closed
+        self.were_right = walk.found.totals_agreed
+        return rows
+
+
+class Canned(Server):
+    """Pages without totals, whatever number is asked for."""
+
+    def __init__(self, answer: Callable[[int], list[User]]) -> None:
+        super().__init__(0)
+        self._answer = answer
+
+    def fetch(self, number: int) -> Page[User]:
+        return Page(self._answer(number), PageInfo())
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        ("users", "requests"), [(0, 1), (1, 1), (999, 1), (1001, 2), (2500, 3), (4999, 5), (49_999, 50)]
+    )
+    def test_honest_totals(self, users: int, requests: int) -> None:
+        """With honest totals each page is asked for once, and nothing else."""
+        server = Server(users)
+        assert server.walk() == users
+        assert server.asked == list(range(1, requests + 1))
+
+    @pytest.mark.parametrize(("users", "requests"), [(1000, 2), (2000, 2), (5000, 5)])
+    def test_full_last_page(self, users: int, requests: int) -> None:
+        """Totals that agree with all that was seen end a list on a full page too, unless it is the only one."""
+        server = Server(users)
+        assert server.walk() == users
+        assert len(server.asked) == requests
+
+    @pytest.mark.parametrize("users", [0, 999, 1000, 2000, 2500])
+    def test_right_totals(self, users: int) -> None:
+        """Whether the totals of a list were right is known at its end, however it ends."""
+        for total, right in ((users, True), (users + 1, False), (users // 2, users == 0)):
+            server = Server(users, total_count=total, total_pages=-(-total // 1000))
+            if users or not total:
+                server.walk()
+                assert server.were_right is right
+
+    @pytest.mark.parametrize("users", [2999, 3000, 3500])
+    @pytest.mark.parametrize("concurrency", [1, 4])
+    @pytest.mark.parametrize("removed", [{2: [7]}, {3: [7, 1500]}, {2: [0], 3: [1]}, {2: [5], 3: [1999]}, {2: [2500]}])
+    def test_rows_removed_meanwhile(self, users: int, concurrency: int, removed: dict[int, list[int]]) -> None:
+        """Whoever is there from the first page to the last is counted, also where others are removed in between."""
+        server = Server(users)
+        server.were_right = True
+        server.removed_before = dict(removed)
+        gone = sum(map(len, removed.values()))
+        assert users - gone <= server.walk(concurrency) <= users
+        assert server.were_right
+
+    @pytest.mark.parametrize("users", [2999, 3000, 3500])
+    @pytest.mark.parametrize("concurrency", [1, 4])
+    @pytest.mark.parametrize("added", [{2: 1}, {2: 3, 3: 700}, {3: 1500}])
+    @pytest.mark.parametrize("removed", [{}, {2: [7]}, {3: [7, 1500]}])
+    def test_rows_added_meanwhile(
+        self, users: int, concurrency: int, added: dict[int, int], removed: dict[int, list[int]]
+    ) -> None:
+        """Users who come in front of the others while the list is read fail nothing, and nobody else is missed."""
+        server = Server(users)
+        server.were_right = True
+        server.added_before, server.removed_before = dict(added), dict(removed)
+        gone, come = sum(map(len, removed.values())), sum(added.values())
+        assert users - gone <= server.walk(concurrency) <= users + come
+        assert server.were_right
+
+    def test_too_few_rows(self) -> None:
+        """A list that is shorter than totals which were right until now is no list; with others it is one."""
+        server = Server(2500, total_count=2600, total_pages=3)
+        assert server.walk() == 2500
+        server.were_right = True
+        with pytest.raises(InvalidResponseError, match="2500 rows of a list of 2600"):
+            server.walk()
+
+    def test_no_rows(self) -> None:
+        """A first page without a row, whose totals count some, is no empty list."""
+        with pytest.raises(InvalidResponseError, match="the list has no rows, and its total is 5"):
+            Server(0, total_count=5, total_pages=1).walk()
+
+    @pytest.mark.parametrize("users", [1, 2000, 2500])
+    @pytest.mark.parametrize("concurrency", [1, 4, 7])
+    @pytest.mark.parametrize("total", [0, 1, 1500, 1250, 2499, 2501, 5001, 10**9])
+    def test_wrong_totals(self, users: int, concurrency: int, total: int) -> None:
+        """A total that lies wastes no more requests than may be in flight, and one to see that there is no more."""
+        server = Server(users, total_count=total, total_pages=-(-total // 1000))
+        assert server.walk(concurrency) == users
+        assert len(server.asked) <= -(-users // 1000) + 1 + concurrency
+
+    @pytest.mark.parametrize("concurrency", [1, 4, 7])
+    def test_ahead(self, concurrency: int) -> None:
+        """Beside the page at hand, those surely there are fetched ahead: as many as may be in flight, not one more."""
+        server = Server(19_999)
+        assert server.walk(concurrency) == 19_999
+        assert server.farthest_ahead == 1 + concurrency
+
+    @pytest.mark.parametrize("users", [1, 999, 1001, 2500, 4999, 19_999])
+    @pytest.mark.parametrize("change", [-900, -1, 0, 1, 5000])
+    def test_as_expected(self, users: int, change: int) -> None:
+        """Where about as many rows are expected as there are, each page is asked for once, and nothing else."""
+        server = Server(users)
+        assert server.walk(expected=users - change) == users
+        assert server.asked == list(range(1, -(-users // 1000) + 1))
+
+    @pytest.mark.parametrize("users", [0, 1, 2000, 2500])
+    @pytest.mark.parametrize("totals", [{}, {"total_pages": 100}])
+    @pytest.mark.parametrize("expected", [5000, 10**308])
+    def test_fewer_than_expected(self, users: int, totals: dict[str, int], expected: int) -> None:
+        """Rows that are gone waste no more requests than may be in flight, and one to see that there is no more."""
+        server = Server(users, **totals)
+        assert server.walk(expected=expected) == users
+        assert len(server.asked) <= -(-users // 1000) + 1 + 4
+
+    def test_first_pages_at_once(self) -> None:
+        """Pages that are expected do not wait for the first one."""
+        pages: list[Future[Page[User]]] = []
+
+        class Waiting(Server):
+            def start(self, number: int) -> Future[Page[User]]:
+                pages.append(Future())
+                if number == 4:
+                    for each, future in enumerate(pages, start=1):
+                        future.set_result(self.fetch(each))
+                return pages[-1] if number <= 4 else super().start(number)
+
+        server = Waiting(9999)
+        assert server.walk(expected=8000) == 9999
+        assert server.asked == list(range(1, 11))
+
+    @pytest.mark.parametrize("totals", [{"total_pages": 100}, {"total_count": 1}, {"per_page": 0}, {"per_page": 2000}])
+    def test_not_ahead(self, totals: dict[str, int]) -> None:
+        """Where the totals contradict each other or the page, nothing is fetched ahead."""
+        server = Server(4999, **totals)
+        assert server.walk() == 4999
+        assert server.farthest_ahead == 1
+
+    def test_failure(self) -> None:
+        """A page that fails, even one fetched ahead, fails the walk when its turn comes, and nothing more is asked."""
+
+        class Failing(Server):
+            def fetch(self, number: int) -> Page[User]:
+                page = super().fetch(number)
+                if number == 3:
+                    raise ServerError("no third page")
+                return page
+
+        server = Failing(20_000)
+        with pytest.raises(ServerError, match="no third page"):
+            server.walk()
+        assert server.asked == [1, 2, 3, 4, 5, 6]
+
+    def test_abandoned(self) -> None:
+        """A walk that nobody follows any more asks for nothing more."""
+        server = Server(20_000)
+        pages = iter(Walk(server, 1000, 2, Found()))
+        assert len(next(pages)) == 1000
+        assert len(next(pages)) == 1000
+        assert server.asked == [1, 2, 3, 4]
+
+
+class TestRepeats:
+    @pytest.mark.parametrize("repeats", [9, 10])
+    def test_patience(self, repeats: int) -> None:
+        """Up to nine pages in a row may bring nothing new, as they do while a list grows at its start."""
+        pages = [[User(id="a")], *([[User(id="a")]] * repeats), [User(id="b")], []]
+        assert Canned(lambda number: pages[number - 1]).walk(1) == (2 if repeats < 10 else 1)
+
+    def test_message(self) -> None:
+        """The error of a list that repeats itself says so."""
+        full = [User(id=str(number)) for number in range(10)]
+        with pytest.raises(
+            InvalidResponseError, match="the list repeats itself: 10 pages in a row brought nothing new"
+        ):
+            list(Walk(Canned(lambda _: full), 10, 1, Found()))

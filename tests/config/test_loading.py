@@ -1,0 +1,275 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from access_exporter import config
+from access_exporter.config.durations import Duration, Interval
+from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
+from access_exporter.config.secrets import Secret
+from access_exporter.errors import ConfigError
+from tests.config_files import ENVIRON, SECRET, account, api, load, policy_tests, users, with_credential
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.usefixtures("secret_files")
+
+
+DEFAULT_API = Api(
+    url="https://api.cloudflare.com/client/v4",
+    timeout=Duration(30),
+    page_size=1000,
+    requests_per_second=2,
+    burst=40,
+    concurrency=4,
+)
+DEFAULT_USERS = Users(interval=Interval(300), stale_after=Duration(1800), idle_days=(30, 60, 90))
+IN_FILE = Secret("configuration file", SECRET)
+
+
+def only_account(content: str) -> Account:
+    """The only account of a good file."""
+    (found,) = load(content).accounts
+    return found
+
+
+class TestGoodFiles:
+    def test_the_example(self) -> None:
+        """The example with every key means what its words say."""
+        loaded = load((ROOT / "tests/data/good-example.yaml").read_text(encoding="utf-8"))
+        assert loaded == Config(
+            api=DEFAULT_API,
+            accounts=(
+                Account(
+                    id="023e105f4ecef8ad9ca31a8372d0c353",
+                    name="Example",
+                    api_token=Secret("environment variable CLOUDFLARE_API_TOKEN", SECRET),
+                    seat_limit=50,
+                    users=DEFAULT_USERS,
+                    policy_tests=(
+                        PolicyTest(id="f1a8b3…", name="wiki", interval=Interval(300), stale_after=Duration(1800)),
+                        PolicyTest(
+                            name="payroll",
+                            interval=Interval(300),
+                            stale_after=Duration(172800),
+                            policies=("<reusable policy id>", "…"),
+                            refresh=Interval(86400),
+                        ),
+                    ),
+                ),
+            ),
+        )
+
+    def test_the_file_that_is_delivered(self) -> None:
+        """The repository's config.yaml needs two environment variables and nothing else."""
+        environ = {name: ENVIRON[name] for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN")}
+        assert config.load(str(ROOT / "config.yaml"), environ) == Config(
+            api=DEFAULT_API,
+            accounts=(
+                Account(
+                    id="023e105f4ecef8ad9ca31a8372d0c353",
+                    api_token=Secret("environment variable CLOUDFLARE_API_TOKEN", SECRET),
+                    users=DEFAULT_USERS,
+                ),
+            ),
+        )
+
+    def test_the_defaults_in_the_file_that_is_delivered(self) -> None:
+        """What config.yaml shows in comments is good as it stands, and its defaults are the defaults."""
+        text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+        uncommented = re.sub(r"(?m)^( *)# (?=api:|users:|policy_tests:|  )", r"\1", text)
+        loaded = load(uncommented)
+        assert loaded.api == DEFAULT_API
+        assert loaded.accounts[0].users == DEFAULT_USERS
+        followed, fresh = loaded.accounts[0].policy_tests
+        assert (followed.interval, followed.stale_after, followed.refresh) == (Interval(300), Duration(1800), None)
+        assert (fresh.interval, fresh.stale_after, fresh.refresh) == (Interval(300), Duration(172800), Interval(86400))
+        assert uncommented.count("interval: 5m") == uncommented.count("idle_days: [30, 60, 90]") + 1 == 2
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            account(),
+            account(
+                "name:", "api_token_file:", "api_email:", "api_key: ~", "seat_limit: null", "users:", "policy_tests:"
+            ),
+            account("users: {}", "policy_tests: []"),
+            account("users: true"),
+            users("interval:", "stale_after: null", "idle_days: ~"),
+            f"api:\n{account()}",
+            api("url:", "timeout: null", "page_size: ~", "requests_per_second:", "burst:", "concurrency:"),
+        ],
+    )
+    def test_defaults(self, content: str) -> None:
+        """A key that is absent and a key without a value mean its default."""
+        loaded = load(content)
+        (found,) = loaded.accounts
+        assert loaded.api == DEFAULT_API
+        assert found.users_config == DEFAULT_USERS
+        assert (found.id, found.name, found.seat_limit, found.policy_tests) == ("example", None, None, ())
+        assert (found.secret, found.api_email) == (IN_FILE, None)
+
+    def test_defaults_of_a_policy_test(self) -> None:
+        """A policy test without more is labelled with its id and has the defaults of users."""
+        expected = PolicyTest(id="a", name=None, interval=Interval(300), stale_after=Duration(1800))
+        assert only_account(policy_tests("id: a", "{id: b, name:, interval:, policies:, refresh:}")).policy_tests == (
+            expected,
+            PolicyTest(id="b", name=None, interval=Interval(300), stale_after=Duration(1800)),
+        )
+        assert expected.label == "a"
+        assert PolicyTest(id="a", name="wiki").label == "wiki"
+
+    def test_users_switched_off(self) -> None:
+        """`users: false` means that the users are not polled."""
+        assert only_account(account("users: false")).users_config is None
+
+    @pytest.mark.parametrize(
+        ("written", "seconds"),
+        [
+            ("90s", 90),
+            ("5m", 300),
+            ("2h", 7200),
+            ("1d", 86400),
+            ("365d", 31_536_000),
+            ("1h30m", 5400),
+            ("1.5m", 90),
+            ("1d2h3m4s500ms", 93784.5),
+            ("45", 45),
+            ("12.5", 12.5),
+            ("10", 10),
+            ("10000ms", 10),
+            ("'60'", 60),
+            ("'12.5'", 12.5),
+            ("' 5m '", 300),
+        ],
+    )
+    def test_durations(self, written: str, seconds: float) -> None:
+        """Durations are written with units, with several of them, or as a number of seconds."""
+        found = only_account(users(f"interval: {written}", f"stale_after: {written}")).users_config
+        assert found == Users(interval=Interval(seconds), stale_after=Duration(seconds))
+        assert load(api(f"timeout: {written}")).api.timeout == seconds
+
+    def test_short_durations(self) -> None:
+        """Only the time between polls has a lower limit of ten seconds."""
+        assert load(api("timeout: 1ms")).api.timeout == 0.001
+        assert only_account(users("stale_after: 0.5")).users_config == Users(stale_after=Duration(0.5))
+
+    def test_variables(self) -> None:
+        """Variables are replaced anywhere in a string, in lists, and as often as they stand there."""
+        found = only_account(
+            account(
+                "name: ${FIRST}-${SECOND}, $FIRST, ${FIRST}", "policy_tests:", "  - {name: x, policies: ['${SECOND}']}"
+            )
+        )
+        assert found.name == "left-right, $FIRST, left"
+        assert only_account(account("name: $${FIRST}{SECOND}")).name == "$left{SECOND}"
+        assert found.policy_tests[0].policies == ("right",)
+
+    def test_numbers_from_variables(self) -> None:
+        """A variable can give a number, and an account id of digits stays a string all the same."""
+        loaded = load(
+            "api: {requests_per_second: '${PACE}'}\naccounts:\n"
+            f"  - {{id: '${{DIGITS}}', api_token: {SECRET}, seat_limit: '${{SEATS}}', name: '${{SEATS}}'}}\n"
+        )
+        (found,) = loaded.accounts
+        assert loaded.api.requests_per_second == 1.5
+        assert (found.id, found.seat_limit, found.name) == ("12345678901234567890123456789012", 50, " 50 ")
+
+    def test_durations_from_variables(self) -> None:
+        """A variable can give a duration."""
+        assert only_account(users("interval: ${SEATS}")).users_config == Users(interval=Interval(50))
+
+    @pytest.mark.parametrize(
+        ("lines", "source", "kept"),
+        [
+            (["api_token: s3cr3t"], "configuration file", SECRET),
+            (["api_token: ' s3cr3t '"], "configuration file", SECRET),
+            (["api_token: ${CLOUDFLARE_API_TOKEN}"], "environment variable CLOUDFLARE_API_TOKEN", SECRET),
+            (["api_token: ${FIRST}${SECOND}"], "environment variable FIRST and SECOND", "leftright"),
+            (["api_token_file: token"], "file 'token'", SECRET),
+            (["api_key: s3cr3t", "api_email: me@example.com"], "configuration file", SECRET),
+            (["api_key_file: token", "api_email: me@example.com"], "file 'token'", SECRET),
+        ],
+    )
+    def test_secrets(self, lines: list[str], source: str, kept: str) -> None:
+        """A secret comes from the file, a variable or a file of its own, and white space around it does not matter."""
+        secret = only_account(with_credential(*lines)).secret
+        assert (secret.source, secret.read()) == (source, kept)
+
+    def test_several_accounts(self) -> None:
+        """Two accounts may share a secret, and labels of policy tests."""
+        tests = "policy_tests: [{id: a, name: wiki}]"
+        loaded = load(f"accounts:\n  - {{id: a, api_token: x, {tests}}}\n  - {{id: b, api_token: x, {tests}}}\n")
+        assert [found.id for found in loaded.accounts] == ["a", "b"]
+
+    def test_limits(self) -> None:
+        """The longest ids and the largest numbers are accepted."""
+        loaded = load(
+            f"api: {{page_size: 1000, burst: 1000000, concurrency: 64, requests_per_second: 10000}}\n"
+            f"accounts: [{{id: {'a' * 32}, api_token: x, policy_tests: [{{id: {'b' * 64}}}]}}]\n"
+        )
+        assert loaded.api == Api(page_size=1000, burst=1_000_000, concurrency=64, requests_per_second=10_000)
+        assert loaded.accounts[0].id == "a" * 32
+        assert loaded.accounts[0].policy_tests[0].label == "b" * 64
+
+    @pytest.mark.parametrize(
+        "url",
+        ["http://localhost:8080", "http://[::1]:8080/client/v4/", "https://gateway.example.com/cloudflare/client/v4"],
+    )
+    def test_urls(self, url: str) -> None:
+        """Any http or https address can stand in for Cloudflare's."""
+        assert load(api(f"url: '{url}'")).api.url == url
+
+    def test_names(self) -> None:
+        """Names hold whatever Unicode has."""
+        assert only_account(account('name: "Ünï \U0001f680 \\n \\"x\\""')).name == 'Ünï \N{ROCKET} \n "x"'
+
+    def test_byte_order_mark_and_line_endings(self) -> None:
+        """A file saved on Windows is as good as any."""
+        content = account("name: x").replace("\n", "\r\n")
+        assert load(content.encode("utf-8-sig")) == load(account("name: x"))
+
+    def test_aliases(self) -> None:
+        """What policy tests share can be written once, and a key beside a merge wins over it."""
+        tests = only_account(
+            policy_tests("&shared {id: a, interval: 1m}", "{<<: *shared, id: b}", "{<<: *shared, id: c, interval: 2m}")
+        ).policy_tests
+        assert [(test.id, float(test.interval)) for test in tests] == [("a", 60), ("b", 60), ("c", 120)]
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary()
+KEYS = st.sampled_from([*Api.__struct_fields__, *Account.__struct_fields__, *Users.__struct_fields__, "${A}"])
+ANYTHING = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+)
+
+
+def outcome(content: bytes) -> str:
+    """The message that refuses a file, or nothing for a good one."""
+    try:
+        load(content)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+class TestAnyFile:
+    @pytest.mark.fuzz
+    @given(content=st.binary() | st.text(st.characters(exclude_categories=["Cs"])).map(str.encode))
+    def test_any_bytes(self, content: bytes) -> None:
+        """Whatever a file holds, it is refused in one printable line."""
+        message = outcome(content)
+        assert message.startswith("config.yaml: ")
+        assert message.isprintable()
+
+    @pytest.mark.fuzz
+    @given(ANYTHING, st.dictionaries(KEYS, ANYTHING, max_size=4))
+    def test_any_tree(self, api: object, values: dict[str, object]) -> None:
+        """Whatever stands below the keys, the outcome is a configuration or one printable line."""
+        content = {"api": api, "accounts": [{"id": "a", "api_token": "b"} | values]}
+        message = outcome(yaml.dump(content, Dumper=yaml.CSafeDumper, encoding="utf-8"))
+        assert message.startswith("config.yaml: ") or not message
+        assert message.isprintable()

@@ -1,0 +1,291 @@
+"""Basic auth over real connections; bcrypt is watched, or held in the middle of a check."""
+
+import base64
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import bcrypt
+import pytest
+import requests
+
+from access_exporter.serving import basic_auth, server
+from tests.running_server import PATIENCE_SECONDS, connect, pages, serving
+
+checkpw = bcrypt.checkpw
+
+
+def hashed(password: bytes, cost: int = 4, prefix: bytes = b"2b") -> str:
+    """A hash as the usual tools make it: of the first 72 bytes."""
+    made = bcrypt.hashpw(password[:72], bcrypt.gensalt(cost))
+    return made.replace(b"$2b$", b"$" + prefix + b"$").decode()
+
+
+def write(path: Path, **users: str) -> Path:
+    lines = "".join(f"  {name}: {password_hash}\n" for name, password_hash in users.items())
+    path.write_text(f"basic_auth_users:\n{lines}", encoding="utf-8")
+    return path
+
+
+def basic(name: bytes, password: bytes) -> str:
+    return f"Basic {base64.b64encode(name + b':' + password).decode()}"
+
+
+@dataclass
+class Bcrypt:
+    """What bcrypt is asked; it answers at once, or while `held` when the test says so."""
+
+    calls: list[bytes]  # the hashes
+    asked: threading.Semaphore
+    go_on: threading.Event
+
+    def hold(self) -> None:
+        self.go_on.clear()
+
+    def __call__(self, password: bytes, password_hash: bytes) -> bool:
+        self.calls.append(password_hash)
+        self.asked.release()
+        assert self.go_on.wait(PATIENCE_SECONDS)
+        return checkpw(password, password_hash)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bcrypt]:
+    watched = Bcrypt([], threading.Semaphore(0), threading.Event())
+    watched.go_on.set()
+    monkeypatch.setattr(bcrypt, "checkpw", watched)
+    yield watched
+    watched.go_on.set()
+
+
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("auth") / "web.yaml")
+
+
+@pytest.fixture(scope="module")
+def port(web: Path) -> Iterator[int]:
+    """The port of an exporter that looks at its web configuration at each request."""
+    with serving(pages(web)) as port:
+        yield port
+
+
+@pytest.fixture
+def site(web: Path, port: int, watched: Bcrypt) -> Ask:
+    """Asks an exporter that knows alice with a cheap and bob with a dearer hash, and remembers nobody."""
+    write(web, alice=hashed(b"open sesame"), bob=hashed(b"let me in", cost=5))
+
+    def ask(authorization: str | None = None, path: str = "/metrics") -> requests.Response:
+        headers = {} if authorization is None else {"authorization": authorization}
+        return requests.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=PATIENCE_SECONDS)
+
+    return ask
+
+
+CHECKS = 2  # for each credential, one of each cost
+RIGHT = basic(b"alice", b"open sesame")
+WRONG = basic(b"alice", b"guess")
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nowhere"])
+    def test_everything_needs_it(self, site: Ask, path: str) -> None:
+        """Without a credential every path answers the same 401; with one each answers what it has."""
+        refused = site(path=path)
+        assert (refused.status_code, refused.text) == (401, "Unauthorized.\n")
+        assert refused.headers["www-authenticate"] == "Basic"
+        assert site(RIGHT, path).status_code != 401
+
+    def test_unknown_user_and_wrong_password_are_alike(self, site: Ask, watched: Bcrypt) -> None:
+        """An unknown name takes the same checks as a wrong password of whichever user, and gets the same answer."""
+        wrong, unknown = site(WRONG), site(basic(b"mallory", b"guess"))
+        site(basic(b"bob", b"guess"))
+        costs = [call[:7] for call in watched.calls]
+        assert costs[:2] == costs[2:4] == costs[4:]
+        assert set(costs) == {b"$2b$04$", b"$2b$05$"}
+        assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content) == (401, b"Unauthorized.\n")
+        assert wrong.headers == unknown.headers
+
+    def test_nobody_has_a_password_of_another(self, site: Ask) -> None:
+        """What stands in for the hash of a name lets nobody in, whoever's hash that is."""
+        for name in (b"alice", b"bob", b"mallory"):
+            assert [site(basic(name, password)).status_code for password in (b"open sesame", b"let me in")] == [
+                200 if name == b"alice" else 401,
+                200 if name == b"bob" else 401,
+            ]
+
+    def test_passwords(self, site: Ask, web: Path) -> None:
+        """Any bytes can be a password, of which bcrypt looks at the first 72; each usual prefix of a hash is known."""
+        right_and_wrong = [
+            (b"", b" "),
+            (b"with:colons:", b"with"),
+            (b"n\0ul", b"n"),
+            (b"\xff\xfe not UTF-8", b"\xff\xfd not UTF-8"),
+            ("päss wörd \N{ROCKET}".encode(), b"pass word"),
+            (b"x" * 72, b"x" * 71),
+            (b"x" * 100, b"x" * 71 + b"y" * 29),
+        ]
+        for prefix in (b"2a", b"2b", b"2y"):
+            write(web, **{f"user{n}": hashed(right, prefix=prefix) for n, (right, _) in enumerate(right_and_wrong)})
+            for number, (right, wrong) in enumerate(right_and_wrong):
+                name = b"user%d" % number
+                answers = [site(basic(name, password)).status_code for password in (wrong, right, wrong, right)]
+                assert answers == [401, 200, 401, 200], (prefix, right)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic !",
+            "Basic YWxpY2U",  # the padding is missing
+            "Basic YWxp\tY2U6",
+            f"Basic {base64.b64encode(b'alice').decode()}",  # no colon
+            RIGHT.replace("Basic", "Bearer"),
+            RIGHT.replace("Basic ", ""),
+            RIGHT + ", " + RIGHT,
+            "Basic " + "\xe9" * 8,
+            "Basic " + "A" * 15_000,
+            "Digest username=alice",
+        ],
+    )
+    def test_malformed_headers(self, site: Ask, watched: Bcrypt, header: str) -> None:
+        """What is no credential at all is refused without a check."""
+        assert site(header).status_code == 401
+        assert watched.calls == []
+
+    @pytest.mark.parametrize("header", [RIGHT.replace("Basic", "bAsIc"), RIGHT.replace(" ", "   ") + "  "])
+    def test_tolerated_headers(self, site: Ask, header: str) -> None:
+        """The scheme's case and spaces around the credential do not matter."""
+        assert site(header).status_code == 200
+
+
+class TestLoad:
+    def test_nobody_waits_for_a_check(self, site: Ask, watched: Bcrypt) -> None:
+        """While checks are queued, known credentials are admitted and missing ones refused at once."""
+        assert site(RIGHT).status_code == 200
+        watched.hold()
+        with in_background(site, WRONG) as answers:
+            for _ in range(CHECKS + 1):
+                assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+            assert [site(RIGHT).status_code, site().status_code, site("Bearer x").status_code] == [200, 401, 401]
+            assert answers == []
+            watched.go_on.set()
+        assert answers == [401]
+
+    def test_only_so_many_wait(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where too many checks wait, another one is answered 503 and when to come back."""
+        monkeypatch.setattr(basic_auth, "MAX_CHECKS_WAITING", 1)
+        watched.hold()
+        with in_background(site, WRONG) as answers:
+            assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+            busy = site(RIGHT)
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "5")
+            watched.go_on.set()
+        assert answers == [401]
+        assert site(RIGHT).status_code == 200
+
+    def test_one_check_at_a_time(self, site: Ask, watched: Bcrypt) -> None:
+        """However many credentials come at once, one is checked after the other, and each is answered."""
+        watched.hold()
+        with ExitStack() as under_way:
+            answers = [under_way.enter_context(in_background(site, header)) for header in (WRONG, RIGHT, WRONG, RIGHT)]
+            assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+            assert site().status_code == 401
+            assert len(watched.calls) == 1
+            watched.go_on.set()
+        assert answers == [[401], [200], [401], [200]]
+
+    def test_remembered(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was found right is not checked again, unless too much was found right since."""
+        monkeypatch.setattr(basic_auth, "MAX_REMEMBERED", 1)
+        bob = basic(b"bob", b"let me in")
+        assert [site(header).status_code for header in (RIGHT, RIGHT, RIGHT)] == [200] * 3
+        assert len(watched.calls) == CHECKS
+        assert [site(header).status_code for header in (bob, bob, RIGHT)] == [200] * 3
+        assert len(watched.calls) == 3 * CHECKS
+
+    def test_remembered_when_the_users_change(self, site: Ask, web: Path, watched: Bcrypt) -> None:
+        """Another user who comes or goes makes nobody be checked again; another hash of one's own does."""
+        bob = basic(b"bob", b"let me in")
+        alice = hashed(b"open sesame")
+        write(web, alice=alice)
+        assert site(RIGHT).status_code == 200
+        write(web, alice=alice, bob=hashed(b"let me in"))
+        assert [site(RIGHT).status_code, len(watched.calls)] == [200, 1]
+        assert [site(bob).status_code, len(watched.calls)] == [200, 2]
+        write(web, alice=alice)
+        assert [site(RIGHT).status_code, len(watched.calls), site(bob).status_code] == [200, 2, 401]
+        calls = len(watched.calls)
+        write(web, alice=hashed(b"another"))
+        assert [site(RIGHT).status_code, len(watched.calls)] == [401, calls + 1]
+
+    def test_wrong_is_not_remembered(self, site: Ask, watched: Bcrypt) -> None:
+        """What was found wrong is checked again, so that nothing is learned from how long that takes."""
+        assert [site(WRONG).status_code, site(WRONG).status_code] == [401, 401]
+        assert len(watched.calls) == 2 * CHECKS
+
+    def test_bcrypt_that_fails(self, site: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A check that fails is an error of its own request only."""
+        monkeypatch.setattr(bcrypt, "checkpw", lambda *_: 1 / 0)
+        assert site(RIGHT).status_code == 500
+        monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+        assert site(RIGHT).status_code == 200
+
+
+class TestChanges:
+    def test_changed_password(self, site: Ask, web: Path, watched: Bcrypt) -> None:
+        """A password that was taken back is refused from the next request on, and a check under way is answered."""
+        assert site(RIGHT).status_code == 200
+        watched.hold()
+        with in_background(site, WRONG) as answers:
+            for _ in range(CHECKS + 1):
+                assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+            write(web, alice=hashed(b"new"))
+            assert site().status_code == 401
+            watched.go_on.set()
+        assert answers == [401]
+        assert [site(RIGHT).status_code, site(basic(b"alice", b"new")).status_code] == [401, 200]
+
+    @pytest.mark.parametrize("content", ["", "# nobody", "basic_auth_users:", "http_server_config: {}"])
+    def test_half_a_file(self, site: Ask, web: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A file that is just being written lets nobody in: to take all users away needs a restart, and is told."""
+        assert site(RIGHT).status_code == 200
+        web.write_text(content, encoding="utf-8")
+        assert [site().status_code, site(RIGHT).status_code] == [401, 200]
+        assert caplog.records[-1].message == "web configuration not reloaded"
+
+    def test_stop_does_not_wait_for_a_check(
+        self, tmp_path: Path, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither the server nor the end of the process waits for a check that takes long."""
+        monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
+        watched.hold()
+        with serving(pages(write(tmp_path / "web.yaml", alice=hashed(b"x")))) as port, connect(port) as asking:
+            asking.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {RIGHT}\r\n\r\n".encode())
+            assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+        checks = [thread for thread in threading.enumerate() if thread.name == "bcrypt"]
+        assert [thread.daemon for thread in checks] == [True]
+        watched.go_on.set()
+        checks[0].join(PATIENCE_SECONDS)
+
+
+class in_background:  # noqa: N801 – a context manager
+    """Asks in a thread; gives the list that will hold the status."""
+
+    def __init__(self, ask: Ask, authorization: str) -> None:
+        self._statuses: list[int] = []
+        self._thread = threading.Thread(target=lambda: self._statuses.append(ask(authorization).status_code))
+
+    def __enter__(self) -> list[int]:
+        self._thread.start()
+        return self._statuses
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(PATIENCE_SECONDS)
