@@ -41,7 +41,7 @@ class App:
         self._reloading = threading.Lock()
         self._reload_waits = threading.Event()
         # A series beside each counter that nobody asks for.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._registry = prometheus_client.CollectorRegistry()
         self._own = ExporterMetrics(self._registry, options.shard_number(), options.total_shards)
         self._web_settings = WebSettings(options.web_config_file)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from queue import Full, Queue
-from typing import Any
 
 LEVELS = ("debug", "info", "warn", "error")
 FORMATS = ("logfmt", "json")
@@ -90,12 +89,12 @@ class LogfmtFormatter(logging.Formatter):
         return " ".join(f"{key}={_logfmt(value)}" for key, value in _fields(record))
 
 
-def _logfmt(value: Any) -> str:
+def _logfmt(value: object) -> str:
     if isinstance(value, float):
         value = round(value, 3)
     text = str(value)
     return text if _BARE.fullmatch(text) else _json(text)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, default=str).replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is

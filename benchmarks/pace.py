@@ -16,6 +16,8 @@ from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Response, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.fleet import Fleet
 
@@ -31,7 +33,7 @@ def arrivals(hours: float, seed: int = 1) -> list[float]:
     chance = random.Random(seed)
     times: list[float] = []
 
-    def choose(request: Request) -> simulator.Fault | None:
+    def choose(request: Request) -> Fault | None:
         times.append(request.time)
         if chance.random() > 1 / 30:
             return None
@@ -51,7 +53,7 @@ def arrivals(hours: float, seed: int = 1) -> list[float]:
 
 def config(url: str, burst: int) -> Config:
     """Return the configuration of all accounts, with one token and the default pace but for the burst."""
-    token = Secret("the benchmark", simulator.TOKEN)
+    token = Secret("the benchmark", TOKEN)
     test = PolicyTest(id=TEST)
     accounts = tuple(AccountConfig(id=each, api_token=token, policy_tests=(test,)) for each in ACCOUNTS)
     return Config(api=Api(url=url, burst=burst), accounts=accounts)

@@ -26,6 +26,7 @@ from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.server import Fault as Serving
 from tests.faults import FAULTS, Fault
 from tests.fleet import Fleet
 
@@ -129,7 +130,7 @@ def serve(seed: int) -> None:
     faults = [fault for fault in FAULTS if not (fault.from_there_on or fault.needs_totals or fault in slow)]
     deck: list[Fault] = []
 
-    def choose(request: Request) -> simulator.Fault | None:
+    def choose(request: Request) -> Serving | None:
         if chance.random() > 0.2:
             return None
         if not deck:  # every fault comes as often as any other, and soon for the first time

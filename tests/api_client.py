@@ -17,7 +17,7 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
 from access_exporter.cloudflare.responses import Endpoint
-from access_exporter.collectors import policy_tests, users
+from access_exporter.collectors import policy_tests, users, users_summary
 from access_exporter.config.model import Api
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
@@ -76,7 +76,7 @@ class Bench:
 
     def rows(self) -> list[str | None]:
         """Walk over the users and return their ids."""
-        pages = self.client.walk(USERS.of(ACCOUNT_ID), users.User, within=1800)
+        pages = self.client.walk(USERS.of(ACCOUNT_ID), users_summary.User, within=1800)
         return [row.id for page in pages for row in page]
 
     def failure(self, ask: Callable[[], object] | None = None, reason: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.collectors.protocol import Collector, Keep, Key
+from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
 from access_exporter.errors import StoppingError
 
 START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
@@ -50,9 +50,13 @@ class FakeCollector(Collector[Any]):
     interval: float = 60
     stale_after: float = 150
     summary_type: type = float
+    title: str = "Fake"
 
     def fetch(self, previous: Any, now: float, keep: Keep[Any]) -> Any:
         return self.answer(previous, now)
+
+    def plan(self) -> Plan:
+        return Plan("nothing", 0)
 
     def families(self, summary: Any) -> Iterable[Metric]:
         return self.shown(summary)

@@ -16,8 +16,9 @@ import bcrypt
 import pytest
 import requests
 
-from access_exporter import simulator
 from access_exporter.simulator import Account, Handler, PolicyTest, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.server import Fault
 from tests.processes import ROOT, Exporter, exporter
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -35,7 +36,7 @@ def cloudflare() -> Iterator[Simulator]:
 def write(path: Path, url: str, users: str = "{interval: 1h}", more: str = "") -> Path:
     path.write_text(
         f"api: {{url: '{url}', timeout: 5s}}\n"
-        f"accounts:\n  - id: {ACCOUNT}\n    api_token: {simulator.TOKEN}\n    users: {users}\n{more}",
+        f"accounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n    users: {users}\n{more}",
         encoding="utf-8",
     )
     return path
@@ -53,7 +54,7 @@ def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path
     def ask_in_the_middle() -> None:
         seen.extend(requests.get(running[0].url + path, timeout=10).status_code for path in ("/-/ready", "/-/healthy"))
 
-    def fault(request: Request) -> simulator.Fault | None:
+    def fault(request: Request) -> Fault | None:
         def answer(handler: Handler) -> None:
             ask_in_the_middle()
             handler.send(handler.response())

@@ -25,7 +25,7 @@ PROMETHEUS_ACCEPT = (
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Exporter]:
     with exporter("--demo") as running:
-        for _ in range(1 + len(simulator.DEMO_POLICY_TESTS)):
+        for _ in range(1 + len(simulator.DEMO.policy_tests)):
             running.wait_for("poll succeeded")
         running.drain()
         yield running
@@ -48,12 +48,12 @@ def test_text_format_is_parsed_and_adds_up(demo: Exporter) -> None:
     answer = scrape(demo)
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = values(list(parse_text(answer.text)))
-    account = ("account_id", simulator.DEMO_ACCOUNT_ID)
+    account = ("account_id", simulator.DEMO.account_id)
     by_seat = {
         seat: found["cloudflare_access_users", (account, ("seat", seat))] for seat in ("access", "gateway", "both")
     }
     assert sum(by_seat.values()) == found["cloudflare_access_seats_used", (account,)] > 0
-    assert found["cloudflare_access_seats_limit", (account,)] == simulator.DEMO_SEAT_LIMIT
+    assert found["cloudflare_access_seats_limit", (account,)] == simulator.DEMO.seat_limit
 
 
 def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:

@@ -26,6 +26,8 @@ from access_exporter.config.model import Api, Config, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.logs import LogfmtFormatter
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import Life
+from access_exporter.simulator.server import Fault as Serving
 from tests.certificates import Authority, openssl
 from tests.fakes import FakeClock
 from tests.faults import ALL, FAULTS, NOISES, Fault, Noise, answers, resets
@@ -110,10 +112,10 @@ def is_up_to_date(numbers: str, place: Place) -> bool:
     return f"{expected}\n" in numbers
 
 
-def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], simulator.Fault | None]:
+def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], Serving | None]:
     """Let a fault happen at all places, or a noise to every request."""
 
-    def choose(request: Request) -> simulator.Fault | None:
+    def choose(request: Request) -> Serving | None:
         if isinstance(fault, Noise) or any(place.holds(request, and_all_after=fault.from_there_on) for place in places):
             return fault.happen
         return None
@@ -204,7 +206,7 @@ def test_start(fault: Fault, log: Callable[[], list[str]]) -> None:
     """A fault of the one POST that starts a test leaves the numbers, is told, and the POST is not sent again."""
     policies = PolicyTest(name="wiki", policies=("policy",), refresh=Interval(3600))
     account = Account("start", token="token-start")
-    account.lives["policy",] = lambda: simulator.Life(RESULTS)
+    account.lives["policy",] = lambda: Life(RESULTS)
     secret = Secret("start", "token-start")
     clock = FakeClock()
     with Simulator([account], clock=clock.time) as server:
@@ -429,7 +431,7 @@ def is_patient(event: Event, seconds: float) -> None:
     assert event.wait(10)
 
 
-def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Callable[[Request], simulator.Fault | None]:
+def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Callable[[Request], Serving | None]:
     """Begin an outage at the first request for a place, and break that request off; the exporter waits for it."""
     requests = itertools.count()
 
@@ -488,7 +490,7 @@ def test_the_real_process(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     by_account = {place.account_id: (fault, place) for fault, place in QUICK}
 
-    def choose(request: Request) -> simulator.Fault | None:
+    def choose(request: Request) -> Serving | None:
         fault, place = by_account[request.account_id]
         return fault.happen if place.holds(request) else None
 

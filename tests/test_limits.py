@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 
-from access_exporter import simulator
 from access_exporter.cloudflare import responses
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
 from access_exporter.simulator import Account, Handler, Request, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.server import Fault
 from benchmarks import pace
 from tests.fakes import START, FakeClock
 from tests.faults import refuses
 from tests.fleet import Fleet
 
 
-def account(name: str, token: str = simulator.TOKEN) -> AccountConfig:
+def account(name: str, token: str = TOKEN) -> AccountConfig:
     """An account of which only the users are polled."""
     return AccountConfig(id=name, api_token=Secret("the test", token))
 
@@ -120,7 +121,7 @@ def test_a_new_pace_starts_without_a_burst() -> None:
 
 def paged(server: Simulator, *names: str, secret: Secret | None = None) -> Config:
     """Return a configuration of accounts with one secret, which have more pages than five minutes allow."""
-    accounts = tuple(AccountConfig(id=name, api_token=secret or Secret("the test", simulator.TOKEN)) for name in names)
+    accounts = tuple(AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN)) for name in names)
     return Config(api=Api(url=server.url, concurrency=1, burst=150, requests_per_second=1), accounts=accounts)
 
 
@@ -163,7 +164,7 @@ def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
     clock = FakeClock()
     users = [User(str(number)) for number in range(200)]
     path = tmp_path / "token"
-    path.write_text(simulator.TOKEN)
+    path.write_text(TOKEN)
     secret = Secret("the file", path=str(path))
     with Simulator(
         [Account(name, users, token="new") for name in ("a", "b")], max_per_page=1, clock=clock.time
@@ -198,6 +199,6 @@ def test_nothing_leaves_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None
         assert all(time >= first + 100 for time in later)
 
 
-def at_request(number: int, server: Simulator, fault: simulator.Fault) -> Callable[[Request], simulator.Fault | None]:
+def at_request(number: int, server: Simulator, fault: Fault) -> Callable[[Request], Fault | None]:
     """Let a fault happen to the request of this number, counted from 1."""
     return lambda _: fault if len(server.arrivals) == number else None

@@ -13,6 +13,8 @@ from access_exporter.config.model import Api, Config, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import ConfigError
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.server import Fault
 from tests.faults import answers
 from tests.fleet import Fleet
 
@@ -29,7 +31,7 @@ def cloudflare(*names: str, **options: Any) -> Simulator:
 
 def account(name: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
     """An account of which the users are polled, and what else is said."""
-    return AccountConfig(id=name, api_token=secret or Secret("the test", simulator.TOKEN), **more)
+    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), **more)
 
 
 def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:
@@ -37,7 +39,7 @@ def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:
     return Config(api=Api(url=server.url, **api), accounts=accounts)
 
 
-def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Request], simulator.Fault | None]:
+def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Request], Fault | None]:
     """Let something happen in the middle of a walk, at the first request for a page, which is answered then."""
     happened: list[Request] = []
 
@@ -45,7 +47,7 @@ def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Reques
         happen()
         handler.send(handler.response())
 
-    def choose(request: Request) -> simulator.Fault | None:
+    def choose(request: Request) -> Fault | None:
         if (request.account_id, request.page) != (name, page) or happened:
             return None
         happened.append(request)
@@ -154,7 +156,7 @@ class TestReload:
     def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:
         """A reload while a secret file is empty is refused, and all goes on as before."""
         token = tmp_path / "token"
-        token.write_text(simulator.TOKEN, encoding="utf-8")
+        token.write_text(TOKEN, encoding="utf-8")
         with cloudflare("first", "second") as server:
             exporter = Fleet(config(server, account("first", Secret("file", path=str(token)))))
             exporter.run(1)

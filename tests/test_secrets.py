@@ -28,6 +28,8 @@ from access_exporter.logs import FORMATS
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import Life
+from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
 from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
@@ -114,11 +116,11 @@ def cloudflare() -> Simulator:
     leaking = [Account(name, PEOPLE, token=f"{TOKEN}-{name}") for name in LEAKING]
     others = [Account(name, PEOPLE, TESTS, token=TOKEN, email=EMAIL, key=KEY) for name in CREDENTIALS]
     for account in others:
-        account.lives["policy",] = lambda: simulator.Life(RESULTS)
+        account.lives["policy",] = lambda: Life(RESULTS)
     return Simulator(leaking + others, max_per_page=2)
 
 
-def leak(request: Request) -> simulator.Fault:
+def leak(request: Request) -> Fault:
     """Let each account leak in its own way."""
     return LEAKS[LEAKING[request.account_id]] if request.account_id in LEAKING else answers(403, ERRORS)
 

@@ -178,7 +178,7 @@ class Client:
         started = self._clock.monotonic()
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
-            timeout: Any = Timeout(total=self.api.timeout)  # the stubs of requests miss it
+            timeout: Any = Timeout(total=self.api.timeout)  # Any: the stubs of requests miss it
             with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
                 body = _body(response)
                 code = str(response.status_code)

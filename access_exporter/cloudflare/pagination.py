@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -42,7 +42,7 @@ class PageInfo(msgspec.Struct, frozen=True):
     total_pages: int | None = None
 
     @classmethod
-    def of(cls, result_info: Any) -> "PageInfo":
+    def of(cls, result_info: object) -> "PageInfo":
         """Read the decoded `result_info`, whatever it is."""
         if not isinstance(result_info, dict):
             return cls()
@@ -56,7 +56,7 @@ class PageInfo(msgspec.Struct, frozen=True):
         return self.per_page > 0 and self.total_pages == -(-self.total_count // self.per_page)
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != value // 1:
         return None
     return int(value)
@@ -153,7 +153,7 @@ class Walk(Generic[Row]):
                 raise InvalidResponseError(f"page {number} is larger than the pages before it")
             fresh = [] if _is_repeated(page.rows, last) else self._seen.new(page.rows)
             last = page.rows
-            if self._totals.have_fallen_to(page):
+            if self._totals.have_fallen_to(page.total):
                 fresh = fresh + self._moved_to(number - 1)
             self._listed += len(fresh)
             repeats = 0 if fresh else repeats + 1
@@ -216,7 +216,7 @@ class _Ahead(Generic[Row]):
         return any(map(_has_rows, later))
 
 
-def _has_rows(fetch: Callable[[], Page[Any]]) -> bool:  # Any: only how many rows there are is looked at
+def _has_rows(fetch: Callable[[], Page[Row]]) -> bool:
     try:
         return bool(fetch().rows)
     except PollError:  # beyond the end of a list there may be anything
@@ -255,13 +255,13 @@ class _Totals:
         self._last: int | None = None
         self._lowest, self._highest = float("inf"), 0
 
-    def have_fallen_to(self, page: Page[Any]) -> bool:
+    def have_fallen_to(self, total: int | None) -> bool:
         """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
-        if page.total is None:
+        if total is None:
             return False
-        before, self._last = self._last, page.total
-        self._lowest, self._highest = min(self._lowest, page.total), max(self._highest, page.total)
-        return self._were_right and before is not None and page.total < before
+        before, self._last = self._last, total
+        self._lowest, self._highest = min(self._lowest, total), max(self._highest, total)
+        return self._were_right and before is not None and total < before
 
     def are_right(self, listed: int) -> bool:
         """Tell whether as many rows were seen; raise InvalidResponseError where those seen are too few to believe."""

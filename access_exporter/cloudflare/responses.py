@@ -84,7 +84,7 @@ class Envelope(msgspec.Struct, Generic[T]):
         return self.result
 
     @property
-    def info(self) -> Any:
+    def info(self) -> object:
         """The decoded `result_info`, whatever it is; None where it cannot be decoded."""
         return _json(bytes(self.result_info))
 
@@ -93,7 +93,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
     """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
     if len(body) > MAX_OBJECTS * len("{},") and body.count(b"{") > MAX_OBJECTS:  # to count costs a tenth of decoding
         raise _too_much(endpoint)
-    kind: Any = Envelope[result]  # type: ignore[valid-type]
+    kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy knows no type that is passed in
     envelope: Envelope[T]
     with _MAKING:
         decoder = _decoder(kind)
@@ -112,11 +112,11 @@ _MAKING = Lock()  # msgspec crashes where two threads look at a type for the fir
 
 
 @lru_cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: an envelope of any type
     return msgspec.json.Decoder(kind)
 
 
-def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:
+def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:  # Any: an envelope of any type
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
     if body.count(b",") > MAX_ODD_VALUES:
         raise _too_much(endpoint)
@@ -138,7 +138,7 @@ def _too_much(endpoint: Endpoint) -> PollError:
     return InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes) -> object:
     """Decode JSON, and what is nearly JSON; return None for what is neither, or nested too deep."""
     if _is_too_deep(body):
         return None
@@ -166,7 +166,7 @@ def _is_too_deep(body: bytes) -> bool:
 _TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
 
 
-def _tidy(data: Any) -> Any:
+def _tidy(data: object) -> object:
     """Drop the fields of the result, or of its rows, that are empty strings, and read times without a zone as UTC."""
     if not isinstance(data, dict):
         return data
@@ -179,7 +179,7 @@ def _tidy(data: Any) -> Any:
     return data | as_it_came | {"result": result}
 
 
-def _tidy_row(row: Any) -> Any:
+def _tidy_row(row: object) -> object:
     if not isinstance(row, dict):
         return row
     return {

@@ -8,7 +8,7 @@ from access_exporter.collectors.fresh_policy_tests import FreshSummary
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.protocol import AnyCollector, Collector, Key
 from access_exporter.collectors.registry import configured
-from access_exporter.collectors.users import UsersSummary
+from access_exporter.collectors.users_summary import UsersSummary, UserWithEmail
 
 __all__ = [
     "AnyCollector",
@@ -16,6 +16,7 @@ __all__ = [
     "FreshSummary",
     "Key",
     "PolicyTestSummary",
+    "UserWithEmail",
     "UsersSummary",
     "configured",
     "seats",

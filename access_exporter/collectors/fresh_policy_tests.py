@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors import policy_tests
 from access_exporter.collectors.policy_tests import FollowedTest, PolicyTestCollector, PolicyTestSummary
-from access_exporter.collectors.protocol import Collector, Keep, Key
+from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
@@ -29,6 +29,7 @@ ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests"
 
 DAY = 86400
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label, and part of a path
+_REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
 _FIRST_PAUSE_SECONDS = 5
 _SHORTEST_PAUSE_SECONDS = 1
 
@@ -75,6 +76,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
 class FreshPolicyTestCollector(Collector[FreshSummary]):
     """A policy test that the exporter starts."""
 
+    title = "Policy test"
     summary_type = FreshSummary
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
@@ -148,6 +150,15 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             changed=state.before.changes_to(outcomes) if state.before else None,
             outcomes=outcomes,
             before=None if policy_tests.is_over(test) else state.before,
+        )
+
+    def plan(self) -> Plan:
+        """Return what polling costs, where a test is finished as soon as it is asked for."""
+        requests = _REQUESTS_OF_A_TEST * 3600 / self._refresh
+        return Plan(
+            f"policy test {self.key.target!r}: starts a test of {len(self._config.policies)} policies every "
+            f"{self._refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
+            requests,
         )
 
     def next_poll(self, summary: FreshSummary | None, started: float) -> float:

@@ -15,7 +15,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors.protocol import Collector, Keep, Key
+from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
@@ -59,6 +59,7 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
 class PolicyTestCollector(Collector[PolicyTestSummary]):
     """A policy test that exists."""
 
+    title = "Policy test"
     summary_type = PolicyTestSummary
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
@@ -78,6 +79,15 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         Raises a PollError when there is no whole answer.
         """
         return self._test.fetch(previous, now)
+
+    def plan(self) -> Plan:
+        """Return what polling costs: one request for its progress."""
+        requests = 3600 / self.interval
+        return Plan(
+            f"policy test {self.key.target!r}: follows {self._id!r}, polled every {self.interval:.10g} s, "
+            f"stale after {self.stale_after:.10g} s, {requests:.4g} requests/h",
+            requests,
+        )
 
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the test."""

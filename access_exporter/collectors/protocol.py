@@ -18,15 +18,23 @@ class Key(NamedTuple):
     target: str
 
 
+class Plan(NamedTuple):
+    """What a collector will do, for `--config.check`: in words, and its requests in an hour."""
+
+    words: str
+    requests_per_hour: float
+
+
 class Collector(Protocol[Summary]):
     """One target: pages of rows in, one frozen summary out, and the summary as metric families.
 
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
-    the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds, and
-    `summary_type` is what the storage decodes.
+    the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
+    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
     """
 
     key: Key
+    title: str
     subject: object
     settings: object
     interval: float
@@ -41,6 +49,9 @@ class Collector(Protocol[Summary]):
 
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""
+
+    def plan(self) -> Plan:
+        """Return what polling costs."""
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""

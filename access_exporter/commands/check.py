@@ -4,12 +4,16 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from access_exporter.config import Account, Config, Duration, PolicyTest
+from prometheus_client import CollectorRegistry
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import Clients, RequestMetrics
+from access_exporter.collectors import configured
+from access_exporter.config import Account, Config
 from access_exporter.serving import WebConfig, WebSettings
 
-REQUESTS_OF_A_FRESH_TEST = 3  # to start it, to see it finished, to page its rows
-HIDDEN = "interval, so its series vanish between polls"
-HIDDEN_BETWEEN_TESTS = "refresh, so its series vanish between tests"
+# What follows each other by which key of the configuration.
+BETWEEN = {"interval": "polls", "refresh": "tests"}
 
 
 def run(config: Config, shard: int, total_shards: int, web_config_file: str | None) -> int:
@@ -32,6 +36,8 @@ def lines(config: Config) -> Iterator[str]:
         f"pace: {api.requests_per_second:g} requests/s and bursts of {api.burst} per credential, "
         f"{api.concurrency} in flight"
     )
+    clients = Clients(RequestMetrics(CollectorRegistry()), Clock())
+    clients.configure(config)
     total = 0.0
     for account in config.accounts:
         name = f" ({account.name!r})" if account.name else ""
@@ -39,21 +45,10 @@ def lines(config: Config) -> Iterator[str]:
         yield from _credential(account)
         if account.seat_limit:
             yield f"  seat limit: {account.seat_limit}"
-        if users := account.users_config:
-            total += 3600 / users.interval
-            by_domain = f"the {users.domains} largest domains, " if users.domains else ""
-            yield (
-                f"  users: polled every {users.interval:.10g} s, stale after {users.stale_after:.10g} s, "
-                f"idle days {', '.join(map(str, users.idle_days)) or 'none'}, "
-                f"{by_domain}{3600 / users.interval:g} requests/h for each {api.page_size} users"
-            )
-        for test in account.policy_tests:
-            requests = 3600 / test.interval if test.refresh is None else REQUESTS_OF_A_FRESH_TEST * 3600 / test.refresh
-            total += requests
-            yield (
-                f"  policy test {test.label!r}: {_subject(test)}, stale after {test.stale_after:.10g} s, "
-                f"{requests:.4g} requests/h{'' if test.id else ' or more'}"
-            )
+        for collector in configured(account, clients.of(account)):
+            plan = collector.plan()
+            total += plan.requests_per_hour
+            yield f"  {plan.words}"
     yield f"in all: at least {total:.10g} requests/h"
 
 
@@ -63,12 +58,6 @@ def web(config: WebConfig) -> str:
     encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
     auth = f"basic auth for {len(users)} users" if users else "no basic auth"
     return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}"
-
-
-def _subject(test: PolicyTest) -> str:
-    if test.refresh is None:
-        return f"follows {test.id!r}, polled every {test.interval:.10g} s"
-    return f"starts a test of {len(test.policies)} policies every {test.refresh:.10g} s"
 
 
 def _credential(account: Account) -> Iterator[str]:
@@ -84,19 +73,11 @@ def warnings(config: Config) -> Iterator[str]:
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         yield "api.url is not https: the credential is sent in clear"
     for account in config.accounts:
-        for where, interval, stale_after, hidden in _polled(account):
-            if stale_after < interval:
-                yield f"{where} of account {account.id!r}: stale_after is shorter than {hidden}"
-        if not any(_polled(account)):
+        polled = list(account.polled())
+        for where, section in polled:
+            if section.stale_after < getattr(section, section.renewed_by):
+                between = BETWEEN[section.renewed_by]
+                shorter = f"stale_after is shorter than {section.renewed_by}"
+                yield f"{where} of account {account.id!r}: {shorter}, so its series vanish between {between}"
+        if not polled:
             yield f"account {account.id!r}: nothing of it is polled"
-
-
-def _polled(account: Account) -> Iterator[tuple[str, Duration, Duration, str]]:
-    """Yield what is polled, the time from one of its numbers to the next, when they are stale, and what that hides."""
-    if users := account.users_config:
-        yield "users", users.interval, users.stale_after, HIDDEN
-    for number, test in enumerate(account.policy_tests):
-        if test.refresh:
-            yield f"policy_tests[{number}]", test.refresh, test.stale_after, HIDDEN_BETWEEN_TESTS
-        else:
-            yield f"policy_tests[{number}]", test.interval, test.stale_after, HIDDEN

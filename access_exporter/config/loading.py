@@ -6,7 +6,6 @@ was expected. Values are only named where they cannot be a secret.
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from access_exporter.config import checks, strict_yaml
 from access_exporter.config.durations import Duration
@@ -63,7 +62,7 @@ class _Expanded(str):
 _NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency", "seat_limit", "domains"))
 
 
-def _expand(node: Any, where: str, environ: Mapping[str, str]) -> Any:
+def _expand(node: object, where: str, environ: Mapping[str, str]) -> object:
     """Replace `${NAME}` in every string, refuse unknown keys, and drop keys without a value: their defaults hold."""
     if isinstance(node, dict):
         strict_yaml.check_known(node, where, _SECTIONS)
@@ -92,7 +91,7 @@ def _substitute(text: str, where: str, environ: Mapping[str, str]) -> _Expanded:
     return expanded
 
 
-def _number(text: Any) -> Any:
+def _number(text: object) -> object:
     if not isinstance(text, _Expanded):
         return text
     try:

@@ -1,6 +1,7 @@
 """What a configuration can say: every section, typed and frozen."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ class Users(_Section, frozen=True, kw_only=True):
     stale_after: Duration = Duration(1800)
     idle_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=36500)], ...] = (30, 60, 90)
     domains: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    renewed_by: ClassVar[str] = "interval"
 
 
 _BY_KIND = Duration(0)  # not given: the default depends on the kind of policy test
@@ -57,6 +59,11 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "stale_after", Duration(2 * self.refresh if self.refresh else 1800))
 
     @property
+    def renewed_by(self) -> str:
+        """The key that says how often there are new numbers."""
+        return "refresh" if self.refresh else "interval"
+
+    @property
     def label(self) -> str:
         """The value of the label `policy_test`: the name, or else the id."""
         return self.name or self.id or ""
@@ -75,6 +82,12 @@ class Account(_Section, frozen=True, kw_only=True):
     seat_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
     users: Users | bool = Users()
     policy_tests: tuple[PolicyTest, ...] = ()
+
+    def polled(self) -> Iterator[tuple[str, "Users | PolicyTest"]]:
+        """Yield the sections that say what is polled, each with its path in the account."""
+        if self.users_config:
+            yield "users", self.users_config
+        yield from ((f"policy_tests[{number}]", test) for number, test in enumerate(self.policy_tests))
 
     @property
     def users_config(self) -> Users | None:

@@ -6,7 +6,7 @@ What stands in the file may be a secret, so no message repeats any of it but wha
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import yaml
@@ -15,6 +15,7 @@ from access_exporter.config import files
 from access_exporter.errors import DocumentError, describe, named
 
 T = TypeVar("T")
+Sections: TypeAlias = Mapping[str, msgspec.StructMeta]  # by their place, such as `accounts[].users`
 
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
@@ -25,7 +26,7 @@ _MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
 _TOO_DEEP = "expected less nesting"
 
 
-def read(path: str) -> Any:
+def read(path: str) -> object:
     """Return what a file holds; raises DocumentError."""
     text = _text(path)
     try:
@@ -69,11 +70,11 @@ class _Loader(yaml.SafeLoader):
         self._extents: dict[yaml.Node, _Extent] = {}
         self._level = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         alias = self.check_event(yaml.AliasEvent)
         self._level += 1
         if self._level > _MOST_LEVELS:
-            line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]
+            line: int = self.peek_event().start_mark.line  # type: ignore[no-untyped-call]  # the stubs of PyYAML miss it
             raise DocumentError(f"line {line + 1}", _TOO_DEEP)
         node = super().compose_node(parent, index)
         self._level -= 1
@@ -99,7 +100,7 @@ class _Loader(yaml.SafeLoader):
             raise DocumentError(_line(node), _TOO_DEEP)
         self._extents[node] = extent
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 – PyYAML's signature
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 – PyYAML's signature
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError):  # 2026-02-30, !!bool x, !!timestamp x
@@ -126,7 +127,7 @@ def _line(node: yaml.Node) -> str:
     return f"line {node.start_mark.line + 1}"
 
 
-def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]) -> None:
+def check_known(mapping: Mapping[str, object], where: str, sections: Sections) -> None:
     """Raise DocumentError for a key that the section at this place, such as `accounts[0]`, does not have."""
     section = sections.get(re.sub(r"\d+", "", where))
     if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
@@ -134,7 +135,7 @@ def check_known(mapping: dict[str, Any], where: str, sections: Mapping[str, Any]
         raise DocumentError(where, f"{named('unknown key', unknown[0])}; expected one of {known}")
 
 
-def convert(tree: Any, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
+def convert(tree: object, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
     """Return the tree as this type; raises DocumentError, with the path of the key, where it does not fit."""
     try:
         return msgspec.convert(tree, kind, dec_hook=hook)

@@ -84,7 +84,7 @@ class Poller:
                     return self._due[0][0] - now if self._due else None
                 collector = heapq.heappop(self._due)[2]
                 self._busy.add(collector.key)
-            self._start(lambda collector=collector: self._poll_and_schedule(collector), "/".join(collector.key))  # type: ignore[misc]
+            self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def poll(self, collector: AnyCollector) -> None:
         """Poll one target now and publish what came of it."""

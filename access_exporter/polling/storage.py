@@ -13,7 +13,6 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import prometheus_client
@@ -59,7 +58,7 @@ class Storage:
         except OSError as error:
             self._warn("the storage folder cannot be used", error)
 
-    def save(self, collector: AnyCollector, summary: Any, succeeded_at: float | None) -> None:
+    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> None:
         """Write a summary; a failure is told and counted, nothing more."""
         stored = Stored(
             FORMAT,
@@ -75,7 +74,7 @@ class Storage:
             return
         self._failing = False
 
-    def load(self, collector: AnyCollector) -> tuple[Any, float | None] | None:
+    def load(self, collector: AnyCollector) -> tuple[object, float | None] | None:
         """Return the stored summary and when the last good poll was; None where there is none that fits the target."""
         path = self._path(collector)
         try:
@@ -87,7 +86,7 @@ class Storage:
                 or stored.checksum != stored.summed().checksum
             ):
                 raise ValueError("not a snapshot of this target")
-            summary: Any = msgspec.json.decode(stored.summary, type=collector.summary_type)
+            summary: object = msgspec.json.decode(stored.summary, type=collector.summary_type)
         except FileNotFoundError:
             return None
         except OSError as error:

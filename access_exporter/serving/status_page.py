@@ -8,7 +8,7 @@ from html import escape
 
 from access_exporter import __version__
 from access_exporter.clock import Clock
-from access_exporter.collectors import FreshSummary, PolicyTestSummary, UsersSummary, users
+from access_exporter.collectors import FreshSummary, PolicyTestSummary, UsersSummary
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
 from access_exporter.serving.status_style import STYLE
@@ -191,10 +191,9 @@ def _bar(level: str, share: float, role: str) -> str:
 
 
 def _target(row: Row, now: float) -> str:
-    snapshot = row.snapshot
-    key = snapshot.collector.key
-    name = "Users" if key.collector == users.NAME else f"Policy test {_text(key.target)}"
-    return f"<li><strong>{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
+    collector = row.snapshot.collector
+    name = "" if collector.key.target == collector.key.collector else f" {_text(collector.key.target)}"
+    return f"<li><strong>{collector.title}{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
 
 
 def _state(row: Row, now: float) -> Iterator[str]:

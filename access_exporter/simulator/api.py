@@ -17,9 +17,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import TypedDict, Unpack
 
 from access_exporter.simulator.account import Account, PolicyTest, Row, members
-from access_exporter.simulator.answers import Listing, Paging, Response, error, no_result_info, success
+from access_exporter.simulator.answers import Listing, Paging, Response, error, honest_paging, no_result_info, success
 
 _ROUTES = {
     endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/access/" + path)
@@ -86,29 +87,30 @@ class _RefusedError(Exception):
         self.response = response
 
 
-class Api:
-    """Answers requests to some accounts; `token`, if given, opens them all.
+class Habits(TypedDict, total=False):
+    """How requests are answered: `token` opens every account, and `paging` rewrites the result_info of users.
 
     `max_per_page` clamps the page size, `repeat_at_borders` shows so many last rows of a page again at the start of
-    the next one, `paging` rewrites the result_info of users, `compress` sends gzip to who accepts it.
+    the next one, and `compress` sends gzip to who accepts it.
     """
 
-    def __init__(
-        self,
-        accounts: Iterable[Account],
-        *,
-        token: str | None,
-        paging: Paging,
-        max_per_page: int,
-        repeat_at_borders: int,
-        compress: bool,
-    ) -> None:
+    token: str | None
+    paging: Paging
+    max_per_page: int
+    repeat_at_borders: int
+    compress: bool
+
+
+class Api:
+    """Answers requests to some accounts."""
+
+    def __init__(self, accounts: Iterable[Account], **habits: Unpack[Habits]) -> None:
         self.accounts = {account.id: account for account in accounts}
-        self._token = token
-        self._paging = paging
-        self._max_per_page = max_per_page
-        self._repeat = repeat_at_borders
-        self._compress = compress
+        self._token = habits.get("token")
+        self._paging = habits.get("paging", honest_paging)
+        self._max_per_page = habits.get("max_per_page", 1000)
+        self._repeat = habits.get("repeat_at_borders", 0)
+        self._compress = habits.get("compress", False)
         # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
         self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
         self._listings: dict[tuple[str, str], Listing] = {}

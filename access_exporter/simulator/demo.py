@@ -8,19 +8,29 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
 from access_exporter.simulator.server import Simulator
 
-DEMO_ACCOUNT_ID = "de30" * 8
-DEMO_TOKEN = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens nothing but this account
-DEMO_SEAT_LIMIT = 50  # the free plan
-DEMO_POLICIES = ("d4" * 18,)  # of which a policy test can be started
-DEMO_POLICY_TESTS = {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}  # names by id
+
+class Demo(NamedTuple):
+    """What is fixed about the demo account; `policies` can be tested, and `policy_tests` are names by id."""
+
+    account_id: str = "de30" * 8
+    token: str = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens nothing but this account
+    seat_limit: int = 50  # the free plan
+    policies: tuple[str, ...] = ("d4" * 18,)
+    policy_tests: Mapping[str, str] = MappingProxyType(
+        {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}
+    )
+
+
+DEMO = Demo()
 
 _SEAT_EXPIRATION = "13140h"  # a year and a half, longer than anyone stays away
 _STEP_SECONDS = 2
@@ -43,14 +53,14 @@ class LivingAccount(Account):
         self._steps = 0
         self._lock = threading.Lock()
         self._people = [self._person(number) for number in range(_PEOPLE)]
-        wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO_POLICY_TESTS)
+        wiki, payroll, legacy_vpn = (self._policy_test(test_id) for test_id in DEMO.policy_tests)
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
         tests = [wiki, exceeded]
-        super().__init__(DEMO_ACCOUNT_ID, self._people, tests, token=DEMO_TOKEN, seat_expiration=_SEAT_EXPIRATION)
+        super().__init__(DEMO.account_id, self._people, tests, token=DEMO.token, seat_expiration=_SEAT_EXPIRATION)
         self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
         self._results: list[Row] = list(wiki.results)
         self._changes = random.Random(seed)
-        self.lives[DEMO_POLICIES] = self._fresh_policy_test
+        self.lives[DEMO.policies] = self._fresh_policy_test
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""
@@ -77,7 +87,7 @@ class LivingAccount(Account):
     def _move_seat(self, now: datetime) -> None:
         """Release a seat or take one: a release is the likelier the fewer are left, and certain at the limit."""
         used = sum(_has_seat(person) for person in self._people)
-        if self._random.uniform(_SEATS_FLOOR, DEMO_SEAT_LIMIT) < used:
+        if self._random.uniform(_SEATS_FLOOR, DEMO.seat_limit) < used:
             nothing = {"access_seat": False, "gateway_seat": False, "active_device_count": 0}
             self._change(self._someone(seat=True), now, **nothing)
             return
@@ -90,7 +100,7 @@ class LivingAccount(Account):
         numbers = range(len(_IDLE), _PEOPLE)
         return self._random.choice([number for number in numbers if _has_seat(self._people[number]) is seat])
 
-    def _change(self, number: int, now: datetime, **changes: Any) -> None:
+    def _change(self, number: int, now: datetime, **changes: Any) -> None:  # Any: fields of a user, of several types
         self._people[number] = replace(self._people[number], updated_at=now, **changes)
 
     def _person(self, number: int) -> User:
@@ -146,5 +156,5 @@ def _has_seat(person: User) -> bool:
 
 
 def demo(seed: int = 1, clock: Callable[[], float] = time.time) -> Simulator:
-    """A simulator of one living account: DEMO_ACCOUNT_ID, opened by DEMO_TOKEN, alive from now on."""
+    """A simulator of one living account: DEMO.account_id, opened by DEMO.token, alive from now on."""
     return Simulator([LivingAccount(seed, clock())], clock=clock)

@@ -13,12 +13,12 @@ from contextlib import suppress
 from functools import partial
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from access_exporter.simulator.account import Account
-from access_exporter.simulator.answers import Paging, Response, honest_paging
-from access_exporter.simulator.api import Api, Request
+from access_exporter.simulator.answers import Response
+from access_exporter.simulator.api import Api, Habits, Request
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     arrival: Request
 
-    def __init__(self, simulator: "Simulator", *connection: Any) -> None:
+    def __init__(self, simulator: "Simulator", *connection: Any) -> None:  # Any: as socketserver types it
         self.simulator = simulator
         self._close_after = False
         super().__init__(*connection)
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
             client=self.client_address,
         ).routed()
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing: a line for each request would bury the log of whoever asks."""
 
 
@@ -100,11 +100,11 @@ class _Server(socketserver.ThreadingTCPServer):  # http.server's own asks the DN
             # The handshake waits for the first read, in the thread of the connection: a silent client blocks nobody.
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:  # Any: as socketserver types them
         self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:
+    def shutdown_request(self, request: Any) -> None:  # Any: as socketserver types it
         self._connections.discard(request)
         super().shutdown_request(request)
 
@@ -114,7 +114,7 @@ class _Server(socketserver.ThreadingTCPServer):  # http.server's own asks the DN
             with suppress(OSError):  # it may be gone already
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # Any: as socketserver types them
         if isinstance(sys.exception(), OSError):
             return  # clients may hang up whenever they like, and faults do so on purpose
         super().handle_error(request, client_address)
@@ -128,33 +128,22 @@ class Simulator:
     """Serves accounts at `url`, between `start` and `stop` or inside a `with` block.
 
     `fault` is asked at each request and may be replaced at any time; `arrivals` keeps the last 10,000 requests. The
-    other options are those of `Api`. Raises ValueError for an address that is not loopback.
+    `habits` are those of `Api`. Raises ValueError for an address that is not loopback.
     """
 
     def __init__(
         self,
         accounts: Iterable[Account],
         *,
-        token: str | None = None,
         clock: Callable[[], float] = time.time,
         address: tuple[str, int] = ("127.0.0.1", 0),
         fault: Callable[[Request], Fault | None] | None = None,
-        paging: Paging = honest_paging,
-        max_per_page: int = 1000,
-        repeat_at_borders: int = 0,
-        compress: bool = False,
         ssl_context: ssl.SSLContext | None = None,
+        **habits: Unpack[Habits],
     ) -> None:
         if not ipaddress.ip_address(address[0]).is_loopback:
             raise ValueError(f"the simulator serves a loopback address only, not {address[0]}")
-        self.api = Api(
-            accounts,
-            token=token,
-            paging=paging,
-            max_per_page=max_per_page,
-            repeat_at_borders=repeat_at_borders,
-            compress=compress,
-        )
+        self.api = Api(accounts, **habits)
         self.clock = clock
         self.fault = fault
         self.arrivals: deque[Request] = deque(maxlen=10_000)

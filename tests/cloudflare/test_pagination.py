@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from access_exporter.cloudflare.pagination import Found, Page, PageInfo, Walk
-from access_exporter.collectors.users import User
+from access_exporter.collectors.users_summary import User
 from access_exporter.errors import InvalidResponseError, ServerError
 from tests.collectors.cloudflare import Cloudflare, Row, answer
 from tests.exporter import Exporter

@@ -21,6 +21,7 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.collectors import policy_tests, users
+from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import REASONS, PollError
@@ -67,7 +68,7 @@ dates = st.datetimes().map(str) | st.sampled_from(
 words = st.sampled_from(["", "1", "2", *policy_tests.STATUSES, *policy_tests.RESULTS])
 leaves = numbers | texts | dates | words
 fields = st.sampled_from(
-    [*users.User.__struct_fields__, *policy_tests.Progress.__struct_fields__, *policy_tests.Result.__struct_fields__]
+    [*User.__struct_fields__, *policy_tests.Progress.__struct_fields__, *policy_tests.Result.__struct_fields__]
 )
 anything = st.recursive(
     leaves,
@@ -135,12 +136,12 @@ def test_first_answers_at_once() -> None:
     code = """
 import sys, threading
 from access_exporter.cloudflare import responses as answers
-from access_exporter.collectors import users
+from access_exporter.collectors import users, users_summary
 sys.setswitchinterval(1e-6)
 start, found = threading.Barrier(140), []
 def decode(number):
     start.wait()
-    answer = answers.decode(users.ENDPOINT, b'{"result": [{"id": "%d"}]}' % number, list[users.User])
+    answer = answers.decode(users.ENDPOINT, b'{"result": [{"id": "%d"}]}' % number, list[users_summary.User])
     found.extend(row.id for row in answer.result)
 threads = [threading.Thread(target=decode, args=(number,)) for number in range(140)]
 for thread in threads: thread.start()

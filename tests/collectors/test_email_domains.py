@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from access_exporter.collectors import email_domains
 from access_exporter.collectors.seats import SEATS
-from access_exporter.collectors.users import UserWithEmail
+from access_exporter.collectors.users_summary import UserWithEmail
 from access_exporter.config.model import Users
 from tests.collectors.cloudflare import Cloudflare, Row, answer, honest_pages
 from tests.exporter import ACCOUNT_ID, Exporter

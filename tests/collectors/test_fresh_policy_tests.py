@@ -22,7 +22,9 @@ from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.serving.status_page import Row, render
-from access_exporter.simulator import TOKEN, Account, Fault, Life, PolicyTestUser, Simulator
+from access_exporter.simulator import Account, PolicyTestUser, Simulator
+from access_exporter.simulator.account import TOKEN, Life
+from access_exporter.simulator.server import Fault
 from tests.exporter import ACCOUNT_ID, page_of
 from tests.fakes import START, FakeClock
 from tests.faults import answers, refuses, result

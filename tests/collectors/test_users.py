@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from access_exporter.cloudflare import pagination
-from access_exporter.collectors.users import User, UsersSummary, summarize
+from access_exporter.collectors.users_summary import User, UsersSummary, summarize
 from access_exporter.config.model import Users
 from tests.collectors.cloudflare import Body, Cloudflare, Row, answer, honest_pages, pages
 from tests.exporter import ACCOUNT_ID, DATA, Exporter, page_of

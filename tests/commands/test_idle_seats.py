@@ -17,14 +17,16 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from access_exporter import cli, simulator
+from access_exporter import cli
 from access_exporter.clock import Clock
 from access_exporter.commands import idle_seats
 from access_exporter.commands.idle_seats import Person
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config
 from access_exporter.config.secrets import Secret
-from access_exporter.simulator import Account, Row, Simulator, User
+from access_exporter.simulator import Account, Simulator, User
+from access_exporter.simulator.account import TOKEN, Row
+from access_exporter.simulator.server import Fault
 from tests.fakes import START, FakeClock
 from tests.faults import answers, refuses, resets
 from tests.test_cli import Outcome, command
@@ -158,7 +160,7 @@ class TestFormats:
         """Even who debugs finds no person and no secret in the log."""
         _, out, err = run("--idle-seats=90d", "--log.level=debug", "--format=csv")
         assert "jdoe@example.com" in out
-        assert not re.search("jdoe|jane|a1b2|" + simulator.TOKEN, err, re.IGNORECASE)
+        assert not re.search("jdoe|jane|a1b2|" + TOKEN, err, re.IGNORECASE)
 
     def test_as_a_process(self) -> None:
         """The real command lists the demo account: the people on standard output, the log on standard error."""
@@ -296,7 +298,7 @@ class TestAccounts:
         code, out, _ = run("--idle-seats=90d", "--format=json", "--account=first", first="false")
         assert (code, [row["account_id"] for row in json.loads(out)]) == (0, ["first"])
 
-    @pytest.mark.parametrize("account", ["third", "", "FIRST", simulator.TOKEN])
+    @pytest.mark.parametrize("account", ["third", "", "FIRST", TOKEN])
     def test_an_unknown_one(self, run: Run, cloudflare: Simulator, account: str) -> None:
         """An account that is not configured is an error in the usage, which repeats nothing of what was typed."""
         assert run("--idle-seats=90d", f"--account={account}") == (
@@ -351,7 +353,7 @@ class TestFailures:
         ],
     )
     @pytest.mark.parametrize("page", [1, 2])
-    def test_one_account(self, run: Run, cloudflare: Simulator, fault: simulator.Fault, reason: str, page: int) -> None:
+    def test_one_account(self, run: Run, cloudflare: Simulator, fault: Fault, reason: str, page: int) -> None:
         """Of an account that cannot be read to its end nothing is listed, one line says why, the others are listed."""
         cloudflare.accounts["first"].users = [person(number, email=f"gone{number}@example.com") for number in range(25)]
         cloudflare.accounts["second"].token = "another"
@@ -363,7 +365,7 @@ class TestFailures:
         (line,) = err.splitlines()
         assert 'level=error msg="account not listed: its users could not be read to the end" account_id=first' in line
         assert f"reason={reason} " in line
-        assert not re.search(f"planted|gone|{simulator.TOKEN}", err)
+        assert not re.search(f"planted|gone|{TOKEN}", err)
 
     def test_all_accounts(self, run: Run, cloudflare: Simulator) -> None:
         """Where nothing can be read the list is empty, and the exit code tells that from a complete one."""
@@ -529,7 +531,7 @@ class TestProgress:
 
 def configuration(url: str, **api: Any) -> Config:
     """A configuration of two accounts with one token."""
-    token = Secret("the test", simulator.TOKEN)
+    token = Secret("the test", TOKEN)
     accounts = tuple(AccountConfig(id=name, api_token=token) for name in ("first", "second"))
     return Config(api=Api(url=url, **api), accounts=accounts)
 

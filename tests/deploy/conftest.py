@@ -12,6 +12,8 @@ import yaml
 
 from access_exporter import simulator
 from access_exporter.simulator import Handler, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.answers import error
 from tests.deploy.files import ALERTS, DEPLOY, RULES
 from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, prometheus
 from tests.deploy.programs import program
@@ -24,7 +26,7 @@ api:
   url: ${{SIMULATOR_URL}}
 accounts:
   - id: {FAULTY_ACCOUNT}
-    api_token: {simulator.TOKEN}
+    api_token: {TOKEN}
     seat_limit: 50
     users:
       interval: 10s
@@ -71,7 +73,7 @@ def at_once(config: dict[str, Any]) -> dict[str, Any]:
 
 def refuse(handler: Handler) -> None:
     """Answer as Cloudflare does where a token lacks a permission."""
-    handler.send(simulator.error(403, 10000, "Authentication error"))
+    handler.send(error(403, 10000, "Authentication error"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.protocol import Key
-from access_exporter.collectors.users import UsersSummary
+from access_exporter.collectors.users_summary import UsersSummary
 from access_exporter.config.model import Account, PolicyTest
 from access_exporter.errors import AuthError, NetworkError, NotFoundError, PermissionMissingError, PollError
 from access_exporter.polling.snapshots import Snapshot

@@ -21,7 +21,7 @@ from tests.processes import ROOT
 VARIABLES = {
     "$__rate_interval": "30s",
     "$job": ".+",
-    "$account": simulator.DEMO_ACCOUNT_ID,
+    "$account": simulator.DEMO.account_id,
     "$price": "7",
 }
 COLOURED = {
@@ -154,7 +154,7 @@ def test_variables_have_values_in_the_demo(chain: Chain) -> None:
             for sample in chain.prometheus.query(expression(asked[1]))
         }
         found = [match.groupdict() for match in (re.search(pattern, text) for text in texts) if match]
-        assert {"value": simulator.DEMO_ACCOUNT_ID, "text": "Demo (simulated)"} in found
+        assert {"value": simulator.DEMO.account_id, "text": "Demo (simulated)"} in found
 
 
 @pytest.mark.deploy

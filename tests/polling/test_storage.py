@@ -16,9 +16,10 @@ import msgspec
 import pytest
 import requests
 
-from access_exporter import cli, simulator
+from access_exporter import cli
 from access_exporter.polling.storage import Stored
-from access_exporter.simulator import Account, Handler, Life, PolicyTest, PolicyTestUser, Simulator, User
+from access_exporter.simulator import Account, Handler, PolicyTest, PolicyTestUser, Simulator, User
+from access_exporter.simulator.account import TOKEN, Life
 from tests.processes import Exporter, exporter
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -44,7 +45,7 @@ class Restarts:
 
     def write(self, test: str = "t1", stale_after: str = "30m") -> None:
         self.config.write_text(
-            f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {simulator.TOKEN}\n"
+            f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
             f"    users: {{stale_after: {stale_after}}}\n"
             f"    policy_tests: [{{id: {test}, name: wiki, stale_after: {stale_after}}}]\n",
             encoding="utf-8",
@@ -235,7 +236,7 @@ def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) 
         text = file.read_text(encoding="utf-8")
         assert "person" not in text
         assert "@" not in text
-        assert simulator.TOKEN not in text
+        assert TOKEN not in text
 
 
 class Fresh(Restarts):
@@ -244,7 +245,7 @@ class Fresh(Restarts):
     def write(self, test: str = "", stale_after: str = "") -> None:
         self.cloudflare.accounts[ACCOUNT].lives["policy",] = lambda: Life(RESULTS)
         self.config.write_text(
-            f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {simulator.TOKEN}\n"
+            f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
             "    users: false\n    policy_tests: [{name: payroll, policies: [policy], refresh: 1h}]\n",
             encoding="utf-8",
         )

@@ -15,20 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from access_exporter.simulator import (
-    TOKEN,
-    Account,
-    Fault,
-    Handler,
-    Life,
+from access_exporter.simulator import Account, Handler, PolicyTest, PolicyTestUser, Request, Response, Simulator, User
+from access_exporter.simulator.account import TOKEN, Life, Row
+from access_exporter.simulator.answers import (
     Paging,
-    PolicyTest,
-    PolicyTestUser,
-    Request,
-    Response,
-    Row,
-    Simulator,
-    User,
     contradictory_totals,
     error,
     no_result_info,
@@ -36,6 +26,7 @@ from access_exporter.simulator import (
     totals_too_large,
     totals_too_small,
 )
+from access_exporter.simulator.server import Fault
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
 OTHER_ACCOUNT = "5" * 32

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from access_exporter.simulator import DEMO_ACCOUNT_ID, DEMO_POLICY_TESTS, DEMO_SEAT_LIMIT, DEMO_TOKEN, demo
+from access_exporter.simulator import DEMO, demo
 
 START = 1_750_000_000.0
-WIKI, PAYROLL, LEGACY_VPN = DEMO_POLICY_TESTS
+WIKI, PAYROLL, LEGACY_VPN = DEMO.policy_tests
 
 
 class Life:
@@ -20,7 +20,7 @@ class Life:
         self.simulator = demo(seed, clock=lambda: self.now)
         self._http = requests.Session()
         self._http.trust_env = False
-        self._http.headers["Authorization"] = f"Bearer {DEMO_TOKEN}"
+        self._http.headers["Authorization"] = f"Bearer {DEMO.token}"
 
     def __enter__(self) -> "Life":
         self.simulator.start()
@@ -32,7 +32,7 @@ class Life:
 
     def get(self, path: str) -> Any:
         """What the account answers, without the envelope."""
-        answer = self._http.get(f"{self.simulator.url}/accounts/{DEMO_ACCOUNT_ID}/access/{path}")
+        answer = self._http.get(f"{self.simulator.url}/accounts/{DEMO.account_id}/access/{path}")
         answer.raise_for_status()
         return answer.json()["result"]
 
@@ -104,7 +104,7 @@ def test_seats_wander(seed: int) -> None:
     """Each minute the number of seats moves, and it never passes the limit."""
     with Life(seed) as life:
         used = [life.seats_used(after=seconds) for seconds in range(0, 1800, 10)]
-    assert 30 < min(used) < max(used) <= DEMO_SEAT_LIMIT
+    assert 30 < min(used) < max(used) <= DEMO.seat_limit
     moves = [before != after for before, after in pairwise(used)]
     assert all(any(moves[first : first + 6]) for first in range(0, len(moves), 6))
 

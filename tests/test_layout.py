@@ -1,0 +1,109 @@
+"""The package stays easy to enter: small files, short functions, folders with one face, and tests found by name."""
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+
+PACKAGE = ROOT / "access_exporter"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = sorted({module.parent for module in MODULES} - {PACKAGE})
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS, MOST_NAMES = 300, 40, 6, 10
+MOST_NODES, MOST_EDGES = 24, 70
+
+
+def place(module: Path) -> str:
+    return str(module.relative_to(ROOT))
+
+
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def node(name: str) -> str:
+    """Return the folder or top-level file of an import such as `access_exporter.config.model`."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "access_exporter"
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Yield what a file imports of the package: modules and, from a folder's face, names."""
+    for found in ast.walk(tree(module)):
+        if isinstance(found, ast.ImportFrom) and found.module and node(found.module):
+            if found.module == "access_exporter":
+                yield from (f"access_exporter.{name.name}" for name in found.names if not name.name.startswith("__"))
+            elif found.module.startswith("access_exporter."):
+                yield from (f"{found.module}.{name.name}" for name in found.names)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=place)
+def test_files_and_functions_are_short(module: Path) -> None:
+    """No file, function or signature is longer than a reader can hold."""
+    assert len(module.read_text(encoding="utf-8").splitlines()) < MOST_LINES
+    most = MOST_PARAMETERS + (module.parent.name == "simulator")
+    for found in ast.walk(tree(module)):
+        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (found.end_lineno or 0) - found.lineno < MOST_LINES_OF_A_FUNCTION, found.name
+            names = [each.arg for each in (*found.args.posonlyargs, *found.args.args, *found.args.kwonlyargs)]
+            assert len([name for name in names if name not in ("self", "cls")]) <= most, found.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=place)
+def test_a_folder_has_one_face(folder: Path) -> None:
+    """A folder's face says what goes in and out, and shows at most ten names."""
+    face = tree(folder / "__init__.py")
+    assert ast.get_docstring(face)
+    shown = [ast.literal_eval(each.value) for each in face.body if isinstance(each, ast.Assign)]
+    assert len(shown) <= 1
+    assert sum(map(len, shown)) <= MOST_NAMES
+
+
+@pytest.mark.parametrize("module", MODULES, ids=place)
+def test_only_faces_are_imported(module: Path) -> None:
+    """A file imports from another folder only what that folder's face shows; a command is imported by its file."""
+    here = node(".".join(module.relative_to(ROOT).with_suffix("").parts))
+    for name in imports(module):
+        folder = PACKAGE / node(name)
+        if node(name) not in (here, "commands") and folder.is_dir() and name.count(".") > 1:
+            face = tree(folder / "__init__.py")
+            (shown,) = [ast.literal_eval(each.value) for each in face.body if isinstance(each, ast.Assign)]
+            assert name.removeprefix(f"access_exporter.{folder.name}.") in shown
+
+
+def test_the_import_graph_is_small() -> None:
+    """With folders as nodes, the import graph can be drawn on a page."""
+    edges = {
+        (node(".".join(module.relative_to(ROOT).with_suffix("").parts)), node(name))
+        for module in MODULES
+        for name in imports(module)
+    }
+    edges = {(here, there) for here, there in edges if here != there}
+    assert len({each for edge in edges for each in edge}) + len(["exporter"]) <= MOST_NODES
+    assert len(edges) + len(["exporter -> cli"]) <= MOST_EDGES
+
+
+@pytest.mark.parametrize("module", MODULES, ids=place)
+def test_exceptions_have_a_reason(module: Path) -> None:
+    """Whatever is excepted from a check says why on its line, and so does every type that is not checked."""
+    with tokenize.open(module) as file:
+        lines = file.readlines()
+    for number, line in enumerate(lines, start=1):
+        code, _, comment = line.partition("#")
+        excepted = re.search(r"type: ignore|noqa", comment)
+        if excepted:
+            assert re.search(r"(type: ignore\[[\w, -]+\]\s+# \S)|(noqa: [A-Z0-9, ]+ – \S)", line), (number, line)
+        elif re.search(r"\bAny\b", code) and not re.search(r"import|TypeAlias", code):
+            assert "Any: " in comment or '"""' in code, (number, line)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=place)
+def test_tests_are_found_by_name(folder: Path) -> None:
+    """The tests of a module stand in a file of its name, in a folder of the same name."""
+    names = {path.stem for path in folder.glob("*.py")}
+    for path in (ROOT / "tests" / folder.relative_to(PACKAGE)).glob("test_*.py"):
+        assert path.stem.removeprefix("test_").split("__")[0] in names
