@@ -50,7 +50,7 @@ class FakeCollector(Collector[Any]):
     interval: float = 60
     stale_after: float = 150
     summary_type: type = float
-    title: str = "Fake"
+    title: str = "Users"
 
     def fetch(self, previous: Any, now: float, keep: Keep[Any]) -> Any:
         return self.answer(previous, now)

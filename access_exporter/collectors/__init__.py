@@ -4,8 +4,6 @@
 """
 
 from access_exporter.collectors import seats, users
-from access_exporter.collectors.fresh_policy_tests import FreshSummary
-from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.protocol import AnyCollector, Collector, Key
 from access_exporter.collectors.registry import configured
 from access_exporter.collectors.users_summary import UsersSummary, UserWithEmail
@@ -13,9 +11,7 @@ from access_exporter.collectors.users_summary import UsersSummary, UserWithEmail
 __all__ = [
     "AnyCollector",
     "Collector",
-    "FreshSummary",
     "Key",
-    "PolicyTestSummary",
     "UserWithEmail",
     "UsersSummary",
     "configured",

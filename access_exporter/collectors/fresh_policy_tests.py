@@ -152,6 +152,15 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             before=None if policy_tests.is_over(test) else state.before,
         )
 
+    def status(self, summary: FreshSummary) -> Iterator[str]:
+        """Yield how far the test is, its counts, and what changed since the test before."""
+        yield policy_tests.result(summary.shown)
+        if summary.changed is None:
+            yield "no test before to compare with"
+            return
+        changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
+        yield f"since the test before: {', '.join(changes) or 'no changes'}"
+
     def plan(self) -> Plan:
         """Return what polling costs, where a test is finished as soon as it is asked for."""
         requests = _REQUESTS_OF_A_TEST * 3600 / self._refresh

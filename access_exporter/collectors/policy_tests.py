@@ -80,6 +80,10 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         """
         return self._test.fetch(previous, now)
 
+    def status(self, summary: PolicyTestSummary) -> Iterator[str]:
+        """Yield how far the test is and its counts."""
+        yield result(summary)
+
     def plan(self) -> Plan:
         """Return what polling costs: one request for its progress."""
         requests = 3600 / self.interval
@@ -139,6 +143,20 @@ class FollowedTest:
                 note(row)
         known = {name: found[name] for name in RESULTS}
         return known | {"unknown": found.total() - sum(known.values())}
+
+
+def result(test: PolicyTestSummary) -> str:
+    """Return how far a test is and its counts, in words."""
+    words = [test.status or "no status"]
+    if test.processed_ratio is not None and test.status == "processing":
+        words.append(f"{test.processed_ratio:.0%} done")
+    # A number stays with its word where the line ends.
+    words += [
+        f"{number:,}\N{NO-BREAK SPACE}{status}"
+        for status, number in (test.users or {}).items()
+        if number or status != "unknown"
+    ]
+    return ", ".join(words)
 
 
 def _check(progress: Progress, test_id: str) -> None:

@@ -50,6 +50,10 @@ class Collector(Protocol[Summary]):
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""
 
+    def status(self, _summary: Summary) -> Iterable[str]:
+        """Return what the status page says of a summary, line by line, in plain text."""
+        return ()
+
     def plan(self) -> Plan:
         """Return what polling costs."""
 

@@ -8,7 +8,7 @@ from html import escape
 
 from access_exporter import __version__
 from access_exporter.clock import Clock
-from access_exporter.collectors import FreshSummary, PolicyTestSummary, UsersSummary
+from access_exporter.collectors import UsersSummary
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
 from access_exporter.serving.status_style import STYLE
@@ -205,32 +205,9 @@ def _state(row: Row, now: float) -> Iterator[str]:
         yield f'<span class="bad">{_text(str(snapshot.failure))}</span>'
     else:
         yield '<span class="good">polled</span>'
-    if row.fresh and isinstance(snapshot.summary, PolicyTestSummary):
-        yield _result(snapshot.summary)
-    if row.fresh and isinstance(snapshot.summary, FreshSummary):
-        yield _result(snapshot.summary.shown)
-        yield _since_the_test_before(snapshot.summary)
+    if row.fresh:
+        yield from map(_text, snapshot.collector.status(snapshot.summary))
     yield f'<span class="when">{_times(row, now)}</span>'
-
-
-def _result(test: PolicyTestSummary) -> str:
-    words = [_text(test.status or "no status")]
-    if test.processed_ratio is not None and test.status == "processing":
-        words.append(f"{test.processed_ratio:.0%} done")
-    # A number stays with its word where the line ends.
-    words += [
-        f"{number:,}\N{NO-BREAK SPACE}{status}"
-        for status, number in (test.users or {}).items()
-        if number or status != "unknown"
-    ]
-    return ", ".join(words)
-
-
-def _since_the_test_before(summary: FreshSummary) -> str:
-    changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in (summary.changed or {}).items() if number]
-    if summary.changed is None:
-        return '<span class="when">no test before to compare with</span>'
-    return f"since the test before: {', '.join(changes) or 'no changes'}"
 
 
 def _times(row: Row, now: float) -> str:

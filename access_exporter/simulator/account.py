@@ -143,6 +143,7 @@ class Account:
         self.email = email
         self.key = key
         self.seat_expiration = seat_expiration
+        self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
         # What may be tested, by the ids of the policies; an account without an entry refuses the test.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
         self.may_start_tests = True

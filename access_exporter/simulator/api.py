@@ -5,6 +5,7 @@
     POST /client/v4/accounts/{account_id}/access/policy-tests
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
+    GET /client/v4/accounts/{account_id}/access/NAME, for any other list that an account has
 
 https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
 """
@@ -30,9 +31,10 @@ _ROUTES = {
         "policy_tests": "policy-tests",
         "policy_test": "policy-tests/(?P<policy_test_id>[^/]+)",
         "policy_test_users": "policy-tests/(?P<policy_test_id>[^/]+)/users",
+        "": "(?P<endpoint>[a-z_]+)",  # any other list that an account has
     }.items()
 }
-_DEFAULT_PER_PAGE = {"users": "1000", "policy_test_users": "25"}
+_DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # of any other list 1000
 _STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # the filter has its own words
 # https://developers.cloudflare.com/fundamentals/api/reference/limits/
 _QUOTA, _QUOTA_SECONDS = 1200, 300
@@ -42,9 +44,9 @@ _QUOTA, _QUOTA_SECONDS = 1200, 300
 class Request:
     """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
 
-    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, or "" for any other path. `page`
-    and `per_page` are as asked or the default, None where that is not a positive whole number. `client` is the address
-    of the other side, a different one for each connection.
+    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, or the name of another list; it is
+    empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a positive whole
+    number. `client` is the address of the other side, a different one for each connection.
     """
 
     time: float
@@ -65,13 +67,14 @@ class Request:
         matches = ((endpoint, route.fullmatch(self.path)) for endpoint, route in _ROUTES.items())
         endpoint, match = next(((endpoint, match) for endpoint, match in matches if match), ("", None))
         ids = match.groupdict() if match else {}
+        endpoint = endpoint or ids.get("endpoint", "")
         return replace(
             self,
             endpoint=endpoint,
             account_id=ids.get("account_id", ""),
             policy_test_id=ids.get("policy_test_id", ""),
             page=_positive(self.query.get("page", "1")),
-            per_page=_positive(self.query.get("per_page", _DEFAULT_PER_PAGE.get(endpoint, ""))),
+            per_page=_positive(self.query.get("per_page", _DEFAULT_PER_PAGE.get(endpoint, "1000"))),
         )
 
 
@@ -113,7 +116,7 @@ class Api:
         self._compress = habits.get("compress", False)
         # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
         self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
-        self._listings: dict[tuple[str, str], Listing] = {}
+        self._listings: dict[tuple[str, str, str], Listing] = {}
         self._quotas: dict[str, tuple[float, int]] = {}  # by secret: when its period began, requests in it
         self._quota_lock = threading.Lock()
         self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
@@ -139,7 +142,9 @@ class Api:
         if not request.endpoint:
             raise _no_route(request)
         account = self._authorize(request)
-        methods = self._methods[request.endpoint]
+        methods = self._methods.get(request.endpoint, {"GET": self._list} if request.endpoint in account.lists else {})
+        if not methods:
+            raise _no_route(request)
         if request.method not in methods:
             refusal = error(405, 7001, f"Method {request.method} not available for that URI.")
             raise _RefusedError(replace(refusal, headers={"Allow": ", ".join(methods)}))
@@ -164,6 +169,9 @@ class Api:
             return self._page(request, self._listing(request, account.users, self._paging))
         rows = tuple(row for row in account.users if _is_wanted(row, wanted))
         return self._page(request, Listing(rows, self._repeat, self._paging))
+
+    def _list(self, account: Account, request: Request) -> Response:
+        return self._page(request, self._listing(request, account.lists[request.endpoint], honest_paging))
 
     def _start_policy_test(self, account: Account, request: Request) -> Response:
         if not account.may_start_tests:
@@ -194,7 +202,7 @@ class Api:
 
     def _listing(self, request: Request, rows: tuple[Row, ...], paging: Paging) -> Listing:
         """The listing of these very rows, kept until there are others."""
-        key = request.account_id, request.policy_test_id
+        key = request.account_id, request.endpoint, request.policy_test_id
         listing = self._listings.get(key)
         if listing is None or listing.rows is not rows:
             listing = self._listings[key] = Listing(rows, self._repeat, paging)

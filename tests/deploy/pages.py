@@ -1,11 +1,12 @@
 """Status pages of accounts that never were, served as the exporter serves them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+from access_exporter.collectors import policy_tests
 from access_exporter.collectors.policy_tests import PolicyTestSummary
 from access_exporter.collectors.protocol import Key
 from access_exporter.collectors.users_summary import UsersSummary
@@ -76,8 +77,16 @@ def _rows(index: int, account: Account, *, errors: bool) -> Iterator[Row]:
         )
 
 
+class _PolicyTest(FakeCollector):
+    title = "Policy test"
+
+    def status(self, summary: PolicyTestSummary) -> Iterable[str]:
+        return [policy_tests.result(summary)]
+
+
 def _row(account: Account, collector: str, target: str, summary: Any, *, failing: int | None) -> Row:
-    aim = FakeCollector(Key(account.id, collector, target), _nothing, _nothing, interval=300, stale_after=1800)
+    kind = _PolicyTest if collector == "policy_tests" else FakeCollector
+    aim = kind(Key(account.id, collector, target), _nothing, _nothing, interval=300, stale_after=1800, title=kind.title)
     if summary is None:
         return Row(Snapshot(aim), fresh=False)
     if failing is None:
