@@ -4,9 +4,10 @@ Messages name what failed, on what, and what to do next. They never hold a secre
 """
 
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
+if TYPE_CHECKING:
+    import msgspec  # takes longer to import than all the rest of `--version`, and only names a type here
 
 
 class ExporterError(Exception):
@@ -140,7 +141,7 @@ _TYPES = {
 }
 
 
-def describe(error: msgspec.ValidationError) -> tuple[str, str]:
+def describe(error: "msgspec.ValidationError") -> tuple[str, str]:
     """Return the place of a value of the wrong type, such as `accounts[0].name`, and what was expected there.
 
     The place is empty where it is the whole. No value is repeated.

@@ -1,11 +1,12 @@
-"""The flags of the command line."""
+"""The flags of the command line: one table, which the parser, `--help` and docs/flags.md are made from."""
 
 import argparse
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from access_exporter import __version__
 from access_exporter.errors import UsageError
@@ -13,7 +14,7 @@ from access_exporter.errors import UsageError
 
 @dataclass
 class Options:
-    """The flags of the command line, with their defaults."""
+    """The values of the flags, with their defaults."""
 
     config_file: str = "config.yaml"
     check: bool = False
@@ -55,62 +56,6 @@ def _ordinal(environ: Mapping[str, str]) -> int:
     return int(found[1])
 
 
-def parse(arguments: Sequence[str] | None) -> Options:
-    """Return what the flags say; a mistake is told, and ends the process with exit code 2."""
-    parser = _parser()
-    options = parser.parse_args(arguments, Options())
-    if options.idle_seats is None and (options.account, options.format) != (None, None):
-        parser.error("--account and --format go with --idle-seats")
-    return options
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cloudflare-access-exporter",
-        description="Prometheus exporter for Cloudflare Access: seats, devices and policy test results.",
-        allow_abbrev=False,
-    )
-
-    def flag(name: str, destination: str, text: str, **settings: object) -> None:
-        parser.add_argument(name, dest=destination, help=text, default=argparse.SUPPRESS, **settings)  # type: ignore[arg-type]
-
-    flag("--config.file", "config_file", "configuration file (default: config.yaml)", metavar="FILE")
-    flag("--config.check", "check", "check the configuration, print what it means, and exit", action="store_true")
-    flag("--once", "once", "poll every target once, print the metrics, and exit", action="store_true")
-    flag("--demo", "demo", "poll a simulated account inside the exporter", action="store_true")
-    flag(
-        "--web.listen-address",
-        "listen_address",
-        "address to serve on (default: :10060)",
-        metavar="HOST:PORT",
-        type=_address,
-    )
-    flag("--web.telemetry-path", "metrics_path", "path of the metrics (default: /metrics)", metavar="PATH", type=_path)
-    flag("--web.config.file", "web_config_file", "TLS and basic auth, in the exporter-toolkit's format", metavar="FILE")
-    flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", metavar="DIR")
-    flag("--web.enable-lifecycle", "lifecycle", "allow reloading by POST /-/reload", action="store_true")
-    flag("--shard", "shard", "number of this shard, from 0 (default: from the pod's name)", metavar="N", type=_count)
-    flag("--total-shards", "total_shards", "exporters that share the accounts (default: 1)", metavar="N", type=_count)
-    flag(
-        "--idle-seats",
-        "idle_seats",
-        "list who holds a seat that has been idle for so long, such as 90d, and exit",
-        metavar="TIME",
-        type=_idle_time,
-    )
-    flag("--account", "account", "list this account only (default: every account)", metavar="ID")
-    flag("--format", "format", "table, csv or json (default: table)", choices=("table", "csv", "json"))
-    flag(
-        "--log.level",
-        "log_level",
-        "debug, info, warn or error (default: info)",
-        choices=("debug", "info", "warn", "error"),
-    )
-    flag("--log.format", "log_format", "logfmt or json (default: logfmt)", choices=("logfmt", "json"))
-    parser.add_argument("--version", action="version", version=f"cloudflare-access-exporter {__version__}")
-    return parser
-
-
 _ADDRESS = re.compile(r"(?:([\w.-]*)|\[([\w:.%-]+)\]):(\d{1,5})", re.ASCII)
 
 
@@ -140,3 +85,98 @@ def _path(text: str) -> str:
     if not re.fullmatch(r"/[\w.~/-]+", text, re.ASCII) or text.startswith("/-/"):
         raise argparse.ArgumentTypeError("expected a path such as /metrics, not one the exporter uses itself")
     return text
+
+
+class Flag(NamedTuple):
+    """A row of the table: a flag, the field of Options it sets, and how people read it."""
+
+    name: str
+    destination: str
+    meaning: str
+    metavar: str = ""  # without it and without choices, the flag takes no value
+    default: str = ""  # as shown to people; empty where there is none
+    parse: Callable[[str], object] = str  # raises ArgumentTypeError
+    choices: tuple[str, ...] = ()
+
+
+_LEVELS = ("debug", "info", "warn", "error")
+
+FLAGS = (
+    Flag("--config.file", "config_file", "configuration file", "FILE", "config.yaml"),
+    Flag("--config.check", "check", "check the configuration, print what it means, and exit with 0 or 1"),
+    Flag("--once", "once", "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed"),
+    Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),
+    Flag(
+        "--web.listen-address",
+        "listen_address",
+        "address to serve on; without a host, all IPv4 and IPv6 addresses",
+        "HOST:PORT",
+        ":10060",
+        _address,
+    ),
+    Flag("--web.telemetry-path", "metrics_path", "path of the metrics", "PATH", "/metrics", _path),
+    Flag(
+        "--web.config.file", "web_config_file", "TLS, basic auth and headers, in the exporter-toolkit's format", "FILE"
+    ),
+    Flag("--web.enable-lifecycle", "lifecycle", "allow reloads by POST /-/reload"),
+    Flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", "DIR"),
+    Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", _count),
+    Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", _count),
+    Flag(
+        "--idle-seats",
+        "idle_seats",
+        "list the users whose seat has been idle for at least this long, such as 90d or 12h, and exit",
+        "TIME",
+        parse=_idle_time,
+    ),
+    Flag("--account", "account", "list only this account; needs --idle-seats", "ID", "every account"),
+    Flag(
+        "--format",
+        "format",
+        "format of the list; needs --idle-seats",
+        default="table",
+        choices=("table", "csv", "json"),
+    ),
+    Flag("--log.level", "log_level", "lowest level to log", default="info", choices=_LEVELS),
+    Flag("--log.format", "log_format", "format of the log", default="logfmt", choices=("logfmt", "json")),
+    Flag("--version", "version", "print the version and exit"),
+)
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """Return what the flags say; prints a usage error and exits with 2 where they are wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments, Options())
+    if options.idle_seats is None and (options.account, options.format) != (None, None):
+        parser.error("--account and --format go with --idle-seats")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cloudflare-access-exporter",
+        description="Prometheus exporter for Cloudflare Access: seats, devices and policy test results.",
+        allow_abbrev=False,
+    )
+    for flag in FLAGS:
+        _add(flag, parser)
+    return parser
+
+
+def _add(flag: Flag, parser: argparse.ArgumentParser) -> None:
+    text = f"{flag.meaning} (default: {flag.default})" if flag.default else flag.meaning
+    if flag.destination == "version":
+        version = f"cloudflare-access-exporter {__version__}"
+        parser.add_argument(flag.name, action="version", version=version, help=text)
+    elif not flag.metavar and not flag.choices:
+        parser.add_argument(flag.name, dest=flag.destination, default=argparse.SUPPRESS, action="store_true", help=text)
+    else:
+        parser.add_argument(
+            flag.name,
+            dest=flag.destination,
+            default=argparse.SUPPRESS,
+            metavar=flag.metavar or None,
+            type=flag.parse,
+            choices=flag.choices or None,
+            help=text,
+        )
