@@ -82,8 +82,8 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write again what is made from the code: the tables of metrics, Kubernetes' copy of the rules
-	$(BIN)/python docs/generate_metrics.py
+docs: $(DEV) ## write what is made from the code: flags, configuration keys, config.yaml, metrics, Kubernetes' rules
+	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.

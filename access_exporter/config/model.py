@@ -1,9 +1,14 @@
-"""What a configuration can say: every section, typed and frozen."""
+"""What a configuration can say: every section, typed and frozen.
+
+The meanings, limits, defaults and examples stand here only: `make docs` writes docs/configuration.md and config.yaml
+from them.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from access_exporter.config import sharding
 from access_exporter.config.durations import Duration, Interval
@@ -14,24 +19,44 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Api(_Section, frozen=True, kw_only=True):
-    """How Cloudflare is asked; every limit counts per credential."""
+_Text = Annotated[str, Meta(min_length=1)]
+_AccountId = Annotated[str, Meta(min_length=1, max_length=32)]
+_PolicyId = Annotated[str, Meta(min_length=1, max_length=64)]
+_Days = Annotated[int, Meta(ge=1, le=36500)]
+_Seats = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
-    url: str = "https://api.cloudflare.com/client/v4"
-    timeout: Duration = Duration(30)
-    page_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1000
-    requests_per_second: Annotated[float, msgspec.Meta(ge=0.01, le=10_000)] = 2
-    burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 40
-    concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+
+def _means(
+    meaning: str, example: object = None, *, default: str = "", ge: float | None = None, le: float | None = None
+) -> Meta:
+    """Say what a key means; an example and a default in words are for keys whose default is None or empty."""
+    return Meta(
+        description=meaning,
+        examples=None if example is None else [example],
+        extra={"default": default},
+        ge=ge,
+        le=le,
+    )
+
+
+class Api(_Section, frozen=True, kw_only=True):
+    """How to call the API; every limit counts per credential."""
+
+    url: Annotated[str, _means("address of the API")] = "https://api.cloudflare.com/client/v4"
+    timeout: Annotated[Duration, _means("limit for one whole request")] = Duration(30)
+    page_size: Annotated[int, _means("rows to request per page", ge=1, le=1000)] = 1000
+    requests_per_second: Annotated[float, _means("average rate over five minutes", ge=0.01, le=10_000)] = 2
+    burst: Annotated[int, _means("requests at once, from the same five-minute budget", ge=1, le=1_000_000)] = 40
+    concurrency: Annotated[int, _means("requests in flight at the same time", ge=1, le=64)] = 4
 
 
 class Users(_Section, frozen=True, kw_only=True):
-    """How an account's users are polled."""
+    """How to poll the users of an account."""
 
-    interval: Interval = Interval(300)
-    stale_after: Duration = Duration(1800)
-    idle_days: tuple[Annotated[int, msgspec.Meta(ge=1, le=36500)], ...] = (30, 60, 90)
-    domains: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(1800)
+    idle_days: Annotated[tuple[_Days, ...], _means("count seats idle for at least this many days")] = (30, 60, 90)
+    domains: Annotated[int, _means("count users by this many of the largest e-mail domains", ge=0, le=100)] = 0
     renewed_by: ClassVar[str] = "interval"
 
 
@@ -44,12 +69,12 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
     What is started is stale after twice `refresh`, which is a day if not given: one missed test hides no numbers.
     """
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
-    name: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    interval: Interval = Interval(300)
-    stale_after: Duration = _BY_KIND
-    policies: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()
-    refresh: Interval | None = None
+    id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
+    name: Annotated[_Text | None, _means("value of the label `policy_test`", "wiki", default="the id")] = None
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_KIND
+    policies: Annotated[tuple[_PolicyId, ...], _means("ids of the reusable policies to test together")] = ()
+    refresh: Annotated[Interval | None, _means("from the start of one test to the start of the next")] = None
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the kind of test."""
@@ -72,16 +97,16 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
 class Account(_Section, frozen=True, kw_only=True):
     """One Cloudflare account and what to poll of it."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
-    name: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    api_token: Secret | None = None
-    api_token_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    api_email: Secret | None = None
-    api_key: Secret | None = None
-    api_key_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    seat_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
-    users: Users | bool = Users()
-    policy_tests: tuple[PolicyTest, ...] = ()
+    id: Annotated[_AccountId, _means("id of the account; each id only once")]
+    name: Annotated[_Text | None, _means("name of the account", "Example", default="the id")] = None
+    api_token: Annotated[Secret | None, _means("API token", "${CLOUDFLARE_API_TOKEN}")] = None
+    api_token_file: Annotated[_Text | None, _means("the token in a file instead", "/run/secrets/token")] = None
+    api_email: Annotated[Secret | None, _means("e-mail address that goes with the key", "${CLOUDFLARE_EMAIL}")] = None
+    api_key: Annotated[Secret | None, _means("global API key, instead of a token", "${CLOUDFLARE_API_KEY}")] = None
+    api_key_file: Annotated[_Text | None, _means("the key in a file instead", "/run/secrets/key")] = None
+    seat_limit: Annotated[_Seats | None, _means("number of seats you bought; the API does not report it", 50)] = None
+    users: Annotated[Users | bool, _means("how to poll the users; `false` turns it off")] = Users()
+    policy_tests: Annotated[tuple[PolicyTest, ...], _means("policy tests to follow or to start", default="none")] = ()
 
     def polled(self) -> Iterator[tuple[str, "Users | PolicyTest"]]:
         """Yield the sections that say what is polled, each with its path in the account."""
@@ -112,8 +137,8 @@ class Account(_Section, frozen=True, kw_only=True):
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration file."""
 
-    api: Api = Api()
-    accounts: Annotated[tuple[Account, ...], msgspec.Meta(min_length=1)]
+    api: Annotated[Api, _means("how to call the API; every limit counts per credential")] = Api()
+    accounts: Annotated[tuple[Account, ...], Meta(min_length=1), _means("what to poll; at least one account")]
 
     def shard(self, number: int, total: int) -> "Config":
         """Return the configuration with the accounts of one of `total` shards, counted from 0."""

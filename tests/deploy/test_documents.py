@@ -106,8 +106,8 @@ def tables(heading: str) -> list[dict[str, str]]:
 
 # Below each heading a table for each of these, which say no more than they have to.
 LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
-    "## `api`: how Cloudflare is asked": (Api(),),
-    "## `accounts`: what is polled": (Account(id="a"),),
+    "## `api`: how to call the API": (Api(),),
+    "## `accounts`: what to poll": (Account(id="a"),),
     "### `users`": (Users(),),
     "### `policy_tests`": (PolicyTest(id="wiki"), PolicyTest(name="wiki", policies=("p",))),
 }

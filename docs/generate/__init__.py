@@ -1,0 +1,18 @@
+"""Code in, reference documents out: `make docs`, or python -m docs.generate.
+
+One function for each document returns its text, written again from the code.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from docs.generate import config_file, configuration, flags, metrics
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Each takes the document as it is, since most of it stays.
+REFERENCES: dict[str, Callable[[str], str]] = {
+    "docs/flags.md": flags.update,
+    "docs/configuration.md": configuration.update,
+    "config.yaml": config_file.update,
+    "docs/metrics.md": metrics.update,
+}

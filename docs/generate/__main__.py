@@ -1,0 +1,14 @@
+"""Writes the reference documents: python -m docs.generate."""
+
+from docs.generate import REFERENCES, ROOT
+
+
+def main() -> None:
+    """Write every reference document again."""
+    for name, update in REFERENCES.items():
+        document = ROOT / name
+        document.write_text(update(document.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

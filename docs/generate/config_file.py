@@ -1,0 +1,76 @@
+"""config.yaml: runs as it is, and shows every key of access_exporter/config/model.py in a comment."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from docs.generate.configuration import ACCOUNT, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
+
+_HEAD = """\
+# Runs as it is with CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment.
+# A key in a comment has its default, or an example if it has none; docs/configuration.md says more.
+# ${NAME} is replaced by an environment variable. Durations: 90s, 5m, 2h, 1d, or a number of seconds.
+# Written by `make docs` from access_exporter/config/model.py.
+
+"""
+_IN_USE = ("id", "api_token")  # of an account
+_COMMENT_COLUMN = 46
+
+
+class _Line(NamedTuple):
+    text: str
+    comment: str
+
+
+def update(_document: str) -> str:
+    """Return config.yaml; nothing of what it was stays."""
+    blocks = []
+    for key in keys(WHOLE):
+        if key.name == "accounts":
+            blocks.append([_Line("accounts:", key.meaning), *_account()])
+        else:
+            blocks.append(list(_in_comments("# ", key)))
+    return _HEAD + "\n".join(map(_aligned, blocks))
+
+
+def _account() -> Iterator[_Line]:
+    for key in keys(ACCOUNT):
+        if key.name in _IN_USE:
+            yield _line("  - " if key.name == "id" else "    ", key)
+        else:
+            yield from _in_comments("    # ", key)
+        if key.name == "policy_tests":
+            yield from _item(keys(FOLLOWED_TEST))
+            yield from _item(_new_keys_of_a_fresh_test())
+
+
+def _in_comments(indent: str, key: Key) -> Iterator[_Line]:
+    """Yield the line of a key and, if it is a section, those of its keys."""
+    yield _line(indent, key)
+    if key.section:
+        yield from (_line(f"{indent}  ", inner) for inner in keys(key.section))
+
+
+def _new_keys_of_a_fresh_test() -> Iterator[Key]:
+    shown = {key.name for key in keys(FOLLOWED_TEST)} - set(FRESH_TEST.required)
+    return (key for key in keys(FRESH_TEST) if key.name not in shown)
+
+
+def _item(of_item: Iterable[Key]) -> Iterator[_Line]:
+    """Yield the lines of one item of a list."""
+    for number, key in enumerate(of_item):
+        yield _line("    #     " if number else "    #   - ", key)
+
+
+def _line(indent: str, key: Key) -> _Line:
+    return _Line(f"{indent}{key.name}: {key.value}".rstrip(), _comment(key))
+
+
+def _comment(key: Key) -> str:
+    """Return the meaning with the limits or, of an example, with the default in words."""
+    if key.default == key.value:
+        return ", ".join(filter(None, (key.meaning, key.limits)))
+    return key.meaning if key.default in ("", REQUIRED) else f"{key.meaning}; default: {key.default}"
+
+
+def _aligned(lines: Iterable[_Line]) -> str:
+    return "".join(f"{line.text:{_COMMENT_COLUMN}}  # {line.comment}\n" for line in lines)
