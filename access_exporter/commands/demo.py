@@ -12,21 +12,12 @@ from access_exporter.simulator import DEMO, demo
 @contextmanager
 def account(clock: Callable[[], float] = time.time) -> Iterator[Config]:
     """Run the simulated account by a clock in Unix seconds, and give the configuration that polls it."""
-    existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in DEMO.policy_tests.items()]
-    fresh = {
-        "name": "started afresh",
-        "policies": list(DEMO.policies),
-        "interval": "10s",
-        "refresh": "15s",
-        "stale_after": "5m",
-    }
     with demo(clock=clock) as simulated:
         polled = {
             "id": DEMO.account_id,
             "name": "Demo (simulated)",
             "api_token": Secret(source="the simulator", value=DEMO.token),
             "seat_limit": DEMO.seat_limit,
-            "users": {"interval": "10s", "domains": 10},
-            "policy_tests": [*existing, fresh],
+            **DEMO.polled(),
         }
         yield config.parse({"api": {"url": simulated.url}, "accounts": [polled]})

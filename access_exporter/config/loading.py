@@ -5,24 +5,19 @@ was expected. Values are only named where they cannot be a secret.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Annotated, get_args, get_origin
+
+import msgspec
 
 from access_exporter.config import checks, strict_yaml
 from access_exporter.config.durations import Duration
-from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
+from access_exporter.config.model import Config
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import ConfigError, DocumentError, named
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-_SECTIONS = {
-    "": Config,
-    "api": Api,
-    "accounts[]": Account,
-    "accounts[].users": Users,
-    "accounts[].policy_tests[]": PolicyTest,
-}
 
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
@@ -59,7 +54,32 @@ class _Expanded(str):
     source: str
 
 
-_NUMBERS = frozenset(("page_size", "requests_per_second", "burst", "concurrency", "seat_limit", "domains"))
+def _leaves(kind: object, suffix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the types that a type is made of, each with `[]` for the list that it is in."""
+    parts = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
+    if not parts:
+        yield suffix, kind
+    for part in parts:
+        yield from _leaves(part, f"{suffix}[]" if get_origin(kind) is tuple else suffix)
+
+
+def _sections(kind: msgspec.StructMeta, where: str = "") -> Iterator[tuple[str, msgspec.StructMeta]]:
+    """Yield every section of the configuration with its path, such as `accounts[].users`."""
+    yield where, kind
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]  # the stubs of msgspec want a Struct
+        for suffix, part in _leaves(field.type):
+            if isinstance(part, msgspec.StructMeta):
+                yield from _sections(part, f"{where}.{field.name}{suffix}".lstrip("."))
+
+
+_SECTIONS = dict(_sections(Config))
+# Keys whose value may be a number that comes from the environment.
+_NUMBERS = {
+    field.name
+    for section in _SECTIONS.values()
+    for field in msgspec.structs.fields(section)  # type: ignore[arg-type]  # see above
+    if {("", int), ("", float)} & set(_leaves(field.type))
+}
 
 
 def _expand(node: object, where: str, environ: Mapping[str, str]) -> object:

@@ -29,6 +29,13 @@ class Demo(NamedTuple):
         {"a1" * 32: "wiki", "b2" * 32: "payroll", "c3" * 32: "legacy vpn"}
     )
 
+    def polled(self) -> dict[str, object]:
+        """Return the sections of a configuration that poll everything in the account."""
+        existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in self.policy_tests.items()]
+        times = {"interval": "10s", "refresh": "15s", "stale_after": "5m"}
+        fresh = {"name": "started afresh", "policies": list(self.policies), **times}
+        return {"users": {"interval": "10s", "domains": 10}, "policy_tests": [*existing, fresh]}
+
 
 DEMO = Demo()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from access_exporter import config
+from access_exporter.config.model import Account
 from access_exporter.errors import ConfigError
 from tests.config_files import ENVIRON, SECRET, account, api, load, policy_tests, users, with_credential
 
@@ -11,10 +12,7 @@ pytestmark = pytest.mark.usefixtures("secret_files")
 
 ROOT_KEYS = "expected one of api, accounts"
 API_KEYS = "expected one of url, timeout, page_size, requests_per_second, burst, concurrency"
-ACCOUNT_KEYS = (
-    "expected one of id, name, api_token, api_token_file, api_email, api_key, api_key_file, seat_limit, users, "
-    "policy_tests"
-)
+ACCOUNT_KEYS = f"expected one of {', '.join(Account.__struct_fields__)}"
 USERS_KEYS = "expected one of interval, stale_after, idle_days, domains"
 POLICY_TEST_KEYS = "expected one of id, name, interval, stale_after, policies, refresh"
 DURATION = "expected a duration from 1ms to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
