@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from access_exporter.cloudflare import Client
-from access_exporter.collectors import fresh_policy_tests, users
+from access_exporter.collectors import fresh_policy_tests, service_tokens, users
 from access_exporter.collectors.protocol import AnyCollector
 from access_exporter.config import Account
 
 COLLECTORS = (
     users.configured,
     fresh_policy_tests.configured,
+    service_tokens.configured,
 )
 
 

@@ -94,6 +94,14 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
         return self.name or self.id or ""
 
 
+class ServiceTokens(_Section, frozen=True, kw_only=True):
+    """How to poll the service tokens of an account."""
+
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(5400)
+    renewed_by: ClassVar[str] = "interval"
+
+
 class Account(_Section, frozen=True, kw_only=True):
     """One Cloudflare account and what to poll of it."""
 
@@ -107,12 +115,15 @@ class Account(_Section, frozen=True, kw_only=True):
     seat_limit: Annotated[_Seats | None, _means("number of seats you bought; the API does not report it", 50)] = None
     users: Annotated[Users | bool, _means("how to poll the users; `false` turns it off")] = Users()
     policy_tests: Annotated[tuple[PolicyTest, ...], _means("policy tests to follow or to start", default="none")] = ()
+    service_tokens: Annotated[ServiceTokens | bool, _means("how to poll service tokens; `true` turns it on")] = False
 
-    def polled(self) -> Iterator[tuple[str, "Users | PolicyTest"]]:
+    def polled(self) -> Iterator[tuple[str, "Users | PolicyTest | ServiceTokens"]]:
         """Yield the sections that say what is polled, each with its path in the account."""
         if self.users_config:
             yield "users", self.users_config
         yield from ((f"policy_tests[{number}]", test) for number, test in enumerate(self.policy_tests))
+        if self.service_tokens_config:
+            yield "service_tokens", self.service_tokens_config
 
     @property
     def users_config(self) -> Users | None:
@@ -123,6 +134,13 @@ class Account(_Section, frozen=True, kw_only=True):
     def users_settings(self) -> Users:
         """The settings of a walk over the users, also where they are not polled."""
         return self.users if isinstance(self.users, Users) else Users()
+
+    @property
+    def service_tokens_config(self) -> ServiceTokens | None:
+        """The settings of the service tokens poll, or None where it is switched off."""
+        if isinstance(self.service_tokens, ServiceTokens):
+            return self.service_tokens
+        return ServiceTokens() if self.service_tokens else None
 
     @property
     def secret(self) -> Secret:

@@ -34,7 +34,11 @@ class Demo(NamedTuple):
         existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in self.policy_tests.items()]
         times = {"interval": "10s", "refresh": "15s", "stale_after": "5m"}
         fresh = {"name": "started afresh", "policies": list(self.policies), **times}
-        return {"users": {"interval": "10s", "domains": 10}, "policy_tests": [*existing, fresh]}
+        return {
+            "users": {"interval": "10s", "domains": 10},
+            "policy_tests": [*existing, fresh],
+            "service_tokens": {"interval": "10s"},
+        }
 
 
 DEMO = Demo()
@@ -48,6 +52,13 @@ _SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
 _SEATS_AT_START, _PEOPLE = 40, 76
 # The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
 _IDLE = [(31, 0), (38, 1), (44, 0), (61, 0), (80, 1), (91, 0), (140, 3), (400, 0), (None, 1), (None, 0), (None, 8)]
+# Service tokens: name, days until it expires (None: never), and whether it is enabled.
+_SERVICE_TOKENS = [
+    ("ci", 9, True),
+    ("nightly backup", 200, True),
+    ("monitoring", None, True),
+    ("old laptop", -40, False),
+]
 _ODD_NAMES = ["User 0 \N{ROCKET}", 'User 1 "Quote"', "User 2 O'Apostrophe", "User 3 Ümläut", "User 4 \\ {backslash}"]
 
 
@@ -67,6 +78,7 @@ class LivingAccount(Account):
         self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
         self._results: list[Row] = list(wiki.results)
         self._changes = random.Random(seed)
+        self.lists["service_tokens"] = tuple(self._service_token(*token) for token in _SERVICE_TOKENS)
         self.lives[DEMO.policies] = self._fresh_policy_test
 
     def advance(self, now: float) -> None:
@@ -143,6 +155,17 @@ class LivingAccount(Account):
         pairs = zip(self._people, statuses, strict=True)
         rows = [PolicyTestUser(person.id, person.email, person.name, status) for person, status in pairs]
         return PolicyTest(test_id, "complete", rows)
+
+    def _service_token(self, name: str, days: float | None, enabled: bool) -> Row:  # noqa: FBT001 – a column of a table
+        return {
+            "id": self._uuid(),
+            "name": name,
+            "client_id": f"{self._uuid()}.access",
+            "enabled": enabled,
+            "duration": "forever" if days is None else "8760h",
+            "created_at": self._days_ago(120),
+            "expires_at": None if days is None else self._days_ago(-days),
+        }
 
     def _fresh_policy_test(self) -> Life:
         """A test whose results are those of the one before, but for a few people."""

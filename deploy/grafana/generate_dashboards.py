@@ -437,6 +437,18 @@ def overview() -> Json:
             alert="CloudflareAccessPolicyTestUnfinished",
         ),
     ]
+    expiry = of_account("cloudflare_access_service_token_expiry_timestamp_seconds", "service_token", "service_token_id")
+    tokens = [
+        bars(
+            "Days until a service token expires",
+            "Where service_tokens asks for them; a token that never expires is left out. Fourteen days are an alert.",
+            named(f"({expiry} - time()) / 86400"),
+            "{{account_name}}: {{service_token}}",
+            unit="d",
+            steps=((None, RED), (0, YELLOW), (14, GREEN)),
+            alert="CloudflareAccessServiceTokenExpires",
+        ),
+    ]
     days = of_account("cloudflare_access_seats_idle", "idle_days", "devices", matchers='idle_days="30"')
     accounts = [
         table(
@@ -472,6 +484,7 @@ def overview() -> Json:
             "Devices and domains": (8, devices),
             "Policies": (8, policies),
             "Policy tests": (6, tests),
+            "Service tokens": (6, tokens),
             "All accounts": (8, accounts),
         },
     )

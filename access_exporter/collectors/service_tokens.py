@@ -1,0 +1,129 @@
+"""Service tokens of an account: GET /accounts/{account_id}/access/service_tokens ("List service tokens").
+
+cloudflare_access_service_token_expiry_timestamp_seconds{account_id="…",service_token="ci",service_token_id="…"} 1.8e+09
+cloudflare_access_service_token_enabled{account_id="…",service_token="ci",service_token_id="…"} 1.0
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from prometheus_client import Metric
+
+from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.config import Account
+from access_exporter.errors import InvalidResponseError
+from access_exporter.exposition import gauge
+
+NAME = "service_tokens"
+ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/service_tokens", "Access: Service Tokens Read")
+
+MAX_TOKENS = 10_000  # each is two series; Cloudflare's default limit is 50
+MAX_NAME_LENGTH = 200
+
+
+class ServiceToken(msgspec.Struct):
+    """The fields of a row that are read; any may be missing. The token's secret is in no answer."""
+
+    id: str | None = None
+    name: str | None = None
+    enabled: bool | None = None
+    duration: str | None = None
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+    @property
+    def expiry(self) -> float | None:
+        """When the token expires, in seconds since the epoch; None where it does not, or that is not known."""
+        return self.expires_at.timestamp() if self.expires_at and self.duration != "forever" else None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What is shown of a token; `expiry` is in seconds since the epoch."""
+
+    id: str
+    name: str
+    enabled: bool | None
+    expiry: float | None
+
+
+class ServiceTokensSummary(msgspec.Struct, frozen=True):
+    """The tokens of an account, in the order Cloudflare lists them."""
+
+    tokens: tuple[Shown, ...]
+    totals_agreed: bool = False
+
+
+def configured(account: Account, client: Client) -> Iterator["ServiceTokensCollector"]:
+    """Yield the collector of an account whose service tokens are polled."""
+    if config := account.service_tokens_config:
+        yield ServiceTokensCollector(account, config.interval, config.stale_after, client)
+
+
+class ServiceTokensCollector(Collector[ServiceTokensSummary]):
+    """The service tokens of an account."""
+
+    title = "Service tokens"
+    summary_type = ServiceTokensSummary
+
+    def __init__(self, account: Account, interval: float, stale_after: float, client: Client) -> None:
+        """Ask nothing yet; the times are in seconds."""
+        self._account_id = account.id
+        self._client = client
+        self.key = Key(account.id, NAME, NAME)
+        self.subject = client.url
+        self.settings = (client.settings, interval, stale_after)
+        self.interval = interval
+        self.stale_after = stale_after
+
+    def fetch(
+        self, previous: ServiceTokensSummary | None, now: float, keep: Keep[ServiceTokensSummary]
+    ) -> ServiceTokensSummary:
+        """List the tokens. Raises a PollError when the end of the list is not reached."""
+        before = Found(len(previous.tokens), previous.totals_agreed) if previous else Found()
+        walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
+        tokens: list[Shown] = []
+        for rows in walk:
+            tokens += (
+                Shown(row.id, (row.name or row.id)[:MAX_NAME_LENGTH], row.enabled, row.expiry) for row in rows if row.id
+            )
+            if len(tokens) > MAX_TOKENS:
+                raise InvalidResponseError(f"the account lists more than {MAX_TOKENS} service tokens")
+        return ServiceTokensSummary(tuple(tokens), walk.found.totals_agreed)
+
+    def families(self, summary: ServiceTokensSummary) -> Iterator[Metric]:
+        """Yield everything `/metrics` says about service tokens."""
+        labelled = [
+            ({"account_id": self._account_id, "service_token": token.name, "service_token_id": token.id}, token)
+            for token in summary.tokens
+        ]
+        yield gauge(
+            "cloudflare_access_service_token_expiry_timestamp_seconds",
+            "When the service token expires, in seconds since the epoch; absent for a token that never expires.",
+            [(labels, token.expiry) for labels, token in labelled],
+        )
+        yield gauge(
+            "cloudflare_access_service_token_enabled",
+            "1 for a service token that is enabled, 0 for one that is disabled; absent where the API does not say.",
+            [(labels, token.enabled) for labels, token in labelled],
+        )
+
+    def status(self, summary: ServiceTokensSummary) -> Iterator[str]:
+        """Yield how many tokens there are, and which of those in use expires first."""
+        yield f"{len(summary.tokens):,} service token{'' if len(summary.tokens) == 1 else 's'}"
+        expiries = [
+            (token.expiry, token.name) for token in summary.tokens if token.expiry and token.enabled is not False
+        ]
+        if expiries:
+            expiry, name = min(expiries)
+            yield f"{name} expires first, on {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d at %H:%M} UTC"
+
+    def plan(self) -> Plan:
+        """Return what polling costs: one request for each page of tokens."""
+        requests = 3600 / self.interval
+        return Plan(
+            f"service tokens: polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} tokens",
+            requests,
+        )
