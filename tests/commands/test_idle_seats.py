@@ -29,7 +29,7 @@ from access_exporter.simulator.account import TOKEN, Row
 from access_exporter.simulator.server import Fault
 from tests.fakes import START, FakeClock
 from tests.faults import answers, refuses, resets
-from tests.test_cli import Outcome, command
+from tests.processes import Outcome, command
 
 NOW = datetime.fromtimestamp(START, UTC)
 COLUMNS = "account_id,email,name,last_login,created,idle_days,active_devices,seats,seat_uid"
