@@ -1,4 +1,4 @@
-"""A poller whose targets take as long as they are told to, with a clock that does."""
+"""A poller whose clock is turned by hand, and whose polls run on the spot."""
 
 from collections.abc import Callable
 from dataclasses import replace
