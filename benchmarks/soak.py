@@ -2,9 +2,9 @@
 
     make soak    or    python -m benchmarks.soak [polls]
 
-One request in five meets a fault of tests/faults.py, over real connections to a simulator in another process; every
-twentieth round the configuration is loaded again, with other timeouts and an account more or less. Waits take no
-time. Fails when a number was wrong, or when more was ever in use than after the first 500 polls: 5 MB of memory, a
+One request in five meets a fault of tests/fault_table.py, over real connections to a simulator in another process;
+every twentieth round the configuration is loaded again, with other timeouts and an account more or less. Waits take
+no time. Fails when a number was wrong, or when more was ever in use than after the first 500 polls: 5 MB of memory, a
 thread, or more open files than there may be connections.
 """
 
@@ -27,7 +27,8 @@ from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
 from access_exporter.simulator.server import Fault as Serving
-from tests.faults import FAULTS, Fault
+from tests.fault_table import FAULTS
+from tests.faults import Fault
 from tests.fleet import Fleet
 
 ROOT = Path(__file__).resolve().parent.parent

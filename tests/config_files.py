@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from access_exporter import config
-from access_exporter.config.model import Config
+from access_exporter.config.model import Account, Config
 
 SECRET = "s3cr3t"
 ENVIRON = {
@@ -51,3 +51,9 @@ def policy_tests(*lines: str) -> str:
 def api(*lines: str) -> str:
     """A good file but for these lines of `api`, which start in line 2."""
     return "".join(f"{line}\n" for line in ("api:", *(f"  {line}" for line in lines))) + account()
+
+
+def only_account(content: str) -> Account:
+    """The only account of a good file."""
+    (found,) = load(content).accounts
+    return found

@@ -9,9 +9,12 @@ import pytest
 import responses
 from hypothesis import HealthCheck, settings
 
+from access_exporter import cli
+from access_exporter.clock import Clock
 from access_exporter.config import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
-from tests.config_files import SECRET
+from tests.config_files import ENVIRON, SECRET
+from tests.processes import Outcome, Run
 
 # Everyday runs have Hypothesis's own number of examples, and no deadline: a busy machine is no fault of the code.
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -67,3 +70,22 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of the machine stands between the test and the loopback interface."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, secret_files: Path, own_logging: None
+) -> Run:
+    """Runs the command in this process, in a folder with secret files and without waiting between tries."""
+    for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "SPACES"):
+        monkeypatch.setenv(name, ENVIRON[name])
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+
+    def run(*arguments: str) -> Outcome:
+        try:
+            code: int | str | None = cli.main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread, Timer
-from typing import Any
+from typing import Any, NamedTuple
 
 # A process that has not ended by then never says what a test waits for.
 PATIENCE_SECONDS = 180
@@ -101,3 +101,22 @@ def exporter(*flags: str, **options: Any) -> Iterator[Exporter]:
         yield running
     finally:
         running.stop()
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    code: int | str | None
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+def command(*arguments: str, output: str = "") -> Outcome:
+    """Runs the command as a process of its own, as its users do; `output` is where the shell sends its output."""
+    shell = ["bash", "-c", f'exec "$@" {output}', "bash"]
+    whole = [*shell, sys.executable, "exporter.py", *arguments]
+    ended = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)

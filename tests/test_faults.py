@@ -30,8 +30,10 @@ from access_exporter.simulator.account import Life
 from access_exporter.simulator.server import Fault as Serving
 from tests.certificates import Authority, openssl
 from tests.fakes import FakeClock
-from tests.faults import ALL, FAULTS, NOISES, Fault, Noise, answers, resets
+from tests.fault_table import FAULTS
+from tests.faults import ALL, Fault, answers, resets
 from tests.fleet import Fleet
+from tests.noises import NOISES, Noise
 from tests.processes import Exporter, exporter
 
 TEST = "f1a8" * 16

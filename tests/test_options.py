@@ -1,49 +1,172 @@
-"""The table of flags: what the parser, `--help` and docs/flags.md are made from."""
-
-import dataclasses
-import subprocess
-import sys
+from collections.abc import Callable
 
 import pytest
 
-from access_exporter import options
-from access_exporter.options import FLAGS, Flag, Options
-from tests.processes import ROOT
+from access_exporter import __version__, cli
+from access_exporter.options import Options
+from tests.processes import Run
 
-IN_WORDS = {"--shard", "--account"}  # their defaults are no value to type
-NEED_ANOTHER_FLAG = {"--format"}
-WITH_DEFAULT = [flag for flag in FLAGS if flag.default and flag.name not in IN_WORDS | NEED_ANOTHER_FLAG]
-# They take tenths of a second to import.
-HEAVY = {"msgspec", "prometheus_client", "requests", "urllib3", "uvicorn", "yaml"}
-
-
-@pytest.mark.parametrize("flag", WITH_DEFAULT, ids=lambda flag: flag.name)
-def test_the_default_shown_is_the_default(flag: Flag) -> None:
-    """To type the default that people read changes nothing."""
-    assert options.parse([f"{flag.name}={flag.default}"]) == Options()
-
-
-def test_every_option_has_a_flag() -> None:
-    """Each field of Options is set by exactly one flag; --version sets none."""
-    fields = [field.name for field in dataclasses.fields(Options)]
-    assert sorted([*fields, "version"]) == sorted(flag.destination for flag in FLAGS)
+# With every flag that takes a value, another than its default, and what it means.
+VALUES = [
+    ("--config.file", "other.yaml", {"config_file": "other.yaml"}),
+    ("--web.listen-address", "127.0.0.1:9999", {"listen_address": ("127.0.0.1", 9999)}),
+    ("--web.telemetry-path", "/numbers", {"metrics_path": "/numbers"}),
+    ("--log.level", "debug", {"log_level": "debug"}),
+    ("--log.format", "json", {"log_format": "json"}),
+]
+SWITCHES = [
+    ("--config.check", {"check": True}),
+    ("--once", {"once": True}),
+    ("--demo", {"demo": True}),
+    ("--web.enable-lifecycle", {"lifecycle": True}),
+]
 
 
-def test_help_has_the_meanings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--help` says of each flag what the table says."""
-    monkeypatch.setenv("COLUMNS", "500")  # no word is broken at its hyphen
-    with pytest.raises(SystemExit):
-        options.parse(["--help"])
-    shown = " ".join(capsys.readouterr().out.split())
-    for flag in FLAGS:
-        text = f"{flag.meaning} (default: {flag.default})" if flag.default else flag.meaning
-        assert text in shown, flag.name
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
+    """Gives the options that flags mean, without running anything."""
+    seen: list[Options] = []
+
+    def run(options: Options) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(cli, "execute", run)
+
+    def parsed(*arguments: str) -> Options:
+        assert cli.main(arguments) == 0
+        return seen.pop()
+
+    return parsed
 
 
-def test_version_imports_no_library_that_takes_long() -> None:
-    """`--version` answers at once, because it imports no more than it needs."""
-    command = [sys.executable, "-X", "importtime", "exporter.py", "--version"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines()}
-    assert "argparse" in imported
-    assert not imported & HEAVY
+class TestFlags:
+    def test_defaults(self, parsed: Callable[..., Options]) -> None:
+        """Without flags the defaults are those of the documentation."""
+        assert parsed() == Options(
+            config_file="config.yaml",
+            check=False,
+            once=False,
+            demo=False,
+            listen_address=("", 10060),
+            metrics_path="/metrics",
+            lifecycle=False,
+            log_level="info",
+            log_format="logfmt",
+        )
+
+    @pytest.mark.parametrize(("flag", "value", "meant"), VALUES)
+    def test_values(self, parsed: Callable[..., Options], flag: str, value: str, meant: dict[str, object]) -> None:
+        """`--flag=value` and `--flag value` mean the same, and change nothing else."""
+        expected = Options(**meant)  # type: ignore[arg-type]
+        assert parsed(f"{flag}={value}") == expected
+        assert parsed(flag, value) == expected
+
+    @pytest.mark.parametrize(("flag", "meant"), SWITCHES)
+    def test_switches(self, parsed: Callable[..., Options], flag: str, meant: dict[str, bool]) -> None:
+        """A switch needs no value and changes nothing else."""
+        assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["--nonsense"], "unrecognized arguments: --nonsense"),
+            (["config.yaml"], "unrecognized arguments: config.yaml"),
+            (["--onc"], "unrecognized arguments: --onc"),
+            (["--config.chec"], "unrecognized arguments: --config.chec"),
+            (["--web.listen=:1"], "unrecognized arguments: --web.listen=:1"),
+            (["-once"], "unrecognized arguments: -once"),
+            (["--config.file"], "argument --config.file: expected one argument"),
+            (["--once=true"], "argument --once: ignored explicit argument 'true'"),
+        ],
+    )
+    def test_unknown_flags(self, run: Run, arguments: list[str], complaint: str) -> None:
+        """A flag that is unknown, cut short or half given is an error in the usage."""
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == f"cloudflare-access-exporter: error: {complaint}"
+
+    @pytest.mark.parametrize("level", ["verbose", "INFO", "warning", ""])
+    def test_unknown_log_level(self, run: Run, level: str) -> None:
+        """A log level that does not exist is an error in the usage."""
+        code, _, err = run(f"--log.level={level}")
+        assert code == 2
+        assert f"argument --log.level: invalid choice: {level!r}" in err
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            ":",
+            "10060",
+            "localhost",
+            "127.0.0.1",
+            "localhost:",
+            "localhost:http",
+            ":-1",
+            ":65536",
+            ":1e3",
+            ":123456",
+            ": 80",
+            ":\u0661",
+            "a b:80",
+            "a:b:80",
+            "::1:80",
+            "[::1]",
+            "[::1]80",
+            "[::1:80",
+            "::1]:80",
+            "[]:80",
+            "[::1]:80x",
+            "http://localhost:80",
+            "localhost:80/",
+            "lo\ncalhost:80",
+            ":80\n",
+            "é..example:80",
+        ],
+    )
+    def test_bad_addresses(self, run: Run, address: str) -> None:
+        """What is not HOST:PORT is an error in the usage that shows what was expected."""
+        code, out, err = run(f"--web.listen-address={address}")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == (
+            "cloudflare-access-exporter: error: argument --web.listen-address: "
+            f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {address!r}"
+        )
+
+    @pytest.mark.parametrize(
+        ("address", "meant"),
+        [
+            (":0", ("", 0)),
+            (":65535", ("", 65535)),
+            ("0.0.0.0:80", ("0.0.0.0", 80)),  # noqa: S104 – nothing listens
+            ("localhost:80", ("localhost", 80)),
+            ("my-host.example:80", ("my-host.example", 80)),
+            ("[::]:80", ("::", 80)),
+            ("[::1]:80", ("::1", 80)),
+            ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
+        ],
+    )
+    def test_good_addresses(self, parsed: Callable[..., Options], address: str, meant: tuple[str, int]) -> None:
+        """An address has a port and, where it is not every address, a host."""
+        assert parsed(f"--web.listen-address={address}").listen_address == meant
+
+    @pytest.mark.parametrize("path", ["", "metrics", "/", "/-/ready", "/-/", "/m?x", "/a%20b", "/a b"])
+    def test_bad_paths(self, run: Run, path: str) -> None:
+        """The metrics cannot take the place of what the exporter serves anyway."""
+        code, _, err = run(f"--web.telemetry-path={path}")
+        assert code == 2
+        assert err.splitlines()[-1] == (
+            "cloudflare-access-exporter: error: argument --web.telemetry-path: "
+            "expected a path such as /metrics, not one the exporter uses itself"
+        )
+
+    def test_version(self, run: Run) -> None:
+        """`--version` is one line on standard output."""
+        assert run("--version") == (0, f"cloudflare-access-exporter {__version__}\n", "")
+
+    def test_help(self, run: Run) -> None:
+        """`--help` names every flag."""
+        code, out, err = run("--help")
+        assert (code, err) == (0, "")
+        assert all(flag in out for flag in (*(flag for flag, *_ in VALUES + SWITCHES), "--version"))

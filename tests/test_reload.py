@@ -2,41 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from access_exporter import simulator
 from access_exporter.config.durations import Duration, Interval
-from access_exporter.config.model import Account as AccountConfig
-from access_exporter.config.model import Api, Config, PolicyTest, Users
+from access_exporter.config.model import PolicyTest, Users
 from access_exporter.config.secrets import Secret
-from access_exporter.errors import ConfigError
-from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
-from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator import Handler, Request
 from access_exporter.simulator.server import Fault
 from tests.faults import answers
 from tests.fleet import Fleet
-
-TEST = "f1a8" * 16
-USERS = [User(str(number), access_seat=True) for number in range(5)]
-RESULTS = [PolicyTestUser(str(number)) for number in range(5)]
-
-
-def cloudflare(*names: str, **options: Any) -> Simulator:
-    """Accounts of five users on three pages, and a policy test of as many."""
-    test = simulator.PolicyTest(TEST, "complete", RESULTS)
-    return Simulator([Account(name, USERS, [test]) for name in names], max_per_page=2, **options)
-
-
-def account(name: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
-    """An account of which the users are polled, and what else is said."""
-    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), **more)
-
-
-def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:
-    """A configuration of these accounts."""
-    return Config(api=Api(url=server.url, **api), accounts=accounts)
+from tests.reloads import TEST, USERS, account, cloudflare, config
 
 
 def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Request], Fault | None]:
@@ -120,23 +96,6 @@ class TestReload:
             assert [(arrival.endpoint, arrival.page) for arrival in server.arrivals].count(("users", 1)) == 2
             assert exporter.health("first") == {"success": 1}
 
-    def test_what_is_gone_is_gone(self) -> None:
-        """Nothing of an account that was taken away is left, the rate limit of its credential included."""
-
-        def remaining(name: str) -> float | None:
-            return exporter.registry.get_sample_value("cloudflare_access_api_ratelimit_remaining", {"credential": name})
-
-        with cloudflare("stays", "goes") as server:
-            server.accounts["goes"].token = "another"
-            stays, goes = account("stays"), account("goes", Secret("the test", "another"))
-            exporter = Fleet(config(server, stays, goes))
-            exporter.run(1)
-            assert remaining("stays") == 1196  # three pages and the organization
-            assert remaining("goes") == 1196
-            exporter.load(config(server, stays))
-            assert (remaining("stays"), remaining("goes")) == (1196, None)
-            assert '"goes"' not in exporter.page()
-
     def test_what_is_gone_while_it_is_walked(self) -> None:
         """The last answers to a walk of an account that was taken away bring nothing of it back."""
         with cloudflare("stays", "goes") as server:
@@ -152,21 +111,6 @@ class TestReload:
                 if sample.name == "cloudflare_access_api_ratelimit_remaining"
             ]
             assert names == ["stays"]
-
-    def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:
-        """A reload while a secret file is empty is refused, and all goes on as before."""
-        token = tmp_path / "token"
-        token.write_text(TOKEN, encoding="utf-8")
-        with cloudflare("first", "second") as server:
-            exporter = Fleet(config(server, account("first", Secret("file", path=str(token)))))
-            exporter.run(1)
-            token.write_text("", encoding="utf-8")
-            changed = config(server, account("second"), account("first", Secret("file", path=str(token))), burst=50)
-            with pytest.raises(ConfigError, match="the secret is empty"):
-                exporter.load(changed)
-            exporter.run(600)
-            assert exporter.health("first") == {"success": 1}
-            assert '"second"' not in exporter.page()
 
     def test_domains_that_are_switched_off(self) -> None:
         """Domains are gone with the reload that switches them off, even while Cloudflare is down."""

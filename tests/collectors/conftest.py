@@ -1,9 +1,12 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import responses
 
+from access_exporter.simulator.account import Life
 from tests.collectors.cloudflare import Cloudflare
+from tests.collectors.starting import Bench
 
 
 @pytest.fixture
@@ -11,3 +14,17 @@ def cloudflare() -> Iterator[Cloudflare]:
     """Cloudflare with canned answers; every other request fails."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield Cloudflare(mock)
+
+
+@pytest.fixture
+def bench() -> Any:
+    """Makes a bench, and stops its servers in the end."""
+    made: list[Bench] = []
+
+    def make(*lives: Life, **options: Any) -> Bench:
+        made.append(Bench(*lives, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.server.stop()

@@ -11,7 +11,8 @@ from access_exporter.config.durations import Duration, Interval
 from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import ConfigError
-from tests.config_files import ENVIRON, SECRET, account, api, load, policy_tests, users, with_credential
+from tests.config.refusals import refusal, table
+from tests.config_files import ENVIRON, SECRET, account, api, load, only_account, policy_tests, users, with_credential
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,12 +29,6 @@ DEFAULT_API = Api(
 )
 DEFAULT_USERS = Users(interval=Interval(300), stale_after=Duration(1800), idle_days=(30, 60, 90))
 IN_FILE = Secret("configuration file", SECRET)
-
-
-def only_account(content: str) -> Account:
-    """The only account of a good file."""
-    (found,) = load(content).accounts
-    return found
 
 
 class TestGoodFiles:
@@ -126,37 +121,6 @@ class TestGoodFiles:
         """`users: false` means that the users are not polled."""
         assert only_account(account("users: false")).users_config is None
 
-    @pytest.mark.parametrize(
-        ("written", "seconds"),
-        [
-            ("90s", 90),
-            ("5m", 300),
-            ("2h", 7200),
-            ("1d", 86400),
-            ("365d", 31_536_000),
-            ("1h30m", 5400),
-            ("1.5m", 90),
-            ("1d2h3m4s500ms", 93784.5),
-            ("45", 45),
-            ("12.5", 12.5),
-            ("10", 10),
-            ("10000ms", 10),
-            ("'60'", 60),
-            ("'12.5'", 12.5),
-            ("' 5m '", 300),
-        ],
-    )
-    def test_durations(self, written: str, seconds: float) -> None:
-        """Durations are written with units, with several of them, or as a number of seconds."""
-        found = only_account(users(f"interval: {written}", f"stale_after: {written}")).users_config
-        assert found == Users(interval=Interval(seconds), stale_after=Duration(seconds))
-        assert load(api(f"timeout: {written}")).api.timeout == seconds
-
-    def test_short_durations(self) -> None:
-        """Only the time between polls has a lower limit of ten seconds."""
-        assert load(api("timeout: 1ms")).api.timeout == 0.001
-        assert only_account(users("stale_after: 0.5")).users_config == Users(stale_after=Duration(0.5))
-
     def test_variables(self) -> None:
         """Variables are replaced anywhere in a string, in lists, and as often as they stand there."""
         found = only_account(
@@ -177,27 +141,6 @@ class TestGoodFiles:
         (found,) = loaded.accounts
         assert loaded.api.requests_per_second == 1.5
         assert (found.id, found.seat_limit, found.name) == ("12345678901234567890123456789012", 50, " 50 ")
-
-    def test_durations_from_variables(self) -> None:
-        """A variable can give a duration."""
-        assert only_account(users("interval: ${SEATS}")).users_config == Users(interval=Interval(50))
-
-    @pytest.mark.parametrize(
-        ("lines", "source", "kept"),
-        [
-            (["api_token: s3cr3t"], "configuration file", SECRET),
-            (["api_token: ' s3cr3t '"], "configuration file", SECRET),
-            (["api_token: ${CLOUDFLARE_API_TOKEN}"], "environment variable CLOUDFLARE_API_TOKEN", SECRET),
-            (["api_token: ${FIRST}${SECOND}"], "environment variable FIRST and SECOND", "leftright"),
-            (["api_token_file: token"], "file 'token'", SECRET),
-            (["api_key: s3cr3t", "api_email: me@example.com"], "configuration file", SECRET),
-            (["api_key_file: token", "api_email: me@example.com"], "file 'token'", SECRET),
-        ],
-    )
-    def test_secrets(self, lines: list[str], source: str, kept: str) -> None:
-        """A secret comes from the file, a variable or a file of its own, and white space around it does not matter."""
-        secret = only_account(with_credential(*lines)).secret
-        assert (secret.source, secret.read()) == (source, kept)
 
     def test_several_accounts(self) -> None:
         """Two accounts may share a secret, and labels of policy tests."""
@@ -273,3 +216,40 @@ class TestAnyFile:
         message = outcome(yaml.dump(content, Dumper=yaml.CSafeDumper, encoding="utf-8"))
         assert message.startswith("config.yaml: ") or not message
         assert message.isprintable()
+
+
+VARIABLE = "expected ${NAME} with the name of an environment variable"
+
+VARIABLES = {
+    "unset": (
+        with_credential("api_token: ${CLOUDFLARE_API_TOKN}"),
+        "accounts[0].api_token: the environment variable `CLOUDFLARE_API_TOKN` is not set or is empty",
+    ),
+    "empty": (account("name: ${EMPTY}"), "accounts[0].name: the environment variable `EMPTY` is not set or is empty"),
+    "one of two unset": (
+        account("name: ${FIRST}-${THIRD}"),
+        "accounts[0].name: the environment variable `THIRD` is not set or is empty",
+    ),
+    "unset in a list": (
+        policy_tests("{name: a, policies: [b, '${THIRD}']}"),
+        "accounts[0].policy_tests[0].policies[1]: the environment variable `THIRD` is not set or is empty",
+    ),
+    "unset in a number": (
+        users("idle_days: ['${THIRD}']"),
+        "accounts[0].users.idle_days[0]: the environment variable `THIRD` is not set or is empty",
+    ),
+    "nothing in braces": (account("name: ${}"), f"accounts[0].name: {VARIABLE}"),
+    "space in braces": (account("name: ${FIRST }"), f"accounts[0].name: {VARIABLE}"),
+    "digit first": (account("name: ${1ST}"), f"accounts[0].name: {VARIABLE}"),
+    "default, as in a shell": (account("name: ${FIRST:-x}"), f"accounts[0].name: {VARIABLE}"),
+    "braces in braces": (account("name: ${${FIRST}}"), f"accounts[0].name: {VARIABLE}"),
+    "braces left open": (with_credential(f"api_token: ${{{SECRET}"), f"accounts[0].api_token: {VARIABLE}"),
+    "braces left open after good ones": (account("name: '${FIRST} ${'"), f"accounts[0].name: {VARIABLE}"),
+}
+
+
+class TestBadFiles:
+    @table(VARIABLES)
+    def test_variables(self, content: str, expected: str) -> None:
+        """A variable that is unset, empty or not well written is refused by the place it is used in."""
+        assert refusal(content) == f"config.yaml: {expected}"

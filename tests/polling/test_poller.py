@@ -1,84 +1,12 @@
 """When what is polled, and what a failure does: with a clock turned by hand and polls run on the spot."""
 
-import logging
 import threading
-import weakref
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from access_exporter.collectors.protocol import Key
-from access_exporter.errors import AuthError, PollError, ServerError
-from access_exporter.exposition.families import gauge
-from access_exporter.exposition.text import Format
+from access_exporter.errors import ServerError
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshots
-from tests.fakes import FakeClock, FakeCollector
-
-
-class Bench:
-    """A poller whose polls happen when `turn` says, and what they came to."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.snapshots = Snapshots(self.clock)
-        self.started: list[Callable[[], None]] = []
-        self.poller = Poller(self.snapshots, self.clock, lambda poll, name: self.started.append(poll))
-        self.polled: list[tuple[str, float]] = []
-        self.outcome: dict[str, Exception | float] = {}
-        self.took: dict[str, float] = {}
-
-    def target(self, name: str, interval: float = 60, stale_after: float = 150, **changes: Any) -> FakeCollector:
-        def fetch(_: Any, _now: float) -> float:
-            self.polled.append((name, self.clock.monotonic()))
-            self.clock.now += self.took.get(name, 0)
-            outcome = self.outcome.get(name, 1.0)
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
-
-        made = FakeCollector(
-            key=Key("account", "users", name),
-            answer=fetch,
-            shown=lambda value: [gauge("value", "A value.", [({"target": name}, value)])],
-            subject=name,
-            interval=interval,
-            stale_after=stale_after,
-        )
-        return replace(made, **changes)
-
-    def start(self) -> float | None:
-        return self.poller.start_due()
-
-    def finish(self) -> None:
-        started, self.started = self.started, []
-        for poll in started:
-            poll()
-
-    def turn(self, seconds: float) -> None:
-        """Let time pass, running every poll the moment it is due."""
-        end = self.clock.now + seconds
-        while True:
-            self.start()
-            self.finish()
-            wait = self.start()
-            if wait is None or self.clock.now + wait > end:
-                break
-            self.clock.now += wait
-        self.clock.now = max(end, self.clock.now)
-
-    def series(self) -> dict[tuple[str, str], float]:
-        """Return what is served, by name and target, the errors added up."""
-        text = self.snapshots.part(Format.TEXT).text.decode()
-        found: dict[tuple[str, str], float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                key = sample.name.removeprefix("cloudflare_access_"), sample.labels["target"]
-                found[key] = found.get(key, 0) + sample.value
-        return found
+from tests.polling.targets import Bench
 
 
 def test_every_target_is_polled_at_once_and_then_at_its_interval() -> None:
@@ -144,34 +72,6 @@ def test_a_short_wait(wait: float | None) -> None:
     assert bench.polled == [("one", 0), ("one", 60), ("one", 120)]
 
 
-def test_a_failing_target_does_not_disturb_another() -> None:
-    """A failure is counted and told for its own target; the others' numbers and schedules go on."""
-    bench = Bench()
-    bench.outcome["bad"] = ServerError("503 from /users")
-    bench.poller.configure([bench.target("bad"), bench.target("good")])
-    bench.turn(59)
-    found = bench.series()
-    assert ("value", "bad") not in found
-    assert found["value", "good"] == 1
-    assert (found["poll_success", "bad"], found["poll_success", "good"]) == (0, 1)
-    assert (found["poll_errors_total", "bad"], found["poll_errors_total", "good"]) == (1, 0)
-
-
-def test_a_failed_poll_changes_nothing_but_health() -> None:
-    """After a failure the last good numbers are served to the digit, with the time they are from."""
-    bench = Bench()
-    bench.outcome["one"] = 0.1
-    bench.poller.configure([bench.target("one")])
-    bench.turn(30)
-    before = bench.series()
-    bench.outcome["one"] = AuthError("401 from /users")
-    bench.turn(60)
-    after = bench.series()
-    assert after["value", "one"] == before["value", "one"] == 0.1
-    assert after["poll_last_success_timestamp_seconds", "one"] == before["poll_last_success_timestamp_seconds", "one"]
-    assert (before["poll_success", "one"], after["poll_success", "one"]) == (1, 0)
-
-
 def test_numbers_vanish_when_stale_and_come_back() -> None:
     """Series vanish when stale_after has passed since the last good poll, and a good poll brings them back."""
     bench = Bench()
@@ -194,37 +94,6 @@ def test_health_is_served_before_the_first_poll_ends() -> None:
     bench.poller.configure([bench.target("one")])
     assert bench.series() == {("poll_interval_seconds", "one"): 60, ("poll_errors_total", "one"): 0}
     assert not bench.snapshots.all_tried()
-
-
-@pytest.mark.parametrize("error", [KeyError("jdoe@example.com"), RecursionError(), MemoryError(), ZeroDivisionError()])
-def test_an_unforeseen_error_is_a_failed_poll(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """An error nobody foresaw fails the poll, is logged without its message, and the next poll comes as planned."""
-    bench = Bench()
-    bench.outcome["one"] = error
-    bench.poller.configure([bench.target("one")])
-    bench.turn(61)
-    found = bench.series()
-    assert (found["poll_success", "one"], found["poll_errors_total", "one"]) == (0, 2)
-    assert "unexpected error" in caplog.text
-    assert "jdoe" not in "".join(str(record.__dict__) for record in caplog.records)
-
-
-def test_a_failure_is_one_line_a_person_can_act_on(caplog: pytest.LogCaptureFixture) -> None:
-    """A failed poll is logged once, as a warning that names the target, the reason and what to do."""
-    bench = Bench()
-    bench.outcome["one"] = AuthError("401 from /users: the token is not accepted")
-    bench.poller.configure([bench.target("one")])
-    bench.turn(1)
-    (record,) = caplog.records
-    assert (record.levelno, record.message) == (logging.WARNING, "poll failed")
-    said = record.__dict__["facts"]
-    assert (said["account_id"], said["collector"], said["target"], said["reason"]) == (
-        "account",
-        "users",
-        "one",
-        "auth",
-    )
-    assert str(said["error"]) == "401 from /users: the token is not accepted"
 
 
 def test_a_reload_keeps_what_is_unchanged() -> None:
@@ -301,17 +170,6 @@ def test_ready_means_every_target_was_tried() -> None:
     assert bench.snapshots.all_tried()
 
 
-def test_a_poll_error_tells_its_reason() -> None:
-    """Every kind of failure has a reason of its own, and together they are the documented ones."""
-    documented = ["auth", "permission", "not_found", "rate_limited", "server", "timeout", "network", "invalid_response"]
-
-    def kinds(base: type[PollError]) -> list[str]:
-        own = [base.reason] if "reason" in vars(base) else []
-        return own + [reason for kind in base.__subclasses__() for reason in kinds(kind)]
-
-    assert sorted(kinds(PollError)) == sorted(documented)
-
-
 def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no more threads to give, polls are made one after the other, and none is lost."""
 
@@ -325,34 +183,3 @@ def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.start() == 60
     assert [name for name, _ in bench.polled] == ["one", "two"]
     assert (bench.series()["value", "one"], bench.series()["value", "two"]) == (1, 1)
-
-
-def test_what_a_failure_came_through_is_let_go() -> None:
-    """A failure is kept until the next poll, but nothing with it that a page of rows or a connection hangs on."""
-
-    class Page:
-        """Stands for a large page."""
-
-    def fetch(_: Any, _now: float) -> float:
-        page = Page()
-        pages.append(weakref.ref(page))
-        try:
-            raise OSError("reset")
-        except OSError as error:
-            raise ServerError("503 from /users") from error
-
-    bench = Bench()
-    pages: list[weakref.ref[Page]] = []
-    bench.poller.configure([bench.target("one", answer=fetch)])
-    bench.turn(1)
-    (snapshot,) = bench.snapshots.all()
-    assert str(snapshot.failure) == "503 from /users"
-    assert pages[0]() is None
-
-
-def test_numbers_that_cannot_be_shown_are_a_failed_poll() -> None:
-    """An error in what becomes of the numbers is a failure of the poll, not the end of a thread."""
-    bench = Bench()
-    bench.poller.configure([bench.target("one", shown=lambda _: [1 / 0])])
-    bench.turn(61)
-    assert (bench.series()["poll_success", "one"], bench.series()["poll_errors_total", "one"]) == (0, 2)

@@ -1,27 +1,16 @@
-"""`--web.config.file`: what is refused and in which words, and what happens when its files change."""
+"""`--web.config.file`: what is refused and in which words, and what is good."""
 
-import errno
-import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from access_exporter import cli
-from access_exporter.config import files
-from access_exporter.errors import ConfigError
-from access_exporter.serving import web_config
-from access_exporter.serving.web_config import TlsServer, WebConfig, WebSettings
-from tests.certificates import Authority, openssl
 from tests.processes import ROOT
+from tests.serving.web_files import HASH, tls
 
-HASH = "$2b$04$bY1.PFgqoDWgcdi9pvXDTOs1ABTRPNl.vBS5sr2kJ3W6u4TJ1AoCW"  # of "pw"
 TOP = "expected one of tls_server_config, http_server_config, basic_auth_users"
 TLS = "expected one of cert_file, key_file, client_ca_file, client_auth_type, min_version, max_version"
 HEADERS = (
@@ -30,10 +19,6 @@ HEADERS = (
 )
 PEM = "tls_server_config.cert_file: expected the certificate in PEM, and in key_file its key in PEM without a password"
 BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
-
-
-def tls(more: str = "", *, cert: str = "server.pem", key: str = "server.key") -> str:
-    return f"tls_server_config: {{cert_file: {cert}, key_file: {key}{', ' * bool(more)}{more}}}\n"
 
 
 MISTAKES = [
@@ -149,20 +134,6 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates and keys, good ones and others, and a configuration that polls nothing."""
-    folder = tmp_path_factory.mktemp("web")
-    authority = Authority(folder)
-    authority.issue("server")
-    authority.issue("other")
-    openssl("ec", "-in", f"{folder}/server.key", "-aes128", "-passout", "pass:x", "-out", f"{folder}/encrypted.key")
-    (folder / "empty").write_bytes(b"")
-    os.mkfifo(folder / "pipe")
-    (folder / "config.yaml").write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
 def check(folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> Callable[..., tuple[int, str, str]]:
     """Runs the command in this process on a web configuration of this content."""
@@ -242,222 +213,3 @@ class TestCheck:
         """Without a file, or with an empty name for it, nothing is said of it."""
         assert cli.main(["--config.check", f"--config.file={folder}/config.yaml", *flags]) == 0
         assert "web:" not in capsys.readouterr().out
-
-
-def fails(number: int) -> Callable[..., bytes]:
-    """What reads a file, and fails with this error."""
-
-    def read(*_: object) -> bytes:
-        raise OSError(number, os.strerror(number))
-
-    return read
-
-
-def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
-    """A file that asks for a header since it was read, and the settings as they were read."""
-    web = folder / "web.yaml"
-    web.write_text("", encoding="utf-8")
-    settings = WebSettings(str(web))
-    web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
-    return web, settings
-
-
-class TestChanges:
-    def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
-        web = tmp_path / "web.yaml"
-        web.write_text("", encoding="utf-8")
-        settings = WebSettings(str(web))
-        web.write_text(tls(), encoding="utf-8")
-        settings.refresh()
-        settings.refresh()
-        assert (settings.context, len(caplog.records)) == (None, 1)
-        for name in ("server.pem", "server.key"):
-            (tmp_path / name).write_bytes((folder / name).read_bytes())
-        settings.refresh()
-        assert settings.context is not None
-
-    def test_change_while_it_is_read(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """A certificate that is replaced in the very moment it is read is read again."""
-        caplog.set_level(logging.INFO)
-        for name in ("server.pem", "server.key"):
-            (tmp_path / name).write_bytes((folder / name).read_bytes())
-        web = tmp_path / "web.yaml"
-        web.write_text(tls(), encoding="utf-8")
-        read = web_config._context
-
-        def read_and_replace(wanted: TlsServer, where: Path) -> object:
-            context = read(wanted, where)
-            for name in ("pem", "key"):
-                (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
-            return context
-
-        monkeypatch.setattr(web_config, "_context", read_and_replace)
-        settings = WebSettings(str(web))
-        monkeypatch.undo()
-        before = settings.context
-        settings.refresh()
-        assert settings.context is not before
-        settings.refresh()
-        assert [record.message for record in caplog.records] == ["web configuration reloaded"]
-
-    def test_renewed_beside_a_mistake(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A mistake in the configuration keeps no renewed certificate from being used, and is told once."""
-        for name in ("server.pem", "server.key"):
-            (tmp_path / name).write_bytes((folder / name).read_bytes())
-        web = tmp_path / "web.yaml"
-        web.write_text(tls(), encoding="utf-8")
-        settings = WebSettings(str(web))
-        web.write_text(tls("planted: 1"), encoding="utf-8")
-        settings.refresh()
-        before = settings.context
-        for name in ("pem", "key"):
-            (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
-        settings.refresh()
-        assert settings.context is not before
-        assert len(caplog.records) == 1
-
-    def test_a_named_pipe(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A named pipe in the place of the file is not opened: whoever asks for a page would wait for it."""
-        web = tmp_path / "web.yaml"
-        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
-        settings = WebSettings(str(web))
-        web.unlink()
-        os.mkfifo(web)
-        settings.refresh()
-        assert settings.headers == {"X-Frame-Options": "DENY"}
-        (record,) = caplog.records
-        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]
-
-    def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that could not be read is read again when its permissions change."""
-        web, settings = with_a_header_since(tmp_path)
-        with monkeypatch.context() as patch:
-            patch.setattr(files, "check", fails(errno.EACCES))
-            settings.refresh()
-        settings.refresh()
-        assert settings.headers == {}
-        web.chmod(0o600)
-        settings.refresh()
-        assert settings.headers == {"X-Frame-Options": "DENY"}
-
-    def test_tried_again(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """What could not be read for want of files is tried again soon, and told once."""
-        monkeypatch.setattr(web_config, "TRY_AGAIN_SECONDS", 0)
-        _, settings = with_a_header_since(tmp_path)
-        with monkeypatch.context() as patch:
-            patch.setattr(files, "read", fails(errno.EMFILE))
-            settings.refresh()
-            settings.refresh()
-        assert len(caplog.records) == 1
-        settings.refresh()
-        assert settings.headers == {"X-Frame-Options": "DENY"}
-
-    @pytest.mark.parametrize(
-        ("content", "expected"),
-        [
-            ("", "tls_server_config: taken away"),
-            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
-            (tls(), "tls_server_config.client_auth_type: taken away"),
-            (
-                tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
-                "client_auth_type: taken away",
-            ),
-            (
-                tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"),
-                "tls_server_config.min_version: taken away",
-            ),
-        ],
-    )
-    def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
-        """What protects stays while the file is half written, or without it: to take it away needs a restart."""
-        web = folder / "web.yaml"
-        strict = "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
-        web.write_text(tls(strict), encoding="utf-8")
-        settings = WebSettings(str(web))
-        before = settings.context
-        web.write_text(content, encoding="utf-8")
-        settings.refresh()
-        assert settings.context is before
-        (record,) = caplog.records
-        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]
-
-
-SECRETS = ("hunter2hunter2", HASH)
-_WORDS = (
-    *("tls_server_config", "http_server_config", "basic_auth_users", "headers", "X-Frame-Options", "cert_file"),
-    *("key_file", "client_ca_file", "client_auth_type", "min_version", "TLS12", "TLS13", "RequireAndVerifyClientCert"),
-)
-_KEYS = st.sampled_from(_WORDS) | st.text(max_size=5)
-_SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.dates().map(str)
-    | st.sampled_from([*_WORDS, *SECRETS])
-    | st.text()
-)
-_TREES = st.recursive(
-    _SCALARS, lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(_KEYS, deeper, max_size=4), max_leaves=12
-)
-_YAML = st.lists(
-    st.sampled_from(
-        [
-            *_WORDS,
-            ": ",
-            "- ",
-            "\n",
-            "\n  ",
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            "&a ",
-            "*a",
-            "<<",
-            "!!binary ",
-            "'",
-            '"',
-            "|\n",
-            "? ",
-        ]
-    )
-    | st.text(max_size=3),
-    max_size=30,
-).map("".join)
-
-
-class TestFuzz:
-    @pytest.mark.fuzz
-    @given(st.binary(max_size=200) | _YAML.map(lambda text: text.encode(errors="replace")))
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_any_bytes(self, tmp_path: Path, content: bytes) -> None:
-        """Whatever stands in the file, it is a configuration or a mistake told in one line without a secret."""
-        assert_loaded_or_told(tmp_path / "web.yaml", content)
-
-    @pytest.mark.fuzz
-    @given(st.dictionaries(st.sampled_from(WebConfig.__struct_fields__) | _KEYS, _TREES, max_size=4))
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_any_tree(self, tmp_path: Path, tree: object) -> None:
-        """Whatever stands in which place, it is a configuration or a mistake told in one line without a secret."""
-        content = yaml.dump(tree, Dumper=yaml.CSafeDumper, allow_unicode=True, encoding="utf-8")
-        assert_loaded_or_told(tmp_path / "web.yaml", content)
-
-
-def assert_loaded_or_told(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    try:
-        loaded = web_config.load(str(path))
-    except ConfigError as error:
-        message = str(error)
-        assert message.startswith(f"{path}: ")
-        assert message.isprintable()
-        assert not any(secret in message for secret in SECRETS)
-    else:
-        assert isinstance(loaded, WebConfig)

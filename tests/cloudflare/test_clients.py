@@ -1,0 +1,45 @@
+"""What becomes of the clients of a configuration when there is another one."""
+
+from pathlib import Path
+
+import pytest
+
+from access_exporter.config.secrets import Secret
+from access_exporter.errors import ConfigError
+from access_exporter.simulator.account import TOKEN
+from tests.fleet import Fleet
+from tests.reloads import account, cloudflare, config
+
+
+class TestReload:
+    def test_what_is_gone_is_gone(self) -> None:
+        """Nothing of an account that was taken away is left, the rate limit of its credential included."""
+
+        def remaining(name: str) -> float | None:
+            return exporter.registry.get_sample_value("cloudflare_access_api_ratelimit_remaining", {"credential": name})
+
+        with cloudflare("stays", "goes") as server:
+            server.accounts["goes"].token = "another"
+            stays, goes = account("stays"), account("goes", Secret("the test", "another"))
+            exporter = Fleet(config(server, stays, goes))
+            exporter.run(1)
+            assert remaining("stays") == 1196  # three pages and the organization
+            assert remaining("goes") == 1196
+            exporter.load(config(server, stays))
+            assert (remaining("stays"), remaining("goes")) == (1196, None)
+            assert '"goes"' not in exporter.page()
+
+    def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:
+        """A reload while a secret file is empty is refused, and all goes on as before."""
+        token = tmp_path / "token"
+        token.write_text(TOKEN, encoding="utf-8")
+        with cloudflare("first", "second") as server:
+            exporter = Fleet(config(server, account("first", Secret("file", path=str(token)))))
+            exporter.run(1)
+            token.write_text("", encoding="utf-8")
+            changed = config(server, account("second"), account("first", Secret("file", path=str(token))), burst=50)
+            with pytest.raises(ConfigError, match="the secret is empty"):
+                exporter.load(changed)
+            exporter.run(600)
+            assert exporter.health("first") == {"success": 1}
+            assert '"second"' not in exporter.page()

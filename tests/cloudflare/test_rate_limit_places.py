@@ -1,0 +1,112 @@
+"""The places of a credential: no more requests in flight than there are, and none of them lost."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from access_exporter.errors import RateLimitedError, StoppingError
+from tests.cloudflare.pace import Bench
+
+
+@contextmanager
+def threads(*work: Callable[[], None]) -> Iterator[list[threading.Thread]]:
+    """Threads that must have ended when the block does."""
+    running = [threading.Thread(target=each, daemon=True) for each in work]
+    yield running
+    for thread in running:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+class TestPlaces:
+    def test_in_flight(self) -> None:
+        """No more requests are in flight than there are places, and a place that is left is taken at once."""
+        bench = Bench(concurrency=2)
+        started = threading.Semaphore(0)
+        done = [threading.Event() for _ in range(3)]
+
+        def request(number: int) -> Callable[[], None]:
+            def run() -> None:
+                with bench.limiter.turn():
+                    started.release()
+                    done[number].wait(10)
+
+            return run
+
+        with threads(*map(request, range(3))) as running:
+            for thread in running:
+                thread.start()
+            assert started.acquire(timeout=10)
+            assert started.acquire(timeout=10)
+            assert not started.acquire(timeout=0.05)
+            for event in done:
+                event.set()
+            assert started.acquire(timeout=10)
+
+    def test_first_come_first_served(self) -> None:
+        """Who waits for a place gets it in the order of arrival."""
+        bench = Bench(concurrency=1)
+        served: list[int] = []
+
+        def request(number: int) -> Callable[[], None]:
+            def run() -> None:
+                with bench.limiter.turn():
+                    served.append(number)
+
+            return run
+
+        with threads(*map(request, range(5))) as running:
+            with bench.limiter.turn():
+                for number, thread in enumerate(running, start=1):
+                    thread.start()
+                    until(lambda number=number: len(bench.limiter._waiting) == number)  # type: ignore[misc]
+            for thread in running:
+                thread.join(10)
+        assert served == [0, 1, 2, 3, 4]
+
+    def test_impatient(self) -> None:
+        """Who waits for a short time only goes away when that is over, and leaves every place to the others."""
+        bench = Bench(concurrency=1)
+        with bench.limiter.turn(), pytest.raises(RateLimitedError), bench.limiter.turn(0.01):
+            raise AssertionError("two have the only place")
+        assert bench.limiter.is_at_rest() is False
+        assert len(bench.send()) == 1
+
+    def test_impatient_at_a_pause(self) -> None:
+        """Who waits for a short time only goes away at once where a pause is longer, and waits for a shorter one."""
+        bench = Bench()
+        bench.limiter.pause(10)
+        with pytest.raises(RateLimitedError), bench.limiter.turn(5):
+            raise AssertionError("sent in a pause")
+        assert bench.clock.slept == []
+        with bench.limiter.turn(10):
+            assert bench.clock.slept == [10]
+
+    def test_failure(self) -> None:
+        """A request that fails gives its place back."""
+        bench = Bench(concurrency=1)
+        with pytest.raises(OSError, match="reset"), bench.limiter.turn():
+            raise OSError("reset")
+        assert len(bench.send()) == 1
+
+    def test_stop(self) -> None:
+        """A wait that is cut short because the process stops gives its place back."""
+        bench = Bench(burst=1, concurrency=1)
+        bench.send()
+        bench.clock.stop.set()
+        with pytest.raises(StoppingError):
+            bench.send()
+        bench.clock.stop.clear()
+        assert len(bench.send()) == 1
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return as soon as another thread has made the condition true."""
+    waiting = threading.Event()
+    for _ in range(10_000):
+        if condition():
+            return
+        waiting.wait(0.001)
+    raise AssertionError("it did not happen within ten seconds")

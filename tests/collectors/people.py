@@ -1,0 +1,90 @@
+"""Users as the API lists them, and the whole exposition of the users. It is always 2026-09-21T14:13:20Z."""
+
+from tests.collectors.cloudflare import Body, Cloudflare, Row
+from tests.exporter import Exporter, page_of
+
+TODAY = "2026-09-21T10:00:00Z"
+TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
+
+
+def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) -> str:
+    """The exposition after a poll of a list with these pages."""
+    cloudflare.lists("users", *bodies, **({} if beyond is None else {"beyond": beyond}))
+    return Exporter().polled()
+
+
+def expected(**values: float | str | None) -> str:
+    """The exposition with these values; nobody has logged in, and no seat expires, unless they say so."""
+    return page_of("users", **({"seats_limit": 50, "seat_expiration": None, "last_login": None} | values))
+
+
+def health(**values: float | str | None) -> str:
+    """The exposition of a target that has no numbers to show."""
+    page = expected(**values)
+    return page[page.index("# HELP cloudflare_access_poll_success") :]
+
+
+def holders(number: int) -> list[Row]:
+    """So many users with an Access seat, one device and a login today."""
+    return [
+        {"id": str(index), "access_seat": True, "active_device_count": 1, "last_successful_login": TODAY}
+        for index in range(number)
+    ]
+
+
+def expected_holders(number: int) -> str:
+    """The exposition of exactly so many of them."""
+    return expected(
+        users_access=number,
+        seats_access=number,
+        seats_used=number,
+        active_devices=number,
+        devices_1=number,
+        within_1d=number,
+        within_7d=number,
+        within_30d=number,
+        last_login=TODAY_SECONDS,
+    )
+
+
+# A user of both products with two devices, made long ago and logged in today.
+BOTH: Row = {
+    "id": "f174e90a-fafe-4643-bbbc-4a0ed4fc8415",
+    "access_seat": True,
+    "active_device_count": 2,
+    "created_at": "2020-01-01T00:00:00Z",
+    "email": "jdoe@example.com",
+    "gateway_seat": True,
+    "last_successful_login": TODAY,
+    "name": "Jane Doe",
+    "seat_uid": "seat_uid",
+    "uid": "uid",
+    "updated_at": "2020-01-01T00:00:00Z",
+}
+EXPECTED_BOTH: dict[str, float | str | None] = {
+    "users_both": 1,
+    "seats_access": 1,
+    "seats_gateway": 1,
+    "seats_used": 1,
+    "active_devices": 2,
+    "devices_2": 1,
+    "within_1d": 1,
+    "within_7d": 1,
+    "within_30d": 1,
+    "last_login": TODAY_SECONDS,
+}
+WITHOUT: dict[str, dict[str, float | str | None]] = {
+    "access_seat": {"users_both": 0, "users_gateway": 1, "seats_access": 0},
+    "gateway_seat": {"users_both": 0, "users_access": 1, "seats_gateway": 0},
+    "active_device_count": {"active_devices": 0, "devices_2": 0, "devices_unknown": 1},
+    "last_successful_login": {
+        "within_1d": 0,
+        "within_7d": 0,
+        "within_30d": 0,
+        "last_login": None,
+        "never_used": 1,
+        "idle_30_some": 1,
+        "idle_60_some": 1,
+        "idle_90_some": 1,
+    },
+}

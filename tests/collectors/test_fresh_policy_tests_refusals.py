@@ -1,0 +1,125 @@
+"""Requests to start a policy test that come to nothing: what is said of them, and when the next one is sent."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from access_exporter.cloudflare import transport
+from access_exporter.config.durations import Interval
+from access_exporter.config.model import PolicyTest
+from access_exporter.simulator.account import TOKEN
+from tests.collectors.starting import POLICIES, REFRESH, only, payroll, shows
+from tests.exporter import ACCOUNT_ID
+from tests.faults import answers, refuses, result
+
+REFUSALS = {
+    "permission": (refuses(403, 10000), "permission", "Access: Policy Test Write"),
+    "token": (refuses(401, 1000), "auth", "Access: Policy Test Write"),
+    "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
+    "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
+    "server": (answers(502), "server", "trouble at Cloudflare"),
+    "no id": (result('{"status": "success"}'), "invalid_response", "names no test"),
+    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "names no test"),
+    "a path for an id": (result('{"id": ".."}'), "invalid_response", "names no test"),
+    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "names no test"),
+    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "names no test"),
+    "HTML": (answers(200), "invalid_response", "not JSON"),
+    "nothing": (result("null"), "invalid_response", "has no result"),
+}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("kind", REFUSALS)
+    def test_is_not_asked_again_before_its_time(self, bench: Any, kind: str) -> None:
+        """Whatever comes of a POST, there is none before the next refresh, and each poll until then says why."""
+        fault, reason, words = REFUSALS[kind]
+        exporter = bench()
+        exporter.exporter.run(100)
+        exporter.server.fault = only("policy_tests", fault)
+        exporter.exporter.run(2 * REFRESH - 110)
+        assert exporter.asked("POST") == [0, REFRESH]
+        assert exporter.exporter.health(ACCOUNT_ID) == {"success": 0, reason: 12}
+        assert f"{reason}: " in exporter.exporter.failure()
+        assert words in exporter.exporter.failure()
+        assert exporter.exporter.failure().endswith("; the next test is started at 2026-09-21 16:13:20 UTC")
+        assert shows(exporter.page(), approved=3)
+        exporter.server.fault = None
+        exporter.exporter.run(100)
+        assert exporter.asked("POST") == [0, REFRESH, 2 * REFRESH]
+        assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
+
+    def test_that_was_not_sent(self, bench: Any) -> None:
+        """Where nobody listens nothing was sent, so the next poll tries again."""
+        exporter = bench()
+        exporter.server.stop()
+        exporter.exporter.run(10)
+        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: ")
+        exporter.server.start()
+        exporter.exporter.run(400)
+        assert exporter.asked("POST") == [300]
+        assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
+
+    def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where there is no connection, whatever is in the way, the next poll tries again."""
+        exporter = bench()
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
+            exporter.exporter.run(10)
+        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: at the proxy")
+        monkeypatch.delenv("http_proxy")
+        exporter.exporter.run(400)
+        assert exporter.asked("POST") == [300]
+
+    def test_that_found_no_connection_in_time(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where connecting takes too long, the next poll tries again."""
+        exporter = bench()
+
+        def connect(*_: object, **__: object) -> None:
+            raise TimeoutError
+
+        monkeypatch.setattr(transport, "create_connection", connect)
+        exporter.exporter.run(10)
+        assert exporter.exporter.failure().startswith("timeout: no whole answer of /access/policy-tests within ")
+        monkeypatch.undo()
+        exporter.exporter.run(400)
+        assert exporter.asked("POST") == [300]
+
+    def test_the_same_policies(self, bench: Any) -> None:
+        """The same policies in another order, and the same address written in another way, are no reason for a test."""
+        exporter = bench()
+        exporter.exporter.run(10)
+        changed = exporter.config(payroll(policies=(*reversed(POLICIES), *POLICIES)))
+        api = msgspec.structs.replace(changed.api, url=changed.api.url + "/")
+        exporter.exporter.load(msgspec.structs.replace(changed, api=api))
+        exporter.exporter.run(REFRESH - 100)
+        assert exporter.asked("POST") == [0]
+
+    def test_while_the_credential_is_paused(self, bench: Any) -> None:
+        """After a long 429 nothing is sent, a POST neither, and it follows when the pause is over."""
+        exporter = bench(config=PolicyTest(id="gone"))
+        exporter.server.fault = lambda _: refuses(429, 10013, Retry_After="200")
+        exporter.exporter.run(1)
+        exporter.server.fault = None
+        exporter.exporter.load(exporter.config(payroll(interval=Interval(60))))
+        exporter.exporter.run(170)
+        assert exporter.asked("POST") == []
+        assert "rate_limited: not asked" in exporter.exporter.failure()
+        exporter.exporter.run(60)
+        assert len(exporter.asked("POST")) == 1
+        assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
+
+    def test_token_that_was_replaced(self, bench: Any, tmp_path: Path) -> None:
+        """A secret file is read before the POST, which cannot be repeated with another token."""
+        token = tmp_path / "token"
+        token.write_text("old", encoding="utf-8")
+        exporter = bench()
+        config = exporter.config(payroll())
+        account = msgspec.structs.replace(config.accounts[0], api_token=None, api_token_file=str(token))
+        exporter.exporter.load(msgspec.structs.replace(config, accounts=(account,)))
+        token.write_text(TOKEN, encoding="utf-8")
+        exporter.exporter.run(1)
+        assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1}

@@ -1,0 +1,121 @@
+"""Users in, their sums out. It is always 2026-09-21T14:13:20Z."""
+
+import msgspec
+import pytest
+
+from access_exporter.collectors.users_summary import User, UsersSummary, summarize
+from tests.collectors.cloudflare import Cloudflare, answer, pages
+from tests.collectors.people import BOTH, EXPECTED_BOTH, WITHOUT, expected, health, polled
+from tests.fakes import START
+
+
+class TestFields:
+    def test_missing_times(self, cloudflare: Cloudflare) -> None:
+        """A seat is not idle where neither a login nor a creation is known, but it was never used."""
+        row = {"id": "1", "access_seat": True, "active_device_count": 0}
+        assert polled(cloudflare, answer([row])) == expected(
+            users_access=1, seats_access=1, seats_used=1, devices_0=1, never_used=1
+        )
+
+    @pytest.mark.parametrize(
+        ("login", "idle", "within"),
+        [
+            ("2026-09-20T14:13:20.000001Z", [], ["1d", "7d", "30d"]),
+            ("2026-09-20T14:13:20Z", [], ["1d", "7d", "30d"]),
+            ("2026-09-20T14:13:19.999999Z", [], ["7d", "30d"]),
+            ("2026-09-14T14:13:20Z", [], ["7d", "30d"]),
+            ("2026-09-14T14:13:19.999999Z", [], ["30d"]),
+            ("2026-08-22T14:13:20.000001Z", [], ["30d"]),
+            ("2026-08-22T14:13:20Z", [30], ["30d"]),
+            ("2026-08-22T16:13:20+02:00", [30], ["30d"]),
+            ("2026-08-22T14:13:19.999999Z", [30], []),
+            ("2026-07-23T14:13:20.000001Z", [30], []),
+            ("2026-07-23T14:13:20Z", [30, 60], []),
+            ("2026-06-23T14:13:20.000001Z", [30, 60], []),
+            ("2026-06-23T14:13:20Z", [30, 60, 90], []),
+        ],
+    )
+    def test_boundaries(self, cloudflare: Cloudflare, login: str, idle: list[int], within: list[str]) -> None:
+        """Exactly thirty days ago is both within thirty days and idle for thirty days; it is counted from `login`."""
+        values: dict[str, float | str | None] = {f"idle_{days}_some": 1 for days in idle}
+        values |= {f"within_{span}": int(span in within) for span in ("1d", "7d", "30d")}
+        page = polled(cloudflare, answer([BOTH | {"last_successful_login": login}]))
+        last_login = next(line.split()[1] for line in page.splitlines() if line.startswith(LAST_LOGIN))
+        assert page == expected(**(EXPECTED_BOTH | values | {"last_login": last_login}))
+
+    @pytest.mark.parametrize(
+        ("created", "idle"),
+        [
+            ("2026-08-22T14:13:20.000001Z", []),
+            ("2026-08-22T14:13:20Z", [30]),
+            ("2026-06-23T14:13:20Z", [30, 60, 90]),
+            ("2027-01-01T00:00:00Z", []),
+        ],
+    )
+    def test_never_used(self, cloudflare: Cloudflare, created: str, idle: list[int]) -> None:
+        """A seat nobody has used is idle since its user was created."""
+        values: dict[str, float | str | None] = {f"idle_{days}_some": 1 for days in idle}
+        without = {name: value for name, value in WITHOUT["last_successful_login"].items() if "idle" not in name}
+        page = polled(cloudflare, answer([BOTH | {"last_successful_login": None, "created_at": created}]))
+        assert page == expected(**(EXPECTED_BOTH | without | values))
+
+    @pytest.mark.parametrize(
+        ("count", "bucket", "total"),
+        [
+            ("0", "0", 0),
+            ("0.0", "0", 0),
+            ("-0.0", "0", 0),
+            ("1", "1", 1),
+            ("2.0", "2", 2),
+            ("2.5", "2", 2.5),
+            ("3", "3_to_5", 3),
+            ("5", "3_to_5", 5),
+            ("5.75", "3_to_5", 5.75),
+            ("6", "6_and_more", 6),
+            ("1e3", "6_and_more", 1000),
+            ("123456789", "6_and_more", "1.23456789e+08"),
+            ("1e300", "6_and_more", "1e+300"),
+            ("1" + "0" * 400, "unknown", 0),
+            ("-1" + "0" * 400, "unknown", 0),
+            ("1" + "0" * 300, "6_and_more", "1e+300"),
+            ("1e400", "unknown", 0),
+            ("-1", "unknown", 0),
+            ("-1e400", "unknown", 0),
+            ("NaN", "unknown", 0),
+            ("null", "unknown", 0),
+        ],
+    )
+    def test_devices(self, cloudflare: Cloudflare, count: str, bucket: str, total: float | str) -> None:
+        """A number of devices may be fractional or huge; one that cannot be is not known, and not counted."""
+        idle = {"0": "none", "unknown": "unknown"}.get(bucket, "some")
+        row = {"id": "1", "access_seat": True, "active_device_count": "COUNT", "created_at": "2026-08-01T00:00:00Z"}
+        assert polled(cloudflare, answer([row]).replace('"COUNT"', count)) == expected(
+            **{
+                "users_access": 1,
+                "seats_access": 1,
+                "seats_used": 1,
+                "active_devices": total,
+                f"devices_{bucket}": 1,
+                f"idle_30_{idle}": 1,
+                "never_used": 1,
+            }
+        )
+
+
+LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
+
+
+def test_what_an_older_version_has_stored() -> None:
+    """A summary that was stored before there were all of its fields can still be read."""
+    summary = summarize([[User("1", access_seat=True)]], (30,), START)
+    stored = msgspec.to_builtins(summary)
+    for younger in ("seat_expiration", "users_by_domain"):
+        del stored[younger]
+    assert msgspec.json.decode(msgspec.json.encode(stored), type=UsersSummary) == summary
+
+
+def test_more_kinds_of_users_than_can_be(cloudflare: Cloudflare) -> None:
+    """Users of whom no two have the same number of devices are no list of users, and take no memory without end."""
+    rows = [{"id": str(number), "access_seat": True, "active_device_count": number / 7} for number in range(101_000)]
+    page = polled(cloudflare, *pages(rows))
+    assert page == health(success=0, last_success=None, errors_invalid_response=1)

@@ -1,0 +1,48 @@
+"""Two simulated accounts, and the command that runs on them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from access_exporter import cli
+from access_exporter.clock import Clock
+from access_exporter.simulator import Account, Simulator
+from tests.fakes import START
+from tests.processes import Outcome, Run
+
+
+@pytest.fixture
+def cloudflare() -> Iterator[Simulator]:
+    """Two accounts without users, which give out ten users a page."""
+    with Simulator([Account("first"), Account("second")], max_per_page=10) as server:
+        yield server
+
+
+@pytest.fixture
+def run(
+    cloudflare: Simulator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    own_logging: None,
+) -> Run:
+    """Runs the command in this process on both accounts, without waiting between tries."""
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+    monkeypatch.setattr(Clock, "time", lambda self: START)
+    config = tmp_path / "config.yaml"
+
+    def run(*arguments: str, first: str = "true") -> Outcome:
+        accounts = "".join(
+            f"  - {{id: {name}, api_token: {cloudflare.accounts[name].token}, users: {users}}}\n"
+            for name, users in (("first", first), ("second", "true"))
+        )
+        api = f"api: {{url: '{cloudflare.url}', requests_per_second: 10000, burst: 1000000}}\n"
+        config.write_text(f"{api}accounts:\n{accounts}", encoding="utf-8")
+        try:
+            code: int | str | None = cli.main([f"--config.file={config}", *arguments])
+        except SystemExit as ended:
+            code = ended.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run

@@ -1,0 +1,46 @@
+"""People who hold idle seats. It is always 2026-09-21T14:13:20Z."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from access_exporter.simulator import Simulator, User
+from tests.fakes import START
+from tests.processes import Run
+
+NOW = datetime.fromtimestamp(START, UTC)
+COLUMNS = "account_id,email,name,last_login,created,idle_days,active_devices,seats,seat_uid"
+
+
+def days_ago(days: float) -> datetime:
+    return NOW - timedelta(days=days)
+
+
+def person(number: int, idle: float = 100, **fields: Any) -> User:
+    """A user with a seat who has been idle for so many days."""
+    known: dict[str, Any] = {
+        "email": f"person{number}@example.com",
+        "name": f"Person {number}",
+        "access_seat": True,
+        "active_device_count": 1,
+        "created_at": days_ago(500),
+        "last_successful_login": days_ago(idle),
+        "seat_uid": f"seat-{number}",
+    }
+    return User(str(number), **(known | fields))
+
+
+def three_people(cloudflare: Simulator) -> None:
+    """One idle user of whom all is known, one of whom nothing else is, and one who is not idle."""
+    jdoe = person(1, email="jdoe@example.com", name="Jane Doe", gateway_seat=True, seat_uid="a1b2")
+    unknown = {"id": "2", "gateway_seat": True, "created_at": "2026-05-01T02:00:00.75+02:00"}
+    cloudflare.accounts["first"].users = [jdoe, person(3, idle=5)]
+    cloudflare.accounts["second"].users = [unknown]
+
+
+def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    """The rows of a complete list, from its JSON."""
+    code, out, err = run("--idle-seats=90d", "--format=json", *arguments)
+    assert (code, err) == (0, "")
+    rows: list[dict[str, Any]] = json.loads(out)
+    return rows

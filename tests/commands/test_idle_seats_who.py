@@ -1,0 +1,120 @@
+"""Whose seats are idle, and what is shown of them. It is always 2026-09-21T14:13:20Z."""
+
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from access_exporter.simulator import Simulator
+from access_exporter.simulator.account import Row
+from tests.commands.idle import days_ago, listed, person
+from tests.processes import Run
+
+
+class TestWho:
+    def test_as_many_as_the_metric_counts(self, run: Run, cloudflare: Simulator) -> None:
+        """However odd the users are, the list is as long as the metric says, for every number of days."""
+        cloudflare.accounts["first"].users = odd_users(400)
+        cloudflare.accounts["second"].users = odd_users(100, seed=2)
+        page = run("--once", "--log.level=error").out
+        counted = {"30": 0.0, "60": 0.0, "90": 0.0}
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if sample.name == "cloudflare_access_seats_idle":
+                    counted[sample.labels["idle_days"]] += sample.value
+        assert counted["30"] > counted["60"] > counted["90"] > 0
+        for days, number in counted.items():
+            assert len(json.loads(run(f"--idle-seats={days}d", "--format=json").out)) == number
+
+    @pytest.mark.parametrize(
+        ("idle", "who"),
+        [
+            ("0s", "1234"),
+            ("1h", "234"),
+            ("24h", "234"),
+            ("86401s", "34"),
+            ("2d", "34"),
+            ("1d24h", "34"),
+            ("36500d", ""),
+        ],
+    )
+    def test_how_long(self, run: Run, cloudflare: Simulator, idle: str, who: str) -> None:
+        """The time may have any unit, may be nothing, and is reached to the second."""
+        cloudflare.accounts["first"].users = [person(1, 0), person(2, 1), person(3, 2), person(4, 400)]
+        rows = json.loads(run(f"--idle-seats={idle}", "--format=json").out)
+        assert sorted(row["name"][-1] for row in rows) == list(who)
+
+    def test_order(self, run: Run, cloudflare: Simulator) -> None:
+        """Who has been idle longest stands first, over all accounts; after that address and id decide."""
+        cloudflare.accounts["first"].users = [
+            *(person(5, 100), person(4, 100, email="b@example.com"), person(3, 100, email="b@example.com")),
+            *(person(2, 300), person(1, 95)),
+        ]
+        cloudflare.accounts["second"].users = [person(6, 200), person(7, 100, email=None), person(8, 100, email="a@a")]
+        expected = [2, 6, 7, 8, 3, 4, 5, 1]
+        assert [row["name"] for row in listed(run)] == [f"Person {number}" for number in expected]
+        for account in cloudflare.accounts.values():
+            account.users = account.users[::-1]
+        assert [row["name"] for row in listed(run)] == [f"Person {number}" for number in expected]
+
+    def test_rows_that_are_alike(self, run: Run, cloudflare: Simulator) -> None:
+        """Users without anything to tell them apart are listed all the same."""
+        row = {"access_seat": True, "created_at": "2020-01-01T00:00:00Z"}
+        cloudflare.accounts["first"].users = [row] * 3
+        assert len(listed(run)) == 3
+
+    def test_each_once(self, run: Run, cloudflare: Simulator) -> None:
+        """Over many pages each user is listed once, and none is left out."""
+        people = [person(number, 100 + number) for number in range(95)]
+        cloudflare.accounts["first"].users = [*people, *people[:20]]
+        assert [row["idle_days"] for row in listed(run)] == list(range(194, 99, -1))
+
+    @pytest.mark.parametrize(
+        ("created", "login", "shown"),
+        [
+            ("2020-01-01T00:00:00Z", "0001-01-01T00:00:00Z", ["2020-01-01T00:00:00Z", None]),
+            ("0001-01-01T00:00:00+05:00", "2020-01-01T05:00:00+05:00", [None, "2020-01-01T00:00:00Z"]),
+            ("9999-12-31T23:59:59-05:00", "2020-01-01 00:00:00", [None, "2020-01-01T00:00:00Z"]),
+            ("2020-01-01T00:00:00.999999Z", "", ["2020-01-01T00:00:00Z", None]),
+        ],
+    )
+    def test_times(self, run: Run, cloudflare: Simulator, created: str, login: str, shown: list[str | None]) -> None:
+        """Times are shown in UTC to the second, and those that never were or cannot be are not."""
+        row = {"access_seat": True, "created_at": created, "last_successful_login": login}
+        cloudflare.accounts["first"].users = [row]
+        (found,) = listed(run)
+        assert [found["created"], found["last_login"]] == shown
+
+    @pytest.mark.parametrize(
+        ("count", "shown"), [(0, 0), (2.0, 2), (2.5, 2.5), (1e300, 1e300), (-1, None), (1e301, None), (None, None)]
+    )
+    def test_devices(self, run: Run, cloudflare: Simulator, count: float | None, shown: float | None) -> None:
+        """Devices are shown as they are counted: what cannot be a number of them is not known."""
+        cloudflare.accounts["first"].users = [person(1, active_device_count=count)]
+        (found,) = listed(run)
+        assert (found["active_devices"], type(found["active_devices"])) == (shown, type(shown))
+
+
+def odd_users(number: int, seed: int = 1) -> list[Row]:
+    """Users whose fields are present, missing, null, empty, at the edge or out of any range."""
+    chance = random.Random(seed)
+    edges = [days_ago(days) + timedelta(seconds=more) for days in (30, 60, 90) for more in (-1, 0, 1)]
+    times = [None, "", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "2030-01-01T00:00:00Z"]
+    times += [edge.isoformat() for edge in edges] + [edge.replace(tzinfo=None).isoformat() for edge in edges]
+    times += [edge.astimezone(tz=None).isoformat(" ") for edge in edges]
+    values: dict[str, list[Any]] = {
+        "access_seat": [True, True, False, None],
+        "gateway_seat": [True, False, None],
+        "active_device_count": [0, 1, 2.5, -1, 1e300, None],
+        "created_at": times,
+        "last_successful_login": times,
+        "email": [None, "", "x@example.com"],
+    }
+    users: list[Row] = []
+    for index in range(number):
+        row = {name: chance.choice(choices) for name, choices in values.items() if chance.random() < 0.9}
+        users.append({"id": chance.choice([str(index), str(index), None, ""]), **row})
+    return users

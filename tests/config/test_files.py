@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from access_exporter import config
+from access_exporter.errors import ConfigError
+from tests.config_files import ENVIRON
+
+pytestmark = pytest.mark.usefixtures("secret_files")
+
+
+class TestBadFiles:
+    def test_missing_file(self) -> None:
+        """A file that is not there is named."""
+        with pytest.raises(ConfigError) as refused:
+            config.load("missing.yaml", ENVIRON)
+        assert str(refused.value) == "missing.yaml: cannot be read: No such file or directory"
+
+    def test_directory(self) -> None:
+        """A directory in place of the file is named."""
+        with pytest.raises(ConfigError) as refused:
+            config.load("directory", ENVIRON)
+        assert str(refused.value) == "directory: cannot be read: Is a directory"
+
+    def test_named_pipe(self) -> None:
+        """A pipe that nobody writes into keeps nothing waiting."""
+        with pytest.raises(ConfigError) as refused:
+            config.load("pipe", ENVIRON)
+        assert str(refused.value) == "pipe: cannot be read: it did not come to its end within 0.01 s"
+
+    def test_large_file(self, secret_files: Path) -> None:
+        """Of a file that can be no configuration not all is read."""
+        with (secret_files / "endless").open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(ConfigError) as refused:
+            config.load("endless", ENVIRON)
+        assert str(refused.value) == "endless: cannot be read: it has more than 33554432 bytes"

@@ -1,0 +1,64 @@
+"""What is odd about a good answer of Cloudflare, but not wrong."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from access_exporter.simulator import Handler
+from tests.faults import CHUNKED, MEGABYTE, OK, says_after, says_first, sends
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Something odd about a good answer, that must make no difference."""
+
+    name: str
+    happen: Callable[[Handler], None]
+
+
+def with_headers(*lines: str) -> Callable[[Handler], None]:
+    """Send the proper body under other headers, and hang up."""
+    return lambda handler: sends(OK, *lines, "", handler.response().body.decode())(handler)
+
+
+def in_chunks(handler: Handler) -> None:
+    """Send the proper answer in chunks of one byte, with extensions and a trailer."""
+    chunks = b"".join(b"1;planted=x\r\n%c\r\n" % byte for byte in handler.response().body)
+    sends(OK, CHUNKED, "Content-Length: 3", "", "")(handler)
+    handler.wfile.write(chunks + b"0\r\nX-Planted: planted\r\n\r\n")
+    handler.close_connection = False
+
+
+def compressed_twice(handler: Handler) -> None:
+    """Send the proper answer compressed twice."""
+    answer = handler.response()
+    body = gzip.compress(gzip.compress(answer.body))
+    handler.send(replace(answer, body=body, headers={"Content-Encoding": "gzip, gzip"}))
+
+
+def with_bom(handler: Handler) -> None:
+    """Send the proper answer behind a byte order mark."""
+    answer = handler.response()
+    handler.send(replace(answer, body=b"\xef\xbb\xbf" + answer.body))
+
+
+NEVER = "Thu, 01 Jan 99999 00:00:00 GMT"
+NOISES = [
+    Noise("100 Continue", says_first(*["HTTP/1.1 100 Continue", "X-Planted: planted", ""] * 20, "")),
+    Noise("103 Early Hints", says_first("HTTP/1.1 103 Early Hints", "Link: </planted>; rel=preload", "", "")),
+    Noise("102 and 103", says_first("HTTP/1.1 102 Processing", "", "HTTP/1.1 103 Early Hints", "", "")),
+    Noise("an answer nobody asked for", says_after(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"result": []}')),
+    Noise("garbage after the answer", says_after(MEGABYTE)),
+    Noise("no length", with_headers("Connection: close")),
+    Noise("a length of garbage", with_headers("Content-Length: planted")),
+    Noise("a length of less than nothing", with_headers("Content-Length: -1")),
+    Noise("a length nobody can count", with_headers("Content-Length: " + "9" * 5000)),
+    Noise("a line that is no header", with_headers("planted planted")),
+    Noise("a header of control characters", with_headers("X-Pl\x01anted: \x00\x1b[31m")),
+    Noise("odd cookies", with_headers('Set-Cookie: =; max-age=x; expires="; domain=\xff; port=""; version=9')),
+    Noise("cookies too odd for Python", with_headers(f"Set-Cookie2: a=b; expires={NEVER}", "Set-Cookie: deflate")),
+    Noise("an odd Ratelimit", with_headers('Ratelimit: "default";r=99999999999999999999;t=-5', "Ratelimit-Policy: q")),
+    Noise("chunks of a byte", in_chunks),
+    Noise("compressed twice", compressed_twice),
+    Noise("a byte order mark", with_bom),
+]

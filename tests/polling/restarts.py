@@ -1,0 +1,58 @@
+"""An exporter that is started again and again with the same folder."""
+
+import signal
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import requests
+
+from access_exporter.simulator import PolicyTestUser, Simulator, User
+from access_exporter.simulator.account import TOKEN
+from tests.processes import Exporter, exporter
+
+ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
+PEOPLE = [User(str(number), access_seat=True, email=f"person{number}@example.com") for number in range(3)]
+RESULTS = [PolicyTestUser("1", status="approved"), PolicyTestUser("2", status="blocked")]
+
+
+class Restarts:
+    """An exporter that is started again and again with the same folder."""
+
+    def __init__(self, cloudflare: Simulator, folder: Path) -> None:
+        self.cloudflare = cloudflare
+        self.folder = folder / "storage"
+        self.config = folder / "config.yaml"
+        self.write()
+
+    def write(self, test: str = "t1", stale_after: str = "30m") -> None:
+        self.config.write_text(
+            f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
+            f"    users: {{stale_after: {stale_after}}}\n"
+            f"    policy_tests: [{{id: {test}, name: wiki, stale_after: {stale_after}}}]\n",
+            encoding="utf-8",
+        )
+
+    def run(self) -> AbstractContextManager[Exporter]:
+        return exporter(f"--config.file={self.config}", f"--storage.path={self.folder}")
+
+    def fill(self) -> str:
+        """Let it store good numbers, kill it, and return what it served."""
+        with self.run() as running:
+            running.wait_for("poll succeeded", target="users")
+            running.wait_for("poll succeeded", target="wiki")
+            served = metrics(running)
+            running.process.send_signal(signal.SIGKILL)
+            running.process.wait()
+        return served
+
+
+def metrics(running: Exporter) -> str:
+    return requests.get(f"{running.url}/metrics", timeout=10).text
+
+
+def numbers(text: str) -> list[str]:
+    """Return the data of the targets and when it is from, without how the polls went."""
+    ours = [line for line in text.splitlines() if line.startswith("cloudflare_access_")]
+    health = ("cloudflare_access_api_", "cloudflare_access_exporter_", "cloudflare_access_poll_")
+    kept = "cloudflare_access_poll_last_success_timestamp_seconds"
+    return [line for line in ours if line.startswith(kept) or not line.startswith(health)]

@@ -1,0 +1,157 @@
+"""`--web.config.file`: what happens when its files change."""
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from access_exporter.config import files
+from access_exporter.serving import web_config
+from access_exporter.serving.web_config import TlsServer, WebSettings
+from tests.serving.web_files import HASH, tls
+
+
+def fails(number: int) -> Callable[..., bytes]:
+    """What reads a file, and fails with this error."""
+
+    def read(*_: object) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    return read
+
+
+def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
+    """A file that asks for a header since it was read, and the settings as they were read."""
+    web = folder / "web.yaml"
+    web.write_text("", encoding="utf-8")
+    settings = WebSettings(str(web))
+    web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+    return web, settings
+
+
+class TestChanges:
+    def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
+        web = tmp_path / "web.yaml"
+        web.write_text("", encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.write_text(tls(), encoding="utf-8")
+        settings.refresh()
+        settings.refresh()
+        assert (settings.context, len(caplog.records)) == (None, 1)
+        for name in ("server.pem", "server.key"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        settings.refresh()
+        assert settings.context is not None
+
+    def test_change_while_it_is_read(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A certificate that is replaced in the very moment it is read is read again."""
+        caplog.set_level(logging.INFO)
+        for name in ("server.pem", "server.key"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        web = tmp_path / "web.yaml"
+        web.write_text(tls(), encoding="utf-8")
+        read = web_config._context
+
+        def read_and_replace(wanted: TlsServer, where: Path) -> object:
+            context = read(wanted, where)
+            for name in ("pem", "key"):
+                (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
+            return context
+
+        monkeypatch.setattr(web_config, "_context", read_and_replace)
+        settings = WebSettings(str(web))
+        monkeypatch.undo()
+        before = settings.context
+        settings.refresh()
+        assert settings.context is not before
+        settings.refresh()
+        assert [record.message for record in caplog.records] == ["web configuration reloaded"]
+
+    def test_renewed_beside_a_mistake(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A mistake in the configuration keeps no renewed certificate from being used, and is told once."""
+        for name in ("server.pem", "server.key"):
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        web = tmp_path / "web.yaml"
+        web.write_text(tls(), encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.write_text(tls("planted: 1"), encoding="utf-8")
+        settings.refresh()
+        before = settings.context
+        for name in ("pem", "key"):
+            (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
+        settings.refresh()
+        assert settings.context is not before
+        assert len(caplog.records) == 1
+
+    def test_a_named_pipe(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A named pipe in the place of the file is not opened: whoever asks for a page would wait for it."""
+        web = tmp_path / "web.yaml"
+        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        settings = WebSettings(str(web))
+        web.unlink()
+        os.mkfifo(web)
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+        (record,) = caplog.records
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]
+
+    def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that could not be read is read again when its permissions change."""
+        web, settings = with_a_header_since(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "check", fails(errno.EACCES))
+            settings.refresh()
+        settings.refresh()
+        assert settings.headers == {}
+        web.chmod(0o600)
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+
+    def test_tried_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What could not be read for want of files is tried again soon, and told once."""
+        monkeypatch.setattr(web_config, "TRY_AGAIN_SECONDS", 0)
+        _, settings = with_a_header_since(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "read", fails(errno.EMFILE))
+            settings.refresh()
+            settings.refresh()
+        assert len(caplog.records) == 1
+        settings.refresh()
+        assert settings.headers == {"X-Frame-Options": "DENY"}
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ("", "tls_server_config: taken away"),
+            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
+            (tls(), "tls_server_config.client_auth_type: taken away"),
+            (
+                tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
+                "client_auth_type: taken away",
+            ),
+            (
+                tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"),
+                "tls_server_config.min_version: taken away",
+            ),
+        ],
+    )
+    def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
+        """What protects stays while the file is half written, or without it: to take it away needs a restart."""
+        web = folder / "web.yaml"
+        strict = "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
+        web.write_text(tls(strict), encoding="utf-8")
+        settings = WebSettings(str(web))
+        before = settings.context
+        web.write_text(content, encoding="utf-8")
+        settings.refresh()
+        assert settings.context is before
+        (record,) = caplog.records
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]

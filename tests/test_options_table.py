@@ -1,0 +1,49 @@
+"""The table of flags: what the parser, `--help` and docs/flags.md are made from."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from access_exporter import options
+from access_exporter.options import FLAGS, Flag, Options
+from tests.processes import ROOT
+
+IN_WORDS = {"--shard", "--account"}  # their defaults are no value to type
+NEED_ANOTHER_FLAG = {"--format"}
+WITH_DEFAULT = [flag for flag in FLAGS if flag.default and flag.name not in IN_WORDS | NEED_ANOTHER_FLAG]
+# They take tenths of a second to import.
+HEAVY = {"msgspec", "prometheus_client", "requests", "urllib3", "uvicorn", "yaml"}
+
+
+@pytest.mark.parametrize("flag", WITH_DEFAULT, ids=lambda flag: flag.name)
+def test_the_default_shown_is_the_default(flag: Flag) -> None:
+    """To type the default that people read changes nothing."""
+    assert options.parse([f"{flag.name}={flag.default}"]) == Options()
+
+
+def test_every_option_has_a_flag() -> None:
+    """Each field of Options is set by exactly one flag; --version sets none."""
+    fields = [field.name for field in dataclasses.fields(Options)]
+    assert sorted([*fields, "version"]) == sorted(flag.destination for flag in FLAGS)
+
+
+def test_help_has_the_meanings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--help` says of each flag what the table says."""
+    monkeypatch.setenv("COLUMNS", "500")  # no word is broken at its hyphen
+    with pytest.raises(SystemExit):
+        options.parse(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for flag in FLAGS:
+        text = f"{flag.meaning} (default: {flag.default})" if flag.default else flag.meaning
+        assert text in shown, flag.name
+
+
+def test_version_imports_no_library_that_takes_long() -> None:
+    """`--version` answers at once, because it imports no more than it needs."""
+    command = [sys.executable, "-X", "importtime", "exporter.py", "--version"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & HEAVY
