@@ -10,7 +10,7 @@ import requests
 import responses
 from requests import PreparedRequest
 
-from access_exporter.cloudflare.responses import Endpoint
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import StoppingError
 from tests.api_client import (
