@@ -284,8 +284,8 @@ def _unanswered(failure: PollError, error: Exception) -> PollError:
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:
-    """Return the seconds to wait before the next of these tries: as long as the answer asks, if it does."""
-    return tries.get_backoff_time() if failure.retry_after is None else failure.retry_after
+    """Return the seconds to wait before the next of these tries; what the answer asks for only makes that longer."""
+    return max(tries.get_backoff_time(), failure.retry_after or 0)
 
 
 def _next_try(tries: Retry) -> Retry:

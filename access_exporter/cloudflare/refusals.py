@@ -5,6 +5,7 @@ https://developers.cloudflare.com/cloudflare-one/api-terraform/; those marked "s
 messages beside the codes are left out, since they may repeat what was sent.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -71,6 +72,7 @@ RULES = (
         statuses=frozenset(range(300, 400)),
     ),
 )
+_NUMBER = re.compile(r"\s*\d{1,18}(\.\d{1,9})?\s*", re.ASCII)
 _FIREWALL = "the body is not from the API: a firewall or proxy refused the request"
 
 
@@ -85,7 +87,7 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
     said += f", to be asked again in {wait:.0f} s" if wait else ""
     if status in (408, 429) or status >= 500:
         return _passing(status, said, wait)
-    if status == 403 and body.strip() and not isinstance(data, dict):
+    if status == 403 and body.strip() and not body.lstrip().startswith(b"{"):
         return InvalidResponseError(f"{said}: {_FIREWALL}")
     if rule := _rule(endpoint, status, codes):
         return rule.kind(f"{said}: {rule.words.format(permission=endpoint.permission)}")
@@ -140,11 +142,12 @@ def _seconds(value: object) -> float | None:
     """Return a wait in seconds: a number, its text, or the date of RFC 9110, section 10.2.3; None for anything else."""
     if isinstance(value, str):
         try:
-            value = float(value) if len(value) < 20 and value.strip()[:1].isdigit() else _until(value)
+            return float(value) if _NUMBER.fullmatch(value) else _until(value)
         except (ValueError, OverflowError):
             return None
-    is_wait = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-    return float(value) if is_wait else None  # type: ignore[arg-type]  # it is a number
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    return None
 
 
 def _until(date: str) -> float:
