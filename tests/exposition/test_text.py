@@ -1,8 +1,8 @@
 """A page put together from pieces that are kept between polls, beside one that the library writes all anew."""
 
+import asyncio
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -123,8 +123,7 @@ def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> l
         "query_string": urlencode(query).encode(),
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
-    with suppress(StopIteration):  # the end of a coroutine that waits for nothing
-        web(scope, receive, send).send(None)
+    asyncio.run(web(scope, receive, send))
     return found
 
 
