@@ -36,7 +36,8 @@ class Snapshot:
     health: Rendered = _NOTHING
 
 
-def _health(snapshot: Snapshot) -> Iterator[Metric]:
+def health_families(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield what `/metrics` says about the polls of a target."""
     labels = snapshot.collector.key._asdict()
     yield gauge(
         "cloudflare_access_poll_success",
@@ -204,4 +205,4 @@ class Snapshots:
         data = snapshot.data
         if numbers and snapshot.summary is not None:
             data = render(snapshot.collector.families(snapshot.summary), self._headers)
-        return replace(snapshot, data=data, health=render(_health(snapshot), self._headers))
+        return replace(snapshot, data=data, health=render(health_families(snapshot), self._headers))
