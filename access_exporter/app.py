@@ -94,8 +94,8 @@ class App:
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""
-        own = exposition.blocks(self._registry.collect(), Format.TEXT)
-        return self._snapshots.part(Format.TEXT).text + exposition.page(own, Format.TEXT)
+        own = exposition.encode(self._registry.collect(), Format.TEXT)
+        return b"".join(self._snapshots.page(Format.TEXT).text_with(own))
 
     def serve(self) -> int:
         """Poll and serve until SIGTERM or SIGINT; return the exit code."""

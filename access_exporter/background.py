@@ -15,7 +15,10 @@ def call(function: Callable[[], T], name: str) -> Future[T]:
     """Call the function in a thread of its own; unlike those of an executor, the end of the process waits for none."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # so that a stop cannot cancel it and the thread can always answer
-    Thread(target=lambda: _resolve(future, lambda _: function(), None), name=name, daemon=True).start()
+    try:
+        Thread(target=lambda: _resolve(future, lambda _: function(), None), name=name, daemon=True).start()
+    except RuntimeError:  # the system has no more threads to give: a late answer is better than none
+        _resolve(future, lambda _: function(), None)
     return future
 
 

@@ -22,6 +22,7 @@ COLUMN, ROW, GAP = 52, 27, 6
 LETTER = 5.8  # pixels, about the width of one in a legend
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#ffa6b0")
 NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#5794f2", "semi-dark-orange": "#ff780a"}
+NO_DATA = "No data"  # as Grafana says where a query finds nothing
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:12px}
 .title{font-weight:500;font-size:13px}.heading{font-size:15px;font-weight:500}.soft{fill:#8e8ea0;font-size:11px}
 .big{font-weight:500}.grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
@@ -202,7 +203,10 @@ def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
         yield f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="3" fill="#181b1f" stroke="#25282e"/>'
         yield text(x + 10, y + 20, panel["title"], "title")
         box = Box(x + 12, y + 32, w - 24, h - 42)
-        yield from DRAW[panel["type"]](ask(prometheus, panel, now), box, panel["fieldConfig"]["defaults"]["unit"])
+        if series := ask(prometheus, panel, now):
+            yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
+        else:
+            yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
     yield "</svg>"
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from access_exporter import cli
 from access_exporter.clock import Clock
+from access_exporter.cloudflare import pagination
 from access_exporter.config import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
 from tests.config_files import ENVIRON, SECRET
@@ -89,3 +90,23 @@ def run(
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list without end is told from others after thousands of rows, not millions."""
+    monkeypatch.setattr(pagination, "MAX_ROWS", 5_000)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged since the last look, as it is written, but for what is merely informative."""
+    caplog.set_level(logging.INFO)
+    formatter = LogfmtFormatter()
+
+    def lines() -> list[str]:
+        found = [record for record in caplog.records if record.name.startswith("access_exporter")]
+        caplog.clear()
+        return [formatter.format(record) for record in found if record.levelno >= logging.WARNING]
+
+    return lines

@@ -11,7 +11,7 @@ from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
 from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
 from access_exporter.config.secrets import Secret
-from access_exporter.exposition.text import Format
+from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
 from tests.fakes import FakeClock
@@ -66,7 +66,7 @@ class Exporter:
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""
-        return self._snapshots.part(Format.TEXT).text.decode()
+        return b"".join(self._snapshots.page(Format.TEXT).text_with(Encoded())).decode()
 
     def polled(self) -> str:
         """Poll once and return the exposition."""

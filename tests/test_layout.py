@@ -15,6 +15,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted({module.parent for module in MODULES} - {PACKAGE})
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS, MOST_NAMES = 300, 40, 6, 10
 MOST_NODES, MOST_EDGES = 24, 70
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if "node_modules" not in path.parts)
+STILL_LONG = {
+    "tests/cloudflare/test_client.py",
+    "tests/cloudflare/test_transport.py",
+    "tests/serving/test_server.py",
+    "tests/serving/test_tls.py",
+}
 
 
 def place(module: Path) -> str:
@@ -103,7 +110,14 @@ def test_exceptions_have_a_reason(module: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=place)
 def test_tests_are_found_by_name(folder: Path) -> None:
-    """The tests of a module stand in a file of its name, in a folder of the same name."""
-    names = {path.stem for path in folder.glob("*.py")}
+    """The tests of `users.py` stand in `test_users.py` or, by topic, in files such as `test_users_pages.py`."""
+    modules = {path.stem for path in folder.glob("*.py")}
     for path in (ROOT / "tests" / folder.relative_to(PACKAGE)).glob("test_*.py"):
-        assert path.stem.removeprefix("test_").split("__")[0] in names
+        name = path.stem.removeprefix("test_")
+        assert any(name == module or name.startswith(f"{module}_") for module in modules), place(path)
+
+
+def test_test_files_are_short() -> None:
+    """No file of tests, nor of what they share, is longer than a reader can hold."""
+    lines = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in TESTS}
+    assert {name for name, number in lines.items() if number >= MOST_LINES} <= STILL_LONG

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 from typing import Any, Generic, TypeVar
 
@@ -242,11 +243,12 @@ class _Pages(Generic[Row]):
     def __init__(self, client: Client, clock: Clock, call: _Call, row: type[Row], within: float) -> None:
         self._client = client
         self._clock = clock
-        self._call = replace(call, before=self._check_wanted)
+        self._abandoned = Event()
+        # Not a method of this object: with it the client's connections would stay open until a garbage collection.
+        self._call = replace(call, before=partial(_check_wanted, self._abandoned))
         self._row = row
         self._within = within
         self._give_up_at = clock.monotonic() + within
-        self._abandoned = Event()
         self._background = Background(client.api.concurrency)
 
     def fetch(self, number: int) -> Page[Row]:
@@ -264,9 +266,10 @@ class _Pages(Generic[Row]):
         self._abandoned.set()
         self._background.close()
 
-    def _check_wanted(self) -> None:
-        if self._abandoned.is_set():
-            raise StoppingError("nobody waits for this page any more")
+
+def _check_wanted(abandoned: Event) -> None:
+    if abandoned.is_set():
+        raise StoppingError("nobody waits for this page any more")
 
 
 def _body(response: requests.Response) -> bytes:

@@ -1,19 +1,19 @@
-"""Metric families in, exposition text out."""
+"""Metric families in, exposition text and its compressed form out; beside them, the exporter's own metrics."""
 
 from access_exporter.exposition.exporter import ExporterMetrics
 from access_exporter.exposition.families import counter, gauge
-from access_exporter.exposition.text import Block, Format, Part, Rendered, blocks, page, render, restrict
+from access_exporter.exposition.page import Page, assemble
+from access_exporter.exposition.text import Encoded, Format, Rendered, encode, render
 
 __all__ = [
-    "Block",
+    "Encoded",
     "ExporterMetrics",
     "Format",
-    "Part",
+    "Page",
     "Rendered",
-    "blocks",
+    "assemble",
     "counter",
+    "encode",
     "gauge",
-    "page",
     "render",
-    "restrict",
 ]

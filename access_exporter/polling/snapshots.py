@@ -7,6 +7,7 @@ cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="a
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Metric
@@ -14,9 +15,9 @@ from prometheus_client import Metric
 from access_exporter.clock import Clock
 from access_exporter.collectors import AnyCollector, Key
 from access_exporter.errors import REASONS, PollError
-from access_exporter.exposition import Format, Part, Rendered, counter, gauge, render
+from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
 
-_NOTHING = Rendered((), ())
+_NOTHING = Rendered()
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
 
     collector: AnyCollector
-    summary: Any = None
+    summary: object = None
     polled_at: float | None = None
     succeeded_at: float | None = None
     fresh_until: float = float("-inf")
@@ -35,7 +36,8 @@ class Snapshot:
     health: Rendered = _NOTHING
 
 
-def _health(snapshot: Snapshot) -> Iterator[Metric]:
+def health_families(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield what `/metrics` says about the polls of a target."""
     labels = snapshot.collector.key._asdict()
     yield gauge(
         "cloudflare_access_poll_success",
@@ -67,17 +69,17 @@ def _health(snapshot: Snapshot) -> Iterator[Metric]:
 class Store(Protocol):
     """Where summaries outlive the process."""
 
-    def save(self, collector: AnyCollector, summary: Any, succeeded_at: float | None) -> None:
+    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> None:
         """Keep a summary and when the last good poll was, in seconds since the epoch."""
 
-    def load(self, collector: AnyCollector) -> tuple[Any, float | None] | None:
+    def load(self, collector: AnyCollector) -> tuple[object, float | None] | None:
         """Return what was kept of the target, or None."""
 
 
-class _Merged(NamedTuple):
+class _Made(NamedTuple):
+    page: Page
     version: int
     fresh_until: float
-    part: Part
 
 
 class Snapshots:
@@ -90,8 +92,8 @@ class Snapshots:
         self._lock = threading.Lock()
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
-        self._merged: dict[Format, _Merged] = {}
-        self._headers: dict[bytes, bytes] = {}
+        self._made: dict[Format, _Made] = {}
+        self._headers: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
 
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
         """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
@@ -99,7 +101,7 @@ class Snapshots:
             self._snapshots = {collector.key: self._carried_over(collector) for collector in collectors}
             self._version += 1
 
-    def succeeded(self, collector: AnyCollector, summary: Any, duration: float) -> None:
+    def succeeded(self, collector: AnyCollector, summary: object, duration: float) -> None:
         """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
         now = self._clock.time()
         published = self._update(
@@ -147,22 +149,25 @@ class Snapshots:
         """Tell whether every target was polled at least once, with or without success, or restored from the store."""
         return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
 
-    def part(self, form: Format) -> Part:
-        """Return all targets' families; put together again only after a poll ended or numbers went stale."""
-        merged = self._merged.get(form)
-        if merged is None or merged.version != self._version or self._clock.monotonic() > merged.fresh_until:
-            merged = self._merged[form] = self._merge(form)
-        return merged.part
+    def current_page(self, form: Format) -> Page | None:
+        """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
+        made = self._made.get(form)
+        is_current = made and made.version == self._version and self._clock.monotonic() <= made.fresh_until
+        return made.page if made and is_current else None
 
-    def _merge(self, form: Format) -> _Merged:
-        version = self._version
+    def page(self, form: Format) -> Page:
+        """Return the current page; where there is none it is made, which takes longer than a scrape."""
+        if page := self.current_page(form):
+            return page
+        version = self._version  # read first: a poll that ends from here on makes the page an old one
         snapshots = self.all()
         fresh = [snapshot for snapshot in snapshots if self.is_fresh(snapshot)]
-        parts = [snapshot.data.blocks(form) for snapshot in fresh]
-        parts += [snapshot.health.blocks(form) for snapshot in snapshots]
         fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
-        before = self._merged.get(form)
-        return _Merged(version, fresh_until, Part(parts, before and before.part))
+        rendered = chain((each.data for each in fresh), (each.health for each in snapshots))
+        before = self._made.get(form)
+        page = assemble(form, (each.of(form) for each in rendered), before and before.page)
+        self._made[form] = _Made(page, version, fresh_until)
+        return page
 
     def _carried_over(self, collector: AnyCollector) -> Snapshot:
         before = self._snapshots.get(collector.key)
@@ -181,12 +186,12 @@ class Snapshots:
             snapshot = replace(snapshot, fresh_until=self._fresh_until(collector, summary, succeeded_at))
         return self._rendered(snapshot)
 
-    def _fresh_until(self, collector: AnyCollector, summary: Any, succeeded_at: float) -> float:
+    def _fresh_until(self, collector: AnyCollector, summary: object, succeeded_at: float) -> float:
         made = collector.made_at(summary)
         age = max(0.0, self._clock.time() - (succeeded_at if made is None else made))
         return self._clock.monotonic() + collector.stale_after - age
 
-    def _update(self, collector: AnyCollector, **changes: Any) -> bool:
+    def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
         with self._lock:
             before = self._snapshots.get(collector.key)
             if before is None or before.collector.subject != collector.subject:
@@ -200,4 +205,4 @@ class Snapshots:
         data = snapshot.data
         if numbers and snapshot.summary is not None:
             data = render(snapshot.collector.families(snapshot.summary), self._headers)
-        return replace(snapshot, data=data, health=render(_health(snapshot), self._headers))
+        return replace(snapshot, data=data, health=render(health_families(snapshot), self._headers))

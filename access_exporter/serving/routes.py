@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from access_exporter import exposition
 from access_exporter.background import call
 from access_exporter.errors import ConfigError
+from access_exporter.exposition import Encoded, Page
 from access_exporter.logs import facts
 from access_exporter.polling import Snapshots
 from access_exporter.serving.basic_auth import Verdict
@@ -69,6 +71,7 @@ class Web:
         self._status_page = status_page
         self._reload = reload
         self._reloading = 0
+        self._making = asyncio.Lock()
         self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
@@ -162,17 +165,20 @@ class Web:
 
     async def _get_metrics(self, request: Request) -> Response:
         form, content_type = negotiate(request.headers.get("accept", ""))
-        part = self._snapshots.part(form)
-        own = exposition.blocks(self._registry.collect(), form)
+        page = self._snapshots.current_page(form) or await self._in_thread(partial(self._snapshots.page, form))
+        own = exposition.encode(self._registry.collect(), form)
         if names := request.query.get("name[]"):
-            part = exposition.Part([exposition.restrict([*part.blocks, *own], names)])
-            own = ()
-        rest = exposition.page(own, form)
+            page, own = await self._in_thread(partial(page.restricted, own, names)), Encoded()
         headers = {"vary": "accept, accept-encoding"}
         if not gzip_accepted(request.headers.get("accept-encoding", "")):
-            return Response((part.text, rest), content_type=content_type, headers=headers)
+            return Response(page.text_with(own), content_type=content_type, headers=headers)
         headers["content-encoding"] = "gzip"
-        return Response(part.gzip_with(rest), content_type=content_type, headers=headers)
+        return Response(page.gzip_with(own), content_type=content_type, headers=headers)
+
+    async def _in_thread(self, make: Callable[[], Page]) -> Page:
+        """Make a page while other requests are answered; one after the other, so that scrapes share one."""
+        async with self._making:
+            return await asyncio.wrap_future(call(make, "scrape"))
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -193,7 +193,7 @@ def assert_presentable(summary: Any, families: Iterable[Metric]) -> None:
     written = list(families)
     assert all(0 <= sample.value < float("inf") for family in written for sample in family.samples)
     for form in Format:
-        assert PLANTED not in repr(exposition.blocks(written, form))
+        assert PLANTED not in repr(exposition.encode(written, form))
     assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
 
 

@@ -17,6 +17,7 @@ GET = {
     "actionlint": "pip install -r .github/requirements-actionlint.txt",
     "amtool": "apt-get install prometheus-alertmanager",
     "chromium": "apt-get install chromium",
+    "curl": "apt-get install curl",
     "kubectl": "apt-get install kubernetes-client (Debian 13 or newer)",
     "npm": "apt-get install npm",
     "openssl": "apt-get install openssl",

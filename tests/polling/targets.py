@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from access_exporter.collectors.protocol import Key
 from access_exporter.exposition.families import gauge
-from access_exporter.exposition.text import Format
+from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
 from tests.fakes import FakeClock, FakeCollector
@@ -67,7 +67,7 @@ class Bench:
 
     def series(self) -> dict[tuple[str, str], float]:
         """Return what is served, by name and target, the errors added up."""
-        text = self.snapshots.part(Format.TEXT).text.decode()
+        text = b"".join(self.snapshots.page(Format.TEXT).text_with(Encoded())).decode()
         found: dict[tuple[str, str], float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:

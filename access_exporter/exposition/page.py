@@ -1,0 +1,85 @@
+"""The families of all targets as one page, put together and compressed once and then served until a number changes."""
+
+import struct
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from access_exporter.exposition.text import END, Encoded, Format
+
+# Without a name and a time. A page is a single member, though RFC 1952 allows several: Chromium shows only the first,
+# and curl 7.88 fails on the second.
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
+
+
+class Family(NamedTuple):
+    """The samples of a family, and the family deflated so that it can stand anywhere in a stream (RFC 1951)."""
+
+    samples: bytes
+    deflated: bytes
+
+
+class Page(NamedTuple):
+    """The families of all targets in one format by their headers, with the checksum and size of their text."""
+
+    form: Format
+    families: Mapping[bytes, Family]
+    checksum: int
+    size: int
+
+    def text_with(self, own: Encoded) -> tuple[bytes, ...]:
+        """Return the page with the families that change from scrape to scrape."""
+        pieces = ((header, family.samples) for header, family in self.families.items())
+        return *chain.from_iterable(pieces), self._end(own)
+
+    def gzip_with(self, own: Encoded) -> tuple[bytes, ...]:
+        """Return the same as one gzip member (RFC 1952); only what changes from scrape to scrape is compressed now."""
+        end = self._end(own)
+        trailer = struct.pack("<II", zlib.crc32(end, self.checksum), (self.size + len(end)) % (1 << 32))
+        deflated = (family.deflated for family in self.families.values())
+        return _GZIP_HEADER, *deflated, zlib.compress(end, level=1, wbits=-zlib.MAX_WBITS), trailer
+
+    def restricted(self, own: Encoded, names: Collection[str]) -> "Page":
+        """Return a page of only the samples with these names, as the query parameter `name[]` asks."""
+        wanted = {name.encode() for name in names}
+        theirs = ((header, family.samples) for header, family in self.families.items())
+        found = [(header, _only(samples, wanted)) for header, samples in chain(theirs, own.pairs())]
+        return assemble(self.form, (Encoded((header,), (samples,)) for header, samples in found if samples))
+
+    def _end(self, own: Encoded) -> bytes:
+        text = b"".join(chain.from_iterable(own.pairs()))
+        return text + END if self.form is Format.OPENMETRICS else text
+
+
+def assemble(form: Format, parts: Iterable[Encoded], before: Page | None = None) -> Page:
+    """Put the samples of each family together; a family that is the same as in the page before is taken over."""
+    samples: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    # Most parts have the same families as the one before. Such parts are taken together, in the order in which they lie
+    # in memory: with 1,000 accounts that takes a quarter of the time.
+    for headers, alike in groupby(parts, attrgetter("headers")):
+        pieces = list(chain.from_iterable(part.samples for part in alike))
+        for number, header in enumerate(headers):
+            samples[header] += pieces[number :: len(headers)]
+    known = before.families if before else {}
+    families: dict[bytes, Family] = {}
+    checksum = size = 0
+    for header, found in samples.items():
+        lines = b"".join(found)
+        same = known.get(header)
+        families[header] = same if same and same.samples == lines else Family(lines, _deflate(header, lines))
+        checksum, size = zlib.crc32(lines, zlib.crc32(header, checksum)), size + len(header) + len(lines)
+    return Page(form, families, checksum, size)
+
+
+def _deflate(*pieces: bytes) -> bytes:
+    compressor = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
+    return b"".join([*map(compressor.compress, pieces), compressor.flush(zlib.Z_SYNC_FLUSH)])
+
+
+def _only(samples: bytes, names: Collection[bytes]) -> bytes:
+    # A label value holds no raw newline, so a line is a sample.
+    lines = samples.split(b"\n")[:-1]
+    return b"".join(line + b"\n" for line in lines if line.partition(b" ")[0].partition(b"{")[0] in names)

@@ -1,0 +1,273 @@
+"""A page that is made once per change, beside one that the library writes all anew."""
+
+import asyncio
+import gzip
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import prometheus_client
+import pytest
+import requests
+import urllib3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.exposition import generate_latest as write_text
+from prometheus_client.openmetrics.exposition import generate_latest as write_openmetrics
+
+from access_exporter.collectors.protocol import Key
+from access_exporter.errors import NotFoundError
+from access_exporter.exposition.families import counter, gauge
+from access_exporter.exposition.page import Page, assemble
+from access_exporter.exposition.text import Format
+from access_exporter.polling.snapshots import Snapshots
+from access_exporter.serving.routes import Web
+from access_exporter.serving.status_page import StatusPage
+from access_exporter.serving.web_config import WebSettings
+from tests.exposition.plain_page import Plain, Restricted
+from tests.fakes import FakeClock, FakeCollector
+from tests.running_server import PATIENCE_SECONDS, serving
+
+STALE_AFTER = 100.0
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+NAMES = [
+    "cloudflare_numbers",
+    "cloudflare_events_total",
+    "cloudflare_access_poll_success",
+    "cloudflare_access_poll_errors_total",
+    "own_requests_total",
+    "own_seconds_bucket",
+    "own_seconds_sum",
+    "own_seconds",
+    "nobody_has_this",
+]
+
+# What a target counted: a text that becomes a label, and a number, or None where it is not known.
+Summary = list[tuple[str, float | None]]
+# Seconds that pass, or the poll of a target, whose summary is None where it fails.
+Event = float | tuple[int, Summary | None]
+summaries = st.lists(st.tuples(st.text(max_size=8), st.none() | st.floats() | st.integers(0, 10**20)), max_size=4)
+account_ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=3, unique=True)
+# What happens: a poll of one of the targets succeeds, or fails, or time passes.
+events = st.lists(
+    st.tuples(st.integers(0, 2), summaries) | st.tuples(st.integers(0, 2), st.none()) | st.sampled_from([60.0, 101.0]),
+    max_size=5,
+)
+
+
+def families(account_id: str, summary: Summary) -> Iterator[Metric]:
+    """Metrics of two types, whose help is written with care too."""
+    labels = {"account_id": account_id}
+    yield gauge("cloudflare_numbers", 'Backslash \\, "quotes".\nA line.', [(labels | {"x": x}, y) for x, y in summary])
+    known = [(labels | {"x": x}, y) for x, y in summary if y is not None]
+    yield counter("cloudflare_events_total", "Events.", known)
+
+
+def target(account_id: str) -> FakeCollector:
+    """A target that nobody polls."""
+    return FakeCollector(
+        key=Key(account_id, "users", "users"),
+        answer=lambda *_: None,
+        shown=lambda summary: families(account_id, summary),
+        stale_after=STALE_AFTER,
+    )
+
+
+def own_registry() -> CollectorRegistry:
+    """What the exporter counts of itself."""
+    registry = CollectorRegistry()
+    Gauge("own_size", "Without labels.", registry=registry).set(3)
+    Counter("own_requests", "With labels.", ["code"], registry=registry).labels("200").inc()
+    Histogram("own_seconds", "With buckets.", ["endpoint"], buckets=(1, 2), registry=registry).labels("a").observe(1.5)
+    return registry
+
+
+def get(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> bytes:
+    """The body of /metrics."""
+    return b"".join(pieces(web, query, **headers))
+
+
+def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
+    """The body of /metrics as it is given to the server."""
+    return asyncio.run(answer(web, "/metrics", query, **headers))
+
+
+async def answer(web: Web, path: str, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
+    """The body of an answer as it is given to the server."""
+    found = []
+
+    async def receive() -> dict[str, Any]:  # Any: an ASGI message
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, Any]) -> None:  # Any: an ASGI message
+        if body := bytes(message.get("body", b"")):
+            found.append(body)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": urlencode(query).encode(),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }
+    await web(scope, receive, send)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_created() -> Iterator[None]:
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type here
+    yield
+    prometheus_client.enable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type here
+
+
+class Beside:
+    """The optimised page and the plain one, of the same targets."""
+
+    def __init__(self, account_ids: Sequence[str]) -> None:
+        self.clock = FakeClock()
+        self.snapshots = Snapshots(self.clock)
+        own = own_registry()
+        settings = WebSettings(None)
+        self.web = Web(
+            self.snapshots,
+            own,
+            StatusPage(self.snapshots, self.clock, "/metrics", demo=False),
+            None,
+            metrics_path="/metrics",
+            settings=settings,
+        )
+        self._plain = CollectorRegistry(auto_describe=False)
+        self._plain.register(Plain(self.snapshots, own))
+        self.targets = [target(account_id) for account_id in account_ids]
+        self.snapshots.configure(self.targets)
+
+    def happen(self, event: Event) -> None:
+        """Let time pass, or a poll end."""
+        if isinstance(event, float):
+            self.clock.now += event
+            return
+        number, summary = event
+        polled = self.targets[number % len(self.targets)]
+        if summary is None:
+            self.snapshots.failed(polled, NotFoundError("gone"), 0.25)
+        else:
+            self.snapshots.succeeded(polled, summary, 0.5)
+
+    def compare(self) -> None:
+        """Both formats, compressed and not, whole and in part, to the byte."""
+        for write, accept in ((write_text, "text/plain"), (write_openmetrics, OPENMETRICS)):
+            plain = write(self._plain)
+            assert get(self.web, accept=accept) == plain
+            assert gzip.decompress(get(self.web, accept=accept, accept_encoding="gzip")) == plain
+            for names in (NAMES[:2], NAMES[2:6], NAMES[6:]):
+                part = write(Restricted(self._plain, names))
+                query = [("name[]", name) for name in names]
+                assert get(self.web, query, accept=accept) == part
+                assert gzip.decompress(get(self.web, query, accept=accept, accept_encoding="gzip")) == part
+
+
+@settings(max_examples=30)
+@given(account_ids=account_ids, events=events)
+def test_every_page_is_what_the_library_writes_of_the_same_families(
+    account_ids: list[str], events: list[Event]
+) -> None:
+    """Whatever was polled, failed or grew old, in whatever order, each page is the plain one to the byte."""
+    pages = Beside(account_ids)
+    pages.compare()
+    for event in events:
+        pages.happen(event)
+        pages.compare()
+
+
+def test_every_page_follows_the_configuration() -> None:
+    """Targets that come and go, and scrapes between them, leave nothing behind and miss nothing."""
+    pages = Beside(["first", "second"])
+    for number, account_id in enumerate(("first", "third")):
+        pages.happen((number, [("a", 1.0), ("b", None)]))
+        pages.compare()
+        pages.targets = [target(account_id), pages.targets[0]][: 2 - number]
+        pages.targets = list({each.key: each for each in pages.targets}.values())
+        pages.snapshots.configure(pages.targets)
+        pages.compare()
+
+
+def test_pieces() -> None:
+    """A page leaves in pieces of 32 KB, whatever parts it is made of, and a smaller one in a single piece."""
+    for accounts, encoding in ((1, "gzip"), (1, "identity"), (500, "gzip"), (500, "identity")):
+        pages = Beside([str(number) for number in range(accounts)])
+        for number in range(accounts):
+            pages.happen((number, [("x" * 100, 1.0)]))
+        *full, last = pieces(pages.web, accept_encoding=encoding)
+        assert {len(piece) for piece in full} <= {32 * 1024}
+        assert len(last) <= 32 * 1024
+
+
+class HeldUp:
+    """Takes the place of `assemble`, counts how often it is called, and waits there until it may go on."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.go_on = threading.Event()
+
+    def __call__(self, *arguments: Any) -> Page:  # Any: passed on as they are
+        self.calls += 1
+        assert self.go_on.wait(PATIENCE_SECONDS)
+        return assemble(*arguments)
+
+
+def test_scrapes_share_a_page_and_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scrapes that come while a page is made get that page, and meanwhile other requests are answered."""
+    making = HeldUp()
+    monkeypatch.setattr("access_exporter.polling.snapshots.assemble", making)
+    pages = Beside(["first"])
+    pages.happen((0, [("a", 1.0)]))
+    assert making.calls == 0, "without a scrape no page is made"
+
+    async def crowd() -> list[list[bytes]]:
+        scrapes = [asyncio.create_task(answer(pages.web, "/metrics")) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert await answer(pages.web, "/-/healthy") == [b"The exporter is alive.\n"]
+        making.go_on.set()
+        return await asyncio.gather(*scrapes)
+
+    first, *others = asyncio.run(crowd())
+    assert b'cloudflare_numbers{account_id="first",x="a"} 1.0' in b"".join(first)
+    assert others == [first] * 4
+    assert making.calls == 1
+    pages.compare()
+    assert making.calls == 2, "one more for the other format"
+
+
+def test_a_family_that_is_the_same_is_not_compressed_again() -> None:
+    """The next page takes over the very families whose samples are the same."""
+    pages = Beside(["first", "second"])
+    before = pages.snapshots.page(Format.TEXT)
+    pages.happen((1, [("a", 1.0)]))
+    after = pages.snapshots.page(Format.TEXT)
+    same = {header for header, family in after.families.items() if before.families.get(header) is family}
+    assert {header.split(b" ")[2] for header in same} == {
+        b"cloudflare_access_poll_interval_seconds",
+        b"cloudflare_access_poll_errors_total",
+    }
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_whoever_reads_gzip_reads_the_page(accept: str) -> None:
+    """Readers of a whole file, of a single member and of a stream, and clients of HTTP, all find the whole page."""
+    pages = Beside(["first"])
+    pages.happen((0, [("a", 1.0)]))
+    plain, compressed = get(pages.web, accept=accept), get(pages.web, accept=accept, accept_encoding="gzip")
+    assert gzip.decompress(compressed) == plain
+    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    assert b"".join(member.decompress(compressed[at : at + 1]) for at in range(len(compressed))) == plain
+    assert member.eof
+    assert not member.unused_data
+    headers = {"Accept": accept, "Accept-Encoding": "gzip"}
+    with serving(pages.web) as port:
+        url = f"http://127.0.0.1:{port}/metrics"
+        assert requests.get(url, headers=headers, timeout=PATIENCE_SECONDS).content == plain
+        assert urllib3.request("GET", url, headers=headers).data == plain

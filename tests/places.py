@@ -1,0 +1,150 @@
+"""Places in polls where something goes wrong, and an exporter before, during and after it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from access_exporter import simulator
+from access_exporter.config.durations import Duration
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config, PolicyTest, Users
+from access_exporter.config.secrets import Secret
+from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.server import Fault as Serving
+from tests.faults import Fault
+from tests.fleet import Fleet
+from tests.noises import Noise
+
+TEST = "f1a8" * 16
+DAY = Duration(86400)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a poll something goes wrong. Each place has an account, and an account only one target."""
+
+    account_id: str
+    endpoint: str
+    page: int = 1
+
+    def holds(self, request: Request, *, and_all_after: bool = False) -> bool:
+        """Tell whether this is the request for this page, or for one after it."""
+        page = request.page or 0
+        there = page >= self.page if and_all_after else page == self.page
+        return self.account_id == request.account_id and self.endpoint == request.endpoint and there
+
+    @property
+    def config(self) -> AccountConfig:
+        """The account, with a credential of its own."""
+        return AccountConfig(
+            id=self.account_id,
+            api_token=Secret(self.account_id, f"token-{self.account_id}"),
+            users=self.endpoint == "users" and Users(stale_after=DAY),
+            policy_tests=() if self.endpoint == "users" else (PolicyTest(id=TEST, name="wiki", stale_after=DAY),),
+        )
+
+
+PLACES = (
+    Place("users", "users"),
+    Place("users-middle", "users", page=2),
+    Place("test", "policy_test"),
+    Place("results", "policy_test_users"),
+    Place("results-middle", "policy_test_users", page=2),
+)
+PEOPLE = [User(str(number), access_seat=number < 3) for number in range(5)]
+RESULTS = [PolicyTestUser(str(number), status="approved" if number else "blocked") for number in range(5)]
+RUNNING = simulator.PolicyTest(TEST, "processing", RESULTS, processed=2)
+SEATS_USED = 'cloudflare_access_seats_used{{account_id="{}"}} {}.0'
+RATIO = 'cloudflare_access_policy_test_processed_ratio{{account_id="{}",policy_test="wiki"}} {}'
+APPROVED = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="wiki",status="approved"}} {}.0'
+
+
+def cloudflare(**options: Any) -> Simulator:
+    """An account for each place, its lists on three pages, its policy test still running."""
+    accounts = [Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}") for place in PLACES]
+    return Simulator(accounts, max_per_page=2, **options)
+
+
+def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> Fleet:
+    """An exporter that polls one target of each account, as fast as it can."""
+    api = Api(url=url, timeout=Duration(timeout), requests_per_second=10_000, burst=1_000_000)
+    return Fleet(Config(api=api, accounts=tuple(place.config for place in places)))
+
+
+def time_passes(account: Account) -> None:
+    """Let one more user take a seat, and the policy test finish."""
+    account.users = (*account.users, User("new", gateway_seat=True))
+    account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
+
+
+def is_as_before(numbers: str, place: Place) -> bool:
+    """Tell whether the numbers are those of an account before time passed."""
+    expected = (
+        SEATS_USED.format(place.account_id, 3) if place.endpoint == "users" else RATIO.format(place.account_id, 0.4)
+    )
+    return f"{expected}\n" in numbers
+
+
+def is_up_to_date(numbers: str, place: Place) -> bool:
+    """Tell whether the numbers are those of an account after time passed."""
+    expected = (
+        SEATS_USED.format(place.account_id, 4) if place.endpoint == "users" else APPROVED.format(place.account_id, 4)
+    )
+    return f"{expected}\n" in numbers
+
+
+def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], Serving | None]:
+    """Let a fault happen at all places, or a noise to every request."""
+
+    def choose(request: Request) -> Serving | None:
+        if isinstance(fault, Noise) or any(place.holds(request, and_all_after=fault.from_there_on) for place in places):
+            return fault.happen
+        return None
+
+    return choose
+
+
+class Story:
+    """An exporter before, during and after something goes wrong at some places."""
+
+    def __init__(self, server: Simulator, places: tuple[Place, ...], log: Callable[[], list[str]], timeout: float):
+        """Poll for the first time; then time passes at Cloudflare."""
+        self._exporter = fleet(server.url, places, timeout)
+        self.clock = self._exporter.clock
+        self._places = places
+        self._log = log
+        self._exporter.poll()
+        self._before = {place: self._exporter.numbers(place.account_id) for place in places}
+        assert all(is_as_before(self._before[place], place) for place in places)
+        assert log() == []
+        for place in places:
+            time_passes(server.accounts[place.account_id])
+        self.clock.now += 300
+
+    def fail(self, reason: str, words: str) -> None:
+        """Poll in vain."""
+        self._exporter.poll()
+        said = self._log()
+        for place in self._places:
+            assert self._exporter.health(place.account_id) == {"success": 0, reason: 1}
+            assert self._exporter.numbers(place.account_id) == self._before[place]
+            (line,) = [line for line in said if f"account_id={place.account_id} " in line]
+            assert f'level=warn msg="poll failed" account_id={place.account_id}' in line
+            assert f"reason={reason} " in line
+            assert words in line
+            assert "planted" not in line
+        assert len(said) == len(self._places)
+        self.clock.now += 300
+
+    def recover(self, reason: str) -> None:
+        """Poll as if nothing had happened, but for the counter."""
+        self._exporter.poll()
+        for place in self._places:
+            assert self._exporter.health(place.account_id) == {"success": 1, reason: 1}
+            assert is_up_to_date(self._exporter.numbers(place.account_id), place)
+        assert self._log() == []
+
+
+def timeout(reason: str) -> float:
+    """Return the timeout of a request: short only where it is what ends one."""
+    return 0.5 if reason == "timeout" else 10

@@ -1,0 +1,186 @@
+"""Whatever takes the place of Cloudflare, or nothing does: the last good numbers stay, and the next poll recovers."""
+
+import itertools
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from access_exporter.simulator import Handler, Request, Simulator
+from access_exporter.simulator.server import Fault as Serving
+from tests.certificates import Authority, openssl
+from tests.faults import resets
+from tests.places import PLACES, Place, Story, cloudflare, fleet, timeout
+
+pytestmark = pytest.mark.usefixtures("short_lists")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Something that takes the place of the server, from a request on; `secure` tells whether the server spoke TLS."""
+
+    name: str
+    reason: str
+    words: str
+    begin: Callable[[Simulator, Path], AbstractContextManager[object]]
+    secure: bool = True
+    places: tuple[Place, ...] = PLACES
+
+
+@contextmanager
+def nobody(server: Simulator, _certificates: Path) -> Iterator[None]:
+    """Nobody listens on the port."""
+    server.stop()
+    yield
+    server.start()
+
+
+@contextmanager
+def silence(server: Simulator, certificates: Path) -> Iterator[None]:
+    """Connections are accepted, and that is all."""
+    address = urlsplit(server.url)
+    with nobody(server, certificates), socket.create_server((str(address.hostname), address.port or 0)):
+        yield
+
+
+@contextmanager
+def another(server: Simulator, certificates: Path, *, certificate: str | None) -> Iterator[None]:
+    """Another server listens on the port, with this certificate or without TLS."""
+    address = urlsplit(server.url)
+    with (
+        nobody(server, certificates),
+        cloudflare(
+            address=(str(address.hostname), address.port or 0),
+            ssl_context=None if certificate is None else tls(certificates, certificate),
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def no_names(server: Simulator, certificates: Path) -> Iterator[None]:
+    """No name resolves, and no connection is left."""
+
+    def unknown(*_: object, **__: object) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "planted")
+
+    with nobody(server, certificates), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        yield
+
+
+OUTAGES = [
+    Outage("connection refused", "network", "the connection was refused", nobody),
+    Outage("connection refused without TLS", "network", "the connection was refused", nobody, secure=False),
+    Outage("DNS failure", "network", "the name of the host does not resolve", no_names),
+    Outage("silence instead of TLS", "timeout", "no whole answer", silence, places=PLACES[:2]),
+    Outage("expired certificate", "network", "certificate has expired", partial(another, certificate="expired")),
+    Outage("self-signed certificate", "network", "not valid: self", partial(another, certificate="self-signed")),
+    Outage("certificate of another host", "network", "mismatch", partial(another, certificate="other-host")),
+    Outage("HTTP on a TLS port", "network", "TLS could not be agreed", partial(another, certificate=None)),
+    Outage("TLS on an HTTP port", "network", "no whole answer", partial(another, certificate="good"), secure=False),
+]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority, and good and bad certificates of the loopback address."""
+    folder = tmp_path_factory.mktemp("tls")
+    Authority(folder, "self-signed")
+    Authority(folder).issue("good")
+    for name, days, host in (("expired", "-1", "IP:127.0.0.1"), ("other-host", "2", "DNS:planted.example")):
+        request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={host}\n", encoding="utf-8")
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{folder}/{name}.key")
+        openssl("req", *key, "-config", f"{folder}/openssl.cnf", "-subj", f"/CN={name}", "-out", str(request))
+        signed = ("-CA", f"{folder}/authority.pem", "-CAkey", f"{folder}/authority.key", "-CAcreateserial")
+        out = ("-days", days, "-extfile", str(extensions), "-out", f"{folder}/{name}.pem")
+        openssl("x509", "-req", "-in", str(request), *signed, *out)
+    return folder
+
+
+def tls(certificates: Path, name: str) -> ssl.SSLContext:
+    """Return what a server with this certificate needs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+    return context
+
+
+# Python leaves a connection that is reset before its handshake to the garbage collector (ssl.SSLSocket._create).
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.name)
+def test_outage(
+    outage: Outage, certificates: Path, log: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that goes away, before a poll or in its middle, is a fault like any other, and so is a wrong one."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "authority.pem"))
+    for place in outage.places:
+        with cloudflare(ssl_context=tls(certificates, "good") if outage.secure else None) as server:
+            story = Story(server, (place,), log, timeout(outage.reason))
+            with ExitStack() as stack:
+                has_begun = Event()
+                begin = partial(stack.enter_context, outage.begin(server, certificates))
+                server.fault = begins(begin, has_begun, place)
+                monkeypatch.setattr(story.clock, "sleep", partial(is_patient, has_begun))
+                story.fail(outage.reason, outage.words)
+                server.fault = None
+            story.recover(outage.reason)
+
+
+def is_patient(event: Event, seconds: float) -> None:
+    """Sleep until something has happened."""
+    assert event.wait(10)
+
+
+def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Callable[[Request], Serving | None]:
+    """Begin an outage at the first request for a place, and break that request off; the exporter waits for it."""
+    requests = itertools.count()
+
+    def begin(handler: Handler) -> None:
+        outage()
+        has_begun.set()
+        resets()(handler)
+
+    return lambda request: begin if place.holds(request) and next(requests) == 0 else None
+
+
+def test_an_address_that_drops_everything() -> None:
+    """Of the addresses of a host one that drops everything leaves time for the next, and all share the timeout."""
+    resolve = socket.getaddrinfo
+    with socket.socket() as hole, ExitStack() as stack:
+        hole.bind(("127.0.0.2", 0))
+        hole.listen(0)
+        port = hole.getsockname()[1]
+        for _ in range(3):  # a full queue lets the system drop what comes
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        addresses = ["127.0.0.2", "127.0.0.2", "127.0.0.1"]
+
+        def several(host: str, *arguments: Any, **more: Any) -> Any:
+            hosts = addresses if host == "api.example" else [host]
+            return [each for host in hosts for each in resolve(host, *arguments, **more)]
+
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(socket, "getaddrinfo", several)
+        stack.enter_context(cloudflare(address=("127.0.0.1", port)))
+        exporter = fleet(f"http://api.example:{port}/client/v4", PLACES[:1], timeout=0.2)
+        exporter.poll()
+        assert exporter.health("users") == {"success": 1}
+        addresses.remove("127.0.0.1")
+        exporter = fleet(f"http://api.example:{port}/client/v4", PLACES[:1], timeout=0.2)
+        exporter.poll()
+        assert exporter.health("users") == {"success": 0, "timeout": 1}
+        assert (
+            exporter.registry.get_sample_value(
+                "cloudflare_access_api_requests_total", {"endpoint": "users", "code": "timeout"}
+            )
+            == 4
+        )

@@ -1,0 +1,88 @@
+"""All faults at once, on a real process."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from access_exporter.simulator import Account, Request, Simulator
+from access_exporter.simulator.server import Fault as Serving
+from tests.fault_table import FAULTS
+from tests.places import PEOPLE, RUNNING, TEST, Place, is_up_to_date, time_passes
+from tests.processes import Exporter, exporter
+
+pytestmark = pytest.mark.usefixtures("short_lists")
+
+
+# What is over within seconds by a real clock, and does not list millions of rows.
+QUICK = [
+    (fault, Place(f"fault-{number}", fault.endpoints[number % len(fault.endpoints)]))
+    for number, fault in enumerate(FAULTS)
+    if fault.name not in ("429 for seconds", "429 for ages") and not fault.from_there_on
+]
+
+
+def test_the_real_process(tmp_path: Path) -> None:
+    """All faults at once, each on an account of its own, neither end the process nor fill its memory."""
+    config = tmp_path / "config.yaml"
+    by_account = {place.account_id: (fault, place) for fault, place in QUICK}
+
+    def choose(request: Request) -> Serving | None:
+        fault, place = by_account[request.account_id]
+        return fault.happen if place.holds(request) else None
+
+    def poll(running: Exporter, message: str, interval: int) -> list[dict[str, Any]]:
+        write(config, server.url, interval)
+        running.process.send_signal(signal.SIGHUP)
+        return [running.wait_for(message, account_id=account_id) for account_id in by_account]
+
+    accounts = [Account(account_id, PEOPLE, [RUNNING], token=f"token-{account_id}") for account_id in by_account]
+    with Simulator(accounts, max_per_page=2) as server:
+        write(config, server.url, interval=600)
+        with exporter(f"--config.file={config}") as running:
+            for account in accounts:
+                running.wait_for("poll succeeded", account_id=account.id)
+                time_passes(account)
+            before, size = numbers_of(running), most_memory(running)
+            server.fault = choose
+            failures = poll(running, "poll failed", interval=601)
+            expected = [(fault.reason, fault.words) for fault, _ in QUICK]
+            told = [(failure["reason"], failure["error"]) for failure in failures]
+            assert [pair for pair in zip(told, expected, strict=True) if not is_told(*pair)] == []
+            assert numbers_of(running) == before
+            assert most_memory(running) - size < 300 << 20
+            server.fault = None
+            poll(running, "poll succeeded", interval=602)
+            after = numbers_of(running)
+            assert [place for _, place in QUICK if not is_up_to_date(after, place)] == []
+            assert running.process.poll() is None
+
+
+def write(config: Path, url: str, interval: int) -> None:
+    """Write a configuration with the targets of all quick faults."""
+    accounts = []
+    for _, place in QUICK:
+        test = f"policy_tests: [{{id: {TEST}, name: wiki, interval: {interval}s}}]"
+        polled = f"users: {{interval: {interval}s}}" if place.endpoint == "users" else f"users: false, {test}"
+        accounts.append(f"  - {{id: {place.account_id}, api_token: token-{place.account_id}, {polled}}}")
+    api = f"api: {{url: '{url}', timeout: 600ms, requests_per_second: 1000, burst: 1000}}"
+    config.write_text("\n".join([api, "accounts:", *accounts, ""]), encoding="utf-8")
+
+
+def numbers_of(running: Exporter) -> str:
+    """Return what the process serves about the accounts, but for how their polls went."""
+    lines = requests.get(f"{running.url}/metrics", timeout=10).text.splitlines(keepends=True)
+    return "".join(line for line in lines if "{account_id=" in line and not line.startswith("cloudflare_access_poll_"))
+
+
+def most_memory(running: Exporter) -> int:
+    """Return the most memory the process has had so far, in bytes."""
+    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def is_told(told: tuple[str, str], expected: tuple[str, str]) -> bool:
+    """Tell whether a failure has the reason, and an error with the words."""
+    return told[0] == expected[0] and expected[1] in told[1] and "planted" not in told[1]
