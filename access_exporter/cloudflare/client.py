@@ -15,13 +15,12 @@ from urllib3.util import Retry, Timeout
 
 from access_exporter.background import Background
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import responses, transport
+from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.refusals import refusal
 from access_exporter.cloudflare.responses import Envelope
 from access_exporter.config import Api
 from access_exporter.errors import (
@@ -166,7 +165,7 @@ class Client:
             status, answered, body = self._send(call, headers)
             self._note_rate_limit(answered, limiter)
             if status not in call.good:
-                failure = refusal(call.endpoint, status, answered, body)
+                failure = refusals.refusal(call.endpoint, status, answered, body)
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(_wait(failure, _next_try(_TRIES)))
                 raise failure

@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from access_exporter.cloudflare import Client, Endpoint, Found
 from access_exporter.collectors import email_domains, organization
 from access_exporter.collectors.email_domains import DomainCounts
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.users_summary import User, UsersSummary, UserWithEmail, summarize
 from access_exporter.config import Account
 from access_exporter.exposition import gauge
@@ -46,14 +46,14 @@ class UsersCollector(Collector[UsersSummary]):
         self.interval = self._config.interval
         self.stale_after = self._config.stale_after
 
-    def fetch(self, previous: UsersSummary | None, now: float, keep: Keep[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
+        """Walk over all users and sum them up, and ask when seats expire.
 
         Raises a PollError when the end of the list is not reached.
         """
-        summary = self._walk(previous, now)
-        known = previous.seat_expiration if previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, now, self.stale_after)
+        summary = self._walk(poll.previous, poll.now)
+        known = poll.previous.seat_expiration if poll.previous else None
+        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
         return msgspec.structs.replace(summary, seat_expiration=expiration)
 
     def _walk(self, previous: UsersSummary | None, now: float) -> UsersSummary:

@@ -137,6 +137,11 @@ class Snapshots:
         snapshot = self._snapshots.get(collector.key)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
 
+    def summary(self, key: Key) -> object:
+        """Return the summary of a target; None where there is none that is fresh."""
+        snapshot = self._snapshots.get(key)
+        return snapshot.summary if snapshot and self.is_fresh(snapshot) else None
+
     def all(self) -> list[Snapshot]:
         """Return every snapshot, in the order of the configuration."""
         return list(self._snapshots.values())
