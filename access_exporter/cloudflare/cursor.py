@@ -1,15 +1,22 @@
 """Lists whose pages are asked for by a cursor: each page says where the next one begins.
 
-Such a list ends with an empty or repeated cursor, or with a page without rows. A list without an end is an error.
+Such a list ends with an empty or repeated cursor, or with a page without rows. A list without an end is an error, and
+so is one that brings nothing new under ever new cursors.
 """
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_ROWS, HasId
+from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId
 from access_exporter.errors import InvalidResponseError
 
 Row = TypeVar("Row", bound=HasId)
+
+_BUCKET_BITS = 12
+_BUCKET_SHIFT = 64 - _BUCKET_BITS
+_MASK = (1 << 64) - 1
 
 
 class CursorPage(NamedTuple, Generic[Row]):
@@ -45,19 +52,42 @@ class CursorWalk(Generic[Row]):
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Yield the new rows of each page."""
-        cursor, listed = "", 0
-        cursors: set[str] = set()
-        ids: set[int] = set()
-        for _ in range(MAX_PAGES):
+        cursor, listed, repeats = "", 0, 0
+        cursors: set[int] = set()
+        ids = _Ids()
+        for number in range(1, MAX_PAGES + 1):
             page = self._pages.fetch(cursor)
-            fresh = [row for row in page.rows if not row.id or hash(row.id) not in ids]
-            ids.update(hash(row.id) for row in fresh if row.id)
+            fresh = ids.new(page.rows)
             listed += len(fresh)
+            repeats = 0 if fresh else repeats + 1
             if listed > MAX_ROWS:
                 break
             yield fresh
-            if not page.rows or not page.cursor or page.cursor in cursors:
-                return
             cursor = page.cursor
-            cursors.add(cursor)
-        raise InvalidResponseError(f"the list did not end after {len(cursors) + 1} pages with {listed} rows")
+            if not page.rows or not cursor or hash(cursor) in cursors:
+                return
+            if repeats == MAX_REPEATS:
+                raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")
+            cursors.add(hash(cursor))
+        raise InvalidResponseError(f"the list did not end after {number} pages with {listed} rows")
+
+
+class _Ids:
+    """The ids seen, by their hash: ten bytes each, where a set of them takes eighty."""
+
+    def __init__(self) -> None:
+        self._buckets = [array("Q") for _ in range(1 << _BUCKET_BITS)]
+
+    def new(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that were not seen before, and see them; a row without an id is always new."""
+        fresh = []
+        for row in rows:
+            if row.id:
+                key = hash(row.id) & _MASK
+                bucket = self._buckets[key >> _BUCKET_SHIFT]
+                place = bisect_left(bucket, key)
+                if place < len(bucket) and bucket[place] == key:
+                    continue
+                bucket.insert(place, key)
+            fresh.append(row)
+        return fresh

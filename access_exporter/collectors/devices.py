@@ -9,8 +9,9 @@ proves that its user was active then.
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,8 +19,9 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
-from access_exporter.collectors.last_seen import LastSeen, same_address
+from access_exporter.collectors.last_seen import LastSeen, names
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
+from access_exporter.collectors.seats import NEVER
 from access_exporter.config import Account
 from access_exporter.errors import AuthError, PermissionMissingError
 from access_exporter.exposition import gauge
@@ -33,7 +35,7 @@ _WITHIN = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 _TYPES = ("warp", "browser_extension")
 _MOST_VERSIONS = 10
 _MOST_DISTINCT_VERSIONS = 1000
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}")
+_VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+_-]{0,39}", re.ASCII)  # no text that might be a name
 _UNKNOWN, _OTHER = "unknown", "other"
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -62,22 +64,6 @@ class Registration(msgspec.Struct, gc=False):
     registration_type: str | None = None
     device: Device | None = None
     user: Holder | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the registration is in use."""
-        return self.deleted_at is None and self.revoked_at is None
-
-    @property
-    def type(self) -> str:
-        """One of the documented types, or unknown."""
-        return self.registration_type if self.registration_type in _TYPES else _UNKNOWN
-
-    @property
-    def version(self) -> str:
-        """The version of the client; unknown where there is none or it cannot be one."""
-        version = self.device.client_version if self.device else None
-        return version if version and _VERSION.fullmatch(version) and version != _OTHER else _UNKNOWN
 
 
 class DevicesSummary(msgspec.Struct, frozen=True):
@@ -190,25 +176,47 @@ def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary
     versions: Counter[str] = Counter()
     last_seen = LastSeen()
     for registrations in pages:
-        for registration in registrations:
-            time = registration.last_seen_at.timestamp() if registration.last_seen_at else 0.0
-            if time > now + DAY:  # no device was seen tomorrow
-                time = 0.0
-            if registration.user and time:
-                last_seen.add(registration.user.id, time)
-                last_seen.add(same_address(registration.user.email), time)
-            if registration.is_active:
-                types[registration.type] += 1
-                for within, seconds in _WITHIN.items():
-                    seen[within] += time >= now - seconds
-                version = registration.version
-                versions[version if version in versions or len(versions) < _MOST_DISTINCT_VERSIONS else _OTHER] += 1
+        for (kind, version, age), number in Counter(_active(registrations, now, last_seen)).items():
+            types[kind if kind in _TYPES else _UNKNOWN] += number
+            versions[_version(version, versions)] += number
+            for within, name in enumerate(_WITHIN):
+                seen[name] += number * (age <= within)
     last_seen.finish()
     return DevicesSummary(now, types=types, seen=seen, versions=_most_common(versions), last_seen=last_seen)
 
 
+def _active(
+    registrations: list[Registration], now: float, last_seen: LastSeen
+) -> Iterator[tuple[str | None, str | None, int]]:
+    """Note whose devices were seen, and yield of each active one the type, the version, and the first of _WITHIN."""
+    ages = [*_WITHIN.values()]
+    for registration in registrations:
+        is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
+        time = registration.last_seen_at.timestamp() if registration.last_seen_at else 0.0
+        is_unclear = is_active and time <= 0
+        if time > now + DAY:  # no device was seen tomorrow
+            time, is_unclear = 0.0, True
+        if (user := registration.user) and (time > 0 or is_unclear):
+            last_seen.add(names(user.id, user.email), time, is_active=is_active, is_unclear=is_unclear)
+        if is_active:
+            device = registration.device
+            version = device.client_version if device else None
+            yield registration.registration_type, version, bisect_left(ages, now - time)
+
+
+def _was(time: datetime | None) -> bool:
+    return time is not None and time > NEVER
+
+
+def _version(text: str | None, known: Mapping[str, int]) -> str:
+    """Return the label of a version: the text, unless it cannot be one or there are too many others."""
+    if text is None or not _VERSION.fullmatch(text):
+        return _UNKNOWN
+    return text if text in known or len(known) < _MOST_DISTINCT_VERSIONS else _OTHER
+
+
 def _most_common(versions: Counter[str]) -> dict[str, int]:
-    """Return the most common versions, and of all others together."""
+    """Return the most common versions, and the number of all others."""
     known = {version: number for version, number in versions.items() if version not in (_UNKNOWN, _OTHER)}
     ranking = sorted(known, key=lambda version: (-known[version], version))
     kept = {version: known[version] for version in ranking[:_MOST_VERSIONS]}

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from access_exporter.collectors.last_seen import Seen
+
 # Go writes a time that never was as the year 1; no login is as old as this.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,11 +42,14 @@ def activity(login: datetime | None, seen: datetime | None, created: datetime | 
     return Activity(created, "created") if created and created > NEVER else None
 
 
-def has_unknown_activity(count: float | None, *, was_seen: bool, devices_were_read: bool) -> bool:
-    """Tell whether a user may be active in a way that cannot be seen, given the number of active devices."""
-    if devices_were_read:
-        return not was_seen and (count or 0) > 0
-    return count is None or count > 0
+def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
+    """Tell whether a user may be active in a way that cannot be seen, given the number of active devices.
+
+    `seen` is what is known of their devices; None where devices cannot be read.
+    """
+    if seen is None:
+        return count is None or count > 0
+    return seen.is_unclear or ((count or 0) > 0 and not seen.is_dated)
 
 
 def devices(count: float | None) -> float | None:

@@ -45,7 +45,7 @@ class UsersCollector(Collector[UsersSummary]):
         self._config = account.users_settings
         self.key = Key(account.id, NAME, NAME)
         self.subject = client.url
-        self.settings = (client.settings, account.name, account.seat_limit, self._config)
+        self.settings = (client.settings, account.name, account.seat_limit, self._config, account.devices_config)
         self.interval = self._config.interval
         self.stale_after = self._config.stale_after
 
@@ -55,19 +55,29 @@ class UsersCollector(Collector[UsersSummary]):
         Raises a PollError when the end of the list is not reached.
         """
         found = poll.other(devices.key(self._account.id))
-        last_seen = found.last_seen if isinstance(found, DevicesSummary) else None
-        summary = self._walk(poll, last_seen)
-        known = poll.previous.seat_expiration if poll.previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
+        known = found if isinstance(found, DevicesSummary) else None
+        summary = self._walk(poll, known.last_seen if known else None)
+        before = poll.previous.seat_expiration if poll.previous else None
+        return msgspec.structs.replace(
+            self._without_guesses(summary, poll, known),
+            seat_expiration=organization.fetch(self._client, self._account.id, before, poll.now, self.stale_after),
+            devices_refused=known is not None and not known.readable,
+        )
+
+    def _without_guesses(
+        self, summary: UsersSummary, poll: Poll[UsersSummary], known: DevicesSummary | None
+    ) -> UsersSummary:
+        """Leave out what takes devices where the first poll of users was faster than that of devices."""
         is_first = poll.previous is None or poll.previous.is_restored
-        is_early = is_first and found is None and self._account.devices_config is not None
-        return msgspec.structs.replace(summary, seat_expiration=expiration, waited_for_devices=is_early)
+        was_read = known is not None and (known.last_seen is not None or not known.readable)
+        if not is_first or was_read or not self._account.devices_config:
+            return summary
+        return msgspec.structs.replace(summary, idle={}, activity_unknown={}, never_used=None, waited_at=poll.now)
 
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = ENDPOINT.of(self._account.id)
-        row: Any = (
-            UserWithEmail if self._config.domains or last_seen else User
-        )  # Any: two types, one of which has an address
+        needs_email = self._config.domains > 0 or last_seen is not None
+        row: Any = UserWithEmail if needs_email else User  # Any: two types, one of which has an address
         walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
@@ -80,7 +90,9 @@ class UsersCollector(Collector[UsersSummary]):
 
     def next_poll(self, summary: UsersSummary | None, started: float) -> float:
         """Return the seconds to the next poll: a few after the first one, where devices were not read by then."""
-        return min(self.interval, SOON_SECONDS) if summary and summary.waited_for_devices else self.interval
+        waited_at = summary.waited_at if summary else None
+        is_soon = waited_at is not None and 0 <= waited_at - started < SOON_SECONDS  # not so after a failed poll
+        return min(self.interval, SOON_SECONDS) if is_soon else self.interval
 
     def to_store(self, summary: UsersSummary) -> UsersSummary:
         """Return the summary as the next process gets it."""
@@ -88,10 +100,12 @@ class UsersCollector(Collector[UsersSummary]):
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
         """Yield how many seats cannot be judged, and what to do about it."""
-        unknown = max(summary.activity_unknown.values(), default=0)
-        if unknown:
-            grant = "" if summary.users_active is not None else f"; grant the permission {devices.PERMISSION}"
-            yield f"the activity of {unknown:,} seat{'' if unknown == 1 else 's'} is unknown{grant}"
+        if summary.waited_at is not None:
+            yield "idle seats are counted as soon as devices were read"
+        if unknown := max(summary.activity_unknown.values(), default=0):
+            seats = "1 seat" if unknown == 1 else f"{unknown:,} seats"
+            grant = f"; grant the token the permission {devices.PERMISSION}" if summary.devices_refused else ""
+            yield f"unknown activity of {seats}{grant}"
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
         """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
@@ -119,6 +133,8 @@ class UsersCollector(Collector[UsersSummary]):
             yield email_domains.family(labels, summary.users_by_domain)
         yield from _seat_families(self._account, labels, summary)
         yield from _activity_families(labels, summary)
+        if self._account.devices_config:
+            yield _active_family(labels, summary)
 
 
 def _by(labels: dict[str, str], label: str, counts: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
@@ -192,13 +208,16 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
         _by(labels, "within", summary.users_logged_in),
     )
     yield gauge(
+        "cloudflare_access_last_login_timestamp_seconds",
+        "The newest successful login of anyone, in seconds since the epoch; absent before the first.",
+        [(labels, summary.last_login)],
+    )
+
+
+def _active_family(labels: dict[str, str], summary: UsersSummary) -> Metric:
+    return gauge(
         "cloudflare_access_users_active",
         "Users with any activity that recently: a login, or a device that was seen; absent where devices cannot be "
         "read.",
         _by(labels, "within", summary.users_active or {}),
-    )
-    yield gauge(
-        "cloudflare_access_last_login_timestamp_seconds",
-        "The newest successful login of anyone, in seconds since the epoch; absent before the first.",
-        [(labels, summary.last_login)],
     )

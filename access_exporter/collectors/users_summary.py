@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from access_exporter.collectors import organization, seats
-from access_exporter.collectors.last_seen import LastSeen, same_address
+from access_exporter.collectors.last_seen import LastSeen, Seen, names
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
@@ -54,7 +54,8 @@ class UsersSummary(msgspec.Struct, frozen=True):
     activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days
     never_used: int | None = None
     users_active: dict[str, int] | None = None  # None where devices were not read
-    waited_for_devices: bool = False  # whether the first numbers came before those of devices
+    devices_refused: bool = False  # whether the token may not read devices
+    waited_at: float | None = None  # when users were read before the devices of the account, since the epoch
     is_restored: bool = False  # whether another process made it
     totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
 
@@ -64,7 +65,7 @@ class _Group(NamedTuple):
 
     `login` tells between which of the moments the user last logged in, counted from 1; 0 means never. `activity` does
     so for the last sign of life; below 0 it says so of the creation of a user without any, and 0 means that no time is
-    known. `was_seen` tells whether a device of the user was ever seen.
+    known. `seen` is what is known of the user's devices; None where they cannot be read, or where it cannot matter after a recent login.
     """
 
     access_seat: bool | None
@@ -72,7 +73,7 @@ class _Group(NamedTuple):
     active_device_count: float | None
     login: int
     activity: int
-    was_seen: bool
+    seen: Seen | None
 
     @property
     def seat(self) -> str:
@@ -92,6 +93,7 @@ class _Moments:
         # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
         within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
         self.times = sorted({NEVER, *idle.values(), *within.values()})
+        self.seconds = [time.timestamp() for time in self.times]
         self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
         self.within = {name: self.times.index(moment) for name, moment in within.items()}
 
@@ -104,32 +106,47 @@ def summarize(
     With `last_seen`, the rows are of the type UserWithEmail.
     """
     moments = _Moments(idle_days, now)
-    times, newest = moments.times, len(moments.times)
     groups: Counter[tuple[object, ...]] = Counter()
     last_login = NEVER
     for users in pages:
-        alike = []
-        for user in users:
-            login = user.last_successful_login or NEVER
-            age = activity = bisect_left(times, login)
-            if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
-                last_login = login
-            seen = 0
-            if last_seen and activity < newest and (seen := _seen(user, last_seen)):
-                activity = max(activity, bisect_left(times, datetime.fromtimestamp(seen, UTC)))
-            if activity == 0 and user.created_at:
-                activity = -bisect_left(times, user.created_at)
-            alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen > 0))
-        groups.update(alike)
+        last_login = max(last_login, _count(users, moments, last_seen, groups))
         if len(groups) > _MAX_GROUPS:
             raise InvalidResponseError("the users differ more than numbers of devices can")
     known = {_Group(*group): number for group, number in groups.items()}  # type: ignore[arg-type]  # tuples are faster
     summary = _sum_up(known, moments, last_login.timestamp() if last_login > NEVER else None)
-    return _with_activity(summary, known, moments, devices_were_read=last_seen is not None)
+    return msgspec.structs.replace(
+        _with_activity(summary, known, moments),
+        users_active=None if last_seen is None else _active(known, moments),
+    )
 
 
-def _seen(user: Any, last_seen: LastSeen) -> int:  # Any: a UserWithEmail, which only a slow check could tell
-    return last_seen.of(user.id, user.uid, same_address(user.email))
+def _count(
+    users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
+) -> datetime:
+    """Count users into groups, each the values of a _Group, and return the last login; this is where polls spend CPU."""
+    times, seconds, newest = moments.times, moments.seconds, len(moments.times)
+    last_login = NEVER
+    alike = []
+    for user in users:
+        login = user.last_successful_login or NEVER
+        age = activity = bisect_left(times, login)
+        if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
+            last_login = login
+        seen = None
+        if last_seen is not None and activity < newest:
+            time, seen = _seen(user, last_seen, seconds[-1])
+            if time:
+                activity = max(activity, bisect_left(seconds, time))
+        if activity == 0 and user.created_at:
+            activity = -bisect_left(times, user.created_at)
+        alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen))
+    groups.update(alike)
+    return last_login
+
+
+def _seen(user: Any, last_seen: LastSeen, newest: float) -> tuple[float, Seen]:  # Any: a UserWithEmail, not checked
+    enough = newest + 1  # then the time is later than every moment, and nothing else can matter
+    return last_seen.of((*names(user.id, user.email), user.uid), enough)
 
 
 def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
@@ -154,35 +171,31 @@ def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float |
     )
 
 
-def _with_activity(
-    summary: UsersSummary, groups: Mapping[_Group, int], moments: _Moments, *, devices_were_read: bool
-) -> UsersSummary:
-    """Return the summary with activity: the later of a login and of the last time a device was seen."""
+def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments: _Moments) -> UsersSummary:
+    """Return the summary with the seats by activity."""
     idle = dict.fromkeys(moments.idle, 0)
     unknown = dict.fromkeys(moments.idle, 0)
-    active = dict.fromkeys(moments.within, 0)
     never_used = 0
     for group, number in groups.items():
-        for name, moment in moments.within.items():
-            active[name] += number * (group.activity > moment)
         if not (group.access_seat or group.gateway_seat):
             continue
-        is_unknown = seats.has_unknown_activity(
-            group.devices, was_seen=group.was_seen, devices_were_read=devices_were_read
-        )
-        never_used += number * (group.login == 0 and not group.was_seen and not is_unknown)
+        is_unknown = seats.has_unknown_activity(group.devices, group.seen)
+        was_used = group.login > 0 or (group.seen is not None and group.seen.was_ever)
+        never_used += number * (not was_used and not is_unknown)
         for days, moment in moments.idle.items():
             if is_unknown:
                 unknown[days] += number * (abs(group.activity) <= moment)
             else:
                 idle[days] += number * (0 < abs(group.activity) <= moment)
-    return msgspec.structs.replace(
-        summary,
-        idle=idle,
-        activity_unknown=unknown,
-        never_used=never_used,
-        users_active=active if devices_were_read else None,
-    )
+    return msgspec.structs.replace(summary, idle=idle, activity_unknown=unknown, never_used=never_used)
+
+
+def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
+    """Return the number of users with any activity that recently."""
+    return {
+        name: sum(number for group, number in groups.items() if group.activity > moment)
+        for name, moment in moments.within.items()
+    }
 
 
 def _devices_bucket(devices: float | None) -> str:

@@ -101,24 +101,27 @@ class IdleSeats:
         unknown = 0
         for people in pages:
             for person in people:
-                if not (person.access_seat or person.gateway_seat):
-                    continue
-                seen = _seen(person, known)
-                count = seats.devices(person.active_device_count)
-                activity = seats.activity(person.last_successful_login, seen, person.created_at)
-                is_idle = activity is not None and activity.since <= self._moment
-                if seats.has_unknown_activity(count, was_seen=seen is not None, devices_were_read=known is not None):
-                    unknown += is_idle or activity is None
-                elif activity and is_idle:
-                    email, person_id = person.email or "", person.id or ""
-                    found.append(Found(activity.since, email, person_id, account_id, activity.basis, seen, person))
+                if person.access_seat or person.gateway_seat:
+                    time, seen = _seen(person, known)
+                    activity = seats.activity(person.last_successful_login, time, person.created_at)
+                    is_idle = activity is not None and activity.since <= self._moment
+                    if seats.has_unknown_activity(seats.devices(person.active_device_count), seen):
+                        unknown += is_idle or activity is None
+                    elif activity and is_idle:
+                        found.append(_found(person, account_id, activity, time))
         self.found += found
         self.unknown += unknown
 
 
-def _seen(person: Person, known: last_seen.LastSeen | None) -> datetime | None:
-    seen = known.of(person.id, person.uid, last_seen.same_address(person.email)) if known else 0
-    return datetime.fromtimestamp(seen, UTC) if seen else None
+def _seen(person: Person, known: last_seen.LastSeen | None) -> tuple[datetime | None, last_seen.Seen | None]:
+    if known is None:
+        return None, None
+    time, seen = known.of((*last_seen.names(person.id, person.email), person.uid))
+    return datetime.fromtimestamp(time, UTC) if time else None, seen
+
+
+def _found(person: Person, account_id: str, activity: seats.Activity, seen: datetime | None) -> Found:
+    return Found(activity.since, person.email or "", person.id or "", account_id, activity.basis, seen, person)
 
 
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
@@ -143,7 +146,7 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
                 failed = True
                 progress.clear()
                 told = facts(account_id=account.id, reason=failure.reason, error=failure)
-                log.error("account not listed: its users could not be read to the end", extra=told)
+                log.error("account not listed: it could not be read to the end", extra=told)
     listed.found.sort(key=lambda each: each[:4])
     if listed.unknown:
         log.warning("seats with unknown activity are not listed", extra=facts(seats=listed.unknown, grant=_GRANT))
