@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
 
 import requests
 import urllib3
@@ -18,7 +17,7 @@ from access_exporter.background import Background
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
-from access_exporter.cloudflare.cursor import CursorPage, CursorWalk
+from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
@@ -43,7 +42,6 @@ MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 SOON_SECONDS = 5
 CLOUDFLARE_QUOTA = 1200
-SMALLER_PAGES = (100, 50, 20)  # of a list whose largest page is not documented
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
 # Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
@@ -118,13 +116,16 @@ class Client:
 
         To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for.
         """
-        call = replace(self._call(resource), query=f"?{query}")
-        return CursorWalk(_CursorPages(self, self._clock, call, row, within))
+        call = self._call(resource)
+        give_up_at = self._clock.monotonic() + within
 
-    def cursor_page(self, call: "_Call", row: type[Row]) -> CursorPage[Row]:
-        """Return one page of a list; raises as `get` does."""
-        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-        return CursorPage(answer.result or [], CursorPage.cursor_of(answer.info))
+        def fetch(asked: str) -> CursorPage[Row]:
+            if self._clock.monotonic() > give_up_at:
+                raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
+            answer = self._get(replace(call, query=f"?{query}&{asked}"), list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+            return CursorPage(answer.result or [], CursorPage.cursor_of(answer.info))
+
+        return CursorWalk(CursorPages(fetch, self.api.page_size))
 
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
@@ -280,34 +281,6 @@ class _Pages(Generic[Row]):
         """Send no request any more: a page that is fetched ahead is of no use."""
         self._abandoned.set()
         self._background.close()
-
-
-class _CursorPages(Generic[Row]):
-    """The pages of one list, asked for by their cursor, for so many seconds from now."""
-
-    def __init__(self, client: Client, clock: Clock, call: _Call, row: type[Row], within: float) -> None:
-        self._client = client
-        self._clock = clock
-        self._call = call
-        self._row = row
-        self._within = within
-        self._give_up_at = clock.monotonic() + within
-        self._sizes = [client.api.page_size, *(size for size in SMALLER_PAGES if size < client.api.page_size)]
-
-    def fetch(self, cursor: str) -> CursorPage[Row]:
-        """Return a page; a first page that is refused is asked for again with fewer rows."""
-        while True:
-            if self._clock.monotonic() > self._give_up_at:
-                place = self._call.endpoint.place
-                raise PollTimeoutError(f"the end of {place} was not reached within {self._within:g} s")
-            after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
-            query = f"{self._call.query}&per_page={self._sizes[0]}{after}"
-            try:
-                return self._client.cursor_page(replace(self._call, query=query), self._row)
-            except InvalidResponseError as refused:
-                if refused.status != 400 or cursor or len(self._sizes) == 1:
-                    raise
-                del self._sizes[0]
 
 
 def _check_wanted(abandoned: Event) -> None:

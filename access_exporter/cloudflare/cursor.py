@@ -6,14 +6,16 @@ so is one that brings nothing new under ever new cursors.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId
-from access_exporter.errors import InvalidResponseError
+from access_exporter.errors import InvalidResponseError, PollError
 
 Row = TypeVar("Row", bound=HasId)
 
+SMALLER_PAGES = (100, 50, 20)
 _BUCKET_BITS = 12
 _BUCKET_SHIFT = 64 - _BUCKET_BITS
 _MASK = (1 << 64) - 1
@@ -32,11 +34,27 @@ class CursorPage(NamedTuple, Generic[Row]):
         return cursor if isinstance(cursor, str) else ""
 
 
-class CursorPages(Protocol[Row]):
-    """The pages of a list."""
+class CursorPages(Generic[Row]):
+    """The pages of a list, asked for by the rest of a query: `per_page=1000&cursor=x`.
+
+    The largest page is not documented: where a first page is refused, smaller ones are asked for.
+    """
+
+    def __init__(self, ask: Callable[[str], CursorPage[Row]], page_size: int) -> None:
+        """Ask nothing yet; `ask` raises PollError."""
+        self._ask = ask
+        self._sizes = [page_size, *(size for size in SMALLER_PAGES if size < page_size)]
 
     def fetch(self, cursor: str) -> CursorPage[Row]:
         """Return the page at a cursor, which is empty for the first; raises PollError."""
+        after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+        while True:
+            try:
+                return self._ask(f"per_page={self._sizes[0]}{after}")
+            except PollError as refused:
+                if refused.status != 400 or cursor or len(self._sizes) == 1:
+                    raise
+                del self._sizes[0]
 
 
 class CursorWalk(Generic[Row]):
@@ -55,7 +73,7 @@ class CursorWalk(Generic[Row]):
         cursor, listed, repeats = "", 0, 0
         cursors: set[int] = set()
         ids = _Ids()
-        for number in range(1, MAX_PAGES + 1):
+        for _ in range(MAX_PAGES):
             page = self._pages.fetch(cursor)
             fresh = ids.new(page.rows)
             listed += len(fresh)
@@ -69,7 +87,7 @@ class CursorWalk(Generic[Row]):
             if repeats == MAX_REPEATS:
                 raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")
             cursors.add(hash(cursor))
-        raise InvalidResponseError(f"the list did not end after {number} pages with {listed} rows")
+        raise InvalidResponseError(f"the list did not end after {len(cursors)} pages with {listed} rows")
 
 
 class _Ids:

@@ -24,7 +24,7 @@ def seat(*, access_seat: bool | None, gateway_seat: bool | None) -> str:
 
 
 class Activity(NamedTuple):
-    """The last sign of life of a user, and what it was: a login, a device that was seen, or the creation of the user."""
+    """The last sign of life of a user; `basis` is login, device, or created where there is no other."""
 
     since: datetime
     basis: str

@@ -65,7 +65,8 @@ class _Group(NamedTuple):
 
     `login` tells between which of the moments the user last logged in, counted from 1; 0 means never. `activity` does
     so for the last sign of life; below 0 it says so of the creation of a user without any, and 0 means that no time is
-    known. `seen` is what is known of the user's devices; None where they cannot be read, or where it cannot matter after a recent login.
+    known. `seen` is what is known of the user's devices; None where they cannot be read, or do not matter after a
+    recent login.
     """
 
     access_seat: bool | None
@@ -123,7 +124,7 @@ def summarize(
 def _count(
     users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
 ) -> datetime:
-    """Count users into groups, each the values of a _Group, and return the last login; this is where polls spend CPU."""
+    """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
     times, seconds, newest = moments.times, moments.seconds, len(moments.times)
     last_login = NEVER
     alike = []

@@ -27,8 +27,6 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-_GRANT = devices.PERMISSION
-
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # a later time may not exist in UTC
 
@@ -89,6 +87,7 @@ class IdleSeats:
         """Start with none."""
         self.found: list[Found] = []
         self.unknown = 0
+        self.lacks_devices = False  # whether there is an account whose devices cannot be read
         self._present = present
         self._moment = present - idle
 
@@ -111,6 +110,7 @@ class IdleSeats:
                         found.append(_found(person, account_id, activity, time))
         self.found += found
         self.unknown += unknown
+        self.lacks_devices = self.lacks_devices or known is None
 
 
 def _seen(person: Person, known: last_seen.LastSeen | None) -> tuple[datetime | None, last_seen.Seen | None]:
@@ -149,7 +149,8 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
                 log.error("account not listed: it could not be read to the end", extra=told)
     listed.found.sort(key=lambda each: each[:4])
     if listed.unknown:
-        log.warning("seats with unknown activity are not listed", extra=facts(seats=listed.unknown, grant=_GRANT))
+        grant = {"grant": devices.PERMISSION} if listed.lacks_devices else {}
+        log.warning("seats with unknown activity are not listed", extra=facts(seats=listed.unknown, **grant))
     for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(listed.found, present)):
         sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
