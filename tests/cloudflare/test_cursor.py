@@ -12,7 +12,7 @@ from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWal
 from access_exporter.errors import AuthError, InvalidResponseError, NotFoundError, PollError
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct):
     """A row with an id, or without."""
 
     id: str | None = None

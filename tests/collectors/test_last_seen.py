@@ -9,7 +9,7 @@ from access_exporter.collectors.last_seen import LastSeen, Seen, names
 from tests.fakes import START
 
 DAY = 86400
-NEVER = (0, Seen())
+NEVER = (0.0, Seen())
 DATED = Seen(was_ever=True, is_dated=True)
 
 
