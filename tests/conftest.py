@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from access_exporter import cli
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import pagination
+from access_exporter.cloudflare import cursor, pagination
 from access_exporter.config import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
 from tests.config_files import ENVIRON, SECRET
@@ -95,7 +95,8 @@ def run(
 @pytest.fixture
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list without end is told from others after thousands of rows, not millions."""
-    monkeypatch.setattr(pagination, "MAX_ROWS", 5_000)
+    for walk in (pagination, cursor):
+        monkeypatch.setattr(walk, "MAX_ROWS", 5_000)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.faults import (
     MEGABYTE,
     NOT_HTTP,
     OK,
+    PAGED,
     QUOTE,
     REFUSED,
     TOO_LARGE,
@@ -55,7 +56,7 @@ ANSWERS = [
     Fault("500", "server", "trouble at Cloudflare", refuses(500, 1)),
     Fault("503 for ages", "server", "trouble at Cloudflare", answers(503, Retry_After="86400")),
     *(
-        Fault(f"{status} HTML", "server", f"{status} from /access/", answers(status))
+        Fault(f"{status} HTML", "server", f"{status} from /", answers(status))
         for status in (500, 502, 503, 504, *range(520, 527), 599)
     ),
     Fault("204", "invalid_response", "204 from", sends("HTTP/1.1 204 No Content", "", "")),
@@ -69,22 +70,22 @@ ANSWERS = [
     Fault("nested too deep beside the result", "invalid_response", NOT_JSON, result("[]," + '"x":' + "[" * DEEP)),
     Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
-    Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), LISTS),
+    Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), PAGED),
     Fault(
         "errors as an object",
         "invalid_response",
         "it failed",
         answers(200, '{"errors": {"a": 1}, "result": []}'),
-        LISTS,
+        PAGED,
     ),
-    Fault("a million rows", "invalid_response", "more than a page", result(f"[{'{},' * 1_000_000}{{}}]"), LISTS),
+    Fault("a million rows", "invalid_response", "more than a page", result(f"[{'{},' * 1_000_000}{{}}]"), PAGED),
     Fault("a string without end", "invalid_response", NOT_JSON, answers(200, f'{"[" * 60}"{QUOTE * 1_900_000}')),
     Fault("a string without end in a refusal", "invalid_response", "403", answers(403, f'{"[" * 60}"{QUOTE * 30_000}')),
     Fault("result: null", "invalid_response", "has no result", result("null")),
     Fault("no result", "invalid_response", "has no result", answers(200, '{"success": true}')),
     Fault("result: text", "invalid_response", ODD, result('"planted"')),
     Fault("result: number", "invalid_response", ODD, result("17")),
-    Fault("an object for a list", "invalid_response", ODD, result("{}"), LISTS),
+    Fault("an object for a list", "invalid_response", ODD, result("{}"), PAGED),
     Fault("a list for an object", "invalid_response", ODD, result("[]"), ["policy_test"]),
     Fault("rows of text", "invalid_response", ODD, result('["planted"]')),
     Fault("a row of a wrong type", "invalid_response", ODD, result('[{"id": "1"}, {"id": 5}]')),
@@ -125,8 +126,8 @@ ANSWERS = [
         ["users"],
         needs_totals=True,
     ),
-    Fault("fresh rows for ever", "invalid_response", "the list did not end", lists_more, LISTS, from_there_on=True),
-    Fault("the same rows for ever", "invalid_response", "repeats itself", lists_the_same, LISTS, from_there_on=True),
+    Fault("fresh rows for ever", "invalid_response", "the list did not end", lists_more, PAGED, from_there_on=True),
+    Fault("the same rows for ever", "invalid_response", "repeats itself", lists_the_same, PAGED, from_there_on=True),
 ]
 
 CONNECTIONS = [

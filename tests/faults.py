@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from access_exporter.simulator import Handler, Response
 
-LISTS = ("users", "policy_test_users")
-ALL = (*LISTS, "policy_test")
+LISTS = ("users", "policy_test_users")  # whose pages have numbers
+PAGED = (*LISTS, "devices")
+ALL = (*PAGED, "policy_test")
 
 MEGABYTE = b"planted " * (1 << 17)
 HTML = b"<!DOCTYPE html><title>planted page</title>"
@@ -56,6 +57,11 @@ def refuses(status: int, code: int, **headers: str) -> Callable[[Handler], None]
     errors = [{"code": code, "message": "planted message"}]
     body = json.dumps({"success": False, "errors": errors, "messages": [], "result": None})
     return answers(status, body, **headers)
+
+
+def listed(rows: object, page: int) -> Callable[[Handler], None]:
+    """Give a page of these rows, and a cursor for one more where pages are asked for by a cursor."""
+    return answers(200, json.dumps({"success": True, "result": rows, "result_info": {"cursor": f"page-{page + 1}"}}))
 
 
 def result(value: str) -> Callable[[Handler], None]:
@@ -133,12 +139,12 @@ def is_changed_in_gzip(handler: Handler) -> None:
 def lists_more(handler: Handler) -> None:
     """Answer with a full page of rows nobody has seen before."""
     page = handler.arrival.page or 0
-    result(json.dumps([{"id": f"{page}-{number}"} for number in range(1000)]))(handler)
+    listed([{"id": f"{page}-{number}"} for number in range(1000)], page)(handler)
 
 
 def lists_the_same(handler: Handler) -> None:
     """Answer each page with the same full page of rows."""
-    result(json.dumps([{"id": str(number)} for number in range(1000)]))(handler)
+    listed([{"id": str(number)} for number in range(1000)], handler.arrival.page or 0)(handler)
 
 
 def lacks_rows(kept: int) -> Callable[[Handler], None]:

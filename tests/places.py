@@ -7,9 +7,10 @@ from typing import Any
 from access_exporter import simulator
 from access_exporter.config.durations import Duration
 from access_exporter.config.model import Account as AccountConfig
-from access_exporter.config.model import Api, Config, PolicyTest, Users
+from access_exporter.config.model import Api, Config, Devices, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import Registration
 from access_exporter.simulator.server import Fault as Serving
 from tests.faults import Fault
 from tests.fleet import Fleet
@@ -34,13 +35,19 @@ class Place:
         return self.account_id == request.account_id and self.endpoint == request.endpoint and there
 
     @property
+    def is_in_a_test(self) -> bool:
+        """Tell whether it is in the poll of a policy test."""
+        return self.endpoint.startswith("policy_test")
+
+    @property
     def config(self) -> AccountConfig:
         """The account, with a credential of its own."""
         return AccountConfig(
             id=self.account_id,
             api_token=Secret(self.account_id, f"token-{self.account_id}"),
             users=self.endpoint == "users" and Users(stale_after=DAY),
-            policy_tests=() if self.endpoint == "users" else (PolicyTest(id=TEST, name="wiki", stale_after=DAY),),
+            devices=self.endpoint == "devices" and Devices(stale_after=DAY),
+            policy_tests=(PolicyTest(id=TEST, name="wiki", stale_after=DAY),) if self.is_in_a_test else (),
         )
 
 
@@ -50,19 +57,29 @@ PLACES = (
     Place("test", "policy_test"),
     Place("results", "policy_test_users"),
     Place("results-middle", "policy_test_users", page=2),
+    Place("devices", "devices"),
+    Place("devices-middle", "devices", page=2),
 )
 PEOPLE = [User(str(number), access_seat=number < 3) for number in range(5)]
 RESULTS = [PolicyTestUser(str(number), status="approved" if number else "blocked") for number in range(5)]
+DEVICES = tuple(Registration(f"registration {number}", {"id": str(number)}, {}) for number in range(5))
 RUNNING = simulator.PolicyTest(TEST, "processing", RESULTS, processed=2)
 SEATS_USED = 'cloudflare_access_seats_used{{account_id="{}"}} {}.0'
 RATIO = 'cloudflare_access_policy_test_processed_ratio{{account_id="{}",policy_test="wiki"}} {}'
+REGISTRATIONS = 'cloudflare_access_device_registrations{{account_id="{}",type="warp"}} {}.0'
 APPROVED = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="wiki",status="approved"}} {}.0'
 
 
 def cloudflare(**options: Any) -> Simulator:
     """An account for each place, its lists on three pages, its policy test still running."""
-    accounts = [Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}") for place in PLACES]
-    return Simulator(accounts, max_per_page=2, **options)
+    return Simulator([account(place) for place in PLACES], max_per_page=2, **options)
+
+
+def account(place: Place) -> Account:
+    """The account of a place before time passes."""
+    known = Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}")
+    known.registrations = DEVICES
+    return known
 
 
 def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> Fleet:
@@ -72,25 +89,22 @@ def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> 
 
 
 def time_passes(account: Account) -> None:
-    """Let one more user take a seat, and the policy test finish."""
+    """Let one more user take a seat, one more device be registered, and the policy test finish."""
     account.users = (*account.users, User("new", gateway_seat=True))
     account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
+    account.registrations = (*DEVICES, Registration("new", {}, {}))
 
 
 def is_as_before(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account before time passed."""
-    expected = (
-        SEATS_USED.format(place.account_id, 3) if place.endpoint == "users" else RATIO.format(place.account_id, 0.4)
-    )
-    return f"{expected}\n" in numbers
+    series, value = {"users": (SEATS_USED, 3), "devices": (REGISTRATIONS, 5)}.get(place.endpoint, (RATIO, 0.4))
+    return f"{series.format(place.account_id, value)}\n" in numbers
 
 
 def is_up_to_date(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account after time passed."""
-    expected = (
-        SEATS_USED.format(place.account_id, 4) if place.endpoint == "users" else APPROVED.format(place.account_id, 4)
-    )
-    return f"{expected}\n" in numbers
+    series, value = {"users": (SEATS_USED, 4), "devices": (REGISTRATIONS, 6)}.get(place.endpoint, (APPROVED, 4))
+    return f"{series.format(place.account_id, value)}\n" in numbers
 
 
 def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], Serving | None]:

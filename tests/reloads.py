@@ -21,8 +21,8 @@ def cloudflare(*names: str, **options: Any) -> Simulator:
 
 
 def account(name: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
-    """An account of which the users are polled, and what else is said."""
-    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), **more)
+    """An account of which the users are polled, and what else is said; devices are not, unless that is said."""
+    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), **({"devices": False} | more))
 
 
 def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:

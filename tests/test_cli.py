@@ -40,10 +40,12 @@ class TestConfigCheck:
             "  seat limit: 50\n"
             "  users: polled every 300 s, stale after 1800 s, idle days 30, 60, 90, "
             "12 requests/h for each 1000 users\n"
+            "  devices: polled every 900 s where the token may, stale after 5400 s, "
+            "4 requests/h for each 1000 registrations\n"
             "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
             "  policy test 'payroll': starts a test of 2 policies every 86400 s, "
             "stale after 172800 s, 0.125 requests/h or more\n"
-            "in all: at least 24.125 requests/h\n",
+            "in all: at least 28.125 requests/h\n",
             "",
         )
 
@@ -53,7 +55,8 @@ class TestConfigCheck:
             "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
             "accounts:\n"
             "  - {id: a, api_key_file: token, api_email: me@example.com, users: false}\n"
-            "  - {id: b, api_token_file: token, users: {interval: 2h, stale_after: 30d, idle_days: []}}\n"
+            "  - {id: b, api_token_file: token, users: {interval: 2h, stale_after: 30d, idle_days: []},\n"
+            "     devices: {interval: 2h, stale_after: 1d}}\n"
         )
         assert run("--config.check") == (
             0,
@@ -65,7 +68,8 @@ class TestConfigCheck:
             "account 'b'\n"
             "  API token: from file 'token'\n"
             "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
-            "in all: at least 0.5 requests/h\n"
+            "  devices: polled every 7200 s, stale after 86400 s, 0.5 requests/h for each 50 registrations\n"
+            "in all: at least 1 requests/h\n"
             "warning: account 'a': nothing of it is polled\n",
             "",
         )
@@ -165,7 +169,7 @@ class TestConfigCheck:
         good.write_text(account(), encoding="utf-8")
         bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
         code, out, err = command("--config.check", "--config.file", str(good))
-        assert (code, out.splitlines()[-1], err) == (0, "in all: at least 12 requests/h", "")
+        assert (code, out.splitlines()[-1], err) == (0, "in all: at least 16 requests/h", "")
         assert SECRET not in out
         assert command("--config.check", f"--config.file={bad}") == (
             1,
@@ -233,15 +237,15 @@ class TestOnce:
         code, out, err = run("--once")
         assert code == 1
         found = samples(out)
-        assert found["cloudflare_access_poll_success"] == [0, 0]
-        assert sum(found["cloudflare_access_poll_errors_total"]) == 2
-        for target, collector in (("a", "policy_tests"), ("users", "users")):
+        assert found["cloudflare_access_poll_success"] == [0, 0, 0]
+        assert sum(found["cloudflare_access_poll_errors_total"]) == 3
+        for target, collector in (("a", "policy_tests"), ("users", "users"), ("devices", "devices")):
             labels = f'account_id="example",collector="{collector}",reason="network",target="{target}"'
             assert f"cloudflare_access_poll_errors_total{{{labels}}} 1.0\n" in out
         assert "cloudflare_access_users" not in found
         assert "cloudflare_access_poll_last_success_timestamp_seconds" not in found
-        assert err.count('msg="poll failed"') == 2
-        assert err.count("the connection was refused") == 2
+        assert err.count('msg="poll failed"') == 3
+        assert err.count("the connection was refused") == 3
         assert is_log(err)
         assert SECRET not in out + err
 

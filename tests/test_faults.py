@@ -105,7 +105,7 @@ def test_redirect(status: int, log: Callable[[], list[str]]) -> None:
         story = Story(server, PLACES, log, timeout=10)
         location = server.url.replace("127.0.0.1", "planted") if status == 307 else f"{other.url}/planted"
         server.fault = happening(Fault("redirect", "", "", answers(status, Location=location)))
-        story.fail("invalid_response", f"{status} from /access/")
+        story.fail("invalid_response", f"{status} from /")
         server.fault = None
         story.recover("invalid_response")
         assert not other.arrivals

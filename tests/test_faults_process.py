@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import requests
 
-from access_exporter.simulator import Account, Request, Simulator
+from access_exporter.simulator import Request, Simulator
 from access_exporter.simulator.server import Fault as Serving
 from tests.fault_table import FAULTS
-from tests.places import PEOPLE, RUNNING, TEST, Place, is_up_to_date, time_passes
+from tests.places import TEST, Place, account, is_up_to_date, time_passes
 from tests.processes import Exporter, exporter
 
 pytestmark = pytest.mark.usefixtures("short_lists")
@@ -38,13 +38,13 @@ def test_the_real_process(tmp_path: Path) -> None:
         running.process.send_signal(signal.SIGHUP)
         return [running.wait_for(message, account_id=account_id) for account_id in by_account]
 
-    accounts = [Account(account_id, PEOPLE, [RUNNING], token=f"token-{account_id}") for account_id in by_account]
+    accounts = [account(place) for _, place in QUICK]
     with Simulator(accounts, max_per_page=2) as server:
         write(config, server.url, interval=600)
         with exporter(f"--config.file={config}") as running:
-            for account in accounts:
-                running.wait_for("poll succeeded", account_id=account.id)
-                time_passes(account)
+            for each in accounts:
+                running.wait_for("poll succeeded", account_id=each.id)
+                time_passes(each)
             before, size = numbers_of(running), most_memory(running)
             server.fault = choose
             failures = poll(running, "poll failed", interval=601)
@@ -64,8 +64,10 @@ def write(config: Path, url: str, interval: int) -> None:
     """Write a configuration with the targets of all quick faults."""
     accounts = []
     for _, place in QUICK:
-        test = f"policy_tests: [{{id: {TEST}, name: wiki, interval: {interval}s}}]"
-        polled = f"users: {{interval: {interval}s}}" if place.endpoint == "users" else f"users: false, {test}"
+        polled = {
+            "users": f"users: {{interval: {interval}s}}, devices: false",
+            "devices": f"users: false, devices: {{interval: {interval}s}}",
+        }.get(place.endpoint, f"users: false, policy_tests: [{{id: {TEST}, name: wiki, interval: {interval}s}}]")
         accounts.append(f"  - {{id: {place.account_id}, api_token: token-{place.account_id}, {polled}}}")
     api = f"api: {{url: '{url}', timeout: 600ms, requests_per_second: 1000, burst: 1000}}"
     config.write_text("\n".join([api, "accounts:", *accounts, ""]), encoding="utf-8")

@@ -25,7 +25,7 @@ from tests.fleet import Fleet
 
 def account(name: str, token: str = TOKEN) -> AccountConfig:
     """An account of which only the users are polled."""
-    return AccountConfig(id=name, api_token=Secret("the test", token))
+    return AccountConfig(id=name, api_token=Secret("the test", token), devices=False)
 
 
 def walked(server: Simulator) -> list[Request]:

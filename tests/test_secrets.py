@@ -29,7 +29,7 @@ from access_exporter.logs import FORMATS
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
 from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
-from access_exporter.simulator.account import Life
+from access_exporter.simulator.account import Life, Registration
 from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
@@ -69,7 +69,7 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "rows of text": result(f'["{PLANTED}"]'),
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
-    "an odd date": result(f'[{{"id": "{PLANTED}", "created_at": "{PLANTED}"}}]'),
+    "an odd date": result(f'[{{"id": "{PLANTED}", "created_at": "{PLANTED}", "revoked_at": "{PLANTED}"}}]'),
     "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),
     "gzip": answers(200, PAGE, Content_Encoding="gzip"),
@@ -83,6 +83,15 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "a chunk that breaks off": sends(OK, CHUNKED, "", f"500;{PLANTED}", PLANTED),
     "a body that breaks off": sends(OK, "Content-Length: 5000", "", PAGE),
 }
+DEVICES = tuple(
+    Registration(
+        id=f"{PLANTED}-{number}",
+        user={"id": f"{PLANTED}-{number}", "email": f"JANE@{PLANTED}.example", "name": f"Jane {PLANTED}"},
+        device={"id": PLANTED, "name": f"Jane's {PLANTED}", "client_version": PLANTED},
+        registration_type=PLANTED,
+    )
+    for number in range(3)
+)
 PEOPLE = [
     User(
         id=f"{PLANTED}-{number}",
@@ -118,6 +127,8 @@ def cloudflare() -> Simulator:
     others = [Account(name, PEOPLE, TESTS, token=TOKEN, email=EMAIL, key=KEY) for name in CREDENTIALS]
     for account in others:
         account.lives["policy",] = lambda: Life(RESULTS)
+    for account in leaking + others:
+        account.registrations = DEVICES
     return Simulator(leaking + others, max_per_page=2)
 
 
@@ -131,7 +142,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "token").write_text(TOKEN, encoding="utf-8")
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
-    users = f"users: {{interval: {interval}s}}"
+    users = f"users: {{interval: {interval}s}}, devices: {{interval: {interval}s}}"
     tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {FRESH}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
@@ -198,6 +209,7 @@ def test_the_running_process(tmp_path: Path) -> None:
         with exporter(*flags, environ=ENVIRON) as running:
             for name in (*LEAKING, *CREDENTIALS):
                 running.wait_for("poll succeeded", account_id=name, target="users")
+                running.wait_for("poll succeeded", account_id=name, target="devices")
             for name in CREDENTIALS:
                 for target in ("wiki", "odd", "fresh"):
                     running.wait_for("poll succeeded", account_id=name, target=target)
@@ -207,6 +219,7 @@ def test_the_running_process(tmp_path: Path) -> None:
             reload(running, 200)
             for name in (*LEAKING, *CREDENTIALS):
                 running.wait_for("poll failed", account_id=name, target="users")
+                running.wait_for("poll failed", account_id=name, target="devices")
             config.write_text(f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]", encoding="utf-8")
             reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")
@@ -214,7 +227,7 @@ def test_the_running_process(tmp_path: Path) -> None:
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
         stored = list(storage.iterdir())
-        assert len(stored) == len(LEAKING) + 4 * len(CREDENTIALS)
+        assert len(stored) == 2 * len(LEAKING) + 5 * len(CREDENTIALS)
         for file in stored:
             assert_clean("a stored file", file.read_bytes() + file.name.encode())
         assert_clean("the log", "".join(running.lines))
@@ -275,7 +288,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         server.fault = lambda _: LEAKS[name]
         secret = Secret("the test", TOKEN)
         tests = (PolicyTest(id=TEST), PolicyTest(name="fresh", policies=("policy",)))
-        account = AccountConfig(id="token", api_token=secret, policy_tests=tests)
+        account = AccountConfig(id="token", api_token=secret, policy_tests=tests, devices=True)
         clock = FakeClock()
         config = Config(api=Api(url=server.url), accounts=(account,))
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)

@@ -2,16 +2,26 @@
 
 import signal
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
 from access_exporter.simulator import PolicyTestUser, Simulator, User
-from access_exporter.simulator.account import TOKEN
+from access_exporter.simulator.account import TOKEN, Registration
 from tests.processes import Exporter, exporter
 
 ACCOUNT = "023e105f4ecef8ad9ca31a8372d0c353"
-PEOPLE = [User(str(number), access_seat=True, email=f"person{number}@example.com") for number in range(3)]
+PEOPLE = [
+    User(f"person {number}", access_seat=True, active_device_count=1, email=f"person{number}@example.com")
+    for number in range(3)
+]
+DEVICES = tuple(
+    Registration(
+        f"device {number}", {"id": f"person {number}", "email": f"Person{number}@example.com"}, {}, last_seen_at=seen
+    )
+    for number, seen in enumerate((datetime(2026, 1, 1, tzinfo=UTC), datetime.now(UTC)))
+)
 RESULTS = [PolicyTestUser("1", status="approved"), PolicyTestUser("2", status="blocked")]
 
 
@@ -38,8 +48,8 @@ class Restarts:
     def fill(self) -> str:
         """Let it store good numbers, kill it, and return what it served."""
         with self.run() as running:
-            running.wait_for("poll succeeded", target="users")
-            running.wait_for("poll succeeded", target="wiki")
+            for target in ("devices", "users", "wiki"):
+                running.wait_for("poll succeeded", target=target)
             served = metrics(running)
             running.process.send_signal(signal.SIGKILL)
             running.process.wait()

@@ -1,5 +1,6 @@
 """The last good numbers in a folder: across kill -9, with Cloudflare down, and on disks that fail."""
 
+import hashlib
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import requests
 
 from access_exporter.simulator import Simulator
 from access_exporter.simulator.account import TOKEN
-from tests.polling.restarts import ACCOUNT, Restarts, metrics, numbers
+from tests.polling.restarts import ACCOUNT, DEVICES, Restarts, metrics, numbers
 
 
 def test_numbers_come_back_with_cloudflare_down(cloudflare: Simulator, tmp_path: Path) -> None:
@@ -168,10 +169,13 @@ def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) 
     (tmp_path / "storage" / ".writing-left").write_text("half", encoding="utf-8")
     restarts.fill()
     files = list(restarts.folder.iterdir())
-    assert sorted(file.name.split("-")[0] for file in files) == ["policy_tests", "users"]
+    names = [name for device in DEVICES for name in (*device.user.values(), device.user["email"].lower(), device.id)]
+    hashes = [hashlib.new(kind, name.encode()).hexdigest() for name in names for kind in ("md5", "sha1", "sha256")]
+    assert sorted(file.name.split("-")[0] for file in files) == ["devices", "policy_tests", "users"]
     for file in files:
         assert file.stat().st_mode & 0o777 == 0o600
         text = file.read_text(encoding="utf-8")
-        assert "person" not in text
+        assert "person" not in text.lower()
+        assert not any(hashed in text for hashed in hashes)
         assert "@" not in text
         assert TOKEN not in text
