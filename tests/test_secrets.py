@@ -83,15 +83,8 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "a chunk that breaks off": sends(OK, CHUNKED, "", f"500;{PLANTED}", PLANTED),
     "a body that breaks off": sends(OK, "Content-Length: 5000", "", PAGE),
 }
-DEVICES = tuple(
-    Registration(
-        id=f"{PLANTED}-{number}",
-        user={"id": f"{PLANTED}-{number}", "email": f"JANE@{PLANTED}.example", "name": f"Jane {PLANTED}"},
-        device={"id": PLANTED, "name": f"Jane's {PLANTED}", "client_version": PLANTED},
-        registration_type=PLANTED,
-    )
-    for number in range(3)
-)
+HOLDER = {"id": f"{PLANTED}-1", "email": f"JANE@{PLANTED}.example", "name": f"Jane {PLANTED}"}
+DEVICE = Registration(PLANTED, HOLDER, {"name": PLANTED, "client_version": PLANTED}, registration_type=PLANTED)
 PEOPLE = [
     User(
         id=f"{PLANTED}-{number}",
@@ -128,7 +121,7 @@ def cloudflare() -> Simulator:
     for account in others:
         account.lives["policy",] = lambda: Life(RESULTS)
     for account in leaking + others:
-        account.registrations = DEVICES
+        account.registrations = (DEVICE,)
     return Simulator(leaking + others, max_per_page=2)
 
 
@@ -208,8 +201,8 @@ def test_the_running_process(tmp_path: Path) -> None:
         )
         with exporter(*flags, environ=ENVIRON) as running:
             for name in (*LEAKING, *CREDENTIALS):
-                running.wait_for("poll succeeded", account_id=name, target="users")
-                running.wait_for("poll succeeded", account_id=name, target="devices")
+                for target in ("users", "devices"):
+                    running.wait_for("poll succeeded", account_id=name, target=target)
             for name in CREDENTIALS:
                 for target in ("wiki", "odd", "fresh"):
                     running.wait_for("poll succeeded", account_id=name, target=target)
@@ -218,8 +211,8 @@ def test_the_running_process(tmp_path: Path) -> None:
             write(tmp_path, server.url, interval=601)
             reload(running, 200)
             for name in (*LEAKING, *CREDENTIALS):
-                running.wait_for("poll failed", account_id=name, target="users")
-                running.wait_for("poll failed", account_id=name, target="devices")
+                for target in ("users", "devices"):
+                    running.wait_for("poll failed", account_id=name, target=target)
             config.write_text(f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]", encoding="utf-8")
             reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import yaml
 
 from access_exporter import cli, config
 from access_exporter.config.durations import Duration
-from access_exporter.config.model import Account, Api, PolicyTest, ServiceTokens, Users
+from access_exporter.config.model import Account, Api, Devices, PolicyTest, ServiceTokens, Users
 from access_exporter.serving import web_config
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
@@ -109,6 +109,7 @@ LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
     "## `api`: how to call the API": (Api(),),
     "## `accounts`: what to poll": (Account(id="a"),),
     "### `users`": (Users(),),
+    "### `devices`": (Devices(),),
     "### `policy_tests`": (PolicyTest(id="wiki"), PolicyTest(name="wiki", policies=("p",))),
     "### `service_tokens`": (ServiceTokens(),),
 }

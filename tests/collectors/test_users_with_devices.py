@@ -1,0 +1,195 @@
+"""Users and devices, which are polled at different times and may be read or not: what is shown when."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+
+from access_exporter.config.durations import Duration, Interval
+from access_exporter.config.model import Devices, Users
+from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.storage import Storage
+from access_exporter.simulator import Simulator, User
+from access_exporter.simulator.account import Registration
+from tests.collectors.registered import NOW, shown
+from tests.faults import answers, refuses
+from tests.fleet import Fleet
+from tests.reloads import account, cloudflare, config
+
+WARP_USER = User("1", gateway_seat=True, active_device_count=1, created_at=NOW - timedelta(days=140))
+SEEN_TODAY = Registration("a", {"id": "1"}, {}, last_seen_at=NOW)
+NOBODY = {"30": 0, "60": 0, "90": 0}
+ALL = {"30": 1, "60": 1, "90": 1}
+ACTIVE = {"1d": 1, "7d": 1, "30d": 1}
+
+
+def people() -> Simulator:
+    """An account with one user of the WARP client, who never logs in."""
+    server = cloudflare("first")
+    server.accounts["first"].users = (WARP_USER,)
+    server.accounts["first"].registrations = (SEEN_TODAY,)
+    return server
+
+
+def activity(exporter: Fleet) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """What is shown of seats that are idle, of unknown activity, and of active users."""
+    page = exporter.page()
+    return shown(page, "seats_idle"), shown(page, "seats_activity_unknown"), shown(page, "users_active")
+
+
+def times(server: Simulator, endpoint: str) -> list[float]:
+    """When the first page of a list was asked for, in seconds since the start."""
+    return [arrival.time - NOW.timestamp() for arrival in server.arrivals if arrival.endpoint == endpoint]
+
+
+class TestTheFirstPoll:
+    def test_before_devices_were_read(self) -> None:
+        """Nothing is said of idle seats before devices were read, and users are asked for again soon, and once."""
+        with people() as server:
+            exporter = Fleet(config(server, account("first", devices="auto")))
+            server.clock = exporter.clock.time
+            exporter.run(1)
+            assert activity(exporter) == ({}, {}, {})
+            assert shown(exporter.page(), "seats_never_used") == {}
+            assert shown(exporter.page(), "seats_used") == {"": 1}
+            assert "idle seats are counted as soon as devices were read" in exporter.status()
+            exporter.run(13)
+            assert activity(exporter) == ({}, {}, {})
+            exporter.run(2)
+            assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+            exporter.run(890)
+            assert times(server, "users") == [0, 15, 315, 615]
+            assert times(server, "devices") == [0, 900]
+
+    @pytest.mark.parametrize("interval", [10, 12])
+    def test_a_short_interval(self, interval: int) -> None:
+        """Where users are polled more often than that, there is nothing to do."""
+        with people() as server:
+            users = Users(interval=Interval(interval))
+            exporter = Fleet(config(server, account("first", devices="auto", users=users)))
+            server.clock = exporter.clock.time
+            exporter.run(3 * interval)
+            assert times(server, "users") == [0, interval, 2 * interval]
+            assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+
+    @pytest.mark.parametrize("fault", [answers(500), answers(404), answers(429), answers(200, "<html>")])
+    @pytest.mark.parametrize("devices", ["auto", True])
+    def test_devices_that_cannot_be_read(self, fault: Any, devices: Any) -> None:
+        """Where devices fail, the second poll of users says what is known without them, and goes on as usual."""
+        with people() as server:
+            server.fault = lambda request: fault if request.endpoint == "devices" else None
+            exporter = Fleet(config(server, account("first", devices=devices)))
+            exporter.run(1)
+            exporter.run(1200)
+            assert activity(exporter) == (NOBODY, ALL, {})
+            assert "unknown activity of 1 seat" in exporter.status()
+            server.fault = None
+            exporter.run(1800)
+            assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+
+    def test_users_that_fail_after_it(self) -> None:
+        """A second poll of users that fails is followed at the usual interval, not every few seconds."""
+        with people() as server:
+            exporter = Fleet(config(server, account("first", devices="auto")))
+            server.clock = exporter.clock.time
+            exporter.run(1)
+            server.fault = lambda request: refuses(403, 10000) if request.endpoint == "users" else None
+            exporter.run(1000)
+            assert times(server, "users") == [0, 15, 315, 615, 915]
+
+    def test_a_refusal(self) -> None:
+        """A token that may not read devices is known after the first poll, and asked again at the next."""
+        with people() as server:
+            server.accounts["first"].registrations = None
+            exporter = Fleet(config(server, account("first", devices="auto")))
+            exporter.run(20)
+            assert activity(exporter) == (NOBODY, ALL, {})
+            assert "unknown activity of 1 seat; grant the token the permission Zero Trust: Read" in exporter.status()
+            server.accounts["first"].registrations = (SEEN_TODAY,)
+            exporter.run(1200)
+            assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+            assert exporter.health("first") == {"success": 1}
+
+
+class TestLater:
+    @pytest.fixture
+    def exporter(self) -> Any:
+        """An exporter that has read users and devices."""
+        with people() as server:
+            users = Users(interval=Interval(100))
+            devices = Devices(interval=Interval(100), stale_after=Duration(550))
+            exporter = Fleet(config(server, account("first", devices=devices, users=users)))
+            exporter.run(110)
+            assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+            yield exporter, server
+
+    def test_devices_that_are_too_old(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """Once the numbers of devices are too old to be shown, users are judged without them, until they are back."""
+        fleet, server = exporter
+        server.fault = lambda request: answers(500) if request.endpoint == "devices" else None
+        fleet.run(500)
+        assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
+        fleet.run(200)
+        assert activity(fleet) == (NOBODY, ALL, {})
+        server.fault = None
+        fleet.run(200)
+        assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
+
+    def test_a_permission_that_is_taken_away(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """A token that may no longer read devices leaves nothing of them, where they are read if possible."""
+        fleet, server = exporter
+        fleet.load(config(server, account("first", devices="auto", users=Users(interval=Interval(100)))))
+        fleet.run(10)
+        server.accounts["first"].registrations = None
+        fleet.run(1100)
+        assert activity(fleet) == (NOBODY, ALL, {})
+        assert "device_registrations" not in fleet.page()
+        assert fleet.health("first") == {"success": 1}
+
+    def test_a_reload_that_switches_devices_off(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """What devices said is gone at once, and users are counted without them at once."""
+        fleet, server = exporter
+        fleet.load(config(server, account("first", devices=False, users=Users(interval=Interval(100)))))
+        assert "device_registrations" not in fleet.page()
+        assert shown(fleet.page(), "users_active") == {}
+        fleet.run(1)
+        assert activity(fleet) == (NOBODY, ALL, {})
+
+    def test_a_reload_that_switches_devices_on(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """Devices are read at once, and users are judged with them from the next poll on."""
+        fleet, server = exporter
+        off = config(server, account("first", devices=False, users=Users(interval=Interval(100))))
+        fleet.load(off)
+        fleet.run(1)
+        fleet.load(config(server, account("first", devices="auto", users=Users(interval=Interval(100)))))
+        fleet.run(1)
+        assert shown(fleet.page(), "device_registrations")["warp"] == 1
+        assert activity(fleet)[0] == NOBODY
+        fleet.run(101)
+        assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
+
+
+def test_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart the last numbers are there, and then those of users who were judged with devices read anew."""
+    stored: Callable[..., Snapshots] = lambda clock: Snapshots(  # noqa: E731 – stands in for the class
+        clock, Storage(str(tmp_path), prometheus_client.Counter("errors", "", registry=None))
+    )
+    monkeypatch.setattr("tests.fleet.Snapshots", stored)
+    with people() as server:
+        loaded = config(server, account("first", devices="auto"))
+        exporter = Fleet(loaded)
+        exporter.run(20)
+        assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
+        again = Fleet(loaded, exporter.clock)
+        assert activity(again) == (NOBODY, NOBODY, ACTIVE)
+        assert shown(again.page(), "device_registrations")["warp"] == 1
+        server.fault = lambda request: answers(500) if request.endpoint == "devices" else None
+        again.run(1)
+        assert activity(again) == ({}, {}, {})
+        server.fault = None
+        again = Fleet(loaded, exporter.clock)
+        again.run(20)
+        assert activity(again) == (NOBODY, NOBODY, ACTIVE)
