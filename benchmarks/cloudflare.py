@@ -25,7 +25,7 @@ _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What is served: so many users in every account, and a finished policy test of so many."""
+    """What is served: so many users in every account, each with a device, and a finished policy test of so many."""
 
     users: int = 0
     claimed_users: int | None = None  # what the totals claim; None is the truth
@@ -50,18 +50,26 @@ class Pages:
         self._claimed = scenario.users if scenario.claimed_users is None else scenario.claimed_users
         self._users = [_json(row) for row in _users()]
         self._full_page = b",".join(self._users).split(_PAGE_NUMBER)
+        self._devices = b",".join(_json(row) for row in _devices()).split(_PAGE_NUMBER)
         self._results = [_json({"id": str(number), "status": "approved"}) for number in range(scenario.tested_users)]
 
     def answer(self, target: str) -> tuple[int, bytes]:
         """Return the number of the page that a request's path and query ask for, and the answer's body."""
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
-        page = int(query.get("page", ["1"])[0])
+        page = int(query.get("cursor", query.get("page", ["1"]))[0])
+        if path.endswith("/devices/registrations"):
+            return page, self._page_of_devices(page)
         if path.endswith("/access/users"):
             return page, self._page_of_users(page)
         if path.endswith("/users"):
             return page, b'{"success":true,"result":[%b]}' % b",".join(_cut(self._results, page))
         test = {"id": TEST_ID, "status": "complete", "total_users": self._scenario.tested_users}
         return page, _json({"success": True, "result": test | {"percent_users_processed": 100}})
+
+    def _page_of_devices(self, page: int) -> bytes:
+        cursor = str(page + 1) if page * PAGE_SIZE < self._scenario.users else ""
+        info = {"count": PAGE_SIZE, "per_page": PAGE_SIZE, "total_count": None, "cursor": cursor}
+        return b'{"success":true,"result_info":%b,"result":[%b]}' % (_json(info), (b"%05d" % page).join(self._devices))
 
     def _page_of_users(self, page: int) -> bytes:
         number = b"%05d" % page
@@ -94,6 +102,28 @@ def _users() -> Iterator[dict[str, Any]]:
             "created_at": moment(900),
             "updated_at": moment(30),
             "last_successful_login": moment(120),
+        }
+
+
+def _devices() -> Iterator[dict[str, Any]]:
+    """Yield a page of registrations, a device of each user of a page of users, seen in the last sixty days."""
+    chance = random.Random(2)
+    now = datetime.now(UTC)
+    for number, user in enumerate(_users()):
+        name = f"{_PAGE_NUMBER.decode()}{number:03d}"
+        seen = now - timedelta(days=chance.uniform(0, 60))
+        yield {
+            "id": f"{name}-3a1c-4b6e-8f0d-1f2e3d4c5b6a",
+            "key": "U+QTP50RsWfeLGHF4tlGDnmGeuwtsz46KCHr5OyhWq00Rsdfl45mgnQAuEJ6CO0YrkyTl9FUf5iB0bwYR3g4EEFEHhtu",
+            "created_at": user["created_at"],
+            "updated_at": user["updated_at"],
+            "last_seen_at": seen.isoformat().replace("+00:00", "Z"),
+            "deleted_at": None,
+            "revoked_at": None,
+            "registration_type": "warp",
+            "tunnel_type": "masque",
+            "device": {"id": f"{name}-77c2-4e0b-9d2a-5b8f1e6d3c70", "name": name, "client_version": "2026.6.841.0"},
+            "user": {"id": user["id"], "email": user["email"], "name": user["name"]},
         }
 
 

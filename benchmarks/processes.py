@@ -113,7 +113,7 @@ class Configuration:
     def write(self) -> None:
         """Write it again with another interval, so that at the next reload every target has changed and is polled."""
         interval = {"interval": next(self._intervals), "stale_after": "1d"}
-        account = {"api_token": TOKEN, "users": interval, **self._account}
+        account = {"api_token": TOKEN, "users": interval, "devices": False, **self._account}
         account["policy_tests"] = [interval | test for test in account.get("policy_tests", [])]
         accounts = [{"id": f"account-{number}"} | account for number in range(self.accounts)]
         self.path.write_text(json.dumps({"api": self._api, "accounts": accounts}), encoding="utf-8")
@@ -149,7 +149,7 @@ class Exporter:
 
     def _notice(self, event: dict[str, Any]) -> str:
         assert event["level"] in ("debug", "info"), event
-        if event["msg"] == "poll succeeded":
+        if event["msg"] == "poll succeeded" and event["collector"] != "devices":
             self._polled.release()
         return str(event["msg"])
 

@@ -1,0 +1,67 @@
+"""What it costs to judge users by their devices: CPU time and memory beside those without devices."""
+
+import statistics
+
+import msgspec
+
+from benchmarks.cloudflare import Scenario
+from benchmarks.processes import Exporter, cloudflare, configuration, cpu, exporter
+
+_OFTEN = {"interval": "10s", "stale_after": "1d"}
+_ONCE = {"interval": "1d", "stale_after": "7d"}
+
+
+class Cpu(msgspec.Struct, frozen=True):
+    """Median seconds of CPU time of a poll of all users, without their devices and with them."""
+
+    alone: float
+    with_devices: float
+
+
+def compare_cpu(users: int, rounds: int = 7) -> Cpu:
+    """Measure by turns, each in a process that has read all devices before, if any; between polls it is idle."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url, account={"users": _OFTEN}) as plain,
+        configuration(server.url, account={"users": _OFTEN, "devices": _ONCE}) as judging,
+        exporter(plain) as alone,
+        exporter(judging) as with_devices,
+    ):
+        for running in (alone, with_devices):
+            _wait_for_devices(running, expected=running is with_devices)
+        spent = [(_of_next_poll(alone), _of_next_poll(with_devices)) for _ in range(rounds)]
+    return Cpu(*map(statistics.median, zip(*spent, strict=True)))
+
+
+def memory(users: int) -> float:
+    """Return the most memory in MB that so many users take with as many devices, when both were polled twice."""
+    with (
+        cloudflare(Scenario(users)) as server,
+        configuration(server.url, account={"users": _OFTEN, "devices": _OFTEN}) as judging,
+        exporter(judging) as running,
+    ):
+        _wait_for_devices(running, expected=True)
+        devices = _last_success(running)
+        while _last_success(running) == devices:
+            running.wait_for_next_poll()
+        running.wait_for_next_poll()
+        return running.peak_memory()
+
+
+def _of_next_poll(running: Exporter) -> float:
+    running.wait_for_next_poll()  # or this one might begin in the middle of another
+    before = cpu(running.process)
+    running.wait_for_next_poll()
+    return cpu(running.process) - before
+
+
+def _wait_for_devices(running: Exporter, *, expected: bool) -> None:
+    """Wait until users were judged by their devices, or, if that is not expected, until they were polled."""
+    running.wait_until_polled()
+    while expected and b"cloudflare_access_users_active{" not in running.get("/metrics"):
+        running.wait_for_next_poll()
+
+
+def _last_success(running: Exporter) -> bytes:
+    series = b'cloudflare_access_poll_last_success_timestamp_seconds{account_id="account-0",collector="devices"'
+    return running.get("/metrics").partition(series)[2].partition(b"\n")[0]
