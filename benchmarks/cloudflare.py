@@ -106,12 +106,12 @@ def _users() -> Iterator[dict[str, Any]]:
 
 
 def _devices() -> Iterator[dict[str, Any]]:
-    """Yield a page of registrations, a device of each user of a page of users, seen in the last sixty days."""
+    """Yield a page of registrations, a device of each user of a page of users, of which most were seen today."""
     chance = random.Random(2)
     now = datetime.now(UTC)
     for number, user in enumerate(_users()):
         name = f"{_PAGE_NUMBER.decode()}{number:03d}"
-        seen = now - timedelta(days=chance.uniform(0, 60))
+        seen = now - timedelta(days=chance.uniform(0, 1 if chance.random() < 0.7 else 60))
         yield {
             "id": f"{name}-3a1c-4b6e-8f0d-1f2e3d4c5b6a",
             "key": "U+QTP50RsWfeLGHF4tlGDnmGeuwtsz46KCHr5OyhWq00Rsdfl45mgnQAuEJ6CO0YrkyTl9FUf5iB0bwYR3g4EEFEHhtu",

@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 
 import msgspec
 
-from benchmarks import chart, documents, polling, scraping
+from benchmarks import chart, devices, documents, polling, scraping
 from benchmarks.chart import Box
 from benchmarks.documents import DOCS
 
@@ -94,6 +94,14 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     )
     yield Promise("Peak memory with 10,000 users", memory[10_000].memory, 60, unit="MB")
     yield Promise("Peak memory with 1,000,000 users", memory[1_000_000].memory, 160, unit="MB")
+    by_devices = devices.compare_cpu(MANY)
+    yield Promise(
+        "CPU of a poll that judges users by their devices, as a multiple of one without",
+        by_devices.with_devices / by_devices.alone,
+        2,
+        digits=2,
+    )
+    yield Promise("Peak memory with 1,000,000 users and as many devices", devices.memory(1_000_000), 220, unit="MB")
     yield Promise("Peak memory with 1,000 accounts of 100 users", growth.accounts[-1].memory, 120, unit="MB")
     yield Promise(f"{pages}: time, as a share of the SDK's", wall.concurrent / wall.sdk, 0.25, digits=3)
     yield Promise(f"{pages}: requests in flight at most", wall.most_in_flight, 4)

@@ -18,8 +18,9 @@ from typing import Annotated, Any
 import msgspec
 from prometheus_client import Metric
 
+from access_exporter import memory
 from access_exporter.cloudflare import Client, Endpoint
-from access_exporter.collectors.last_seen import LastSeen, names
+from access_exporter.collectors.last_seen import LastSeen
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.seats import NEVER
 from access_exporter.config import Account
@@ -122,6 +123,8 @@ class DevicesCollector(Collector[DevicesSummary]):
             if self._must:
                 raise
             return DevicesSummary(poll.now, readable=False)
+        finally:
+            memory.give_back()  # what it took to put them in order
 
     def made_at(self, summary: DevicesSummary) -> float:
         """Return when the devices were read."""
@@ -196,7 +199,7 @@ def _active(
         if is_unclear := time > now + DAY:  # no device was seen tomorrow
             time = 0.0
         if (user := registration.user) and (time > 0 or is_active or is_unclear):
-            last_seen.add(names(user.id, user.email), time, is_active=is_active, is_unclear=is_unclear)
+            last_seen.add(user.id, user.email, time, is_active=is_active, is_unclear=is_unclear)
         if is_active:
             device = registration.device
             version = device.client_version if device else None

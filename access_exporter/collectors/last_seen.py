@@ -1,24 +1,29 @@
-"""When a device of each user was last seen, without saying who: twelve bytes for each id or e-mail address.
+"""When devices were last seen, by the ids and addresses of their users, without saying who: 28 bytes for each device.
 
 Ids and addresses are kept as hashes with a key that only this process has, so nothing personal can be read from them
-or stored. Two of two million names share a hash with a chance of less than 1 in 10^6.
+or stored. Two of a million users share a hash with a chance of less than 1 in 10^6.
 """
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterable
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import NamedTuple, Protocol
 
-_IS_DATED, _IS_UNCLEAR, _WAS_EVER = 1, 2, 4  # the lowest bits of a key are flags
-_FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER
-_HASH = (1 << 64) - 1 - _FLAGS
-_BUCKETS = 256
-_BUCKET_SHIFT = 64 - 8
-_NAMES_IN_A_SLOT = 8  # on average; fewer would only make the index larger
-_TIME_BITS = 32
-_TIME = (1 << _TIME_BITS) - 1
+# The lowest bits of the key of an id. The last one is for a device whose address also occurs with another id.
+_IS_DATED, _IS_UNCLEAR, _WAS_EVER, _IS_SHARED = 1, 2, 4, 8
+_FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER | _IS_SHARED
+_MASK = (1 << 64) - 1
+_HASH = _MASK - _FLAGS
 _BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch: no device was seen before
-_END = _BEGINNING + _TIME // 2  # in the year 2068
+_END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
+
+
+class Named(Protocol):
+    """A user, as far as it tells whose device it is."""
+
+    id: str | None
+    uid: str | None
+    email: str | None
 
 
 class Seen(NamedTuple):
@@ -34,78 +39,154 @@ class Seen(NamedTuple):
 
 
 # By the flags. Made once: each of a million users has one.
-_SEEN = [Seen(bool(flags & _WAS_EVER), bool(flags & _IS_DATED), bool(flags & _IS_UNCLEAR)) for flags in range(8)]
+_SEEN = [Seen(bool(flags & _WAS_EVER), bool(flags & _IS_DATED), bool(flags & _IS_UNCLEAR)) for flags in range(16)]
 
 
 class LastSeen:
-    """What is known of devices by the names of their users: `add` them all, then `finish`, then ask `of`."""
+    """What is known of devices: `add` them all, then `finish`, then ask `of` a user."""
 
     def __init__(self) -> None:
-        """Know of nobody."""
-        self._unsorted = [(array("Q"), array("I")) for _ in range(_BUCKETS)]
-        self._keys = array("Q")
-        self._times = array("I")  # in half seconds since _BEGINNING: what is compared with them are whole seconds
+        """Know of no device."""
+        # Each device has a place in these three, in the order of the ids' highest bits; 0 stands for a missing name.
+        self._ids = array("Q")
+        self._addresses = array("Q")
+        self._times = array("I")  # see half_seconds
+        self._first_ids = array("I")  # the first place of each value of those bits
+        # The places of devices in the order of their addresses, and where each value of the bits begins among these.
+        self._places = array("I")
+        self._first_places = array("I")
         self._shift = 0
-        self._starts = array("I")  # where the keys begin that have the same highest bits, for each value of those
 
-    def add(self, names: Iterable[str | None], time: float, *, is_active: bool, is_unclear: bool) -> None:
-        """Note a device of the user with these names and when it was seen, in seconds since the epoch.
+    def add(self, user_id: str | None, email: str | None, time: float, *, is_active: bool, is_unclear: bool) -> None:
+        """Note a device, whose it is, and when it was seen, in seconds since the epoch.
 
         A time that cannot be one, such as 0, is for a device whose time is not known, or one that was never seen.
         """
+        if not user_id and not email:
+            return
         flags = _IS_UNCLEAR if is_unclear else 0
-        half_seconds = 0
-        if _BEGINNING < time < _END:
+        seen = half_seconds(time)
+        if seen:
             flags |= _WAS_EVER | _IS_DATED if is_active else _WAS_EVER
-            whole = int(time)
-            half_seconds = 2 * (whole - _BEGINNING) + (time > whole)  # half a second stands for any fraction
         elif is_active:
             flags |= _IS_UNCLEAR
-        for name in names:
-            if name:
-                key = hash(name) & _HASH
-                keys, times = self._unsorted[key >> _BUCKET_SHIFT]
-                keys.append(key | flags)
-                times.append(half_seconds)
+        key = hash(user_id) & _HASH if user_id else 0
+        self._ids.append(key | flags)
+        self._addresses.append(_address(email))
+        self._times.append(seen)
 
     def finish(self) -> None:
-        """Sort the names, a bucket at a time, and make an index of them."""
-        while self._unsorted:  # from the last on, so that each is given back
-            keys, times = self._unsorted.pop(0)
-            pairs = [key << _TIME_BITS | time for key, time in zip(keys, times, strict=True)]
-            pairs.sort()
-            self._keys.extend([pair >> _TIME_BITS for pair in pairs])
-            self._times.extend([pair & _TIME for pair in pairs])
-        bits = max(1, (len(self._keys) // _NAMES_IN_A_SLOT).bit_length())
+        """Order the devices by their ids, and their places by their addresses."""
+        bits = max(1, len(self._ids).bit_length() - 1)  # so that one or two keys share theirs
         self._shift = 64 - bits
-        self._starts = array("I", [bisect_left(self._keys, slot << self._shift) for slot in range(1 << bits)])
-        self._starts.append(len(self._keys))
+        self._first_ids, order = _ordered(self._ids, bits)
+        self._ids = _arranged(self._ids, order)
+        self._addresses = _arranged(self._addresses, order)
+        self._times = _arranged(self._times, order)
+        del order
+        self._first_places, self._places = _ordered(self._addresses, bits)
+        self._mark_shared()
 
-    def of(self, names: Iterable[str | None], enough: float = float("inf")) -> tuple[float, Seen]:
-        """Return when a device of the user with these names was last seen, and what is known of the devices.
+    def _mark_shared(self) -> None:
+        """Mark devices of one address that do not all have the same id."""
+        for start, end in pairwise(self._first_places):
+            together = self._places[start:end]
+            if len(together) == 1 and self._ids[together[0]] & _HASH:
+                continue  # as most are
+            keys: dict[int, set[int]] = {}
+            for place in together:
+                keys.setdefault(self._addresses[place], set()).add(self._ids[place] & _HASH)
+            for place in together:
+                of_address = keys[self._addresses[place]]
+                if len(of_address) > 1 or 0 in of_address:
+                    self._ids[place] |= _IS_SHARED
 
-        The time is in seconds since the epoch, in which half a second stands for any fraction; 0 means never. Names are
-        tried one after the other until a device was seen as late as `enough`.
+    def of(  # noqa: C901 – a call for each user would cost a tenth of the poll
+        self, users: Iterable[Named], enough: float = float("inf")
+    ) -> list[tuple[int, Seen]]:
+        """Return of each user when a device was last seen, and what is known of the devices.
+
+        The time is as `half_seconds` has it; 0 means never. What is known may be incomplete for a user of whom a device
+        was seen as late as `enough`. This is where polls spend their CPU: so all is done in one loop.
         """
-        time: float = 0
-        flags = 0
-        all_keys = self._keys
-        for name in names:
-            if name:
-                key = hash(name) & _HASH
-                slot = key >> self._shift
-                end = self._starts[slot + 1]
-                place = bisect_left(all_keys, key, self._starts[slot], end)
-                while place < end and (found := all_keys[place]) & _HASH == key:
-                    flags |= found
-                    if found & _WAS_EVER:
-                        time = max(time, self._times[place] / 2 + _BEGINNING)
-                    place += 1
-                if time >= enough:
-                    break
-        return time, _SEEN[flags & _FLAGS]
+        ids, addresses, times, first, shift = self._ids, self._addresses, self._times, self._first_ids, self._shift
+        known = []
+        for user in users:
+            latest = flags = 0
+            plain = 0  # the address of a device of the user, if all devices with this address have its id
+            for name in (user.id, user.uid):
+                if name and latest < enough:
+                    key = hash(name) & _HASH
+                    slot = key >> shift
+                    place = first[slot]
+                    end = first[slot + 1]
+                    while place < end:
+                        found = ids[place]
+                        if found & _HASH == key:
+                            flags |= found
+                            if times[place] > latest:  # noqa: PLR1730 – max() takes twice as long
+                                latest = times[place]
+                            if not found & _IS_SHARED:
+                                plain = addresses[place]
+                        place += 1
+            if latest < enough and user.email and (address := _address(user.email)) != plain:
+                other, other_flags = self._of_address(address)
+                latest, flags = max(latest, other), flags | other_flags
+            known.append((latest, _SEEN[flags & _FLAGS]))
+        return known
+
+    def _of_address(self, address: int) -> tuple[int, int]:
+        latest = flags = 0
+        slot = address >> self._shift
+        for place in self._places[self._first_places[slot] : self._first_places[slot + 1]]:
+            if self._addresses[place] == address:
+                flags |= self._ids[place]
+                latest = max(latest, self._times[place])
+        return latest, flags
 
 
-def names(user_id: str | None, email: str | None) -> tuple[str | None, str | None]:
-    """Return what the user of a device may be known by; two e-mail addresses that differ only in case are the same."""
-    return user_id, email.casefold() if email else None
+def half_seconds(time: float) -> int:
+    """Return a time in seconds since the epoch as whole half seconds since 2000, or 0 where no device was seen then.
+
+    One half second stands for any fraction of a second, so that none is lost beside a boundary at a whole one.
+    """
+    if not _BEGINNING < time < _END:
+        return 0
+    whole = int(time)
+    return 2 * (whole - _BEGINNING) + (time > whole)
+
+
+def seconds(half_seconds: int) -> float:
+    """Return the time in seconds since the epoch."""
+    return half_seconds / 2 + _BEGINNING
+
+
+def _address(email: str | None) -> int:
+    """Return the key of an e-mail address, the same for two that differ only in case; 0 where there is none."""
+    return hash(email.casefold()) & _MASK if email else 0
+
+
+def _ordered(keys: "array[int]", bits: int) -> "tuple[array[int], array[int]]":
+    """Order keys by their highest bits: return the first place of each value of these, and which key is at each place.
+
+    https://en.wikipedia.org/wiki/Counting_sort
+    """
+    shift = 64 - bits
+    first = array("I", bytes(4 * ((1 << bits) + 2)))
+    for key in keys:
+        first[(key >> shift) + 2] += 1
+    first = array("I", accumulate(first))
+    order = array("I", bytes(4 * len(keys)))
+    for number, key in enumerate(keys):
+        slot = (key >> shift) + 1  # the first free place of a value, which in the end is the first of the next one
+        order[first[slot]] = number
+        first[slot] += 1
+    first.pop()
+    return first, order
+
+
+def _arranged(values: "array[int]", order: "array[int]") -> "array[int]":
+    arranged = values[:]
+    for place, number in enumerate(order):
+        arranged[place] = values[number]
+    return arranged

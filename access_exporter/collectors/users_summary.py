@@ -2,14 +2,14 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from access_exporter.collectors import organization, seats
-from access_exporter.collectors.last_seen import LastSeen, Seen, names
+from access_exporter.collectors.last_seen import LastSeen, Seen, half_seconds
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
@@ -94,7 +94,7 @@ class _Moments:
         # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
         within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
         self.times = sorted({NEVER, *idle.values(), *within.values()})
-        self.seconds = [time.timestamp() for time in self.times]
+        self.half_seconds = [half_seconds(time.timestamp()) for time in self.times]
         self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
         self.within = {name: self.times.index(moment) for name, moment in within.items()}
 
@@ -125,29 +125,37 @@ def _count(
     users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
 ) -> datetime:
     """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
-    times, seconds, newest = moments.times, moments.seconds, len(moments.times)
+    times, newest = moments.times, len(moments.times)
     last_login = NEVER
     alike = []
-    for user in users:
-        login = user.last_successful_login or NEVER
-        age = activity = bisect_left(times, login)
-        if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
+    ages = [bisect_left(times, user.last_successful_login or NEVER) for user in users]
+    seen = _seen(users, ages, moments, last_seen) if last_seen else None
+    for user, age in zip(users, ages, strict=True):
+        login = user.last_successful_login
+        if login and login > last_login:
             last_login = login
-        seen = None
-        if last_seen is not None and activity < newest:
-            time, seen = _seen(user, last_seen, seconds[-1])
-            if time:
-                activity = max(activity, bisect_left(seconds, time))
+        activity, devices = age, None
+        if seen and age < newest:
+            time, devices = next(seen)
+            if time and (activity := bisect_left(moments.half_seconds, time)) < age:
+                activity = age
         if activity == 0 and user.created_at:
             activity = -bisect_left(times, user.created_at)
-        alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen))
+        alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, devices))
     groups.update(alike)
     return last_login
 
 
-def _seen(user: Any, last_seen: LastSeen, newest: float) -> tuple[float, Seen]:  # Any: a UserWithEmail, not checked
-    enough = newest + 1  # then the time is later than every moment, and nothing else can matter
-    return last_seen.of((*names(user.id, user.email), user.uid), enough)
+def _seen(
+    users: Sequence[Any],  # Any: a UserWithEmail, which is not checked
+    ages: Sequence[int],
+    moments: _Moments,
+    last_seen: LastSeen,
+) -> Iterator[tuple[int, Seen]]:
+    """Return when a device was seen of each user who did not log in after the newest moment."""
+    newest = len(moments.times)
+    late = [user for user, age in zip(users, ages, strict=True) if age < newest]
+    return iter(last_seen.of(late, enough=moments.half_seconds[-1] + 1))
 
 
 def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:

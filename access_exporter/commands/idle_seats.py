@@ -116,8 +116,8 @@ class IdleSeats:
 def _seen(person: Person, known: last_seen.LastSeen | None) -> tuple[datetime | None, last_seen.Seen | None]:
     if known is None:
         return None, None
-    time, seen = known.of((*last_seen.names(person.id, person.email), person.uid))
-    return datetime.fromtimestamp(time, UTC) if time else None, seen
+    ((time, seen),) = known.of([person])
+    return datetime.fromtimestamp(last_seen.seconds(time), UTC) if time else None, seen
 
 
 def _found(person: Person, account_id: str, activity: seats.Activity, seen: datetime | None) -> Found:

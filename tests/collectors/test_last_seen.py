@@ -1,11 +1,12 @@
-"""When devices were last seen, by the names of their users."""
+"""When devices were last seen, by the ids and addresses of their users."""
 
 import tracemalloc
 import uuid
+from dataclasses import dataclass
 
 import pytest
 
-from access_exporter.collectors.last_seen import LastSeen, Seen, names
+from access_exporter.collectors.last_seen import LastSeen, Seen, half_seconds, seconds
 from tests.fakes import START
 
 DAY = 86400
@@ -13,45 +14,97 @@ NEVER = (0.0, Seen())
 DATED = Seen(was_ever=True, is_dated=True)
 
 
-def last_seen(*devices: tuple[str | None, float, bool, bool]) -> LastSeen:
-    """These devices, each with a name, a time, and whether it is active and unclear."""
+@dataclass
+class User:
+    """Who may have devices."""
+
+    id: str | None = None
+    uid: str | None = None
+    email: str | None = None
+
+
+@dataclass
+class Device:
+    """A device, whose it is, and when it was seen."""
+
+    user_id: str | None = None
+    email: str | None = None
+    time: float = START
+    is_active: bool = True
+    is_unclear: bool = False
+
+
+def known_of(devices: list[Device]) -> LastSeen:
+    """What is known of these devices."""
     known = LastSeen()
-    for name, time, is_active, is_unclear in devices:
-        known.add([name], time, is_active=is_active, is_unclear=is_unclear)
+    for each in devices:
+        known.add(each.user_id, each.email, each.time, is_active=each.is_active, is_unclear=each.is_unclear)
     known.finish()
     return known
 
 
+def of(known: LastSeen, user: User, enough: float = float("inf")) -> tuple[float, Seen]:
+    """When a device of a user was seen, in seconds since the epoch, and what is known of them."""
+    ((time, seen),) = known.of([user], enough)
+    return (seconds(time) if time else 0.0), seen
+
+
 def test_nobody() -> None:
     """Without a device nobody was ever seen."""
-    assert last_seen().of(["a", "", None]) == NEVER
-    assert last_seen(("a", START, True, False)).of(["b"]) == NEVER
-    assert last_seen((None, START, True, False), ("", START, True, False)).of([None, ""]) == NEVER
+    assert of(known_of([]), User("a", "b", "c@example.com")) == NEVER
+    assert of(known_of([Device("a", "b@example.com")]), User("b", "c", "a@example.com")) == NEVER
+    for nameless in (Device(), Device("", "")):
+        assert of(known_of([nameless]), User()) == of(known_of([nameless]), User("", "", "")) == NEVER
 
 
-def test_the_latest_of_all_names() -> None:
+@pytest.mark.parametrize("user", [User("a"), User("b", "a"), User("b", "c", "A@example.com"), User("a", "a", "a")])
+def test_each_name(user: User) -> None:
+    """A user is known by the id, the uid or the address."""
+    assert of(known_of([Device("a", "a@example.com"), Device("x", "x@example.com")]), user) == (START, DATED)
+
+
+def test_the_latest_of_all_devices() -> None:
     """The latest time of all devices counts, under whichever name, in any order."""
-    devices = [("a", START - 5, True, False), ("a", START - 3, True, False), ("b", START - 4, True, False)]
-    for order in (devices, devices[::-1]):
-        known = last_seen(*order)
-        assert known.of(["a"]) == (START - 3, DATED)
-        assert known.of(["b", None, "c"]) == (START - 4, DATED)
-        assert known.of(["b", "a"]) == known.of(["a", "b"]) == (START - 3, DATED)
+    devices = [
+        Device("a", "a@example.com", START - 5),
+        Device("b", None, START - 4),
+        Device(None, "a@example.com", START - 3),
+        Device("other", "A@EXAMPLE.COM", START - 2),
+        Device("a", "b@example.com", START - 6),
+    ]
+    for order in (devices, devices[::-1], devices[2:] + devices[:2]):
+        known = known_of(order)
+        assert of(known, User("a"))[0] == START - 5
+        assert of(known, User("a", "b"))[0] == of(known, User("b", "a"))[0] == START - 4
+        assert of(known, User("a", "b", "a@example.com"))[0] == START - 2
+        assert of(known, User("a", None, "b@example.com"))[0] == START - 5
+        assert of(known, User("c", None, "b@example.com"))[0] == START - 6
+
+
+def test_an_address_that_changed() -> None:
+    """A user who is known by the id is looked for by an address that is not that of the device."""
+    known = known_of([Device("a", "old@example.com", START - 9), Device("b", "new@example.com", START - 1)])
+    assert of(known, User("a", None, "old@example.com"))[0] == START - 9
+    assert of(known, User("a", None, "new@example.com"))[0] == START - 1
 
 
 def test_what_is_known_of_several_devices() -> None:
     """What is known of one device is not forgotten over another that was seen later."""
-    known = last_seen(("a", START, False, False), ("a", START - DAY, True, False), ("a", 0, True, True))
-    assert known.of(["a"]) == (START, Seen(was_ever=True, is_dated=True, is_unclear=True))
-    assert last_seen(("a", START, False, False)).of(["a"]) == (START, Seen(was_ever=True))
-    assert last_seen(("a", 0, True, True)).of(["a"]) == (0, Seen(is_unclear=True))
+    known = known_of([Device("a", is_active=False), Device("a", time=START - DAY), Device("a", time=0)])
+    assert of(known, User("a")) == (START, Seen(was_ever=True, is_dated=True, is_unclear=True))
+    assert of(known_of([Device("a", is_active=False)]), User("a")) == (START, Seen(was_ever=True))
+    assert of(known_of([Device("a", time=0)]), User("a")) == (0, Seen(is_unclear=True))
+    assert of(known_of([Device("a", time=0, is_active=False)]), User("a")) == NEVER
+    assert of(known_of([Device("a", time=0, is_active=False, is_unclear=True)]), User("a"))[1].is_unclear
 
 
 def test_enough() -> None:
     """No further name is tried once a device was seen late enough."""
-    known = last_seen(("a", START - DAY, True, False), ("b", START, True, False))
-    assert known.of(["a", "b"], enough=START - DAY)[0] == START - DAY
-    assert known.of(["a", "b"], enough=START - DAY + 0.5)[0] == START
+    known = known_of([Device("a", time=START - DAY), Device("b", time=START), Device(None, "a@example.com", START + 1)])
+    user = User("a", "b", "a@example.com")
+    assert of(known, user, enough=half_seconds(START - DAY))[0] == START - DAY
+    assert of(known, user, enough=half_seconds(START - DAY) + 1)[0] == START
+    assert of(known, user)[0] == START + 1
 
 
 @pytest.mark.parametrize(
@@ -70,14 +123,29 @@ def test_enough() -> None:
 )
 def test_times(time: float, kept: float) -> None:
     """A fraction of a second is kept as half of one; a time before 2000 or after 2068 cannot be one of a device."""
-    assert last_seen(("a", time, True, False)).of(["a"])[0] == kept
+    assert of(known_of([Device("a", time=time)]), User("a"))[0] == kept
 
 
-def test_many_names() -> None:
-    """Each of many names has its own time, and none has one that is of another."""
-    known = last_seen(*((str(number), START - number, True, False) for number in range(20_000)))
-    assert all(known.of([str(number)])[0] == START - number for number in range(20_000))
-    assert not any(known.of([f"other {number}"])[0] for number in range(20_000))
+@pytest.mark.parametrize("number", [1, 2, 3, 100, 20_000])
+def test_many(number: int) -> None:
+    """Each of many users has a time of their own, by each name, and nobody has one that is of another."""
+    known = known_of([Device(f"id {each}", f"{each}@example.com", START - each) for each in range(number)])
+    for each in range(number):
+        by_names = known.of([User(f"id {each}"), User(None, f"id {each}"), User("x", "y", f"{each}@Example.com")])
+        assert {seconds(time) for time, _ in by_names} == {START - each}
+    others = [User(f"{each}", f"uid {each}", f"{each}@example.org") for each in range(number)]
+    assert known.of(others) == [(0, Seen())] * number
+
+
+def test_many_devices_of_one_user() -> None:
+    """However many devices have the same id, the same address, or none, they are put in order within a moment."""
+    devices = [Device(f"id {each % 2}", "shared@example.com", START - each) for each in range(30_000)]
+    devices += [Device("busy", f"{each}@example.com", START - each - 1) for each in range(30_000)]
+    devices += [Device(None, f"nobody{each}@example.com", START - each) for each in range(30_000)]
+    known = known_of(devices)
+    assert of(known, User("id 1", None, "shared@example.com")) == (START, DATED)
+    assert of(known, User("busy", None, "5@example.com")) == (START - 1, DATED)
+    assert of(known, User("x", None, "nobody7@example.com")) == (START - 7, DATED)
 
 
 @pytest.mark.parametrize(
@@ -91,24 +159,24 @@ def test_many_names() -> None:
 )
 def test_addresses(one: str, other: str) -> None:
     """Two addresses are the same without regard to case, of any letters; ids are taken as they are."""
-    assert names("A", one) == names("A", other)
-    assert names("A", None) == ("A", None)
-    assert names("a", "") != names("A", "")
+    known = known_of([Device("A", one)])
+    assert of(known, User("b", None, other)) == (START, DATED)
+    assert of(known, User("a")) == NEVER
 
 
 def test_memory() -> None:
-    """A registration with an id and an address takes at most forty bytes at any time, and says nothing of its user."""
+    """A device with an id and an address of its user takes at most forty bytes at any time."""
     number = 200_000
     rows = [(str(uuid.UUID(int=index)), f"user{index}@example.com") for index in range(number)]
     tracemalloc.start()
     try:
         known = LastSeen()
-        for index, row in enumerate(rows):
-            known.add(row, START - index, is_active=True, is_unclear=False)
+        for index, (user_id, email) in enumerate(rows):
+            known.add(user_id, email, START - index, is_active=True, is_unclear=False)
         known.finish()
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert known.of(rows[5])[0] == START - 5
-    assert kept / number < 30
+    assert of(known, User(rows[5][0]))[0] == START - 5
+    assert kept / number < 32
     assert peak / number < 40
