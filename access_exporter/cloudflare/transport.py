@@ -8,13 +8,10 @@ import contextlib
 import http.client
 import io
 import socket
-import ssl
-from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -23,6 +20,7 @@ from urllib3.util.connection import create_connection
 
 from access_exporter import __version__
 from access_exporter.background import call
+from access_exporter.cloudflare import failures
 
 
 def session(url: str, connections: int) -> requests.Session:
@@ -130,9 +128,6 @@ class _Response(http.client.HTTPResponse):
         return size
 
 
-_BEFORE_SENDING = "was_before_sending"
-
-
 class _WholeTimeout:
     """Mixed into a connection: an answer is read within what connecting left of the timeout."""
 
@@ -145,7 +140,7 @@ class _WholeTimeout:
         try:
             super().connect()  # type: ignore[misc]
         except Exception as error:
-            setattr(error, _BEFORE_SENDING, True)
+            failures.mark_as_connecting(error)
             raise
 
     def _new_conn(self) -> socket.socket:
@@ -211,53 +206,3 @@ class _Adapter(HTTPAdapter):
 def _use_our_pools(manager: PoolManager) -> PoolManager:
     manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return manager
-
-
-def in_words(error: BaseException) -> str:
-    """Say what happened to a connection; the library's own words may hold a proxy's password."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate of the server is not valid: {cause.verify_message}"
-        if _is_about_authorities(cause):
-            return "the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used"
-    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
-    for kind, words in _NETWORK_WORDS.items():
-        if any(isinstance(cause, kind) for cause in causes):
-            return f"at the proxy, {words}" if at_the_proxy else words
-    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
-
-
-_NETWORK_WORDS: dict[type[BaseException], str] = {
-    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
-    ssl.SSLError: "TLS could not be agreed on with the server",
-    ConnectionRefusedError: "the connection was refused",
-    requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
-    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
-    UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
-    urllib3.exceptions.IncompleteRead: "the answer broke off",
-    ConnectionError: "the connection was reset",
-    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
-    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
-}
-
-
-def was_not_sent(error: BaseException) -> bool:
-    """Tell whether nothing of a request can have left, since there was no connection to send it on."""
-    if isinstance(error, requests.exceptions.InvalidSchema) or _is_about_authorities(error):
-        return True
-    return any(hasattr(cause, _BEFORE_SENDING) for cause in _causes(error))
-
-
-def _is_about_authorities(error: BaseException) -> bool:
-    """Tell whether the file of certificate authorities is missing, or is none."""
-    if isinstance(error, ssl.SSLError):
-        return error.reason == "NO_CERTIFICATE_OR_CRL_FOUND"
-    return type(error) is OSError and "CA certificate" in str(error)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
-        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
