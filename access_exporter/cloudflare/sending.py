@@ -1,7 +1,9 @@
 """One signed request out, one answer in: within its time, bounded in size, and every failure a PollError."""
 
 import contextlib
+import io
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any, NamedTuple
 
 import requests
@@ -29,11 +31,12 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
     `place` names the endpoint in messages; `timeout` bounds the whole, in seconds. Raises a PollError where no whole
     answer comes, with `was_sent` False where surely nothing left.
     """
+    deadline = monotonic() + timeout
     total: Any = urllib3.Timeout(total=timeout)  # Any: the stubs of requests know numbers only
     try:
         with session.send(request, timeout=total, stream=True) as response:
-            return Answer(response.status_code, response.headers, _body(response))
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            return Answer(response.status_code, response.headers, _body(response, deadline))
+    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         late = f"no whole answer of {place} within {timeout:g} s"
         raise _unanswered(PollTimeoutError(late), error) from None
     except urllib3.exceptions.DecodeError:
@@ -43,13 +46,23 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
         raise _unanswered(NetworkError(failed), error) from None
 
 
-def _body(response: requests.Response) -> bytes:
-    """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
+def _body(response: requests.Response, deadline: float) -> bytes:
+    """Return the body; a refusal is one whatever comes of its body."""
     if response.status_code in _WITH_RESULT:
-        return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
+        return _read(response, MAX_BODY_BYTES, deadline)
     with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-        return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)
+        return _read(response, MAX_REFUSAL_BYTES, deadline)
     return b""
+
+
+def _read(response: requests.Response, most: int, deadline: float) -> bytes:
+    """Return the unpacked body, of which at most one byte above `most` is read, up to a monotonic moment."""
+    body, left = io.BytesIO(), most + 1
+    while left and (piece := response.raw.read1(left, decode_content=True)):
+        left -= body.write(piece)
+        if monotonic() > deadline:
+            raise TimeoutError
+    return body.getvalue()
 
 
 def _unanswered(failure: PollError, error: Exception) -> PollError:
