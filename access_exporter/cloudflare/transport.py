@@ -183,12 +183,17 @@ class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes the connections above, direct ones and those through a proxy from the environment."""
+    """Makes the connections above to one base URL, directly or through a proxy from the environment."""
+
+    _pool: Any = None  # Any: the stubs know its base only
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: handed on as they come
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)  # Any: the stubs know its base only
-        pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
-        return pool
+        """Return the one pool there is: to look it up each time costs a tenth of a request."""
+        if self._pool is None:
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)  # Any: as above
+            pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+            self._pool = pool
+        return self._pool
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # Any: as requests has it
         """Return an answer without a jar of cookies: Python's parser of odd ones prints a traceback."""
