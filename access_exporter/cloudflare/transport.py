@@ -33,7 +33,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.util.connection import create_connection
+from urllib3.util.connection import allowed_gai_family, create_connection
 
 from access_exporter import __version__
 from access_exporter.background import call
@@ -136,6 +136,8 @@ class _Response(http.client.HTTPResponse):
 
 
 class _HTTPConnection(HTTPConnection):
+    """Connects within the timeout, whatever the name servers and the addresses do."""
+
     timeout: float
     response_class = _Response
 
@@ -158,7 +160,8 @@ class _HTTPConnection(HTTPConnection):
         """
         end = monotonic() + self.timeout
         # Nothing ends a look-up sooner than the system's own patience.
-        found = call(lambda: socket.getaddrinfo(self._name, self.port, type=socket.SOCK_STREAM), "resolver")
+        where = (self._name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        found = call(lambda: socket.getaddrinfo(*where), "resolver")
         try:
             *others, last = [(str(each[4][0]), self.port) for each in found.result(self.timeout)]
             for number, address in enumerate(others):
