@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import requests
 import urllib3
-from urllib3.util import Retry, Timeout
+from urllib3.util import Retry
 
 from access_exporter.background import Background
 from access_exporter.clock import Clock
@@ -21,6 +21,7 @@ from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
 from access_exporter.cloudflare.responses import Endpoint, Envelope, Resource
+from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
 from access_exporter.config import Api
 from access_exporter.errors import (
     AuthError,
@@ -28,15 +29,12 @@ from access_exporter.errors import (
     InvalidResponseError,
     NetworkError,
     PermissionMissingError,
-    PollError,
     PollTimeoutError,
     RateLimitedError,
     RetryableError,
     StoppingError,
 )
 
-MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
-MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 SOON_SECONDS = 5
 CLOUDFLARE_QUOTA = 1200
@@ -173,26 +171,18 @@ class Client:
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
         return responses.decode(call.endpoint, body, result)
 
-    def _send(self, call: "_Call", headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
+    def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
+        """Send one request, and count it by how it ended."""
         endpoint, code = call.endpoint, NetworkError.reason
         started = self._clock.monotonic()
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
-            timeout: Any = Timeout(total=self.api.timeout)  # Any: the stubs of requests miss it
-            with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
-                body = _body(response)
-                code = str(response.status_code)
-                return response.status_code, response.headers, body
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
+            code = str(answer.status)
+            return answer
+        except PollTimeoutError:
             code = PollTimeoutError.reason
-            late = f"no whole answer of {endpoint.place} within {self.api.timeout:g} s"
-            raise _unanswered(PollTimeoutError(late), error) from None
-        except urllib3.exceptions.DecodeError:
-            raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            failed = f"no whole answer of {endpoint.place}: {transport.in_words(error)}"
-            raise _unanswered(NetworkError(failed), error) from None
+            raise
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
@@ -268,20 +258,6 @@ class _Pages(Generic[Row]):
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
         raise StoppingError("nobody waits for this page any more")
-
-
-def _body(response: requests.Response) -> bytes:
-    """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
-    if response.status_code in _STARTED:
-        return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
-    with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-        return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)
-    return b""
-
-
-def _unanswered(failure: PollError, error: Exception) -> PollError:
-    failure.was_sent = not transport.was_not_sent(error)
-    return failure
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:

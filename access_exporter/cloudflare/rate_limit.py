@@ -36,6 +36,11 @@ class RateLimiter:
         self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
         self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place in flight."""
+        return len(self._waiting)
+
     def change(self, rate: float, burst: int, concurrency: int) -> None:
         """Go on at another pace: a pause stays, and there is no burst, since another may have left just now."""
         with self._lock:

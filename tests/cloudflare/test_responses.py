@@ -20,6 +20,7 @@ from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
+from access_exporter.cloudflare.sending import Answer
 from access_exporter.collectors import policy_tests, users
 from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
@@ -48,10 +49,10 @@ class Answering(Client):
         super().__init__(in_order, Credential("a", None, ACCOUNT.secret), limiters, metrics, self.clock)
         self.answers: list[tuple[int, Mapping[str, str], bytes]] = []
 
-    def _send(self, *_: object) -> tuple[int, Mapping[str, str], bytes]:
+    def _send(self, *_: object) -> Answer:
         self.clock.now += 1000  # longer than any pause
         self.clock.slept.clear()
-        return self.answers.pop(0) if self.answers else (200, {}, EMPTY.encode())
+        return Answer(*self.answers.pop(0)) if self.answers else Answer(200, {}, EMPTY.encode())
 
 
 CLIENT = Answering()

@@ -1,6 +1,8 @@
 """Answers over real connections: however large, slow, broken or strange they are, and through proxies and TLS."""
 
+import errno
 import gzip
+import io
 import shutil
 import socket
 import ssl
@@ -18,8 +20,10 @@ import pytest
 import requests
 import responses
 
+from access_exporter.cloudflare import sending, transport
 from access_exporter.simulator import Handler, Request, Response, Simulator
 from tests.api_client import POLICY_TEST, READ_TESTS, Anything, Bench, Script, reset, simulator
+from tests.fakes import START, FakeClock
 from tests.faults import says_after
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
@@ -44,6 +48,8 @@ def answers(body: bytes, encoding: str = "identity") -> Callable[[Handler], None
 
 
 MEGABYTE = b"planted " * (1 << 17)
+GZIP_HEADER = gzip.compress(b"")[:10]
+EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a compressed body, which has begun and unpacks to nothing yet
 
 
 def endless_body(handler: Handler) -> None:
@@ -131,9 +137,9 @@ class TestTime:
             "header": b"HTTP/1.1 200 OK\r\nX-Planted: ",
             "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
             "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n",
+            "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n" + GZIP_HEADER,
         }
-        drips = {"nothing": b"", "head": b"H", "chunks": b"1\r\n \r\n", "gzip": gzip.compress(b" " * 1000)[:1]}
+        drips = {"nothing": b"", "head": b"H", "chunks": b"1\r\n \r\n", "gzip": EMPTY_BLOCK}
 
         def drip(handler: Handler) -> None:
             handler.wfile.write(beginnings[slow_part])
@@ -149,6 +155,24 @@ class TestTime:
         assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
+
+    def test_a_body_that_never_waits(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A body that always has more to read is cut off at the timeout as well."""
+        clock = FakeClock()
+        monkeypatch.setattr(sending, "monotonic", clock.monotonic)
+
+        class Trickle(io.RawIOBase):
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                clock.now += 1
+                buffer[:1] = b" "
+                return 1
+
+        Script(mock, *((200, {}, io.BufferedReader(Trickle())) for _ in range(4)))
+        assert Bench(timeout=5).failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 5 s"
+        assert clock.now == START + 4 * 6
 
     def test_deadline_of_each_request(self) -> None:
         """The timeout bounds each request of a connection, not the connection."""
@@ -293,6 +317,29 @@ class TestConnection:
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         message = Bench("https://api.example/client/v4").failure(reason="network")
         assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
+
+    def test_a_name_with_a_final_dot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The dot at the end of a name reaches the resolver, which then tries no search domain."""
+        names: list[str] = []
+
+        def unknown(name: str, *_: object, **__: object) -> Any:
+            names.append(name)
+            raise socket.gaierror(socket.EAI_NONAME, "planted")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        Bench("https://api.example./client/v4").failure(reason="network")
+        assert set(names) == {"api.example."}
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_no_way_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+        """Where no network leads to the server, no answer of it is spoken of."""
+
+        def connect(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "planted")
+
+        monkeypatch.setattr(transport, "create_connection", connect)
+        message = Bench(f"{scheme}://127.0.0.1:9/client/v4").failure(reason="network")
+        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
 
     def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
