@@ -1,10 +1,9 @@
 """A page put together from pieces that are kept between polls, beside one that the library writes all anew."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,8 @@ from access_exporter.collectors.protocol import Key
 from access_exporter.errors import NotFoundError
 from access_exporter.exposition.families import counter, gauge
 from access_exporter.polling.snapshots import Snapshots, _health
+from access_exporter.serving.connection import pieces
+from access_exporter.serving.messages import Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
@@ -100,32 +101,19 @@ def own_registry() -> CollectorRegistry:
     return registry
 
 
-def get(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> bytes:
+def get(web: Web, query: Mapping[str, list[str]] = MappingProxyType({}), **headers: str) -> bytes:
     """The body of /metrics."""
-    return b"".join(pieces(web, query, **headers))
+    return b"".join(parts(web, query, **headers))
 
 
-def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
+def parts(web: Web, query: Mapping[str, list[str]] = MappingProxyType({}), **headers: str) -> tuple[bytes, ...]:
     """The body of /metrics as it is given to the server."""
-    found = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request"}
-
-    async def send(message: dict[str, Any]) -> None:
-        if body := bytes(message.get("body", b"")):
-            found.append(body)
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/metrics",
-        "query_string": urlencode(query).encode(),
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
-    }
-    with suppress(StopIteration):  # the end of a coroutine that waits for nothing
-        web(scope, receive, send).send(None)
-    return found
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = Request("GET", "/metrics", query, sent, "192.0.2.1")
+    with pytest.raises(StopIteration) as ended:  # the end of a coroutine that waits for nothing
+        web.respond(request).send(None)
+    response: Response = ended.value.value
+    return response.parts()
 
 
 @pytest.fixture(autouse=True)
@@ -174,7 +162,7 @@ class Beside:
             assert gzip.decompress(get(self.web, accept=accept, accept_encoding="gzip")) == plain
             for names in (NAMES[:2], NAMES[2:6], NAMES[6:]):
                 part = write(Restricted(self._plain, names))
-                query = [("name[]", name) for name in names]
+                query = {"name[]": names}
                 assert get(self.web, query, accept=accept) == part
                 assert gzip.decompress(get(self.web, query, accept=accept, accept_encoding="gzip")) == part
 
@@ -256,6 +244,6 @@ def test_pieces() -> None:
         pages = Beside([str(number) for number in range(accounts)])
         for number in range(accounts):
             pages.happen((number, [("x" * 100, 1.0)]))
-        *full, last = pieces(pages.web, accept_encoding=encoding)
+        *full, last = pieces(parts(pages.web, accept_encoding=encoding))
         assert {len(piece) for piece in full} <= {32 * 1024}
         assert len(last) <= 32 * 1024

@@ -150,7 +150,7 @@ def test_a_resumed_session_is_no_younger(
         answer, session = ask(port, None)
         assert answer == ask(port, session)[0] == b"HTTP/1.1 200 OK"
         later = time.time() + 3 * 86400
-        monkeypatch.setattr("access_exporter.serving.server.time.time", lambda: later)
+        monkeypatch.setattr(time, "time", lambda: later)
         with suppress(ssl.SSLError, ConnectionError):
             assert ask(port, session)[0] == b""
 
