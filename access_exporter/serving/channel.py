@@ -110,10 +110,10 @@ class TlsChannel(Channel):
     async def _receive(self) -> None:
         self._flush()
         await self.drain()
-        if data := await self._reader.read(_READ_BYTES):
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        data = await self._reader.read(_READ_BYTES)
+        if not data:
+            raise ssl.SSLEOFError("the client has closed the connection")
+        self._incoming.write(data)
 
     def _flush(self) -> None:
         if data := self._outgoing.read():

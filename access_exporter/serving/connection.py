@@ -1,7 +1,7 @@
 """One connection: it answers one request after the other, and has a deadline for each step.
 
-A client that does not shake hands, send a whole request or read its answer in time is dropped: its connection is
-aborted, never the work on its answer, whose own limits count on being told when it ends.
+A deadline aborts the connection, which ends whatever waits for the client. It does not cancel the page that is being
+made: the limits on reloads and on checks of passwords count these until they have really ended.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Connection:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 while isinstance(self._http.next_event(), h11.Data):
-                    pass  # no page reads a body; what is there may be no HTTP
+                    pass  # no page reads a body, but what is there of it has to be HTTP
                 return _request(event, self._channel.client)
             if isinstance(event, h11.EndOfMessage):  # of a body that was still coming after the answer
                 self._http.start_next_cycle()
@@ -138,7 +138,7 @@ class Connection:
         self._waiting.remove(self._channel.transport)
 
     def _allow(self, seconds: float, or_else: Callable[[], None] | None = None) -> None:
-        """Set the deadline of the next step, which ends the connection, by force where nothing else is said."""
+        """Set the deadline of the next step; after it the connection is aborted, or else what is given is done."""
         self._forget_deadline()
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(seconds, or_else or self._channel.transport.abort)

@@ -1,6 +1,8 @@
-"""How serving ends."""
+"""How connections are accepted, and how serving ends."""
 
 import asyncio
+import errno
+import socket
 import threading
 from contextlib import ExitStack
 
@@ -8,7 +10,24 @@ import pytest
 
 from access_exporter.serving import server
 from access_exporter.serving.messages import Request, Response
-from tests.running_server import BIG, PATIENCE_SECONDS, REQUEST, answered, connect, everything, sending, serving
+from tests.running_server import BIG, PATIENCE_SECONDS, REQUEST, answered, connect, everything, pages, sending, serving
+
+
+def test_too_many_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection for which there is no open file left is accepted when there is one."""
+    accept = socket.socket.accept
+    failures = [OSError(errno.EMFILE, "too many"), OSError(errno.ENFILE, "too many"), ConnectionAbortedError()]
+
+    def accept_later(listener: socket.socket) -> tuple[socket.socket, object]:
+        if failures:
+            raise failures.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(server, "TRY_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(socket.socket, "accept", accept_later)
+    with serving(pages()) as port, connect(port) as client:
+        assert answered(client) == b"HTTP/1.1 200 OK"
+        assert failures == []
 
 
 def test_a_stop_answers_what_is_under_way() -> None:
