@@ -23,6 +23,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
 CLOSE_SECONDS = 3  # for the rest of an answer, when its connection is closed
 MAX_HEAD_BYTES = 16 * 1024
 PIECE_BYTES = 32 * 1024
+PIECES_AT_ONCE = 8  # then others have their turn, however fast this client reads
 
 
 class Connection:
@@ -121,9 +122,11 @@ class Connection:
             status_code=response.status, headers=list(headers.items()), reason=HTTPStatus(response.status).phrase
         )
         unsent = self._http.send(head) or b""
-        for piece in pieces(parts) if has_body else ():
+        for number, piece in enumerate(pieces(parts) if has_body else (), start=1):
             await self._write(unsent + (self._http.send(h11.Data(piece)) or b""))
             unsent = b""
+            if number % PIECES_AT_ONCE == 0:
+                await asyncio.sleep(0)
         await self._write(unsent + (self._http.send(h11.EndOfMessage()) or b""))
 
     async def _write(self, data: bytes) -> None:
