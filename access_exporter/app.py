@@ -25,7 +25,7 @@ from access_exporter.exposition import ExporterMetrics, Format
 from access_exporter.logs import facts
 from access_exporter.options import Options
 from access_exporter.polling import Poller, Snapshots, Storage
-from access_exporter.serving import StatusPage, Web, WebSettings, listen, new_server
+from access_exporter.serving import Server, StatusPage, Web, WebSettings, listen
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class App:
             metrics_path=self._options.metrics_path,
             settings=self._web_settings,
         )
-        serving = new_server(web, self._tls_context)
+        serving = Server(web.respond, self._tls_context)
 
         def stop() -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # once is enough
@@ -137,7 +137,7 @@ class App:
         named = f"[{host}]" if ":" in host else host
         shown = "localhost" if ipaddress.ip_address(host).is_unspecified else named
         log.info("serving", extra=facts(address=f"{named}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
-        await serving.serve(sockets=[listener])
+        await serving.serve([listener])
 
     def _tls_context(self) -> ssl.SSLContext | None:
         self._web_settings.refresh()

@@ -116,7 +116,7 @@ class Snapshots:
         if published and self._store:
             self._store.save(collector, summary, now)
 
-    def keep(self, collector: AnyCollector, summary: Any) -> None:
+    def keep(self, collector: AnyCollector, summary: object) -> None:
         """Publish and store what a poll must not lose, whatever comes of the poll."""
         if self._update(collector, summary=summary) and self._store:
             self._store.save(collector, summary, self.of(collector).succeeded_at)
