@@ -77,7 +77,7 @@ class Token:
         self.ages: list[tuple[float, float]] = []
         self.longest_poll = 0.0
         for account in range(len(self._requests)):
-            self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]
+            self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]  # a lambda with a default is not typed
 
     def run(self, until: float, counted_from: float) -> None:
         """Let so many seconds pass, and count ages from some moment on."""

@@ -26,4 +26,4 @@ def install(authority: Authority, folder: Path, name: str = "server") -> None:
 
 
 def get(running: Exporter, authority: Authority, path: str = "/metrics", **options: object) -> requests.Response:
-    return requests.get(running.url + path, verify=str(authority.cert), timeout=10, **options)  # type: ignore[arg-type]
+    return requests.get(running.url + path, verify=str(authority.cert), timeout=10, **options)  # type: ignore[arg-type]  # the values are of several types

@@ -137,7 +137,7 @@ class TestRotation:
         with cloudflare("first") as server:
 
             def rotate() -> None:
-                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]
+                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]  # it is there, or the test fails
                 token.write_text(f"token-{number}\n", encoding="utf-8")
                 server.accounts["first"].token = f"token-{number}"
 

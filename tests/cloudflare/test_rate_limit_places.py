@@ -61,7 +61,7 @@ class TestPlaces:
             with bench.limiter.turn():
                 for number, thread in enumerate(running, start=1):
                     thread.start()
-                    until(lambda number=number: bench.limiter.waiting == number)  # type: ignore[misc]
+                    until(lambda number=number: bench.limiter.waiting == number)  # type: ignore[misc]  # a lambda with a default is not typed
             for thread in running:
                 thread.join(10)
         assert served == [0, 1, 2, 3, 4]

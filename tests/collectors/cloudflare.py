@@ -64,7 +64,7 @@ class Cloudflare:
         """Give the same answer to every request."""
 
         def reply(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
-            self.asked.append((path, request.params))  # type: ignore[attr-defined]
+            self.asked.append((path, request.params))  # type: ignore[attr-defined]  # responses puts it there
             return status, {}, body
 
         self._mock.remove("GET", f"{_URL}/{path}")

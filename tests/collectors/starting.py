@@ -89,7 +89,7 @@ def counted(**values: float | str | None) -> dict[str, Any]:
 
 def moment(seconds: float) -> str:
     """A timestamp, so many seconds after the start, as it is written."""
-    return str(floatToGoString(START + seconds))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(START + seconds))  # type: ignore[no-untyped-call]  # it has no types
 
 
 def shows(page: str, **counts: int) -> bool:

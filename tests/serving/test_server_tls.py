@@ -124,7 +124,7 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
         ):
             certificate = tls.getpeercert()
             assert certificate is not None
-            return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc]
+            return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc]  # the certificate is typed as any of many
 
     with exporter("--demo", f"--web.config.file={config}") as running:
         assert name(running.port) == "first"

@@ -100,7 +100,7 @@ class TestChanges:
         settings.refresh()
         assert settings.headers == {"X-Frame-Options": "DENY"}
         (record,) = caplog.records
-        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger puts it there
 
     def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that could not be read is read again when its permissions change."""
@@ -155,4 +155,4 @@ class TestChanges:
         settings.refresh()
         assert settings.context is before
         (record,) = caplog.records
-        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there
