@@ -1,14 +1,11 @@
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from access_exporter import __version__
 from tests.config_files import SECRET, account, api, policy_tests, with_credential
 from tests.processes import ROOT, Run, command
 
@@ -294,11 +291,3 @@ class TestListening:
         assert (code, out) == (1, "")
         assert line.startswith("cloudflare-access-exporter: cannot listen: ")
         assert host.strip("[]") in line
-
-
-def test_the_package_is_a_command() -> None:
-    """`python -m access_exporter` is the same command."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "access_exporter", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert shown.stdout == f"cloudflare-access-exporter {__version__}\n"
