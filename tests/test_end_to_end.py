@@ -25,7 +25,7 @@ PROMETHEUS_ACCEPT = (
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Exporter]:
     with exporter("--demo") as running:
-        for _ in range(1 + len(simulator.DEMO.policy_tests)):
+        for _ in range(running.wait_for("configuration loaded")["targets"]):
             running.wait_for("poll succeeded")
         running.drain()
         yield running
