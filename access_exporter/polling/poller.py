@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from access_exporter import memory
-from access_exporter.clock import Clock
+from access_exporter.clock import LONGEST_WAIT_SECONDS, Clock
 from access_exporter.collectors import AnyCollector, Key, Poll
 from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
 from access_exporter.logs import facts
@@ -68,7 +68,7 @@ class Poller:
             wait = self.start_due()
             with self._changed:
                 if not self._due or self._due[0][0] > self._clock.monotonic():
-                    self._changed.wait(wait)
+                    self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT_SECONDS))
 
     def wake(self) -> None:
         """Let `run` look at the clock and at the stop event again."""
