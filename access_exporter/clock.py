@@ -45,6 +45,23 @@ class Clock:
         raise StoppingError("the process is stopping")
 
 
+class Stopwatch:
+    """How long something takes, from the moment that the watch is made."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start to measure."""
+        self._clock = clock
+        self._started, self._awake = clock.monotonic(), clock.awake()
+
+    def seconds(self) -> float:
+        """Return how long it took, without the time that the machine was suspended."""
+        return self._clock.awake() - self._awake
+
+    def suspended(self) -> float:
+        """Return for how many seconds the machine was suspended meanwhile."""
+        return self._clock.monotonic() - self._started - self.seconds()
+
+
 def _clock_id() -> int:
     """Return the clock that goes on while the machine is suspended, or else one that never jumps."""
     clock_id: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # on macOS CLOCK_MONOTONIC goes on, too

@@ -14,7 +14,7 @@ import urllib3
 from urllib3.util import Retry, Timeout
 
 from access_exporter.background import Background
-from access_exporter.clock import Clock
+from access_exporter.clock import Clock, Stopwatch
 from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
@@ -177,7 +177,7 @@ class Client:
     def _send(self, call: "_Call", headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
         endpoint, code = call.endpoint, NetworkError.reason
-        started = self._clock.monotonic()
+        watch = Stopwatch(self._clock)
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
             timeout: Any = Timeout(total=self.api.timeout)  # Any: the stubs of requests miss it
@@ -196,7 +196,7 @@ class Client:
             raise _unanswered(NetworkError(failed), error) from None
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
-            self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
+            self._metrics.duration.labels(endpoint.name).observe(watch.seconds())
 
     def _note_rate_limit(self, headers: Mapping[str, str], limiter: RateLimiter) -> None:
         """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from access_exporter.clock import LONGEST_WAIT_SECONDS, Clock
+from access_exporter.errors import NetworkError
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
@@ -82,3 +83,59 @@ def test_numbers_age_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPa
     assert running.shown()
     machine.suspend(100)
     assert not running.shown()
+
+
+@pytest.mark.parametrize("suspended", [90.0, 3 * 86400.0])
+def test_a_poll_that_the_machine_was_suspended_in(suspended: float) -> None:
+    """What such a poll read is older than it looks, so it fails, and is made again at its time or at once."""
+    bench = Bench()
+
+    def fetch(*_: object) -> float:
+        bench.polled.append(("one", bench.clock.monotonic()))
+        bench.clock.now += 4
+        if len(bench.polled) == 2:
+            bench.clock.suspend(suspended)
+        return float(len(bench.polled))
+
+    bench.poller.configure([bench.target("one", answer=fetch)])
+    bench.turn(59)
+    bench.start()
+    bench.clock.now += 1
+    bench.start()
+    bench.finish()
+    found = bench.series()
+    assert (found["poll_success", "one"], found["poll_errors_total", "one"]) == (0, 1)
+    assert found["poll_duration_seconds", "one"] == 4, "the machine's own time"
+    assert found.get(("value", "one")) == (1 if suspended < 100 else None), "older than stale_after"
+    assert str(bench.snapshots.all()[0].failure) == f"the machine was suspended for {suspended:.0f} s during the poll"
+    bench.start()
+    bench.finish()
+    assert bench.polled[2][1] == 60 + 4 + suspended
+    assert bench.series()["value", "one"] == 3
+
+
+def test_a_poll_with_a_short_break() -> None:
+    """A break that is no longer than a slow page may take changes nothing."""
+    bench = Bench()
+
+    def fetch(*_: object) -> float:
+        bench.clock.suspend(10)
+        return 1.0
+
+    bench.poller.configure([bench.target("one", answer=fetch)])
+    bench.turn(1)
+    assert bench.series()["value", "one"] == 1
+    assert bench.series()["poll_duration_seconds", "one"] == 0
+
+
+def test_a_failure_that_a_suspended_machine_brought() -> None:
+    """A poll whose connection was gone after the resume says so, with the reason of that."""
+    bench = Bench()
+
+    def fetch(*_: object) -> float:
+        bench.clock.suspend(600)
+        raise NetworkError("no whole answer of /access/users: connection reset")
+
+    bench.poller.configure([bench.target("one", answer=fetch)])
+    bench.turn(1)
+    assert isinstance(bench.snapshots.all()[0].failure, NetworkError)
