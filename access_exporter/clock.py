@@ -9,6 +9,10 @@ from access_exporter.errors import StoppingError
 # clock, so after a resume nothing is later than this; and an idle exporter wakes up no more often.
 LONGEST_WAIT_SECONDS = 60
 
+# Two machines that share a folder, or one before and after it asked a time server, differ by seconds. And numbers that
+# are a minute older than they seem are still shown for hardly longer than they should be.
+CLOCK_SKEW_SECONDS = 60
+
 
 class Clock:
     """The machine's clocks, and a sleep that ends early when the process stops."""
@@ -60,6 +64,11 @@ class Stopwatch:
     def suspended(self) -> float:
         """Return for how many seconds the machine was suspended meanwhile."""
         return self._clock.monotonic() - self._started - self.seconds()
+
+
+def is_future(moment: float | None, now: float) -> bool:
+    """Tell whether a moment that was noted is further ahead than clocks differ: when it really was is not known."""
+    return moment is not None and not moment <= now + CLOCK_SKEW_SECONDS
 
 
 def _clock_id() -> int:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
+from access_exporter.clock import is_future
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors import policy_tests
 from access_exporter.collectors.policy_tests import FollowedTest, PolicyTestCollector, PolicyTestSummary
@@ -191,8 +192,14 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         """Return when the test finished that the numbers are of; None where there are no numbers."""
         return None if summary.users is None else summary.finished
 
+    def times(self, summary: FreshSummary) -> Iterator[float | None]:
+        """Yield when the test was asked for, and when it was seen finished."""
+        yield from (summary.asked, summary.finished, summary.test.finished)
+
     def _without_stale(self, state: FreshSummary, now: float) -> FreshSummary:
         """Drop the numbers of a test that finished too long ago; when that was, and the results to compare, stay."""
+        if is_future(state.finished, now):  # the clock was ahead then, so nobody knows when it was
+            state = replace(state, finished=None, users=None, changed=None)
         if state.finished is None or now - state.finished < self.stale_after:
             return state
         return replace(state, users=None, changed=None)

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from prometheus_client import Metric
 
+from access_exporter.clock import is_future
 from access_exporter.cloudflare import Client, Endpoint, Found
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account, PolicyTest
@@ -80,6 +81,10 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         """
         return self._test.fetch(poll.previous, poll.now)
 
+    def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
+        """Yield when the test was seen finished."""
+        yield summary.finished
+
     def status(self, summary: PolicyTestSummary) -> Iterator[str]:
         """Yield how far the test is and its counts."""
         yield result(summary)
@@ -117,7 +122,7 @@ class FollowedTest:
         progress = self.client.get(ENDPOINT.of(self.account_id, self.id), Progress)
         _check(progress, self.id)
         users = previous.users if previous else None
-        finished = previous.finished if previous else None
+        finished = previous.finished if previous and not is_future(previous.finished, now) else None
         if progress.status == "complete" and _is_missing_some(users, progress.total_users):
             counted = self._count(progress.total_users or 0, note)
             users = max(counted, users or {}, key=lambda counts: sum(counts.values()))

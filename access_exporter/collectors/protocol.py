@@ -75,5 +75,12 @@ class Collector(Protocol[Summary]):
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""
         return None
 
+    def times(self, _summary: Summary) -> Iterable[float | None]:
+        """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
+
+        Where one of them is in the future, nobody knows how old a stored summary is.
+        """
+        return ()
+
 
 AnyCollector: TypeAlias = Collector[Any]  # Any: each collector has a summary type of its own

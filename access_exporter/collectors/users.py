@@ -76,6 +76,11 @@ class UsersCollector(Collector[UsersSummary]):
         at = previous.totals_right_at
         return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
 
+    def times(self, summary: UsersSummary) -> Iterator[float | None]:
+        """Yield when the totals agreed, and when it was asked after how long seats expire."""
+        yield summary.totals_right_at
+        yield summary.seat_expiration.asked if summary.seat_expiration else None
+
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
         config, requests = self._config, 3600 / self.interval
