@@ -57,11 +57,14 @@ class Poller:
             for collector in collectors:
                 same = before.get(collector.key)
                 self._collectors[collector.key] = same if same and _are_alike(same, collector) else collector
-                if self._collectors[collector.key] is collector and collector.key not in self._busy:
-                    self._schedule(collector, self._clock.monotonic())
+            self._snapshots.configure(self._collectors.values())
             self._due = [entry for entry in self._due if self._collectors.get(entry[2].key) is entry[2]]
             heapq.heapify(self._due)
-            self._snapshots.configure(self._collectors.values())
+            new = [each for each in self._collectors.values() if each is not before.get(each.key)]
+            now = self._clock.monotonic()
+            for collector in sorted(new, key=lambda each: not self._snapshots.of(each).is_undated):
+                if collector.key not in self._busy:
+                    self._schedule(collector, now)
             self._changed.notify()
 
     def run(self) -> None:
