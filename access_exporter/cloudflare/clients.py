@@ -1,10 +1,12 @@
 """One client for each credential of a configuration, and one rate limiter for each secret."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from access_exporter.clock import Clock
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.config import Account, Api, Config, Secret
@@ -26,6 +28,7 @@ class Clients:
         self._clock = clock
         self._rate_limiters = RateLimiters(clock)
         self._clients: dict[Source, Client] = {}
+        self._shown: set[str] = set()
 
     def configure(self, config: Config) -> None:
         """Have a client for every credential of the configuration, with its secret read again.
@@ -42,6 +45,12 @@ class Clients:
         self._metrics.credentials = [client.credential for client in clients.values()]
         in_use = [credential.headers() for credential in self._metrics.credentials]
         self._rate_limiters.configure(config.api, in_use)
+
+    def show(self, endpoints: Iterable[Endpoint]) -> None:
+        """Show what was counted about these endpoints, and hide those of an earlier call that are none of them."""
+        names = {endpoint.name for endpoint in endpoints}
+        self._shown |= names
+        self._metrics.hidden = self._shown - names
 
     def of(self, account: Account) -> Client:
         """Return the client of a configured account."""

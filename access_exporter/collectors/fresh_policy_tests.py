@@ -79,6 +79,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
 
     title = "Policy test"
     summary_type = FreshSummary
+    endpoints = (ENDPOINT, policy_tests.ENDPOINT, policy_tests.USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""

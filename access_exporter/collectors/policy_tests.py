@@ -62,6 +62,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
     title = "Policy test"
     summary_type = PolicyTestSummary
+    endpoints = (ENDPOINT, USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""

@@ -6,6 +6,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client import Metric
 
+from access_exporter.cloudflare import Endpoint
+
 Summary = TypeVar("Summary")
 
 
@@ -44,6 +46,7 @@ class Collector(Protocol[Summary]):
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
     `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
+    Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them.
     """
 
     key: Key
@@ -53,9 +56,14 @@ class Collector(Protocol[Summary]):
     interval: float
     stale_after: float
     summary_type: type[Summary]
+    endpoints: tuple[Endpoint, ...] = ()
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Ask Cloudflare and sum up. Raises PollError."""
+
+    def without_removed(self, summary: Summary) -> Summary:
+        """Return the summary without what was removed from the configuration since it was made."""
+        return summary
 
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""

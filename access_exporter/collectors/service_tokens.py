@@ -66,6 +66,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
 
     title = "Service tokens"
     summary_type = ServiceTokensSummary
+    endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, interval: float, stale_after: float, client: Client) -> None:
         """Ask nothing yet; the times are in seconds."""

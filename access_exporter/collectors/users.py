@@ -34,6 +34,7 @@ class UsersCollector(Collector[UsersSummary]):
 
     title = "Users"
     summary_type = UsersSummary
+    endpoints = (ENDPOINT, organization.ENDPOINT)
 
     def __init__(self, account: Account, client: Client) -> None:
         """Ask nothing yet."""
@@ -92,12 +93,20 @@ class UsersCollector(Collector[UsersSummary]):
             requests,
         )
 
+    def without_removed(self, summary: UsersSummary) -> UsersSummary:
+        """Return the summary with only those idle days, and as few domains, as are configured."""
+        days = [str(days) for days in self._config.idle_days]
+        return msgspec.structs.replace(
+            summary,
+            seats_idle={each: summary.seats_idle[each] for each in days if each in summary.seats_idle},
+            users_by_domain=email_domains.largest(summary.users_by_domain, self._config.domains),
+        )
+
     def families(self, summary: UsersSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the users of an account."""
         labels = {"account_id": self._account.id}
         yield from _user_families(self._account, labels, summary)
-        if self._config.domains:  # what is switched off is not shown a moment longer
-            yield email_domains.family(labels, summary.users_by_domain)
+        yield email_domains.family(labels, summary.users_by_domain)
         yield from _seat_families(self._account, labels, summary)
         yield from _activity_families(labels, summary)
 

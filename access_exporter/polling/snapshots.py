@@ -221,7 +221,8 @@ class Snapshots:
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
         """Return the snapshot with its text written; its numbers only where they may have changed."""
-        data = snapshot.data
-        if numbers and snapshot.summary is not None:
-            data = render(snapshot.collector.families(snapshot.summary), self._headers)
-        return replace(snapshot, data=data, health=render(health_families(snapshot), self._headers))
+        collector, summary, data = snapshot.collector, snapshot.summary, snapshot.data
+        if numbers and summary is not None:
+            summary = collector.without_removed(summary)
+            data = render(collector.families(summary), self._headers)
+        return replace(snapshot, summary=summary, data=data, health=render(health_families(snapshot), self._headers))
