@@ -7,8 +7,10 @@ import pytest
 
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import PolicyTest, Users
+from access_exporter.config.secrets import Secret
+from access_exporter.errors import ConfigError
 from access_exporter.simulator import Handler, PolicyTestUser, Simulator, User
-from access_exporter.simulator.account import Life
+from access_exporter.simulator.account import TOKEN, Life
 from tests.faults import answers
 from tests.fleet import Fleet
 from tests.reloads import TEST, account, cloudflare, config
@@ -169,3 +171,48 @@ def test_what_comes_back() -> None:
 def requests(exporter: Fleet, endpoint: str) -> float | None:
     labels = {"endpoint": endpoint, "code": "200"}
     return exporter.registry.get_sample_value("cloudflare_access_api_requests_total", labels)
+
+
+class TestCredential:
+    def names(self, exporter: Fleet) -> list[str]:
+        """Return the labels of the credentials in use."""
+        return [
+            sample.labels["credential"]
+            for family in exporter.registry.collect()
+            for sample in family.samples
+            if "credential" in sample.labels
+        ]
+
+    def test_the_first_account_that_uses_it_now(self) -> None:
+        """A credential is named by the first account of the configuration in use, not of an earlier one."""
+        first, second = account("first"), account("second")
+        with server() as simulated:
+            exporter = Fleet(config(simulated, first, second))
+            exporter.run(10)
+            assert self.names(exporter) == ["first"]
+            for accounts in ((second,), (second, first), (first,), (first, second)):
+                exporter.load(config(simulated, *accounts))
+                assert self.names(exporter) == [accounts[0].id]
+
+    def test_two_credentials_that_change_places(self) -> None:
+        """No two credentials ever have the same name."""
+        one, other = Secret("one", TOKEN), Secret("other", TOKEN)
+        with server() as simulated:
+            exporter = Fleet(config(simulated, account("first", one), account("second", other)))
+            exporter.run(10)
+            assert self.names(exporter) == ["first", "second"]
+            exporter.load(config(simulated, account("first", other), account("second", one)))
+            assert self.names(exporter) == ["first", "second"]
+
+    def test_a_reload_that_is_refused(self, tmp_path: Path) -> None:
+        """The names of before stay with the configuration of before."""
+        empty = tmp_path / "token"
+        empty.write_text("", encoding="utf-8")
+        first, second = account("first"), account("second")
+        with server() as simulated:
+            exporter = Fleet(config(simulated, first, second))
+            exporter.run(10)
+            unreadable = account("third", Secret("file", path=str(empty)))
+            with pytest.raises(ConfigError):
+                exporter.load(config(simulated, second, unreadable))
+            assert self.names(exporter) == ["first"]

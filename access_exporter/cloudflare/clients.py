@@ -36,12 +36,17 @@ class Clients:
         Raises ConfigError when a secret cannot be read; the clients are then those of before.
         """
         clients: dict[Source, Client] = {}
+        names: dict[Source, str] = {}
         for account in config.accounts:
             source = _source(account)
             client = clients.get(source) or self._client(config.api, account.id, source)
             client.credential.refresh()
             clients[source] = client
+            names.setdefault(source, account.id)
         self._clients = clients
+        self._metrics.credentials = ()  # so that a scrape sees no name twice
+        for source, client in clients.items():
+            client.credential.name = names[source]
         self._metrics.credentials = [client.credential for client in clients.values()]
         in_use = [credential.headers() for credential in self._metrics.credentials]
         self._rate_limiters.configure(config.api, in_use)
@@ -57,7 +62,7 @@ class Clients:
         return self._clients[_source(account)]
 
     def _client(self, api: Api, account_id: str, source: Source) -> Client:
-        """Return the client of before where it still does, or a new one, named by the first account that uses it."""
+        """Return the client of before where it still does, or a new one."""
         before = self._clients.get(source)
         if before and before.api == api:
             return before
