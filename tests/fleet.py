@@ -43,7 +43,7 @@ class Fleet(Exporter):
         ]
         self._clients.show(endpoint for each in self._collectors for endpoint in each.endpoints)
         self._poller.configure(self._collectors)
-        self._accounts = config.accounts
+        self.accounts = config.accounts
 
     def whole_page(self) -> str:
         """Return all that is served, with what the exporter says of its requests."""
@@ -52,7 +52,7 @@ class Fleet(Exporter):
     def status_page(self) -> str:
         """Return the page for people."""
         page = StatusPage(self._snapshots, self.clock, "/metrics", demo=False)
-        page.accounts = self._accounts
+        page.accounts = self.accounts
         return page.render()
 
     def run(self, seconds: float) -> None:

@@ -155,6 +155,15 @@ def test_while_it_is_polled(endpoint: str) -> None:
         assert 'idle_days="30"' not in shown
 
 
+def test_a_page_in_the_middle_of_a_reload() -> None:
+    """A status page that is asked for while an account is taken away is served, and without that account."""
+    with server() as simulated:
+        exporter = Fleet(config(simulated, account("first"), account("second", seat_limit=1234)))
+        exporter.run(10)
+        exporter.accounts = config(simulated, account("first")).accounts  # the targets are still those of before
+        assert "1,234" not in exporter.status_page()
+
+
 def test_what_comes_back() -> None:
     """Requests of an endpoint that is polled again are counted from where they were: a counter never falls."""
     with server() as simulated:
