@@ -68,6 +68,7 @@ class App:
             self._clients.configure(loaded)
             polled = [each for account in loaded.accounts for each in configured(account, self._clients.of(account))]
             self._status_page.accounts = loaded.accounts
+            self._clients.show(endpoint for each in polled for endpoint in each.endpoints)
             self._poller.configure(polled)
             self._own.targets.set(len(polled))
             self._own.reload_successful.set(1)

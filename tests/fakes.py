@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.errors import StoppingError
 
 START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
@@ -21,6 +21,7 @@ class FakeClock(Clock):
         super().__init__()
         self.now = now
         self.set_forward = 0.0  # seconds by which somebody set the time of day, and nothing else
+        self.suspended = 0.0  # seconds for which the machine was suspended
         self.slept: list[float] = []
         self._lock = threading.Lock()
 
@@ -29,6 +30,14 @@ class FakeClock(Clock):
 
     def monotonic(self) -> float:
         return self.now - START
+
+    def awake(self) -> float:
+        return self.now - START - self.suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Let so much time pass while nothing runs."""
+        self.now += seconds
+        self.suspended += seconds
 
     def sleep(self, seconds: float) -> None:
         if self.stop.is_set():
@@ -52,8 +61,8 @@ class FakeCollector(Collector[Any]):
     summary_type: type = float
     title: str = "Users"
 
-    def fetch(self, previous: Any, now: float, keep: Keep[Any]) -> Any:
-        return self.answer(previous, now)
+    def fetch(self, poll: Poll[Any]) -> Any:
+        return self.answer(poll.previous, poll.now)
 
     def plan(self) -> Plan:
         return Plan("nothing", 0)

@@ -14,13 +14,14 @@ import urllib3
 from urllib3.util import Retry
 
 from access_exporter.background import Background
-from access_exporter.clock import Clock
-from access_exporter.cloudflare import responses, transport
+from access_exporter.clock import Clock, Stopwatch
+from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.responses import Endpoint, Envelope, Resource
+from access_exporter.cloudflare.responses import Envelope
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
 from access_exporter.config import Api
 from access_exporter.errors import (
@@ -162,7 +163,7 @@ class Client:
             status, answered, body = self._send(call, headers)
             self._note_rate_limit(answered, limiter)
             if status not in call.good:
-                failure = responses.refusal(call.endpoint, status, answered, body)
+                failure = refusals.refusal(call.endpoint, status, answered, body)
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(_wait(failure, _next_try(_TRIES)))
                 raise failure
@@ -174,7 +175,7 @@ class Client:
     def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
         """Send one request, and count it by how it ended."""
         endpoint, code = call.endpoint, NetworkError.reason
-        started = self._clock.monotonic()
+        watch = Stopwatch(self._clock)
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
             answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
@@ -185,7 +186,7 @@ class Client:
             raise
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
-            self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
+            self._metrics.duration.labels(endpoint.name).observe(watch.seconds())
 
     def _note_rate_limit(self, headers: Mapping[str, str], limiter: RateLimiter) -> None:
         """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
@@ -261,8 +262,8 @@ def _check_wanted(abandoned: Event) -> None:
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:
-    """Return the seconds to wait before the next of these tries: as long as the answer asks, if it does."""
-    return tries.get_backoff_time() if failure.retry_after is None else failure.retry_after
+    """Return the seconds to wait before the next of these tries; what the answer asks for only makes that longer."""
+    return max(tries.get_backoff_time(), failure.retry_after or 0)
 
 
 def _next_try(tries: Retry) -> Retry:

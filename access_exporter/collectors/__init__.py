@@ -4,7 +4,7 @@
 """
 
 from access_exporter.collectors import seats, users
-from access_exporter.collectors.protocol import AnyCollector, Collector, Key
+from access_exporter.collectors.protocol import AnyCollector, Collector, Key, Poll
 from access_exporter.collectors.registry import configured
 from access_exporter.collectors.users_summary import UsersSummary, UserWithEmail
 
@@ -12,6 +12,7 @@ __all__ = [
     "AnyCollector",
     "Collector",
     "Key",
+    "Poll",
     "UserWithEmail",
     "UsersSummary",
     "configured",

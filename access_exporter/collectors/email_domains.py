@@ -74,6 +74,18 @@ class DomainCounts:
         return kept
 
 
+def largest(users: Mapping[str, Mapping[str, int]], number: int) -> dict[str, dict[str, int]]:
+    """Return the users by seat of fewer domains, as `DomainCounts.largest` would: the first ones, and of all OTHER."""
+    if not users or not number:
+        return {}
+    named = [name for name in users if name not in (OTHER, UNKNOWN)]
+    kept = {name: dict(users[name]) for name in (*named[:number], OTHER, UNKNOWN)}
+    for name in named[number:]:
+        for held, count in users[name].items():
+            kept[OTHER][held] += count
+    return kept
+
+
 def family(labels: dict[str, str], users: Mapping[str, Mapping[str, int]]) -> Metric:
     """Return what `/metrics` says about them."""
     return gauge(

@@ -14,8 +14,9 @@ from typing import Annotated
 import msgspec
 from prometheus_client import Metric
 
+from access_exporter.clock import is_future
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
@@ -61,6 +62,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
     title = "Policy test"
     summary_type = PolicyTestSummary
+    endpoints = (ENDPOINT, USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""
@@ -73,12 +75,16 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         self.interval = config.interval
         self.stale_after = config.stale_after
 
-    def fetch(self, previous: PolicyTestSummary | None, now: float, keep: Keep[PolicyTestSummary]) -> PolicyTestSummary:
-        """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[PolicyTestSummary]) -> PolicyTestSummary:
+        """Ask how far the test is and, when it has just finished, count its rows.
 
         Raises a PollError when there is no whole answer.
         """
-        return self._test.fetch(previous, now)
+        return self._test.fetch(poll.previous, poll.now)
+
+    def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
+        """Yield when the test was seen finished."""
+        yield summary.finished
 
     def status(self, summary: PolicyTestSummary) -> Iterator[str]:
         """Yield how far the test is and its counts."""
@@ -117,7 +123,7 @@ class FollowedTest:
         progress = self.client.get(ENDPOINT.of(self.account_id, self.id), Progress)
         _check(progress, self.id)
         users = previous.users if previous else None
-        finished = previous.finished if previous else None
+        finished = previous.finished if previous and not is_future(previous.finished, now) else None
         if progress.status == "complete" and _is_missing_some(users, progress.total_users):
             counted = self._count(progress.total_users or 0, note)
             users = max(counted, users or {}, key=lambda counts: sum(counts.values()))

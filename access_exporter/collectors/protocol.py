@@ -1,13 +1,14 @@
 """What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client import Metric
 
+from access_exporter.cloudflare import Endpoint
+
 Summary = TypeVar("Summary")
-# Publishes and stores a summary that must not be lost if the poll fails later.
-Keep: TypeAlias = Callable[[Summary], None]
 
 
 class Key(NamedTuple):
@@ -16,6 +17,20 @@ class Key(NamedTuple):
     account_id: str
     collector: str
     target: str
+
+
+@dataclass(frozen=True)
+class Poll(Generic[Summary]):
+    """What a collector is given when it is polled; `now` is in seconds since the epoch.
+
+    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
+    `other` returns the summary of another target, as long as its numbers are shown.
+    """
+
+    previous: Summary | None
+    now: float
+    keep: Callable[[Summary], None]
+    other: Callable[[Key], object] = lambda _: None
 
 
 class Plan(NamedTuple):
@@ -31,6 +46,7 @@ class Collector(Protocol[Summary]):
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
     `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
+    Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them.
     """
 
     key: Key
@@ -40,12 +56,14 @@ class Collector(Protocol[Summary]):
     interval: float
     stale_after: float
     summary_type: type[Summary]
+    endpoints: tuple[Endpoint, ...] = ()
 
-    def fetch(self, previous: Summary | None, now: float, keep: Keep[Summary]) -> Summary:
-        """Ask Cloudflare and sum up; `previous` is the last summary, and `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[Summary]) -> Summary:
+        """Ask Cloudflare and sum up. Raises PollError."""
 
-        Raises PollError.
-        """
+    def without_removed(self, summary: Summary) -> Summary:
+        """Return the summary without what was removed from the configuration since it was made."""
+        return summary
 
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""
@@ -64,6 +82,13 @@ class Collector(Protocol[Summary]):
     def made_at(self, _summary: Summary) -> float | None:
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""
         return None
+
+    def times(self, _summary: Summary) -> Iterable[float | None]:
+        """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
+
+        Where one of them is in the future, nobody knows how old a stored summary is.
+        """
+        return ()
 
 
 AnyCollector: TypeAlias = Collector[Any]  # Any: each collector has a summary type of its own

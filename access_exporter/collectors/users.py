@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from access_exporter.cloudflare import Client, Endpoint, Found
 from access_exporter.collectors import email_domains, organization
 from access_exporter.collectors.email_domains import DomainCounts
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.users_summary import User, UsersSummary, UserWithEmail, summarize
 from access_exporter.config import Account
 from access_exporter.exposition import gauge
@@ -34,6 +34,7 @@ class UsersCollector(Collector[UsersSummary]):
 
     title = "Users"
     summary_type = UsersSummary
+    endpoints = (ENDPOINT, organization.ENDPOINT)
 
     def __init__(self, account: Account, client: Client) -> None:
         """Ask nothing yet."""
@@ -46,14 +47,14 @@ class UsersCollector(Collector[UsersSummary]):
         self.interval = self._config.interval
         self.stale_after = self._config.stale_after
 
-    def fetch(self, previous: UsersSummary | None, now: float, keep: Keep[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
+        """Walk over all users and sum them up, and ask when seats expire.
 
         Raises a PollError when the end of the list is not reached.
         """
-        summary = self._walk(previous, now)
-        known = previous.seat_expiration if previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, now, self.stale_after)
+        summary = self._walk(poll.previous, poll.now)
+        known = poll.previous.seat_expiration if poll.previous else None
+        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
         return msgspec.structs.replace(summary, seat_expiration=expiration)
 
     def _walk(self, previous: UsersSummary | None, now: float) -> UsersSummary:
@@ -76,6 +77,11 @@ class UsersCollector(Collector[UsersSummary]):
         at = previous.totals_right_at
         return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
 
+    def times(self, summary: UsersSummary) -> Iterator[float | None]:
+        """Yield when the totals agreed, and when it was asked after how long seats expire."""
+        yield summary.totals_right_at
+        yield summary.seat_expiration.asked if summary.seat_expiration else None
+
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
         config, requests = self._config, 3600 / self.interval
@@ -87,12 +93,20 @@ class UsersCollector(Collector[UsersSummary]):
             requests,
         )
 
+    def without_removed(self, summary: UsersSummary) -> UsersSummary:
+        """Return the summary with only those idle days, and as few domains, as are configured."""
+        days = [str(days) for days in self._config.idle_days]
+        return msgspec.structs.replace(
+            summary,
+            seats_idle={each: summary.seats_idle[each] for each in days if each in summary.seats_idle},
+            users_by_domain=email_domains.largest(summary.users_by_domain, self._config.domains),
+        )
+
     def families(self, summary: UsersSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the users of an account."""
         labels = {"account_id": self._account.id}
         yield from _user_families(self._account, labels, summary)
-        if self._config.domains:  # what is switched off is not shown a moment longer
-            yield email_domains.family(labels, summary.users_by_domain)
+        yield email_domains.family(labels, summary.users_by_domain)
         yield from _seat_families(self._account, labels, summary)
         yield from _activity_families(labels, summary)
 

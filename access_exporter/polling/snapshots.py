@@ -4,6 +4,7 @@ cloudflare_access_poll_success{account_id="…",collector="users",target="users"
 cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,17 +13,23 @@ from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Metric
 
-from access_exporter.clock import Clock
+from access_exporter.clock import Clock, is_future
 from access_exporter.collectors import AnyCollector, Key
 from access_exporter.errors import REASONS, PollError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
+from access_exporter.logs import facts
+
+log = logging.getLogger(__name__)
 
 _NOTHING = Rendered()
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
+    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
+
+    `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
+    """
 
     collector: AnyCollector
     summary: object = None
@@ -31,6 +38,7 @@ class Snapshot:
     fresh_until: float = float("-inf")
     duration: float | None = None
     failure: PollError | None = None
+    is_undated: bool = False
     errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
@@ -137,6 +145,11 @@ class Snapshots:
         snapshot = self._snapshots.get(collector.key)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
 
+    def summary(self, key: Key) -> object:
+        """Return the summary of a target; None where there is none that is fresh."""
+        snapshot = self._snapshots.get(key)
+        return snapshot.summary if snapshot and self.is_fresh(snapshot) else None
+
     def all(self) -> list[Snapshot]:
         """Return every snapshot, in the order of the configuration."""
         return list(self._snapshots.values())
@@ -181,14 +194,20 @@ class Snapshots:
         if kept is None:
             return self._rendered(Snapshot(collector))
         summary, succeeded_at = kept
+        now = self._clock.time()
+        if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
+            log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
+            return self._rendered(Snapshot(collector, summary=summary, is_undated=True))
         snapshot = Snapshot(collector, summary=summary, succeeded_at=succeeded_at)
         if succeeded_at is not None:
             snapshot = replace(snapshot, fresh_until=self._fresh_until(collector, summary, succeeded_at))
         return self._rendered(snapshot)
 
     def _fresh_until(self, collector: AnyCollector, summary: object, succeeded_at: float) -> float:
-        made = collector.made_at(summary)
-        age = max(0.0, self._clock.time() - (succeeded_at if made is None else made))
+        made, now = collector.made_at(summary), self._clock.time()
+        if is_future(made, now):
+            return float("-inf")
+        age = max(0.0, now - (succeeded_at if made is None else made))
         return self._clock.monotonic() + collector.stale_after - age
 
     def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
@@ -202,7 +221,8 @@ class Snapshots:
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
         """Return the snapshot with its text written; its numbers only where they may have changed."""
-        data = snapshot.data
-        if numbers and snapshot.summary is not None:
-            data = render(snapshot.collector.families(snapshot.summary), self._headers)
-        return replace(snapshot, data=data, health=render(health_families(snapshot), self._headers))
+        collector, summary, data = snapshot.collector, snapshot.summary, snapshot.data
+        if numbers and summary is not None:
+            summary = collector.without_removed(summary)
+            data = render(collector.families(summary), self._headers)
+        return replace(snapshot, summary=summary, data=data, health=render(health_families(snapshot), self._headers))

@@ -49,7 +49,9 @@ def render(accounts: Sequence[Account], rows: Iterable[Row], now: float, metrics
     """Return the page as of `now`, in seconds since the epoch."""
     by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
     for row in rows:
-        by_account[row.snapshot.collector.key.account_id].append(row)
+        account_id = row.snapshot.collector.key.account_id
+        if account_id in by_account:  # or else a reload is just taking the account away
+            by_account[account_id].append(row)
     shown = [(account, by_account[account.id]) for account in accounts]
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -3,9 +3,12 @@
 import signal
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import requests
 
+from access_exporter.polling.storage import Stored
 from access_exporter.simulator import PolicyTestUser, Simulator, User
 from access_exporter.simulator.account import TOKEN
 from tests.processes import Exporter, exporter
@@ -44,6 +47,13 @@ class Restarts:
             running.process.send_signal(signal.SIGKILL)
             running.process.wait()
         return served
+
+    def rewrite(self, collector: str, summary: dict[str, Any], **changes: Any) -> None:
+        """Change what is stored of a target, as if it had been stored like that."""
+        (file,) = self.folder.glob(f"{collector}-*.json")
+        stored = msgspec.json.decode(file.read_bytes(), type=Stored)
+        content = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(stored.summary) | summary))
+        file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, summary=content, **changes).summed()))
 
 
 def metrics(running: Exporter) -> str:
