@@ -144,8 +144,8 @@ def test_while_it_is_polled(endpoint: str) -> None:
 
         def reload(handler: Handler) -> None:
             simulated.fault = lambda _: answers(503)
-            handler.send(handler.response())
             exporter.load(after)
+            handler.send(handler.response())
 
         simulated.fault = lambda request: reload if request.endpoint == endpoint else None
         exporter = Fleet(config(simulated, account("first", service_tokens=True)))
