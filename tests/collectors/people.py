@@ -14,8 +14,9 @@ def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) ->
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; nobody has logged in, and no seat expires, unless they say so."""
-    return page_of("users", **({"seats_limit": 50, "seat_expiration": None, "last_login": None} | values))
+    """The exposition with these values; nobody has logged in, no seat expires and no total is stated by default."""
+    absent = dict.fromkeys(("announced", "seat_expiration", "last_login"))
+    return page_of("users", **({"seats_limit": 50} | absent | values))
 
 
 def health(**values: float | str | None) -> str:
@@ -32,9 +33,10 @@ def holders(number: int) -> list[Row]:
     ]
 
 
-def expected_holders(number: int) -> str:
-    """The exposition of exactly so many of them."""
+def expected_holders(number: int, announced: float | None = None) -> str:
+    """The exposition of exactly so many of them, and of the total that the API states."""
     return expected(
+        announced=announced,
         users_access=number,
         seats_access=number,
         seats_used=number,

@@ -108,7 +108,7 @@ def test_no_tokens(cloudflare: Cloudflare, exporter: Fleet) -> None:
 def test_a_token_that_is_deleted(cloudflare: Cloudflare, exporter: Fleet) -> None:
     """A deleted token is gone with the next poll."""
     assert LABELS in polled(cloudflare, exporter, *honest_pages([CI]))
-    assert polled(cloudflare, exporter, answer([])) == ""
+    assert polled(cloudflare, exporter, *honest_pages([])) == ""
 
 
 @pytest.mark.parametrize(
