@@ -68,7 +68,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Answer[T]:
     invalid_rows = 0
     try:
         envelope = _decoder(kind).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         envelope, invalid_rows = _decode_odd(endpoint, body, result)
     if envelope.has_failed:
         raise refusal(endpoint, 200, {}, body)
@@ -91,8 +91,9 @@ def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
     return msgspec.json.Decoder(kind)
 
 
-# Any: an envelope of any type
-def _decode_odd(endpoint: Endpoint, body: bytes, result: type[T]) -> tuple[Envelope[Any], int]:
+def _decode_odd(
+    endpoint: Endpoint, body: bytes, result: type[T]
+) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone.
 
     Only the rows that need it are decoded the slow way. Returns the number of rows with an invalid field as well.
@@ -119,7 +120,7 @@ def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
     """Return the answer with its rows as bytes; None where it is no JSON in the strict sense, or has no such rows."""
     try:
         return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
@@ -132,9 +133,10 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
         if data.get("success") is False:
             raise refusal(endpoint, 200, {}, body)
         data |= {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
-        if isinstance(data.get("result"), dict):
-            data["result"] = unusual.tidy(data["result"])
+        if get_origin(result) is not list:
+            data["result"] = unusual.tidy(data.get("result"), result)
     kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see above
+    _decoder(kind)  # so that no two threads look at the type at once
     envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
     return envelope
 
@@ -146,7 +148,7 @@ def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T]) -> tuple[li
         try:
             converted.append(decoder.decode(row) if isinstance(row, msgspec.Raw) else msgspec.convert(row, kind))
             continue
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             data = unusual.decode(row) if isinstance(row, msgspec.Raw) else row
         try:
             mended, is_invalid = unusual.convert(data, kind)

@@ -1,6 +1,6 @@
 """Users as the API lists them, and the whole exposition of the users. It is always 2026-09-21T14:13:20Z."""
 
-from tests.collectors.cloudflare import Body, Cloudflare, Row
+from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row
 from tests.exporter import Exporter, page_of
 
 TODAY = "2026-09-21T10:00:00Z"
@@ -9,7 +9,7 @@ TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
 
 def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) -> str:
     """The exposition after a poll of a list with these pages."""
-    cloudflare.lists("users", *bodies, **({} if beyond is None else {"beyond": beyond}))
+    cloudflare.lists("users", *bodies, beyond=EMPTY if beyond is None else beyond)
     return Exporter().polled()
 
 
