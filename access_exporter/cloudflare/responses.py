@@ -136,8 +136,8 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
         if get_origin(result) is not list:
             data["result"] = unusual.tidy(data.get("result"), result)
     kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see above
-    _decoder(kind)  # so that no two threads look at the type at once
-    envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
+    with _MAKING:
+        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
     return envelope
 
 
