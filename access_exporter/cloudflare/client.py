@@ -19,9 +19,9 @@ from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
-from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
+from access_exporter.cloudflare.pagination import NOTHING_FOUND, DoubtsOfLists, Found, Page, PageInfo, Row, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.responses import Envelope
+from access_exporter.cloudflare.responses import Decoded
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
 from access_exporter.config import Api
 from access_exporter.errors import (
@@ -45,7 +45,6 @@ LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the
 _TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
 
 T = TypeVar("T")
-Row = TypeVar("Row", bound=HasId)
 
 
 class Client:
@@ -61,6 +60,7 @@ class Client:
         self._metrics = metrics
         self._clock = clock
         self._session = transport.session(api.url, api.concurrency)
+        self._doubts = DoubtsOfLists()
 
     @property
     def url(self) -> str:
@@ -104,14 +104,14 @@ class Client:
 
         To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
-        call = self._call(resource)
-        pages = _Pages(self, self._clock, call, row, within)
-        return Walk(pages, self.api.page_size, self.api.concurrency, before)
+        pages = _Pages(self, self._clock, self._call(resource), row, within)
+        doubts, has_totals = self._doubts.of(resource.path), resource.endpoint.has_totals
+        return Walk(pages, self.api.page_size, self.api.concurrency, before, doubts, has_totals=has_totals)
 
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
         answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-        return Page(answer.result or [], PageInfo.of(answer.info))
+        return Page(answer.result or [], PageInfo.of(answer.info), answer.result is None, answer.invalid_rows)
 
     def _call(self, resource: Resource) -> "_Call":
         return _Call(resource.endpoint, self._session, self._request("GET", resource))
@@ -123,7 +123,7 @@ class Client:
     def _ask_once(self, call: "_Call", result: type[T]) -> T:
         return self._attempt(call, self.credential.headers(), result).some
 
-    def _get(self, call: "_Call", result: type[T]) -> Envelope[T]:
+    def _get(self, call: "_Call", result: type[T]) -> Decoded[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
         tries, waited, refreshed = _TRIES, 0.0, False
         while True:
@@ -154,7 +154,7 @@ class Client:
             self._clock.sleep(1)
         return False
 
-    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Envelope[T]:
+    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
@@ -164,6 +164,7 @@ class Client:
             self._note_rate_limit(answered, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
+                failure.status = status
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(_wait(failure, _next_try(_TRIES)))
                 raise failure

@@ -8,11 +8,15 @@ import msgspec
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """An API page: its name in metrics, its path below the account, and the permission it asks for."""
+    """An API page: its name in metrics, its path below the account, and the permission it asks for.
+
+    `has_totals` tells whether the API states for a list how many rows it has.
+    """
 
     name: str
     path: str
     permission: str
+    has_totals: bool = True
 
     @property
     def place(self) -> str:

@@ -25,7 +25,7 @@ NAME = "policy_tests"
 _PATH = "/accounts/{account_id}/access/policy-tests/{policy_test_id}"
 _PERMISSION = "Access: Policy Test Read"
 ENDPOINT = Endpoint("policy_test", _PATH, _PERMISSION)
-USERS_ENDPOINT = Endpoint("policy_test_users", f"{_PATH}/users", _PERMISSION)
+USERS_ENDPOINT = Endpoint("policy_test_users", f"{_PATH}/users", _PERMISSION, has_totals=False)
 
 STATUSES = ("blocked", "processing", "exceeded time", "complete")
 RESULTS = ("approved", "blocked", "error")

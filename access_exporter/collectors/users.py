@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors import email_domains, organization
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.collectors import email_domains, listed, organization
 from access_exporter.collectors.email_domains import DomainCounts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.users_summary import User, UsersSummary, UserWithEmail, summarize
@@ -52,30 +52,37 @@ class UsersCollector(Collector[UsersSummary]):
 
         Raises a PollError when the end of the list is not reached.
         """
-        summary = self._walk(poll.previous, poll.now)
+        summary = self._walk(poll)
         known = poll.previous.seat_expiration if poll.previous else None
         expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
         return msgspec.structs.replace(summary, seat_expiration=expiration)
 
-    def _walk(self, previous: UsersSummary | None, now: float) -> UsersSummary:
-        resource = ENDPOINT.of(self._account.id)
+    def _walk(self, poll: Poll[UsersSummary]) -> UsersSummary:
+        resource, now = ENDPOINT.of(self._account.id), poll.now
         row: Any = UserWithEmail if self._config.domains else User  # Any: two types, one of which has an address
-        walk = self._client.walk(resource, row, self.stale_after, self._found_before(previous, now))
+        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, now))
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
         summary = summarize(pages, self._config.idle_days, now)
+        listed.report(self.key, walk.found, poll.previous.found if poll.previous else NOTHING_FOUND)
         return msgspec.structs.replace(
             summary,
             users_by_domain=domains.largest(self._config.domains) if self._config.domains else {},
             totals_right_at=now if walk.found.totals_agreed else None,
+            found=walk.found,
         )
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
         """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
         if previous is None:
-            return Found()
+            return NOTHING_FOUND
         at = previous.totals_right_at
-        return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
+        agreed = at is not None and 0 <= now - at <= self.stale_after
+        return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
+
+    def status(self, summary: UsersSummary) -> Iterator[str]:
+        """Yield that the totals contradict the rows, where they do."""
+        yield from listed.status(summary.found)
 
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
         """Yield when the totals agreed, and when it was asked after how long seats expire."""
@@ -125,6 +132,12 @@ def _user_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "cloudflare_access_users",
         "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
         _by(labels, "seat", summary.users),
+    )
+    yield gauge(
+        "cloudflare_access_users_announced",
+        "The latest total_count of the list of users, as the API states it; another number than that of the users it "
+        "lists where the API contradicts itself.",
+        [(labels, summary.found.announced)],
     )
 
 

@@ -8,12 +8,14 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from access_exporter.cloudflare import NOTHING_FOUND, Found
 from access_exporter.collectors import organization, seats
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _MAX_GROUPS = 100_000  # some thousands are plausible
+_UNKNOWN_AGE = float("nan")  # neither more nor less than any other
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -27,6 +29,13 @@ class User(msgspec.Struct, gc=False):
     active_device_count: int | float | None = None  # a JSON number; as a rule whole, and those are decoded faster
     created_at: _Time | None = None
     last_successful_login: _Time | None = None
+
+    def lose(self, fields: set[str]) -> None:
+        """Count as unknown what is invalid: a login that cannot be read is not "never", nor a flag "no seat"."""
+        if "last_successful_login" in fields:
+            self.last_successful_login = seats.UNKNOWN
+        if not fields.isdisjoint(("access_seat", "gateway_seat")):
+            self.access_seat = self.gateway_seat = None
 
 
 class UserWithEmail(User, gc=False):
@@ -51,19 +60,21 @@ class UsersSummary(msgspec.Struct, frozen=True):
     seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
     totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
+    found: Found = NOTHING_FOUND
 
 
 class _Group(NamedTuple):
     """Users that count alike in every metric.
 
     `age` tells between which of the moments the user last logged in, counted from 1; below 0 it says so of the
-    creation of a user who never did, and 0 means that neither time is known.
+    creation of a user who never did, and 0 means that neither time is known. _UNKNOWN_AGE is that of a login at an
+    unknown time.
     """
 
     access_seat: bool | None
     gateway_seat: bool | None
     active_device_count: float | None
-    age: int
+    age: float
 
     @property
     def seat(self) -> str:
@@ -80,6 +91,7 @@ def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: fl
     idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
     # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
     within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
+    latest = present + seats.LATEST_AHEAD
     moments = sorted({NEVER, *idle.values(), *within.values()})
     groups: Counter[tuple[object, ...]] = Counter()
     last_login = NEVER
@@ -87,9 +99,12 @@ def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: fl
         alike = []
         for user in users:
             login = user.last_successful_login or NEVER
-            age = bisect_left(moments, login)
-            if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
-                last_login = login
+            age: float = bisect_left(moments, login)
+            if login > last_login:
+                if login <= latest:
+                    last_login = login
+                else:
+                    age = _UNKNOWN_AGE
             if age == 0 and user.created_at:
                 age = -bisect_left(moments, user.created_at)
             alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))

@@ -18,7 +18,7 @@ import msgspec
 import prometheus_client
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Clients, RequestMetrics
+from access_exporter.cloudflare import Clients, Found, RequestMetrics
 from access_exporter.collectors import UserWithEmail, seats, users
 from access_exporter.commands.table import FORMATS, Row
 from access_exporter.config import Account, Config, Duration
@@ -76,7 +76,8 @@ class _Found(NamedTuple):
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
     """List the seats that have been idle for so many seconds, those idle longest first, in one of FORMATS.
 
-    Returns 0 when the list is complete, 1 when an account could not be read to its end: nothing of that one is listed.
+    Returns 0 when the list is complete, and 1 when it may lack people: an account could not be read to its end, and
+    nothing of it is listed, or it announces more users than it lists.
     Raises UsageError for an account that is not configured, and ConfigError.
     """
     accounts = _chosen(config, account_id)
@@ -88,19 +89,35 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
     with _Progress(sys.stderr) as progress:
         for account in accounts:
             within = account.users_settings.stale_after
-            pages = clients.of(account).walk(users.ENDPOINT.of(account.id), Person, within)
+            walk = clients.of(account).walk(users.ENDPOINT.of(account.id), Person, within)
             try:
-                found += list(find(progress.of(pages), account.id, present - timedelta(seconds=idle)))
+                found += list(find(progress.of(walk), account.id, present - timedelta(seconds=idle)))
             except PollError as failure:
                 failed = True
                 progress.clear()
                 told = facts(account_id=account.id, reason=failure.reason, error=failure)
                 log.error("account not listed: its users could not be read to the end", extra=told)
+            else:
+                if walk.found.missing or walk.found.invalid_rows:
+                    progress.clear()
+                failed |= _lacks_some(account, walk.found)
     found.sort(key=lambda each: each[:-1])
     for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(found, present)):
         sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
     return int(failed)
+
+
+def _lacks_some(account: Account, read: Found) -> bool:
+    """Tell whether users of an account are missing, and log what is odd about the list."""
+    if read.invalid_rows:
+        told = facts(account_id=account.id, users=read.invalid_rows)
+        log.warning("users with invalid values are listed only as far as the rest is known", extra=told)
+    if not read.missing:
+        return False
+    told = facts(account_id=account.id, listed=read.rows, announced=read.announced, missing=read.missing)
+    log.error("idle seats may be missing: the account lists fewer users than it announces", extra=told)
+    return True
 
 
 def _chosen(config: Config, account_id: str | None) -> list[Account]:

@@ -173,9 +173,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("row", "words"),
         [
-            ('{"access_seat": "planted"}', "result[1].access_seat: expected true or false, got a string"),
-            ('{"created_at": "planted"}', "result[1].created_at: expected a date such as 2026-01-31T09:30:00Z"),
-            ('{"active_device_count": []}', "result[1].active_device_count: expected a number, got a list"),
+            ('{"id": 5, "access_seat": "planted"}', "result[1].id: expected a string, got a whole number"),
+            ('{"id": ["planted"]}', "result[1].id: expected a string, got a list"),
+            ("[]", "result[1]: expected a mapping, got a list"),
             ('"planted"', "result[1]: expected a mapping, got a string"),
         ],
     )

@@ -133,7 +133,15 @@ good = st.tuples(st.just(200), headers, bodies())
 answers = st.lists(good | good | refusals, min_size=1, max_size=3)
 
 
-def test_first_answers_at_once() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"result": [{"id": "%d"}]}',
+        '{"result": [{"id": "%d", "created_at": ""}]}',
+        '{"result": [{"id": "%d", "name": "a\x01b", "created_at": 5}]}',
+    ],
+)
+def test_first_answers_at_once(answer: str) -> None:
     """However many threads decode the first answers of all at the same moment, each gets its own, and none crashes."""
     code = """
 import sys, threading
@@ -143,7 +151,7 @@ sys.setswitchinterval(1e-6)
 start, found = threading.Barrier(140), []
 def decode(number):
     start.wait()
-    answer = answers.decode(users.ENDPOINT, b'{"result": [{"id": "%d"}]}' % number, list[users_summary.User])
+    answer = answers.decode(users.ENDPOINT, sys.argv[1].encode() % number, list[users_summary.User])
     found.extend(row.id for row in answer.result)
 threads = [threading.Thread(target=decode, args=(number,)) for number in range(140)]
 for thread in threads: thread.start()
@@ -151,7 +159,7 @@ for thread in threads: thread.join()
 assert sorted(map(int, found)) == list(range(140))
 """
     for _ in range(5):
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code, answer], cwd=ROOT, check=True, timeout=60)
 
 
 @pytest.mark.fuzz

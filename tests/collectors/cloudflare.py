@@ -48,14 +48,16 @@ class Cloudflare:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: dict[str, str] = {}
 
-    def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:
+    def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY, beyond_status: int = 200) -> None:
         """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
 
         def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
             self.asked.append((path, asked))
             number = int(asked["page"])
-            return 200, self.headers, bodies[number - 1] if number <= len(bodies) else beyond
+            if number > len(bodies):
+                return beyond_status, self.headers, beyond
+            return 200, self.headers, bodies[number - 1]
 
         self._mock.remove("GET", f"{_URL}/{path}")
         self._mock.add_callback("GET", f"{_URL}/{path}", page)

@@ -18,7 +18,7 @@ def says(cloudflare: Cloudflare, expiration: object) -> None:
 
 def expected(expiration: float | str | None, **values: float | str | None) -> str:
     """The exposition of an account without users whose seats expire after so many seconds."""
-    return page_of("users", seats_limit=50, seat_expiration=expiration, last_login=None, **values)
+    return page_of("users", seats_limit=50, announced=None, seat_expiration=expiration, last_login=None, **values)
 
 
 def times_asked(cloudflare: Cloudflare) -> int:

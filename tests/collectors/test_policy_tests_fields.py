@@ -83,7 +83,14 @@ class TestFields:
         cloudflare.says(TEST, body)
         assert exporter().polled() == health(success=0, last_success=None, errors_invalid_response=1)
 
-    @pytest.mark.parametrize("row", ["null", "[]", '{"id": 5}', '{"status": true}', '{"status": ["approved"]}'])
+    @pytest.mark.parametrize("row", ['{"status": true}', '{"status": ["approved"]}', '{"status": 1e999}'])
+    def test_wrong_status(self, cloudflare: Cloudflare, row: str) -> None:
+        """A result of a wrong type is unknown, and the others count."""
+        cloudflare.says(TEST, progress())
+        cloudflare.lists(USERS, '{"result": [{"id": "1", "status": "approved"}, ROW]}'.replace("ROW", row))
+        assert exporter().polled() == expected(users_approved=1, users_unknown=1)
+
+    @pytest.mark.parametrize("row", ["null", "[]", '{"id": 5}', '{"id": 5, "status": true}'])
     def test_wrong_row(self, cloudflare: Cloudflare, row: str) -> None:
         """A row that is not as documented fails the poll: no number is better than a wrong one."""
         cloudflare.says(TEST, progress())
