@@ -69,7 +69,7 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "rows of text": result(f'["{PLANTED}"]'),
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
-    "an odd date": result(f'[{{"id": "{PLANTED}", "created_at": "{PLANTED}"}}]'),
+    "an odd date": result(f'{{"id": "{PLANTED}", "created_at": "{PLANTED}"}}'),
     "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),
     "gzip": answers(200, PAGE, Content_Encoding="gzip"),
