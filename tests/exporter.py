@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import prometheus_client
 
 from access_exporter.cloudflare.clients import Clients
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
-from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
+from access_exporter.config.model import Account, Api, Config, Devices, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
@@ -31,6 +32,7 @@ class Exporter:
         *,
         name: str | None = "Example",
         users: Users | bool = Users(),  # noqa: B008 – it is frozen
+        devices: Devices | bool | Literal["auto"] = False,
         policy_tests: Sequence[PolicyTest] = (),
         seat_limit: int | None = 50,
         api: Api = API,
@@ -40,6 +42,7 @@ class Exporter:
             name=name,
             api_token=Secret("the test", TOKEN),
             users=users,
+            devices=devices,
             policy_tests=tuple(policy_tests),
             seat_limit=seat_limit,
         )
@@ -52,8 +55,8 @@ class Exporter:
         self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
-        """Poll every target once, to the last request that is still on its way."""
-        for collector in self._collectors:
+        """Poll every target once, to the last request that is still on its way; first what others look at."""
+        for collector in sorted(self._collectors, key=lambda each: not each.is_first):
             self._poller.poll(collector)
         for thread in threading.enumerate():
             if thread.name.startswith("page-"):

@@ -17,6 +17,7 @@ from access_exporter.background import Background
 from access_exporter.clock import Clock, Stopwatch
 from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
@@ -107,6 +108,22 @@ class Client:
         call = self._call(resource)
         pages = _Pages(self, self._clock, call, row, within)
         return Walk(pages, self.api.page_size, self.api.concurrency, before)
+
+    def cursor_walk(self, resource: Resource, row: type[Row], query: str, within: float) -> CursorWalk[Row]:
+        """Return a walk over a list whose pages are asked for by a cursor; `query` is added to each request.
+
+        To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for.
+        """
+        call = self._call(resource)
+        give_up_at = self._clock.monotonic() + within
+
+        def fetch(asked: str) -> CursorPage[Row]:
+            if self._clock.monotonic() > give_up_at:
+                raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
+            answer = self._get(replace(call, query=f"?{query}&{asked}"), list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+            return CursorPage(answer.result or [], CursorPage.cursor_of(answer.info))
+
+        return CursorWalk(CursorPages(fetch, self.api.page_size))
 
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""

@@ -122,12 +122,12 @@ class Snapshots:
             failure=None,
         )
         if published and self._store:
-            self._store.save(collector, summary, now)
+            self._store.save(collector, collector.to_store(summary), now)
 
     def keep(self, collector: AnyCollector, summary: object) -> None:
         """Publish and store what a poll must not lose, whatever comes of the poll."""
         if self._update(collector, summary=summary) and self._store:
-            self._store.save(collector, summary, self.of(collector).succeeded_at)
+            self._store.save(collector, collector.to_store(summary), self.of(collector).succeeded_at)
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""

@@ -164,11 +164,12 @@ def _people(rows: Iterable[Row]) -> UsersSummary | None:
 
 def _seats(people: UsersSummary, limit: int | None) -> str:
     numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
-    numbers += [
-        ("Logged in within 7 days", people.users_logged_in["7d"]),
-        ("Seats never used", people.seats_never_used),
-    ]
-    numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(people.seats_idle.items())[-1:]]
+    numbers.append(("Logged in within 7 days", people.users_logged_in["7d"]))
+    if people.users_active is not None:
+        numbers.append(("Active within 7 days", people.users_active["7d"]))
+    if people.never_used is not None:
+        numbers.append(("Seats never used", people.never_used))
+    numbers += [(f"Idle for {days} days", number) for days, number in list(people.idle.items())[-1:]]
     listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
     return f"{_used(people.seats_used, limit)}\n<dl>{listed}</dl>"
 

@@ -6,6 +6,7 @@
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
     GET /client/v4/accounts/{account_id}/access/NAME, for any other list that an account has
+    GET /client/v4/accounts/{account_id}/devices/registrations
 
 https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
 """
@@ -21,17 +22,27 @@ from functools import lru_cache, partial
 from typing import TypedDict, Unpack
 
 from access_exporter.simulator.account import Account, PolicyTest, Row, members
-from access_exporter.simulator.answers import Listing, Paging, Response, error, honest_paging, no_result_info, success
+from access_exporter.simulator.answers import (
+    Listing,
+    Paging,
+    Response,
+    cursor_paging,
+    error,
+    honest_paging,
+    no_result_info,
+    success,
+)
 
 _ROUTES = {
-    endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/access/" + path)
+    endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/" + path)
     for endpoint, path in {
-        "users": "users",
-        "organization": "organizations",
-        "policy_tests": "policy-tests",
-        "policy_test": "policy-tests/(?P<policy_test_id>[^/]+)",
-        "policy_test_users": "policy-tests/(?P<policy_test_id>[^/]+)/users",
-        "": "(?P<endpoint>[a-z_]+)",  # any other list that an account has
+        "users": "access/users",
+        "organization": "access/organizations",
+        "policy_tests": "access/policy-tests",
+        "policy_test": "access/policy-tests/(?P<policy_test_id>[^/]+)",
+        "policy_test_users": "access/policy-tests/(?P<policy_test_id>[^/]+)/users",
+        "devices": "devices/registrations",
+        "": "access/(?P<endpoint>[a-z_]+)",  # any other list that an account has
     }.items()
 }
 _DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # of any other list 1000
@@ -44,9 +55,10 @@ _QUOTA, _QUOTA_SECONDS = 1200, 300
 class Request:
     """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
 
-    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, or the name of another list; it is
-    empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a positive whole
-    number. `client` is the address of the other side, a different one for each connection.
+    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, devices, or the name of another
+    list; it is empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a
+    positive whole number; a cursor stands for a page. `client` is the address of the other side, a different one for
+    each connection.
     """
 
     time: float
@@ -73,7 +85,7 @@ class Request:
             endpoint=endpoint,
             account_id=ids.get("account_id", ""),
             policy_test_id=ids.get("policy_test_id", ""),
-            page=_positive(self.query.get("page", "1")),
+            page=_positive(self.query.get("cursor", "").removeprefix("page-") or self.query.get("page", "1")),
             per_page=_positive(self.query.get("per_page", _DEFAULT_PER_PAGE.get(endpoint, "1000"))),
         )
 
@@ -125,6 +137,7 @@ class Api:
             "policy_tests": {"POST": self._start_policy_test},
             "policy_test": {"GET": self._policy_test},
             "policy_test_users": {"GET": self._policy_test_users},
+            "devices": {"GET": self._devices},
         }
 
     def answer(self, request: Request) -> Response:
@@ -199,6 +212,15 @@ class Api:
             raise _bad_parameter("status")
         rows = tuple(row for row in rows if members(row).get("status") == status)
         return self._page(request, Listing(rows, self._repeat, no_result_info))
+
+    def _devices(self, account: Account, request: Request) -> Response:
+        status = request.query.get("status", "active")
+        if status not in ("active", "revoked", "all"):
+            raise _bad_parameter("status")
+        rows = account.registered(status)
+        if rows is None:
+            raise _RefusedError(error(403, 10000, "Authentication error"))
+        return self._page(request, self._listing(request, rows, cursor_paging))
 
     def _listing(self, request: Request, rows: tuple[Row, ...], paging: Paging) -> Listing:
         """The listing of these very rows, kept until there are others."""

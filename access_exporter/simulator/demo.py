@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
+from access_exporter.simulator.demo_devices import registrations
 from access_exporter.simulator.server import Simulator
 
 
@@ -36,6 +37,7 @@ class Demo(NamedTuple):
         fresh = {"name": "started afresh", "policies": list(self.policies), **times}
         return {
             "users": {"interval": "10s", "domains": 10},
+            "devices": {"interval": "10s"},
             "policy_tests": [*existing, fresh],
             "service_tokens": {"interval": "10s"},
         }
@@ -80,6 +82,7 @@ class LivingAccount(Account):
         self._changes = random.Random(seed)
         self.lists["service_tokens"] = tuple(self._service_token(*token) for token in _SERVICE_TOKENS)
         self.lives[DEMO.policies] = self._fresh_policy_test
+        self.registrations = self._devices()
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""
@@ -92,6 +95,10 @@ class LivingAccount(Account):
                 self._step(datetime.fromtimestamp(self._started + (step + 1) * _STEP_SECONDS, UTC))
             self._steps = steps
             self.users = self._people
+            self.registrations = self._devices()
+
+    def _devices(self) -> tuple[Row, ...]:
+        return tuple(registrations(self._people, self._days_ago(0)))
 
     def _step(self, now: datetime) -> None:
         if self._random.random() < 0.5:

@@ -77,9 +77,24 @@ class Person:
     def created(self) -> datetime | None:
         return self.created_at.time if isinstance(self.created_at, Moment) else None
 
-    def is_idle(self, days: int) -> bool:
+    @property
+    def may_be_active_unseen(self) -> bool:
+        return self.devices is None or self.devices > 0
+
+    def is_away(self, days: int) -> bool:
         since = self.login or self.created
-        return self.holds_seat and since is not None and NOW - since >= timedelta(days=days)
+        return since is not None and NOW - since >= timedelta(days=days)
+
+    def is_idle(self, days: int) -> bool:
+        return self.holds_seat and not self.may_be_active_unseen and self.is_away(days)
+
+    def has_unknown_activity(self, days: int) -> bool:
+        has_no_time = self.login is None and self.created is None
+        return self.holds_seat and self.may_be_active_unseen and (has_no_time or self.is_away(days))
+
+    @property
+    def was_never_there(self) -> bool:
+        return self.holds_seat and not self.may_be_active_unseen and self.login is None
 
     def logged_in(self, days: int) -> bool:
         return self.login is not None and NOW - self.login <= timedelta(days=days)
@@ -112,16 +127,15 @@ def reference(people: list[Person]) -> Numbers:
         ("users_by_devices", "3-5"): count(lambda person: person.devices in (3, 5)),
         ("users_by_devices", "6+"): count(lambda person: person.devices is not None and person.devices >= 6),
         ("users_by_devices", "unknown"): count(lambda person: person.devices is None),
-        ("seats_never_used",): count(lambda person: person.holds_seat and person.login is None),
+        ("seats_never_used",): count(lambda person: person.was_never_there),
         ("users_logged_in", "1d"): count(lambda person: person.logged_in(1)),
         ("users_logged_in", "7d"): count(lambda person: person.logged_in(7)),
         ("users_logged_in", "30d"): count(lambda person: person.logged_in(30)),
     }
     for days in (30, 60, 90):
-        idle = [person for person in people if person.is_idle(days)]
-        numbers["seats_idle", "none", str(days)] = len([person for person in idle if person.devices == 0])
-        numbers["seats_idle", "some", str(days)] = len([person for person in idle if (person.devices or 0) > 0])
-        numbers["seats_idle", "unknown", str(days)] = len([person for person in idle if person.devices is None])
+        numbers["seats_idle", str(days)] = len([person for person in people if person.is_idle(days)])
+        unknown = [person for person in people if person.has_unknown_activity(days)]
+        numbers["seats_activity_unknown", str(days)] = len(unknown)
     logins = [person.login for person in people if person.login is not None]
     if logins:
         numbers["last_login_timestamp_seconds",] = max(logins).timestamp()
