@@ -25,7 +25,7 @@ from tests.fleet import Fleet
 
 def account(name: str, token: str = TOKEN) -> AccountConfig:
     """An account of which only the users are polled."""
-    return AccountConfig(id=name, api_token=Secret("the test", token))
+    return AccountConfig(id=name, api_token=Secret("the test", token), devices=False)
 
 
 def walked(server: Simulator) -> list[Request]:
@@ -121,7 +121,8 @@ def test_a_new_pace_starts_without_a_burst() -> None:
 
 def paged(server: Simulator, *names: str, secret: Secret | None = None) -> Config:
     """Return a configuration of accounts with one secret, which have more pages than five minutes allow."""
-    accounts = tuple(AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN)) for name in names)
+    token = secret or Secret("the test", TOKEN)
+    accounts = tuple(AccountConfig(id=name, api_token=token, devices=False) for name in names)
     return Config(api=Api(url=server.url, concurrency=1, burst=150, requests_per_second=1), accounts=accounts)
 
 
