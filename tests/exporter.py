@@ -67,6 +67,10 @@ class Exporter:
         failures = (snapshot.failure for snapshot in self._snapshots.all())
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
 
+    def status(self) -> list[str]:
+        """Return what the status page says of the targets, line by line."""
+        return [line for each in self._snapshots.all() if each.summary for line in each.collector.status(each.summary)]
+
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""
         return b"".join(self._snapshots.page(Format.TEXT).text_with(Encoded())).decode()

@@ -120,7 +120,8 @@ class Client:
         def fetch(asked: str) -> CursorPage[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
-            answer = self._get(replace(call, query=f"?{query}&{asked}"), list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+            whole = replace(call, query=f"?{query}&{asked}")
+            answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
             return CursorPage(answer.result or [], CursorPage.cursor_of(answer.info))
 
         return CursorWalk(CursorPages(fetch, self.api.page_size))

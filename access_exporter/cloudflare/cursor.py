@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId
-from access_exporter.errors import InvalidResponseError, PollError
+from access_exporter.errors import AuthError, InvalidResponseError, PollError
 
 Row = TypeVar("Row", bound=HasId)
 
@@ -52,7 +52,8 @@ class CursorPages(Generic[Row]):
             try:
                 return self._ask(f"per_page={self._sizes[0]}{after}")
             except PollError as refused:
-                if refused.status != 400 or cursor or len(self._sizes) == 1:
+                is_of_the_size = refused.status == 400 and not isinstance(refused, AuthError)
+                if not is_of_the_size or cursor or len(self._sizes) == 1:
                     raise
                 del self._sizes[0]
 

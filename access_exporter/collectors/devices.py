@@ -198,10 +198,9 @@ def _active(
     for registration in registrations:
         is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
         time = registration.last_seen_at.timestamp() if registration.last_seen_at else 0.0
-        is_unclear = is_active and time <= 0
-        if time > now + DAY:  # no device was seen tomorrow
-            time, is_unclear = 0.0, True
-        if (user := registration.user) and (time > 0 or is_unclear):
+        if is_unclear := time > now + DAY:  # no device was seen tomorrow
+            time = 0.0
+        if (user := registration.user) and (time > 0 or is_active or is_unclear):
             last_seen.add(names(user.id, user.email), time, is_active=is_active, is_unclear=is_unclear)
         if is_active:
             device = registration.device

@@ -51,7 +51,7 @@ class LastSeen:
     def add(self, names: Iterable[str | None], time: float, *, is_active: bool, is_unclear: bool) -> None:
         """Note a device of the user with these names and when it was seen, in seconds since the epoch.
 
-        A time of 0 is for a device that was never seen, or whose time is not known.
+        A time that cannot be one, such as 0, is for a device whose time is not known, or one that was never seen.
         """
         flags = _IS_UNCLEAR if is_unclear else 0
         half_seconds = 0
@@ -59,6 +59,8 @@ class LastSeen:
             flags |= _WAS_EVER | _IS_DATED if is_active else _WAS_EVER
             whole = int(time)
             half_seconds = 2 * (whole - _BEGINNING) + (time > whole)  # half a second stands for any fraction
+        elif is_active:
+            flags |= _IS_UNCLEAR
         for name in names:
             if name:
                 key = hash(name) & _HASH

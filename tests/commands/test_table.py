@@ -56,7 +56,8 @@ class TestFormats:
             '{"account_id": "first", "email": "jdoe@example.com", "name": "Jane Doe", '
             '"last_login": "2026-06-13T14:13:20Z", "last_device_seen": "2026-05-24T14:13:20Z", '
             '"last_activity": "2026-06-13T14:13:20Z", "basis": "login", '
-            '"created": "2025-05-09T14:13:20Z", "idle_days": 100, "active_devices": 1, "seats": "both", "seat_uid": "a1b2"}\n]\n',
+            '"created": "2025-05-09T14:13:20Z", "idle_days": 100, "active_devices": 1, '
+            '"seats": "both", "seat_uid": "a1b2"}\n]\n',
             "",
         )
 
