@@ -84,13 +84,18 @@ class App:
         return int(any(snapshot.failure for snapshot in self._snapshots.all()))
 
     def poll(self) -> None:
-        """Poll every target once, all at the same time."""
+        """Poll every target once: first those whose numbers others look at, and then all others at the same time."""
         collectors = [snapshot.collector for snapshot in self._snapshots.all()]
-        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
-        for poll in polls:
-            poll.start()
-        for poll in polls:
-            poll.join()
+        for is_first in (True, False):
+            polls = [
+                threading.Thread(target=self._poller.poll, args=(each,), daemon=True)
+                for each in collectors
+                if each.is_first is is_first
+            ]
+            for poll in polls:
+                poll.start()
+            for poll in polls:
+                poll.join()
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

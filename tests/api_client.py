@@ -14,9 +14,9 @@ from requests import PreparedRequest
 
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.responses import Endpoint
 from access_exporter.collectors import policy_tests, users, users_summary
 from access_exporter.config.model import Api
 from access_exporter.config.secrets import Secret

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.errors import StoppingError
 
 START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
@@ -52,8 +52,8 @@ class FakeCollector(Collector[Any]):
     summary_type: type = float
     title: str = "Users"
 
-    def fetch(self, previous: Any, now: float, keep: Keep[Any]) -> Any:
-        return self.answer(previous, now)
+    def fetch(self, poll: Poll[Any]) -> Any:
+        return self.answer(poll.previous, poll.now)
 
     def plan(self) -> Plan:
         return Plan("nothing", 0)

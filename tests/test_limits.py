@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from access_exporter.cloudflare import responses
+from access_exporter.cloudflare import refusals
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config
 from access_exporter.config.secrets import Secret
@@ -182,13 +182,13 @@ def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
 
 def test_nothing_leaves_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for the place of a request that is refused with a 429 is not sent, however long that takes to read."""
-    read = responses.refusal
+    read = refusals.refusal
 
     def read_slowly(*answer: Any) -> PollError:
         threading.Event().wait(0.1)
         return read(*answer)
 
-    monkeypatch.setattr(responses, "refusal", read_slowly)
+    monkeypatch.setattr(refusals, "refusal", read_slowly)
     clock = FakeClock()
     names = [f"account-{number}" for number in range(6)]
     with Simulator([Account(name) for name in names], clock=clock.time) as server:

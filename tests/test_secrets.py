@@ -20,6 +20,7 @@ from access_exporter import simulator
 from access_exporter.cloudflare.clients import Clients
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
+from access_exporter.collectors.protocol import Poll
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
@@ -284,7 +285,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         snapshots.configure(collectors)
         for collector in collectors:
             with pytest.raises(PollError) as caught:
-                collector.fetch(None, clock.time(), lambda _: None)
+                collector.fetch(Poll(None, clock.time(), lambda _: None))
             assert_clean("the error", repr(caught.value) + "".join(traceback.format_exception(caught.value)))
             Poller(snapshots, clock).poll(collector)
     events = [vars(record) for record in caplog.records if record.name.startswith("access_exporter")]

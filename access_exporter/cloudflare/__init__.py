@@ -5,8 +5,8 @@ Everything that talks to Cloudflare is here: one client for each credential, its
 
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.clients import Clients
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import Found, Walk
-from access_exporter.cloudflare.responses import Endpoint
 
 __all__ = ["Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 from typing import Generic, TypeVar
+from urllib.parse import quote
 
 import requests
 import urllib3
@@ -15,12 +16,14 @@ from urllib3.util import Retry
 
 from access_exporter.background import Background
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import responses, transport
+from access_exporter.cloudflare import refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.cursor import CursorPage, CursorWalk
+from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.responses import Endpoint, Envelope, Resource
+from access_exporter.cloudflare.responses import Envelope
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
 from access_exporter.config import Api
 from access_exporter.errors import (
@@ -38,6 +41,7 @@ from access_exporter.errors import (
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 SOON_SECONDS = 5
 CLOUDFLARE_QUOTA = 1200
+SMALLER_PAGES = (100, 50, 20)  # of a list whose largest page is not documented
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
 # Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
@@ -107,6 +111,19 @@ class Client:
         pages = _Pages(self, self._clock, call, row, within)
         return Walk(pages, self.api.page_size, self.api.concurrency, before)
 
+    def cursor_walk(self, resource: Resource, row: type[Row], query: str, within: float) -> CursorWalk[Row]:
+        """Return a walk over a list whose pages are asked for by a cursor; `query` is added to each request.
+
+        To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for.
+        """
+        call = replace(self._call(resource), query=f"?{query}")
+        return CursorWalk(_CursorPages(self, self._clock, call, row, within))
+
+    def cursor_page(self, call: "_Call", row: type[Row]) -> CursorPage[Row]:
+        """Return one page of a list; raises as `get` does."""
+        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+        return CursorPage(answer.result or [], CursorPage.cursor_of(answer.info))
+
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
         answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
@@ -162,7 +179,7 @@ class Client:
             status, answered, body = self._send(call, headers)
             self._note_rate_limit(answered, limiter)
             if status not in call.good:
-                failure = responses.refusal(call.endpoint, status, answered, body)
+                failure = refusals.refusal(call.endpoint, status, answered, body)
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(_wait(failure, _next_try(_TRIES)))
                 raise failure
@@ -255,14 +272,42 @@ class _Pages(Generic[Row]):
         self._background.close()
 
 
+class _CursorPages(Generic[Row]):
+    """The pages of one list, asked for by their cursor, for so many seconds from now."""
+
+    def __init__(self, client: Client, clock: Clock, call: _Call, row: type[Row], within: float) -> None:
+        self._client = client
+        self._clock = clock
+        self._call = call
+        self._row = row
+        self._within = within
+        self._give_up_at = clock.monotonic() + within
+        self._sizes = [client.api.page_size, *(size for size in SMALLER_PAGES if size < client.api.page_size)]
+
+    def fetch(self, cursor: str) -> CursorPage[Row]:
+        """Return a page; a first page that is refused is asked for again with fewer rows."""
+        while True:
+            if self._clock.monotonic() > self._give_up_at:
+                place = self._call.endpoint.place
+                raise PollTimeoutError(f"the end of {place} was not reached within {self._within:g} s")
+            after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+            query = f"{self._call.query}&per_page={self._sizes[0]}{after}"
+            try:
+                return self._client.cursor_page(replace(self._call, query=query), self._row)
+            except InvalidResponseError as refused:
+                if refused.status != 400 or cursor or len(self._sizes) == 1:
+                    raise
+                del self._sizes[0]
+
+
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
         raise StoppingError("nobody waits for this page any more")
 
 
 def _wait(failure: RetryableError, tries: Retry) -> float:
-    """Return the seconds to wait before the next of these tries: as long as the answer asks, if it does."""
-    return tries.get_backoff_time() if failure.retry_after is None else failure.retry_after
+    """Return the seconds to wait before the next of these tries; what the answer asks for only makes that longer."""
+    return max(tries.get_backoff_time(), failure.retry_after or 0)
 
 
 def _next_try(tries: Retry) -> Retry:

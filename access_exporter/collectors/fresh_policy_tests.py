@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors import policy_tests
 from access_exporter.collectors.policy_tests import FollowedTest, PolicyTestCollector, PolicyTestSummary
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
@@ -91,29 +91,31 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         self.interval = config.interval
         self.stale_after = config.stale_after
 
-    def fetch(self, previous: FreshSummary | None, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
-        """Start a test where one is due, or ask how far the present one is; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[FreshSummary]) -> FreshSummary:
+        """Start a test where one is due, or ask how far the present one is.
 
         Raises a PollError when there is no whole answer, and as long as there is no test to follow.
         """
-        state = self._without_stale(previous or FreshSummary(), now)
-        if self._seconds_to_refresh(state, now) <= 0:
-            state = self._start(state, now, keep)
+        state = self._without_stale(poll.previous or FreshSummary(), poll.now)
+        if self._seconds_to_refresh(state, poll.now) <= 0:
+            state = self._start(state, poll)
         if state.refusal:
             raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {self._next(state)}")
         if state.test_id is None:
             lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
             raise NetworkError(f"{lost}; {self._next(state)}")
-        return self._follow(state, now, keep) if state.is_running() else state
+        return self._follow(state, poll) if state.is_running() else state
 
-    def _start(self, state: FreshSummary, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
-        asked = replace(state, asked=now, refusal=None, test_id=None, test=PolicyTestSummary(), before=state.outcomes)
+    def _start(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
+        asked = replace(
+            state, asked=poll.now, refusal=None, test_id=None, test=PolicyTestSummary(), before=state.outcomes
+        )
         sent = False
 
         def before() -> None:
             nonlocal sent
             sent = True
-            keep(asked)
+            poll.keep(asked)
 
         try:
             body = {"policies": self._config.policies}
@@ -122,22 +124,22 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except PollError as failure:
             if not failure.was_sent:
-                keep(state)
+                poll.keep(state)
             if not sent or not failure.was_sent:
                 raise
             outcome = replace(asked, refusal=Refusal(failure.reason, str(failure)))
         else:
             outcome = replace(asked, test_id=test.id)
-        keep(outcome)
+        poll.keep(outcome)
         return outcome
 
-    def _follow(self, state: FreshSummary, now: float, keep: Keep[FreshSummary]) -> FreshSummary:
+    def _follow(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
         followed = FollowedTest(self._client, self._account.id, state.test_id or "", self.stale_after)
         digest = DigestBuilder(state.before)
         try:
-            test = followed.fetch(state.test, now, note=digest.add)
+            test = followed.fetch(state.test, poll.now, note=digest.add)
         except NotFoundError:
-            keep(replace(state, test=PolicyTestSummary(status="forgotten")))
+            poll.keep(replace(state, test=PolicyTestSummary(status="forgotten")))
             raise
         if test.users is state.test.users:
             return replace(state, test=test)

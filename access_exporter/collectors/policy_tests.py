@@ -15,7 +15,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
@@ -73,12 +73,12 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         self.interval = config.interval
         self.stale_after = config.stale_after
 
-    def fetch(self, previous: PolicyTestSummary | None, now: float, keep: Keep[PolicyTestSummary]) -> PolicyTestSummary:
-        """Ask how far the test is and, when it has just finished, count its rows; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[PolicyTestSummary]) -> PolicyTestSummary:
+        """Ask how far the test is and, when it has just finished, count its rows.
 
         Raises a PollError when there is no whole answer.
         """
-        return self._test.fetch(previous, now)
+        return self._test.fetch(poll.previous, poll.now)
 
     def status(self, summary: PolicyTestSummary) -> Iterator[str]:
         """Yield how far the test is and its counts."""

@@ -1,13 +1,12 @@
 """What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client import Metric
 
 Summary = TypeVar("Summary")
-# Publishes and stores a summary that must not be lost if the poll fails later.
-Keep: TypeAlias = Callable[[Summary], None]
 
 
 class Key(NamedTuple):
@@ -16,6 +15,20 @@ class Key(NamedTuple):
     account_id: str
     collector: str
     target: str
+
+
+@dataclass(frozen=True)
+class Poll(Generic[Summary]):
+    """What a collector is given when it is polled; `now` is in seconds since the epoch.
+
+    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
+    `other` returns the summary of another target, as long as its numbers are shown.
+    """
+
+    previous: Summary | None
+    now: float
+    keep: Callable[[Summary], None]
+    other: Callable[[Key], object] = lambda _: None
 
 
 class Plan(NamedTuple):
@@ -30,7 +43,8 @@ class Collector(Protocol[Summary]):
 
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
-    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
+    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Where
+    `is_first`, others look at the summary, so a single round of polls begins with it.
     """
 
     key: Key
@@ -40,12 +54,10 @@ class Collector(Protocol[Summary]):
     interval: float
     stale_after: float
     summary_type: type[Summary]
+    is_first: bool = False
 
-    def fetch(self, previous: Summary | None, now: float, keep: Keep[Summary]) -> Summary:
-        """Ask Cloudflare and sum up; `previous` is the last summary, and `now` is in seconds since the epoch.
-
-        Raises PollError.
-        """
+    def fetch(self, poll: Poll[Summary]) -> Summary:
+        """Ask Cloudflare and sum up. Raises PollError."""
 
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""
@@ -60,6 +72,10 @@ class Collector(Protocol[Summary]):
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
         return self.interval
+
+    def to_store(self, summary: Summary) -> Summary:
+        """Return what of a summary may be stored."""
+        return summary
 
     def made_at(self, _summary: Summary) -> float | None:
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account
 from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
@@ -77,10 +77,9 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         self.interval = interval
         self.stale_after = stale_after
 
-    def fetch(
-        self, previous: ServiceTokensSummary | None, now: float, keep: Keep[ServiceTokensSummary]
-    ) -> ServiceTokensSummary:
+    def fetch(self, poll: Poll[ServiceTokensSummary]) -> ServiceTokensSummary:
         """List the tokens. Raises a PollError when the end of the list is not reached."""
+        previous = poll.previous
         before = Found(len(previous.tokens), previous.totals_agreed) if previous else Found()
         walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
         tokens: list[Shown] = []

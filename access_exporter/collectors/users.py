@@ -2,7 +2,7 @@
 
 cloudflare_access_users{account_id="…",seat="both"} 12.0
 cloudflare_access_seats_used{account_id="…"} 40.0
-cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
+cloudflare_access_seats_idle{account_id="…",idle_days="90"} 3.0
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,17 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors import email_domains, organization
+from access_exporter.collectors import devices, email_domains, organization
+from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
-from access_exporter.collectors.protocol import Collector, Keep, Key, Plan
+from access_exporter.collectors.last_seen import LastSeen
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.users_summary import User, UsersSummary, UserWithEmail, summarize
 from access_exporter.config import Account
 from access_exporter.exposition import gauge
 
 NAME = "users"
+SOON_SECONDS = 15
 ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
 
 
@@ -46,28 +49,49 @@ class UsersCollector(Collector[UsersSummary]):
         self.interval = self._config.interval
         self.stale_after = self._config.stale_after
 
-    def fetch(self, previous: UsersSummary | None, now: float, keep: Keep[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire; `now` is in seconds since the epoch.
+    def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
+        """Walk over all users and sum them up, and ask when seats expire.
 
         Raises a PollError when the end of the list is not reached.
         """
-        summary = self._walk(previous, now)
-        known = previous.seat_expiration if previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, now, self.stale_after)
-        return msgspec.structs.replace(summary, seat_expiration=expiration)
+        found = poll.other(devices.key(self._account.id))
+        last_seen = found.last_seen if isinstance(found, DevicesSummary) else None
+        summary = self._walk(poll, last_seen)
+        known = poll.previous.seat_expiration if poll.previous else None
+        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
+        is_first = poll.previous is None or poll.previous.is_restored
+        is_early = is_first and found is None and self._account.devices_config is not None
+        return msgspec.structs.replace(summary, seat_expiration=expiration, waited_for_devices=is_early)
 
-    def _walk(self, previous: UsersSummary | None, now: float) -> UsersSummary:
+    def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = ENDPOINT.of(self._account.id)
-        row: Any = UserWithEmail if self._config.domains else User  # Any: two types, one of which has an address
-        walk = self._client.walk(resource, row, self.stale_after, self._found_before(previous, now))
+        row: Any = (
+            UserWithEmail if self._config.domains or last_seen else User
+        )  # Any: two types, one of which has an address
+        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
-        summary = summarize(pages, self._config.idle_days, now)
+        summary = summarize(pages, self._config.idle_days, poll.now, last_seen)
         return msgspec.structs.replace(
             summary,
             users_by_domain=domains.largest(self._config.domains) if self._config.domains else {},
-            totals_right_at=now if walk.found.totals_agreed else None,
+            totals_right_at=poll.now if walk.found.totals_agreed else None,
         )
+
+    def next_poll(self, summary: UsersSummary | None, started: float) -> float:
+        """Return the seconds to the next poll: a few after the first one, where devices were not read by then."""
+        return min(self.interval, SOON_SECONDS) if summary and summary.waited_for_devices else self.interval
+
+    def to_store(self, summary: UsersSummary) -> UsersSummary:
+        """Return the summary as the next process gets it."""
+        return msgspec.structs.replace(summary, is_restored=True)
+
+    def status(self, summary: UsersSummary) -> Iterator[str]:
+        """Yield how many seats cannot be judged, and what to do about it."""
+        unknown = max(summary.activity_unknown.values(), default=0)
+        if unknown:
+            grant = "" if summary.users_active is not None else f"; grant the permission {devices.PERMISSION}"
+            yield f"the activity of {unknown:,} seat{'' if unknown == 1 else 's'} is unknown{grant}"
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
         """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
@@ -146,23 +170,32 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
     )
     yield gauge(
         "cloudflare_access_seats_idle",
-        "Seats whose user has not logged in for at least idle_days days, counted from the creation of the user where "
-        "there was no login, by whether devices are active. A user idle for 90 days counts under 30 too.",
-        [
-            each
-            for days, counts in summary.seats_idle.items()
-            for each in _by(labels | {"idle_days": days}, "devices", counts)
-        ],
+        "Seats whose holder has shown no activity for at least idle_days days: the later of the last successful login "
+        "and the last time a device of theirs was seen, or the creation of the user where there was neither. A seat "
+        "idle for 90 days counts under 30 too.",
+        _by(labels, "idle_days", summary.idle),
+    )
+    yield gauge(
+        "cloudflare_access_seats_activity_unknown",
+        "Seats whose holder has not logged in for at least idle_days days but has an active device, or an unknown "
+        "number of devices, where the exporter cannot read when a device was last seen.",
+        _by(labels, "idle_days", summary.activity_unknown),
     )
     yield gauge(
         "cloudflare_access_seats_never_used",
-        "Seats whose user has no successful login.",
-        [(labels, summary.seats_never_used)],
+        "Seats whose holder never logged in, has no active device, and had none that was ever seen.",
+        [(labels, summary.never_used)],
     )
     yield gauge(
         "cloudflare_access_users_logged_in",
         "Users whose last successful login is that recent.",
         _by(labels, "within", summary.users_logged_in),
+    )
+    yield gauge(
+        "cloudflare_access_users_active",
+        "Users with any activity that recently: a login, or a device that was seen; absent where devices cannot be "
+        "read.",
+        _by(labels, "within", summary.users_active or {}),
     )
     yield gauge(
         "cloudflare_access_last_login_timestamp_seconds",

@@ -2,13 +2,14 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from access_exporter.collectors import organization, seats
+from access_exporter.collectors.last_seen import LastSeen, same_address
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
@@ -30,8 +31,9 @@ class User(msgspec.Struct, gc=False):
 
 
 class UserWithEmail(User, gc=False):
-    """A row with its e-mail address, which is read only where it is counted by domain."""
+    """A row with what tells whose device it is, and the e-mail address for the domain; read only where it is needed."""
 
+    uid: str | None = None
     email: str | None = None
 
 
@@ -43,27 +45,34 @@ class UsersSummary(msgspec.Struct, frozen=True):
     seats_used: int
     active_devices: float
     users_by_devices: dict[str, int]
-    seats_idle: dict[str, dict[str, int]]
-    seats_never_used: int
     users_logged_in: dict[str, int]
     last_login: float | None
     # What is younger than the first version has a default, so that what an older one has stored can be read.
     seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
+    idle: dict[str, int] = {}  # seats without activity, by days
+    activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days
+    never_used: int | None = None
+    users_active: dict[str, int] | None = None  # None where devices were not read
+    waited_for_devices: bool = False  # whether the first numbers came before those of devices
+    is_restored: bool = False  # whether another process made it
     totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
 
 
 class _Group(NamedTuple):
     """Users that count alike in every metric.
 
-    `age` tells between which of the moments the user last logged in, counted from 1; below 0 it says so of the
-    creation of a user who never did, and 0 means that neither time is known.
+    `login` tells between which of the moments the user last logged in, counted from 1; 0 means never. `activity` does
+    so for the last sign of life; below 0 it says so of the creation of a user without any, and 0 means that no time is
+    known. `was_seen` tells whether a device of the user was ever seen.
     """
 
     access_seat: bool | None
     gateway_seat: bool | None
     active_device_count: float | None
-    age: int
+    login: int
+    activity: int
+    was_seen: bool
 
     @property
     def seat(self) -> str:
@@ -74,66 +83,105 @@ class _Group(NamedTuple):
         return seats.devices(self.active_device_count)
 
 
-def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
-    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike."""
-    present = datetime.fromtimestamp(now, UTC)
-    idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
-    # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
-    within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
-    moments = sorted({NEVER, *idle.values(), *within.values()})
+class _Moments:
+    """The times that are told apart, as of `now`: how long somebody is idle, and how recently somebody was active."""
+
+    def __init__(self, idle_days: Iterable[int], now: float) -> None:
+        present = datetime.fromtimestamp(now, UTC)
+        idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
+        # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
+        within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
+        self.times = sorted({NEVER, *idle.values(), *within.values()})
+        self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
+        self.within = {name: self.times.index(moment) for name, moment in within.items()}
+
+
+def summarize(
+    pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float, last_seen: LastSeen | None = None
+) -> UsersSummary:
+    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike.
+
+    With `last_seen`, the rows are of the type UserWithEmail.
+    """
+    moments = _Moments(idle_days, now)
+    times, newest = moments.times, len(moments.times)
     groups: Counter[tuple[object, ...]] = Counter()
     last_login = NEVER
     for users in pages:
         alike = []
         for user in users:
             login = user.last_successful_login or NEVER
-            age = bisect_left(moments, login)
+            age = activity = bisect_left(times, login)
             if login > last_login:  # noqa: PLR1730 – max() would take a fifth of the whole sum
                 last_login = login
-            if age == 0 and user.created_at:
-                age = -bisect_left(moments, user.created_at)
-            alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))
+            seen = 0
+            if last_seen and activity < newest and (seen := _seen(user, last_seen)):
+                activity = max(activity, bisect_left(times, datetime.fromtimestamp(seen, UTC)))
+            if activity == 0 and user.created_at:
+                activity = -bisect_left(times, user.created_at)
+            alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen > 0))
         groups.update(alike)
         if len(groups) > _MAX_GROUPS:
             raise InvalidResponseError("the users differ more than numbers of devices can")
-    return _sum_up(
-        {_Group(*group): number for group, number in groups.items()},  # type: ignore[arg-type]  # plain tuples count faster
-        {days: moments.index(moment) for days, moment in idle.items()},
-        {name: moments.index(moment) for name, moment in within.items()},
-        last_login.timestamp() if last_login > NEVER else None,
-    )
+    known = {_Group(*group): number for group, number in groups.items()}  # type: ignore[arg-type]  # tuples are faster
+    summary = _sum_up(known, moments, last_login.timestamp() if last_login > NEVER else None)
+    return _with_activity(summary, known, moments, devices_were_read=last_seen is not None)
 
 
-def _sum_up(
-    groups: dict[_Group, int], idle: dict[str, int], within: dict[str, int], last_login: float | None
-) -> UsersSummary:
+def _seen(user: Any, last_seen: LastSeen) -> int:  # Any: a UserWithEmail, which only a slow check could tell
+    return last_seen.of(user.id, user.uid, same_address(user.email))
+
+
+def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
     users = dict.fromkeys(SEATS, 0)
     users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
-    seats_idle = {days: dict.fromkeys(("none", "some", "unknown"), 0) for days in idle}
-    users_logged_in = dict.fromkeys(within, 0)
+    users_logged_in = dict.fromkeys(moments.within, 0)
     active_devices = 0.0
-    never_used = 0
     for group, number in groups.items():
         users[group.seat] += number
         users_by_devices[_devices_bucket(group.devices)] += number
         active_devices += (group.devices or 0) * number
-        for name, moment in within.items():
-            users_logged_in[name] += number * (group.age > moment)
-        if not (group.access_seat or group.gateway_seat):
-            continue
-        never_used += number * (group.age <= 0)
-        for days, moment in idle.items():
-            seats_idle[days][_some_devices(group.devices)] += number * (0 < abs(group.age) <= moment)
+        for name, moment in moments.within.items():
+            users_logged_in[name] += number * (group.login > moment)
     return UsersSummary(
         users=users,
         seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
         seats_used=users["access"] + users["gateway"] + users["both"],
         active_devices=active_devices,
         users_by_devices=users_by_devices,
-        seats_idle=seats_idle,
-        seats_never_used=never_used,
         users_logged_in=users_logged_in,
         last_login=last_login,
+    )
+
+
+def _with_activity(
+    summary: UsersSummary, groups: Mapping[_Group, int], moments: _Moments, *, devices_were_read: bool
+) -> UsersSummary:
+    """Return the summary with activity: the later of a login and of the last time a device was seen."""
+    idle = dict.fromkeys(moments.idle, 0)
+    unknown = dict.fromkeys(moments.idle, 0)
+    active = dict.fromkeys(moments.within, 0)
+    never_used = 0
+    for group, number in groups.items():
+        for name, moment in moments.within.items():
+            active[name] += number * (group.activity > moment)
+        if not (group.access_seat or group.gateway_seat):
+            continue
+        is_unknown = seats.has_unknown_activity(
+            group.devices, was_seen=group.was_seen, devices_were_read=devices_were_read
+        )
+        never_used += number * (group.login == 0 and not group.was_seen and not is_unknown)
+        for days, moment in moments.idle.items():
+            if is_unknown:
+                unknown[days] += number * (abs(group.activity) <= moment)
+            else:
+                idle[days] += number * (0 < abs(group.activity) <= moment)
+    return msgspec.structs.replace(
+        summary,
+        idle=idle,
+        activity_unknown=unknown,
+        never_used=never_used,
+        users_active=active if devices_were_read else None,
     )
 
 
@@ -143,9 +191,3 @@ def _devices_bucket(devices: float | None) -> str:
     if devices < 3:
         return str(int(devices))
     return "3-5" if devices < 6 else "6+"
-
-
-def _some_devices(devices: float | None) -> str:
-    if devices is None:
-        return "unknown"
-    return "some" if devices >= 1 else "none"

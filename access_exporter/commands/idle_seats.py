@@ -18,14 +18,16 @@ import msgspec
 import prometheus_client
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Clients, RequestMetrics
-from access_exporter.collectors import UserWithEmail, seats, users
+from access_exporter.cloudflare import Client, Clients, RequestMetrics
+from access_exporter.collectors import Poll, UserWithEmail, devices, last_seen, seats, users
 from access_exporter.commands.table import FORMATS, Row
 from access_exporter.config import Account, Config, Duration
 from access_exporter.errors import PollError, UsageError
 from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
+
+_GRANT = devices.PERMISSION
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # a later time may not exist in UTC
@@ -58,6 +60,9 @@ class IdleSeat(msgspec.Struct, frozen=True):
     email: str | None
     name: str | None
     last_login: str | None
+    last_device_seen: str | None
+    last_activity: str
+    basis: str
     created: str | None
     idle_days: int
     active_devices: float | None
@@ -65,12 +70,55 @@ class IdleSeat(msgspec.Struct, frozen=True):
     seat_uid: str | None
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """A person who holds an idle seat, with what the list is sorted by first."""
+
     since: datetime
     email: str
     id: str
     account_id: str
+    basis: str
+    seen: datetime | None
     person: Person
+
+
+class IdleSeats:
+    """The idle seats of all accounts, by the rule of cloudflare_access_seats_idle; times are those of `present`."""
+
+    def __init__(self, present: datetime, idle: timedelta) -> None:
+        """Start with none."""
+        self.found: list[Found] = []
+        self.unknown = 0
+        self._present = present
+        self._moment = present - idle
+
+    def add(self, account_id: str, pages: Iterable[list[Person]], known: last_seen.LastSeen | None) -> None:
+        """Add those of an account, or none if its pages raise a PollError.
+
+        `known` says when devices were last seen; None means that they cannot be read.
+        """
+        found: list[Found] = []
+        unknown = 0
+        for people in pages:
+            for person in people:
+                if not (person.access_seat or person.gateway_seat):
+                    continue
+                seen = _seen(person, known)
+                count = seats.devices(person.active_device_count)
+                activity = seats.activity(person.last_successful_login, seen, person.created_at)
+                is_idle = activity is not None and activity.since <= self._moment
+                if seats.has_unknown_activity(count, was_seen=seen is not None, devices_were_read=known is not None):
+                    unknown += is_idle or activity is None
+                elif activity and is_idle:
+                    email, person_id = person.email or "", person.id or ""
+                    found.append(Found(activity.since, email, person_id, account_id, activity.basis, seen, person))
+        self.found += found
+        self.unknown += unknown
+
+
+def _seen(person: Person, known: last_seen.LastSeen | None) -> datetime | None:
+    seen = known.of(person.id, person.uid, last_seen.same_address(person.email)) if known else 0
+    return datetime.fromtimestamp(seen, UTC) if seen else None
 
 
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
@@ -83,21 +131,23 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
     clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
     clients.configure(msgspec.structs.replace(config, accounts=tuple(accounts)))
     present = datetime.fromtimestamp(clock.time(), UTC)
-    found: list[_Found] = []
+    listed = IdleSeats(present, timedelta(seconds=idle))
     failed = False
     with _Progress(sys.stderr) as progress:
         for account in accounts:
-            within = account.users_settings.stale_after
-            pages = clients.of(account).walk(users.ENDPOINT.of(account.id), Person, within)
+            client = clients.of(account)
+            walk = client.walk(users.ENDPOINT.of(account.id), Person, account.users_settings.stale_after)
             try:
-                found += list(find(progress.of(pages), account.id, present - timedelta(seconds=idle)))
+                listed.add(account.id, progress.of(walk), _devices(account, client, clock.time()))
             except PollError as failure:
                 failed = True
                 progress.clear()
                 told = facts(account_id=account.id, reason=failure.reason, error=failure)
                 log.error("account not listed: its users could not be read to the end", extra=told)
-    found.sort(key=lambda each: each[:-1])
-    for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(found, present)):
+    listed.found.sort(key=lambda each: each[:4])
+    if listed.unknown:
+        log.warning("seats with unknown activity are not listed", extra=facts(seats=listed.unknown, grant=_GRANT))
+    for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(listed.found, present)):
         sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
     return int(failed)
@@ -115,19 +165,18 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
     return chosen
 
 
-def find(pages: Iterable[list[Person]], account_id: str, moment: datetime) -> Iterator[_Found]:
-    """Yield who holds a seat and was last there at this moment or before: the rule of the metric."""
-    for people in pages:
-        for person in people:
-            since = seats.last_there(person.last_successful_login, person.created_at)
-            if since and since <= moment and (person.access_seat or person.gateway_seat):
-                yield _Found(since, person.email or "", person.id or "", account_id, person)
+def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen | None:
+    """Return when devices were last seen; None where they are not to be read, or the token may not."""
+    if not account.devices_config:
+        return None
+    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: None))
+    return summary.last_seen if summary.readable else None
 
 
 class _Rows:
     """What was found as rows, made one by one and as often as they are gone through."""
 
-    def __init__(self, found: list[_Found], present: datetime) -> None:
+    def __init__(self, found: list[Found], present: datetime) -> None:
         self._found = found
         self._present = present
 
@@ -135,13 +184,16 @@ class _Rows:
         return (msgspec.structs.astuple(_seat(each, self._present)) for each in self._found)
 
 
-def _seat(found: _Found, present: datetime) -> IdleSeat:
+def _seat(found: Found, present: datetime) -> IdleSeat:
     person = found.person
     return IdleSeat(
         account_id=found.account_id,
         email=_text(person.email),
         name=_text(person.name),
         last_login=_time(person.last_successful_login),
+        last_device_seen=_time(found.seen),
+        last_activity=_time(found.since) or "",
+        basis=found.basis,
         created=_time(person.created_at),
         idle_days=(present - found.since) // timedelta(days=1),
         active_devices=_number(seats.devices(person.active_device_count)),

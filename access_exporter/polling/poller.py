@@ -13,7 +13,7 @@ from functools import partial
 
 from access_exporter import memory
 from access_exporter.clock import Clock
-from access_exporter.collectors import AnyCollector, Key
+from access_exporter.collectors import AnyCollector, Key, Poll
 from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
 from access_exporter.logs import facts
 from access_exporter.polling.snapshots import Snapshots
@@ -91,7 +91,8 @@ class Poller:
         started = self._clock.monotonic()
         before = self._snapshots.of(collector)
         try:
-            summary = collector.fetch(before.summary, self._clock.time(), partial(self._snapshots.keep, collector))
+            keep = partial(self._snapshots.keep, collector)
+            summary = collector.fetch(Poll(before.summary, self._clock.time(), keep, self._snapshots.summary))
             duration = self._clock.monotonic() - started
             self._snapshots.succeeded(collector, summary, duration)
         except StoppingError:

@@ -114,12 +114,12 @@ class Snapshots:
             failure=None,
         )
         if published and self._store:
-            self._store.save(collector, summary, now)
+            self._store.save(collector, collector.to_store(summary), now)
 
     def keep(self, collector: AnyCollector, summary: object) -> None:
         """Publish and store what a poll must not lose, whatever comes of the poll."""
         if self._update(collector, summary=summary) and self._store:
-            self._store.save(collector, summary, self.of(collector).succeeded_at)
+            self._store.save(collector, collector.to_store(summary), self.of(collector).succeeded_at)
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -136,6 +136,11 @@ class Snapshots:
         """Return the present snapshot of a target; an empty one where the target is no longer configured."""
         snapshot = self._snapshots.get(collector.key)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
+
+    def summary(self, key: Key) -> object:
+        """Return the summary of a target; None where there is none that is fresh."""
+        snapshot = self._snapshots.get(key)
+        return snapshot.summary if snapshot and self.is_fresh(snapshot) else None
 
     def all(self) -> list[Snapshot]:
         """Return every snapshot, in the order of the configuration."""

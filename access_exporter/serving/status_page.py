@@ -164,9 +164,9 @@ def _seats(people: UsersSummary, limit: int | None) -> str:
     numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
     numbers += [
         ("Logged in within 7 days", people.users_logged_in["7d"]),
-        ("Seats never used", people.seats_never_used),
+        ("Seats never used", people.never_used or 0),
     ]
-    numbers += [(f"Idle for {days} days", sum(by.values())) for days, by in list(people.seats_idle.items())[-1:]]
+    numbers += [(f"Idle for {days} days", number) for days, number in list(people.idle.items())[-1:]]
     listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
     return f"{_used(people.seats_used, limit)}\n<dl>{listed}</dl>"
 

@@ -1,5 +1,6 @@
 """What comes back from Cloudflare, good and bad, and what is made of it: one reason, one message, no secrets."""
 
+import json
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -10,7 +11,7 @@ import requests
 import responses
 from requests import PreparedRequest
 
-from access_exporter.cloudflare.responses import Endpoint
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import StoppingError
 from tests.api_client import (
@@ -50,13 +51,26 @@ class TestRefusals:
             (USERS, refusal(403, 10000), "permission", [READ_USERS, "403", "10000", "on this account"]),
             (USERS, refusal(403, 9109), "permission", [READ_USERS, "9109", VALUE]),
             (USERS, refusal(403), "permission", [READ_USERS]),
-            (USERS, (403, HEADERS, HTML), "permission", [READ_USERS]),
+            (USERS, (403, HEADERS, HTML), "invalid_response", ["a firewall or proxy refused the request"]),
+            (USERS, (403, HEADERS, "Forbidden"), "invalid_response", ["a firewall or proxy"]),
+            (USERS, (403, HEADERS, ""), "permission", [READ_USERS]),
+            (USERS, (403, HEADERS, "[]"), "invalid_response", ["a firewall or proxy"]),
             (USERS, refusal(400, 10000), "permission", [READ_USERS]),
             (POLICY_TEST, refusal(403, 10000), "permission", [READ_TESTS]),
             (POLICY_TEST_USERS, refusal(403, 10000), "permission", [READ_TESTS]),
             (USERS, refusal(403, 9999), "not_found", ["Zero Trust is not set up on this account"]),
             (USERS, refusal(404, 9999), "not_found", ["Zero Trust is not set up on this account"]),
-            (USERS, refusal(404, 7003), "not_found", [LOOK, "404", "7003"]),
+            (USERS, refusal(404, 7003), "not_found", ["check the account id", "404", "7003"]),
+            (USERS, refusal(400, 7003), "not_found", ["check the account id"]),
+            (USERS, refusal(400, 7000), "not_found", ["check the account id"]),
+            (USERS, refusal(404, 7000, 7003), "not_found", ["check the account id"]),
+            (USERS, refusal(403, 7003), "not_found", ["check the account id"]),
+            (USERS, refusal(400, 9103), "auth", [VALUE, "9103"]),
+            (USERS, refusal(403, 9103), "auth", [VALUE]),
+            (USERS, refusal(400, 9106), "auth", [VALUE, "9106"]),
+            (POLICY_TEST, refusal(400, 6003), "auth", [VALUE]),
+            (POLICY_TEST, refusal(400, 7003), "not_found", ["check the account id"]),
+            (USERS, refusal(401, 9109), "auth", [VALUE]),
             (POLICY_TEST, refusal(404), "not_found", [LOOK, "404"]),
             (POLICY_TEST, refusal(404, 12130), "not_found", [LOOK, "12130"]),
             (POLICY_TEST, refusal(400, 12130), "not_found", [LOOK, "400"]),
@@ -257,14 +271,19 @@ class TestRetries:
     @pytest.mark.parametrize(
         ("retry_after", "least", "most"),
         [
-            ("0", 0, 0),
+            ("0", 0.5, 1),
             ("7", 7, 7),
             (" 30 ", 30, 30),
-            (formatdate(0, usegmt=True), 0, 0),
+            (formatdate(0, usegmt=True), 0.5, 1),
             (None, 0.5, 1),
             ("", 0.5, 1),
             ("-5", 0.5, 1),
-            ("1.5", 0.5, 1),
+            ("1.5", 1.5, 1.5),
+            ("2.5", 2.5, 2.5),
+            ("0.1", 0.5, 1),
+            ("1e1", 0.5, 1),
+            ("inf", 0.5, 1),
+            ("nan", 0.5, 1),
             ("soon", 0.5, 1),
             ("9" * 5000, 0.5, 1),
             ("Wed, 21 Oct 99999 07:28:00 GMT", 0.5, 1),
@@ -279,6 +298,36 @@ class TestRetries:
         Script(mock, refusal(status, headers=headers), good())
         assert bench.get() == Anything()
         assert least <= sum(bench.clock.slept) <= most + 1e-6
+
+    @pytest.mark.parametrize(
+        ("body", "least", "most"),
+        [
+            ({"retry_after": 9}, 9, 9),
+            ({"retry_after": "9"}, 9, 9),
+            ({"errors": [{"code": 971, "retry_after": 9.5}]}, 9.5, 9.5),
+            ({"retry_after": 0.1}, 0.5, 1),
+            ({"retry_after": -9}, 0.5, 1),
+            ({"retry_after": True}, 0.5, 1),
+            ({"retry_after": [9]}, 0.5, 1),
+            ({"retry_after": 1, "errors": [{"retry_after": 4}]}, 4, 4),
+        ],
+    )
+    def test_retry_after_in_the_body(
+        self, mock: responses.RequestsMock, body: dict[str, object], least: float, most: float
+    ) -> None:
+        """A wait may stand in the body, beside a header of 0; it only ever makes the wait longer."""
+        bench = Bench()
+        Script(mock, (429, {"Retry-After": "0"}, json.dumps(body)), good())
+        assert bench.get() == Anything()
+        assert least <= sum(bench.clock.slept) <= most + 1e-6
+
+    def test_four_refusals_in_a_row(self, mock: responses.RequestsMock) -> None:
+        """A server that asks not to wait at all is not asked four times at once."""
+        bench = Bench()
+        script = Script(mock, refusal(429, headers={"Retry-After": "0"}))
+        bench.failure(reason="rate_limited")
+        assert len(script.requests) == 4
+        assert sum(bench.clock.slept) >= 0.5 + 1 + 2
 
     @pytest.mark.parametrize("status", [429, 503])
     def test_retry_after_date(self, mock: responses.RequestsMock, status: int) -> None:

@@ -22,6 +22,7 @@ from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.sending import Answer
 from access_exporter.collectors import policy_tests, users
+from access_exporter.collectors.protocol import Poll
 from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
 from access_exporter.config.secrets import Secret
@@ -159,7 +160,7 @@ def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     """Whatever the pages of users hold, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = USERS.fetch(None, START, lambda _: None)
+        summary = USERS.fetch(Poll(None, START, lambda _: None))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -173,7 +174,7 @@ def test_policy_test(given_answers: list[tuple[int, dict[str, str], bytes]]) -> 
     """Whatever is said of a policy test and of its users, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = POLICY_TEST.fetch(None, START, lambda _: None)
+        summary = POLICY_TEST.fetch(Poll(None, START, lambda _: None))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -220,7 +221,7 @@ def test_nesting(place: str, deep: str, status: int) -> None:
         sys.unraisablehook = unraisable.append
         gc.set_threshold(1)
         with contextlib.suppress(PollError):
-            USERS.fetch(None, START, lambda _: None)
+            USERS.fetch(Poll(None, START, lambda _: None))
     finally:
         gc.set_threshold(*threshold)
         sys.unraisablehook = hook

@@ -60,7 +60,7 @@ class TestConnection:
 
         def fault(request: Request) -> Callable[[Handler], None] | None:
             if request.page == 3:
-                return lambda handler: handler.send(Response(403, b"planted"))
+                return lambda handler: handler.send(Response(403, b"{}"))
             return fail_later if (request.page or 0) > 3 else None
 
         with simulator(users=40, max_per_page=1) as server:

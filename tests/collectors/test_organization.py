@@ -90,7 +90,7 @@ def test_refusals(cloudflare: Cloudflare, exporter: Exporter, status: int) -> No
 
 def test_silence(cloudflare: Cloudflare, exporter: Exporter, caplog: pytest.LogCaptureFixture) -> None:
     """What a failure leaves in the log is a line for those who debug, with the reason alone."""
-    cloudflare.says(PATH, "planted", 403)
+    cloudflare.says(PATH, "{}", 403)
     caplog.set_level("DEBUG", "access_exporter")
     exporter.poll()
     (record,) = [each for each in caplog.records if each.name == organization.__name__]

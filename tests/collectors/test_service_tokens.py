@@ -119,7 +119,7 @@ def test_a_token_that_is_deleted(cloudflare: Cloudflare, exporter: Fleet) -> Non
             10000,
             "permission: 403 from /access/service_tokens (code 10000): the token needs the permission Access: ",
         ),
-        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): nothing there with this id"),
+        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): there is nothing with this id"),
         (500, 1, "server: 500 from /access/service_tokens (code 1): trouble at Cloudflare"),
         (200, 1, "invalid_response: 200 and success: false from /access/service_tokens (code 1): "),
     ],

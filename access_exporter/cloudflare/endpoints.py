@@ -1,0 +1,32 @@
+"""The API's pages: what each is called, where it is, and the permission it asks for."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An API page: its name in metrics, its path below the account, and the permission it asks for."""
+
+    name: str
+    path: str
+    permission: str
+
+    @property
+    def place(self) -> str:
+        """The path as people are told it: below the account, and the same for every id."""
+        return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
+
+    def of(self, account_id: str, policy_test_id: str = "") -> "Resource":
+        """Return what this page says of one account, or of one policy test in it."""
+        path = self.path.format(account_id=quote(account_id, safe=""), policy_test_id=quote(policy_test_id, safe=""))
+        return Resource(self, path)
+
+
+class Resource(NamedTuple):
+    """An endpoint with its path filled in."""
+
+    endpoint: Endpoint
+    path: str

@@ -1,0 +1,34 @@
+"""JSON as servers write it: also with broken characters, a byte order mark, or control characters in strings."""
+
+import json
+import re
+from itertools import accumulate
+
+# An answer has three levels. Where there is no end of them, decoding leaves the garbage collector, which may run at any
+# moment, too little of Python's stack.
+MAX_LEVELS = 100
+
+
+def decode(body: bytes) -> object:
+    """Decode JSON, and what is nearly JSON; return None for what is neither, or nested too deep."""
+    if _is_too_deep(body):
+        return None
+    try:
+        return _LENIENT.decode(body.decode("utf-8-sig", "surrogateescape"))
+    except ValueError:
+        return None
+
+
+_LENIENT = json.JSONDecoder(strict=False)
+_OBJECT_IN_OBJECT = re.compile(rb":\s*\{")
+# A string that does not end goes to the end of the text: were it no match, each of its quotes would be tried again.
+_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++', re.DOTALL)
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+def _is_too_deep(body: bytes) -> bool:
+    # An object is the outermost, or in a list, or in an object: so many levels there are at most, and it is soon told.
+    if 1 + 2 * body.count(b"[") + len(_OBJECT_IN_OBJECT.findall(body)) <= MAX_LEVELS:
+        return False
+    brackets = _NO_BRACKETS.sub(b"", body)
+    return max(accumulate(map(_LEVELS.__getitem__, brackets)), default=0) > MAX_LEVELS
