@@ -1,7 +1,6 @@
 """The only place that talks to Cloudflare: within the rate limit, retried, bounded."""
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from urllib3.util import Retry
 
 from access_exporter.background import Background
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import refusals, responses, transport
+from access_exporter.cloudflare import quota, refusals, responses, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.cursor import CursorPage, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
@@ -40,9 +39,7 @@ from access_exporter.errors import (
 
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 SOON_SECONDS = 5
-CLOUDFLARE_QUOTA = 1200
 SMALLER_PAGES = (100, 50, 20)  # of a list whose largest page is not documented
-LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
 # Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
 _TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
@@ -205,14 +202,13 @@ class Client:
             self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
 
     def _note_rate_limit(self, headers: Mapping[str, str], limiter: RateLimiter) -> None:
-        """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
-        told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
-        if "r" not in told:
+        """Follow what an answer says is left; of several quotas the most restrictive one counts."""
+        if not (left := quota.left(headers)):
             return
-        self.credential.remaining = int(told["r"])
-        quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
-        if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
-            limiter.slow_down(int(told["r"]), int(told.get("t", 0)))
+        self.credential.remaining = min(each.requests for each in left)
+        if little := [each for each in left if each.is_little]:
+            tightest = max(little, key=lambda each: each.interval)
+            limiter.slow_down(tightest.requests, tightest.seconds)
 
 
 _STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
