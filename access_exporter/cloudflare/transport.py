@@ -39,7 +39,7 @@ from urllib3.util.connection import allowed_gai_family, create_connection
 
 from access_exporter import __version__, keep_alive
 from access_exporter.background import call
-from access_exporter.cloudflare import failures
+from access_exporter.cloudflare import authorities, failures
 
 # Firewalls drop idle connections without a word: what is sent on one then gets no answer, and no refusal either.
 MOST_IDLE_SECONDS = 60
@@ -58,8 +58,10 @@ def session(url: str, connections: int) -> requests.Session:
     a .netrc, which would replace the credential, not at all.
     """
     made = _Session()
-    environment = made.merge_environment_settings(url, {}, None, None, None)
-    made.proxies, made.verify, made.trust_env = environment["proxies"], environment["verify"], False
+    trusted = authorities.from_environment()
+    made.verify = trusted.path if trusted else True
+    made.proxies = made.merge_environment_settings(url, {}, None, None, None)["proxies"]
+    made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[], netscape=False))  # rejected, and not even parsed
     made.headers.update(
         {
