@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from access_exporter.cloudflare.rate_limit import WINDOW_SECONDS
+from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.rate_limit import WINDOW_SECONDS, RateLimiter
 
 CLOUDFLARE_QUOTA = 1200
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
@@ -39,6 +40,17 @@ class Left(NamedTuple):
 class _Item(NamedTuple):
     name: str
     numbers: dict[str, int]
+
+
+def follow(headers: Mapping[str, str], credential: Credential, limiter: RateLimiter) -> None:
+    """Note what an answer says is left, and make it last; of several quotas the most restrictive one counts."""
+    quotas = left(headers)
+    if not quotas:
+        return
+    credential.remaining = min(each.requests for each in quotas)
+    if little := [each for each in quotas if each.is_little]:
+        tightest = max(little, key=lambda each: each.interval)
+        limiter.slow_down(tightest.requests, tightest.seconds)
 
 
 def left(headers: Mapping[str, str]) -> list[Left]:

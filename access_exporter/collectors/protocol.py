@@ -44,7 +44,8 @@ class Collector(Protocol[Summary]):
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
     `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Where
-    `is_first`, others look at the summary, so a single round of polls begins with it.
+    `is_first`, others look at the summary, so a single round of polls begins with it. One that `is_optional` has no
+    health on `/metrics`, and a failure of it is logged for those who debug: nobody has to do anything about it.
     """
 
     key: Key
@@ -55,6 +56,7 @@ class Collector(Protocol[Summary]):
     stale_after: float
     summary_type: type[Summary]
     is_first: bool = False
+    is_optional: bool = False
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Ask Cloudflare and sum up. Raises PollError."""
@@ -66,8 +68,9 @@ class Collector(Protocol[Summary]):
         """Return what the status page says of a summary, line by line, in plain text."""
         return ()
 
-    def plan(self) -> Plan:
-        """Return what polling costs."""
+    def plan(self) -> Plan | None:
+        """Return what polling costs; None where that is not worth a word."""
+        return None
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""

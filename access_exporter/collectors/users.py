@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors import devices, email_domains, organization
+from access_exporter.collectors import devices, email_domains
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
 from access_exporter.collectors.last_seen import LastSeen
@@ -50,18 +50,16 @@ class UsersCollector(Collector[UsersSummary]):
         self.stale_after = self._config.stale_after
 
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire.
+        """Walk over all users and sum them up.
 
         Raises a PollError when the end of the list is not reached.
         """
         found = poll.other(devices.key(self._account.id))
         last_seen = found.last_seen if isinstance(found, DevicesSummary) else None
         summary = self._walk(poll, last_seen)
-        known = poll.previous.seat_expiration if poll.previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
         is_first = poll.previous is None or poll.previous.is_restored
         is_early = is_first and found is None and self._account.devices_config is not None
-        return msgspec.structs.replace(summary, seat_expiration=expiration, waited_for_devices=is_early)
+        return msgspec.structs.replace(summary, waited_for_devices=is_early)
 
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = ENDPOINT.of(self._account.id)
@@ -154,7 +152,6 @@ def _seat_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
-    yield organization.family(labels, summary.seat_expiration)
 
 
 def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:

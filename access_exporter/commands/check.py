@@ -49,9 +49,9 @@ def lines(config: Config) -> Iterator[str]:
         if account.seat_limit:
             yield f"  seat limit: {account.seat_limit}"
         for collector in configured(account, clients.of(account)):
-            plan = collector.plan()
-            total += plan.requests_per_hour
-            yield f"  {plan.words}"
+            if plan := collector.plan():
+                total += plan.requests_per_hour
+                yield f"  {plan.words}"
     yield f"in all: at least {total:.10g} requests/h"
 
 

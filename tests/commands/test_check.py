@@ -56,7 +56,7 @@ def test_nothing_to_poll() -> None:
     assert list(check.warnings(config(account))) == [f"account {A!r}: nothing of it is polled"]
 
 
-@pytest.mark.parametrize("name", ["a" * 31, "a" * 31 + "g", "example", "١" * 32, "a" * 31 + "\n"])
+@pytest.mark.parametrize("name", ["a" * 31, "a" * 31 + "g", "example", "\u0661" * 32, "a" * 31 + "\n"])
 def test_an_id_that_is_none(name: str) -> None:
     """An id that cannot be one of an account is warned of."""
     (warning,) = check.warnings(config(Account(id=name, api_token=TOKEN)))
