@@ -70,7 +70,9 @@ class TestConfigCheck:
             "  devices: polled every 900 s where the token may, stale after 5400 s, 4 requests/h for each 50 "
             "registrations\n"
             "in all: at least 4.5 requests/h\n"
-            "warning: account 'a': nothing of it is polled\n",
+            "warning: account 'a': the id of an account is 32 hexadecimal digits, and this is something else\n"
+            "warning: account 'a': nothing of it is polled\n"
+            "warning: account 'b': the id of an account is 32 hexadecimal digits, and this is something else\n",
             "",
         )
 
@@ -169,7 +171,7 @@ class TestConfigCheck:
         good.write_text(account(), encoding="utf-8")
         bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
         code, out, err = command("--config.check", "--config.file", str(good))
-        assert (code, out.splitlines()[-1], err) == (0, "in all: at least 16 requests/h", "")
+        assert (code, out.splitlines()[-2], err) == (0, "in all: at least 16 requests/h", "")
         assert SECRET not in out
         assert command("--config.check", f"--config.file={bad}") == (
             1,

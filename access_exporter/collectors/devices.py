@@ -116,7 +116,8 @@ class DevicesCollector(Collector[DevicesSummary]):
 
         Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
         """
-        walk = self._client.cursor_walk(ENDPOINT.of(self._account_id), Registration, "status=all", self.stale_after)
+        resource, optional = ENDPOINT.of(self._account_id), not self._must
+        walk = self._client.cursor_walk(resource, Registration, "status=all", self.stale_after, is_optional=optional)
         try:
             return summarize(walk, poll.now)
         except (AuthError, PermissionMissingError, NotFoundError):

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors import devices, email_domains, organization
+from access_exporter.collectors import devices, email_domains
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
 from access_exporter.collectors.last_seen import LastSeen
@@ -51,17 +51,15 @@ class UsersCollector(Collector[UsersSummary]):
         self.stale_after = self._config.stale_after
 
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire.
+        """Walk over all users and sum them up.
 
         Raises a PollError when the end of the list is not reached.
         """
         found = poll.other(devices.key(self._account.id))
         known = found if isinstance(found, DevicesSummary) else None
         summary = self._walk(poll, known.last_seen if known else None)
-        before = poll.previous.seat_expiration if poll.previous else None
         return msgspec.structs.replace(
             self._without_guesses(summary, poll, known),
-            seat_expiration=organization.fetch(self._client, self._account.id, before, poll.now, self.stale_after),
             devices_refused=known is not None and not known.readable,
         )
 
@@ -116,9 +114,8 @@ class UsersCollector(Collector[UsersSummary]):
         return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
 
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
-        """Yield when the totals agreed, and when it was asked after how long seats expire."""
+        """Yield when the totals agreed."""
         yield summary.totals_right_at
-        yield summary.seat_expiration.asked if summary.seat_expiration else None
 
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
@@ -187,7 +184,6 @@ def _seat_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
-    yield organization.family(labels, summary.seat_expiration)
 
 
 def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:

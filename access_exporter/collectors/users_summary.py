@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from access_exporter.collectors import organization, seats
+from access_exporter.collectors import seats
 from access_exporter.collectors.last_seen import LastSeen, Seen, names
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
@@ -48,7 +48,6 @@ class UsersSummary(msgspec.Struct, frozen=True):
     users_logged_in: dict[str, int]
     last_login: float | None
     # What is younger than the first version has a default, so that what an older one has stored can be read.
-    seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
     idle: dict[str, int] = {}  # seats without activity, by days
     activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days

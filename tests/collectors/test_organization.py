@@ -99,15 +99,14 @@ def test_silence(cloudflare: Cloudflare, exporter: Exporter, caplog: pytest.LogC
 
 
 class TestWhen:
-    def test_after_the_walk(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """The organization is asked for after the users, and not where they could not be read."""
+    def test_beside_the_users(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
+        """The organization is asked whatever becomes of the users, in one request that they do not wait for."""
         says(cloudflare, "730h")
         cloudflare.says("users", "<html>")
-        exporter.poll()
-        assert times_asked(cloudflare) == 0
+        assert "seat_expiration_seconds{" in exporter.polled()
         cloudflare.lists("users")
         assert exporter.polled() == expected("2.628e+06", errors_invalid_response=1)
-        assert [path for path, _ in cloudflare.asked] == ["users", "users", PATH]
+        assert times_asked(cloudflare) == 1
 
     def test_little_left(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
         """Where hardly a request is left, users are published at once, and the organization is asked another time."""
@@ -131,13 +130,18 @@ class TestWhen:
         assert exporter.polled() == expected("5.256e+06", last_success="1.7900036e+09")
         assert times_asked(cloudflare) == 2
 
-    def test_once_an_hour_in_vain(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """A refusal is taken for an hour, too."""
+    def test_after_a_refusal(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
+        """A refusal is not believed for an hour: a new token is refused now and then."""
         cloudflare.says(PATH, "{}", 403)
-        for _ in range(13):
+        for _ in range(3):
             exporter.poll()
             exporter.clock.now += 300
-        assert times_asked(cloudflare) == 2
+        assert times_asked(cloudflare) == 3
+        says(cloudflare, "730h")
+        assert exporter.polled() == expected("2.628e+06", last_success="1.7900009e+09")
+        exporter.clock.now += 300
+        cloudflare.says(PATH, "{}", 403)
+        assert exporter.polled() == expected("2.628e+06", last_success="1.7900012e+09")
 
     def test_a_clock_that_is_set_back(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
         """A question that lies in the future is no reason not to ask."""
