@@ -37,7 +37,7 @@ class UsersCollector(Collector[UsersSummary]):
 
     title = "Users"
     summary_type = UsersSummary
-    endpoints = (ENDPOINT, organization.ENDPOINT)
+    endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
         """Ask nothing yet."""
