@@ -51,7 +51,9 @@ class Exporter:
         self._poller = Poller(self._snapshots, self.clock)
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), self.clock)
         clients.configure(Config(api=api, accounts=(account,)))
-        self._collectors = list(configured(account, clients.of(account)))
+        # The credential is no target of the account.
+        polled = configured(account, clients.of(account))
+        self._collectors = [each for each in polled if each.key.collector != "credential"]
         self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
@@ -64,7 +66,7 @@ class Exporter:
 
     def failure(self) -> str:
         """Return reason and message of the last poll's failure, or nothing."""
-        failures = (snapshot.failure for snapshot in self._snapshots.all())
+        failures = (each.failure for each in self._snapshots.all() if not each.collector.is_optional)
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
 
     def status(self) -> list[str]:

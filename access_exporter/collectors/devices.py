@@ -23,7 +23,7 @@ from access_exporter.collectors.last_seen import LastSeen, names
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.seats import NEVER
 from access_exporter.config import Account
-from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError
+from access_exporter.errors import AuthError, PermissionMissingError
 from access_exporter.exposition import gauge
 
 NAME = "devices"
@@ -120,7 +120,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         walk = self._client.cursor_walk(resource, Registration, "status=all", self.stale_after, is_optional=optional)
         try:
             return summarize(walk, poll.now)
-        except (AuthError, PermissionMissingError, NotFoundError):
+        except (AuthError, PermissionMissingError):
             if self._must:
                 raise
             return DevicesSummary(poll.now, readable=False)
