@@ -107,6 +107,9 @@ class CredentialCollector(Collector[Verified]):
                     raise
                 raise failure from None
 
+    def to_store(self, _summary: Verified) -> None:
+        """Store nothing: the next process may have another secret, and asks at once."""
+
     def families(self, _summary: Verified) -> Iterator[Metric]:
         """Yield nothing: the credential's own metrics show it."""
         return iter(())

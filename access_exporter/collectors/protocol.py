@@ -84,8 +84,8 @@ class Collector(Protocol[Summary]):
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
         return self.interval
 
-    def to_store(self, summary: Summary) -> Summary:
-        """Return what of a summary may be stored."""
+    def to_store(self, summary: Summary) -> Summary | None:
+        """Return what of a summary may be stored; None: nothing."""
         return summary
 
     def made_at(self, _summary: Summary) -> float | None:

@@ -123,13 +123,14 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
-        if published and self._store:
-            self._store.save(collector, collector.to_store(summary), now)
+        if published and self._store and (stored := collector.to_store(summary)) is not None:
+            self._store.save(collector, stored, now)
 
     def keep(self, collector: AnyCollector, summary: object) -> None:
         """Publish and store what a poll must not lose, whatever comes of the poll."""
-        if self._update(collector, summary=summary) and self._store:
-            self._store.save(collector, collector.to_store(summary), self.of(collector).succeeded_at)
+        published = self._update(collector, summary=summary)
+        if published and self._store and (stored := collector.to_store(summary)) is not None:
+            self._store.save(collector, stored, self.of(collector).succeeded_at)
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""

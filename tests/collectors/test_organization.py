@@ -1,10 +1,16 @@
 """Answers of "Get your Zero Trust organization" in, the whole exposition of an account without users out."""
 
+from pathlib import Path
+
 import pytest
 
 from access_exporter.collectors import organization
+from access_exporter.config.model import Account, Config
+from access_exporter.config.secrets import Secret
 from tests.collectors.cloudflare import Body, Cloudflare, answer
-from tests.exporter import Exporter, page_of
+from tests.exporter import ACCOUNT_ID, API, Exporter, page_of
+from tests.fakes import START, FakeClock
+from tests.fleet import Fleet
 
 PATH = "organizations"
 HOUR = 3600
@@ -184,3 +190,14 @@ class TestWhen:
         says(cloudflare, None)
         exporter.clock.now += HOUR
         assert exporter.polled() == expected(None, last_success="1.7900036e+09")
+
+
+@pytest.mark.parametrize(("ahead", "shown"), [(0, True), (HOUR, False)])
+def test_after_a_restart(cloudflare: Cloudflare, tmp_path: Path, ahead: float, shown: bool) -> None:
+    """What is known outlives the process, but not where it is dated in the future: nobody knows how old that is."""
+    says(cloudflare, "730h")
+    cloudflare.lists("users")
+    account = Account(id=ACCOUNT_ID, api_token=Secret("the test", "a-token"), devices=False)
+    config = Config(api=API, accounts=(account,))
+    Fleet(config, FakeClock(START + ahead), folder=tmp_path).poll()
+    assert ("seat_expiration_seconds{" in Fleet(config, FakeClock(START), folder=tmp_path).page()) is shown

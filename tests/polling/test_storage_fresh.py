@@ -45,7 +45,7 @@ def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path
         running[0].process.wait()
         killed.set()
 
-    cloudflare.fault = lambda _: kill
+    cloudflare.fault = lambda request: kill if request.method == "POST" else None
     with restarts.run() as started:
         running.append(started)
         serves.set()
