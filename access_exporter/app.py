@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from operator import itemgetter
 
 import prometheus_client
 
@@ -28,6 +29,8 @@ from access_exporter.polling import Poller, Snapshots, Storage
 from access_exporter.serving import Server, StatusPage, Web, WebSettings, listen
 
 log = logging.getLogger(__name__)
+
+OPTIONAL_SECONDS = 5  # what a single round of polls waits for optional answers when all others are there
 
 
 class App:
@@ -70,28 +73,34 @@ class App:
             self._status_page.accounts = loaded.accounts
             self._clients.show(endpoint for each in polled for endpoint in each.endpoints)
             self._poller.configure(polled)
-            self._own.targets.set(len(polled))
+            targets = sum(not each.is_optional for each in polled)
+            self._own.targets.set(targets)
             self._own.reload_successful.set(1)
             self._own.reload_time.set(self._clock.time())
         for warning in check.warnings(loaded):
             log.warning("questionable configuration", extra=facts(warning=warning))
-        log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=len(polled)))
+        log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=targets))
 
     def poll_once(self) -> int:
         """Poll every target once and print the metrics; return 0, or 1 if a poll failed."""
         self.poll()
         sys.stdout.buffer.write(self.page())
         sys.stdout.flush()
-        return int(any(snapshot.failure for snapshot in self._snapshots.all()))
+        return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once, all at the same time."""
+        """Poll every target once: first those whose numbers others look at, and then all others at the same time."""
         collectors = [snapshot.collector for snapshot in self._snapshots.all()]
-        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
-        for poll in polls:
-            poll.start()
-        for poll in polls:
-            poll.join()
+        for is_first in (True, False):
+            polls = [
+                (each.is_optional, threading.Thread(target=self._poller.poll, args=(each,), daemon=True))
+                for each in collectors
+                if each.is_first is is_first
+            ]
+            for _, poll in polls:
+                poll.start()
+            for is_optional, poll in sorted(polls, key=itemgetter(0)):
+                poll.join(OPTIONAL_SECONDS if is_optional else None)
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

@@ -43,7 +43,7 @@ class PollError(ExporterError):
 
     reason: ClassVar[str]
     was_sent = True
-    status: int | None = None
+    status: int | None = None  # of the HTTP answer, where there was one that refused
 
 
 class RetryableError(PollError):

@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import prometheus_client
 
 from access_exporter.cloudflare.clients import Clients
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
-from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
+from access_exporter.config.model import Account, Api, Config, Devices, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
@@ -31,6 +32,7 @@ class Exporter:
         *,
         name: str | None = "Example",
         users: Users | bool = Users(),  # noqa: B008 – it is frozen
+        devices: Devices | bool | Literal["auto"] = False,
         policy_tests: Sequence[PolicyTest] = (),
         seat_limit: int | None = 50,
         api: Api = API,
@@ -40,6 +42,7 @@ class Exporter:
             name=name,
             api_token=Secret("the test", TOKEN),
             users=users,
+            devices=devices,
             policy_tests=tuple(policy_tests),
             seat_limit=seat_limit,
         )
@@ -48,12 +51,14 @@ class Exporter:
         self._poller = Poller(self._snapshots, self.clock)
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), self.clock)
         clients.configure(Config(api=api, accounts=(account,)))
-        self._collectors = list(configured(account, clients.of(account)))
+        # The credential is no target of the account.
+        polled = configured(account, clients.of(account))
+        self._collectors = [each for each in polled if each.key.collector != "credential"]
         self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
-        """Poll every target once, to the last request that is still on its way."""
-        for collector in self._collectors:
+        """Poll every target once, to the last request that is still on its way; first what others look at."""
+        for collector in sorted(self._collectors, key=lambda each: not each.is_first):
             self._poller.poll(collector)
         for thread in threading.enumerate():
             if thread.name.startswith("page-"):
@@ -61,12 +66,12 @@ class Exporter:
 
     def failure(self) -> str:
         """Return reason and message of the last poll's failure, or nothing."""
-        failures = (snapshot.failure for snapshot in self._snapshots.all())
+        failures = (each.failure for each in self._snapshots.all() if not each.collector.is_optional)
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
 
     def status(self) -> list[str]:
-        """Return what the status page says of the targets' numbers."""
-        return [line for each in self._snapshots.all() for line in each.collector.status(each.summary)]
+        """Return what the status page says of the targets, line by line."""
+        return [line for each in self._snapshots.all() if each.summary for line in each.collector.status(each.summary)]
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""

@@ -36,7 +36,7 @@ def cloudflare() -> Iterator[Simulator]:
 def write(path: Path, url: str, users: str = "{interval: 1h}", more: str = "") -> Path:
     path.write_text(
         f"api: {{url: '{url}', timeout: 5s}}\n"
-        f"accounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n    users: {users}\n{more}",
+        f"accounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n    users: {users}\n    devices: false\n{more}",
         encoding="utf-8",
     )
     return path

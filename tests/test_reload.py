@@ -38,7 +38,7 @@ class TestStaleness:
         users = Users(interval=Interval(100), stale_after=Duration(450))
         tests = (PolicyTest(id=TEST, name="wiki", interval=Interval(100), stale_after=Duration(250)),)
         with cloudflare("first") as server:
-            exporter = Fleet(config(server, account("first", users=users, policy_tests=tests)))
+            exporter = Fleet(config(server, account("first", users=users, policy_tests=tests, devices=False)))
             exporter.run(10)
             numbers = exporter.numbers("first")
             seats, approved = "cloudflare_access_seats_used{", 'status="approved"'

@@ -69,7 +69,7 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "rows of text": result(f'["{PLANTED}"]'),
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
-    "an odd date": result(f'{{"id": "{PLANTED}", "created_at": "{PLANTED}"}}'),
+    "an odd date": result(f'{{"id": "{PLANTED}", "created_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'),
     "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),
     "gzip": answers(200, PAGE, Content_Encoding="gzip"),
@@ -131,7 +131,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "token").write_text(TOKEN, encoding="utf-8")
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
-    users = f"users: {{interval: {interval}s}}"
+    users = f"users: {{interval: {interval}s}}, devices: false"
     tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {FRESH}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
@@ -275,7 +275,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         server.fault = lambda _: LEAKS[name]
         secret = Secret("the test", TOKEN)
         tests = (PolicyTest(id=TEST), PolicyTest(name="fresh", policies=("policy",)))
-        account = AccountConfig(id="token", api_token=secret, policy_tests=tests)
+        account = AccountConfig(id="token", api_token=secret, policy_tests=tests, devices=True)
         clock = FakeClock()
         config = Config(api=Api(url=server.url), accounts=(account,))
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import requests
 import urllib3
 
+from access_exporter.cloudflare import authorities
+
 _CONNECTING = "failed_while_connecting"
 
 _NETWORK_WORDS: dict[type[BaseException], str] = {
@@ -29,7 +31,9 @@ def in_words(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate of the server is not valid: {cause.verify_message}"
         if _is_about_authorities(cause):
-            return "the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used"
+            trusted = authorities.from_environment()
+            where = f" that {trusted.variable} names" if trusted else ""
+            return f"the certificate authorities{where} cannot be used"
     at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     for kind, words in _NETWORK_WORDS.items():
         if any(isinstance(cause, kind) for cause in causes):
@@ -50,9 +54,11 @@ def was_not_sent(error: BaseException) -> bool:
 
 
 def _is_about_authorities(error: BaseException) -> bool:
-    """Return whether the file of certificate authorities is missing, or is none."""
+    """Return whether the certificate authorities are missing, may not be read, or are none."""
     if isinstance(error, ssl.SSLError):
-        return error.reason == "NO_CERTIFICATE_OR_CRL_FOUND"
+        return error.library in ("X509", "PEM")  # what is wrong with the server is of the library SSL
+    if isinstance(error, urllib3.exceptions.SSLError) and error.args:
+        return isinstance(error.args[0], OSError) and not isinstance(error.args[0], ssl.SSLError)
     return type(error) is OSError and "CA certificate" in str(error)
 
 

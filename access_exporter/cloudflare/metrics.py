@@ -3,6 +3,7 @@
 cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
 cloudflare_access_api_retries_total{endpoint="users"} 1.0
 cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
+cloudflare_access_credential_expiry_timestamp_seconds{credential="…"} 1.8e+09
 """
 
 from collections.abc import Iterator, Sequence, Set
@@ -54,4 +55,10 @@ class RequestMetrics(Collector):
             "Requests the credential has left in Cloudflare's current window, as the last answer told; "
             "the credential is named by the first account that uses it.",
             [({"credential": each.name}, each.remaining) for each in self.credentials],
+        )
+        yield gauge(
+            "cloudflare_access_credential_expiry_timestamp_seconds",
+            "When the API token expires, in seconds since the epoch; absent for a token that never expires, for a key, "
+            "and where Cloudflare does not say; the credential is named by the first account that uses it.",
+            [({"credential": each.name}, each.expires_at) for each in self.credentials],
         )

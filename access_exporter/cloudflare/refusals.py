@@ -78,6 +78,12 @@ _FIREWALL = "the body is not from the API: a firewall or proxy refused the reque
 
 def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
     """Return the error that an answer other than a good one stands for."""
+    failure = _refusal(endpoint, status, headers, body)
+    failure.status = status
+    return failure
+
+
+def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
     data = lenient_json.decode(body)
     codes = _codes(data)
     wait = _wait(headers, data)

@@ -24,6 +24,7 @@ import contextlib
 import http.client
 import io
 import socket
+import time
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any
@@ -33,11 +34,21 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.response import HTTPResponse
 from urllib3.util.connection import allowed_gai_family, create_connection
 
-from access_exporter import __version__
+from access_exporter import __version__, keep_alive
 from access_exporter.background import call
-from access_exporter.cloudflare import failures
+from access_exporter.cloudflare import authorities, failures
+
+# Firewalls drop idle connections without a word: what is sent on one then gets no answer, and no refusal either.
+MOST_IDLE_SECONDS = 60
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not every system has a clock of a suspended machine
+
+
+def uptime() -> float:
+    """Return seconds that go on while the machine is suspended, where the system counts them."""
+    return time.clock_gettime(_UPTIME)
 
 
 def session(url: str, connections: int) -> requests.Session:
@@ -47,8 +58,10 @@ def session(url: str, connections: int) -> requests.Session:
     a .netrc, which would replace the credential, not at all.
     """
     made = _Session()
-    environment = made.merge_environment_settings(url, {}, None, None, None)
-    made.proxies, made.verify, made.trust_env = environment["proxies"], environment["verify"], False
+    trusted = authorities.from_environment()
+    made.verify = trusted.path if trusted else True
+    made.proxies = made.merge_environment_settings(url, {}, None, None, None)["proxies"]
+    made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[], netscape=False))  # rejected, and not even parsed
     made.headers.update(
         {
@@ -136,7 +149,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _HTTPConnection(HTTPConnection):
-    """Connects within the timeout, whatever the name servers and the addresses do."""
+    """Connects within the timeout, whatever the name servers and the addresses do, and anew when it was idle."""
 
     timeout: float
     response_class = _Response
@@ -144,11 +157,25 @@ class _HTTPConnection(HTTPConnection):
     def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they come
         super().__init__(host, *args, **kwargs)
         self._name = self.host + ("." if host.endswith(".") else "")  # with the dot no search domain is tried
+        self.socket_options = [*(self.socket_options or []), *keep_alive.SOCKET_OPTIONS]
+        self._used_at = uptime()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request may be sent on it; the pool asks for that, and connects anew where it may not."""
+        return super().is_connected and uptime() - self._used_at <= MOST_IDLE_SECONDS
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        """Return the answer, and note when it came."""
+        response = super().getresponse()
+        self._used_at = uptime()
+        return response
 
     def connect(self) -> None:
         """Connect, and mark the failure to: until then nothing of a request can have left."""
         try:
             super().connect()
+            self._used_at = uptime()
         except Exception as error:
             failures.mark_as_connecting(error)
             raise

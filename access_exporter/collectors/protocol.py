@@ -45,8 +45,10 @@ class Collector(Protocol[Summary]):
 
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
-    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
-    Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them.
+    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Requests
+    to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`, others look
+    at the summary, so a single round of polls begins with it. One that `is_optional` has no health on `/metrics`, and a
+    failure of it is logged for those who debug: nobody has to do anything about it.
     """
 
     key: Key
@@ -57,6 +59,8 @@ class Collector(Protocol[Summary]):
     stale_after: float
     summary_type: type[Summary]
     endpoints: tuple[Endpoint, ...] = ()
+    is_first: bool = False
+    is_optional: bool = False
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Ask Cloudflare and sum up. Raises PollError."""
@@ -72,12 +76,17 @@ class Collector(Protocol[Summary]):
         """Return what the status page says of a summary, line by line, in plain text."""
         return ()
 
-    def plan(self) -> Plan:
-        """Return what polling costs."""
+    def plan(self) -> Plan | None:
+        """Return what polling costs; None where that is not worth a word."""
+        return None
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
         return self.interval
+
+    def to_store(self, summary: Summary) -> Summary | None:
+        """Return what of a summary may be stored; None: nothing."""
+        return summary
 
     def made_at(self, _summary: Summary) -> float | None:
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""

@@ -1,6 +1,9 @@
 """What holding a seat means, for everything that counts or lists users."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from access_exporter.collectors.last_seen import Seen
 
 # Go writes a time that never was as the year 1; no login is as old as this.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,9 +28,33 @@ def seat(*, access_seat: bool | None, gateway_seat: bool | None) -> str:
     return "gateway" if gateway_seat else "none"
 
 
-def last_there(login: datetime | None, created: datetime | None) -> datetime | None:
-    """Return since when a user is idle: the last login, or the creation where there was none; None if not known."""
-    return next((time for time in (login, created) if time and time > NEVER), None)
+class Activity(NamedTuple):
+    """The last sign of life of a user; `basis` is login, device, or created where there is no other."""
+
+    since: datetime
+    basis: str
+
+
+def activity(login: datetime | None, seen: datetime | None, created: datetime | None) -> Activity | None:
+    """Return the later of the last login and the last time a device was seen, or else the creation; None if unknown."""
+    signs = [
+        Activity(time, basis)
+        for time, basis in ((login, "login"), (seen, "device"))
+        if time is not None and time > NEVER
+    ]
+    if signs:
+        return max(signs)
+    return Activity(created, "created") if created and created > NEVER else None
+
+
+def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
+    """Tell whether a user may be active in a way that cannot be seen, given the number of active devices.
+
+    `seen` is what is known of their devices; None where devices cannot be read.
+    """
+    if seen is None:
+        return count is None or count > 0
+    return seen.is_unclear or ((count or 0) > 0 and not seen.is_dated)
 
 
 def devices(count: float | None) -> float | None:

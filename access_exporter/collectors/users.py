@@ -2,7 +2,7 @@
 
 cloudflare_access_users{account_id="…",seat="both"} 12.0
 cloudflare_access_seats_used{account_id="…"} 40.0
-cloudflare_access_seats_idle{account_id="…",devices="none",idle_days="90"} 3.0
+cloudflare_access_seats_idle{account_id="…",idle_days="90"} 3.0
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,17 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
-from access_exporter.collectors import email_domains, listed, organization
+from access_exporter.collectors import devices, email_domains, listed
+from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
+from access_exporter.collectors.last_seen import LastSeen
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.users_summary import User, UsersSummary, UserWithEmail, summarize
 from access_exporter.config import Account
 from access_exporter.exposition import gauge
 
 NAME = "users"
+SOON_SECONDS = 15
 ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
 
 
@@ -34,7 +37,7 @@ class UsersCollector(Collector[UsersSummary]):
 
     title = "Users"
     summary_type = UsersSummary
-    endpoints = (ENDPOINT, organization.ENDPOINT)
+    endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
         """Ask nothing yet."""
@@ -43,34 +46,68 @@ class UsersCollector(Collector[UsersSummary]):
         self._config = account.users_settings
         self.key = Key(account.id, NAME, NAME)
         self.subject = client.url
-        self.settings = (client.settings, account.name, account.seat_limit, self._config)
+        self.settings = (client.settings, account.name, account.seat_limit, self._config, account.devices_config)
         self.interval = self._config.interval
         self.stale_after = self._config.stale_after
 
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire.
+        """Walk over all users and sum them up.
 
         Raises a PollError when the end of the list is not reached.
         """
-        summary = self._walk(poll)
-        known = poll.previous.seat_expiration if poll.previous else None
-        expiration = organization.fetch(self._client, self._account.id, known, poll.now, self.stale_after)
-        return msgspec.structs.replace(summary, seat_expiration=expiration)
+        found = poll.other(devices.key(self._account.id))
+        known = found if isinstance(found, DevicesSummary) else None
+        summary = self._walk(poll, known.last_seen if known else None)
+        return msgspec.structs.replace(
+            self._without_guesses(summary, poll, known),
+            devices_refused=known is not None and not known.readable,
+        )
 
-    def _walk(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        resource, now = ENDPOINT.of(self._account.id), poll.now
-        row: Any = UserWithEmail if self._config.domains else User  # Any: two types, one of which has an address
-        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, now))
+    def _without_guesses(
+        self, summary: UsersSummary, poll: Poll[UsersSummary], known: DevicesSummary | None
+    ) -> UsersSummary:
+        """Leave out what takes devices where the first poll of users was faster than that of devices."""
+        is_first = poll.previous is None or poll.previous.is_restored
+        was_read = known is not None and (known.last_seen is not None or not known.readable)
+        if not is_first or was_read or not self._account.devices_config:
+            return summary
+        return msgspec.structs.replace(summary, idle={}, activity_unknown={}, never_used=None, waited_at=poll.now)
+
+    def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
+        resource = ENDPOINT.of(self._account.id)
+        needs_email = self._config.domains > 0 or last_seen is not None
+        row: Any = UserWithEmail if needs_email else User  # Any: two types, one of which has an address
+        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
-        summary = summarize(pages, self._config.idle_days, now)
+        summary = summarize(pages, self._config.idle_days, poll.now, last_seen)
         listed.report(self.key, walk.found, poll.previous.found if poll.previous else NOTHING_FOUND)
         return msgspec.structs.replace(
             summary,
             users_by_domain=domains.largest(self._config.domains) if self._config.domains else {},
-            totals_right_at=now if walk.found.totals_agreed else None,
+            totals_right_at=poll.now if walk.found.totals_agreed else None,
             found=walk.found,
         )
+
+    def next_poll(self, summary: UsersSummary | None, started: float) -> float:
+        """Return the seconds to the next poll: a few after the first one, where devices were not read by then."""
+        waited_at = summary.waited_at if summary else None
+        is_soon = waited_at is not None and 0 <= waited_at - started < SOON_SECONDS  # not so after a failed poll
+        return min(self.interval, SOON_SECONDS) if is_soon else self.interval
+
+    def to_store(self, summary: UsersSummary) -> UsersSummary:
+        """Return the summary as the next process gets it."""
+        return msgspec.structs.replace(summary, is_restored=True)
+
+    def status(self, summary: UsersSummary) -> Iterator[str]:
+        """Yield how many seats cannot be judged, and that the totals contradict the rows."""
+        if summary.waited_at is not None:
+            yield "idle seats are counted as soon as devices were read"
+        if unknown := max(summary.activity_unknown.values(), default=0):
+            seats = "1 seat" if unknown == 1 else f"{unknown:,} seats"
+            grant = f"; grant the token the permission {devices.PERMISSION}" if summary.devices_refused else ""
+            yield f"unknown activity of {seats}{grant}"
+        yield from listed.status(summary.found)
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
         """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
@@ -80,14 +117,9 @@ class UsersCollector(Collector[UsersSummary]):
         agreed = at is not None and 0 <= now - at <= self.stale_after
         return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
 
-    def status(self, summary: UsersSummary) -> Iterator[str]:
-        """Yield that the totals contradict the rows, where they do."""
-        yield from listed.status(summary.found)
-
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
-        """Yield when the totals agreed, and when it was asked after how long seats expire."""
+        """Yield when the totals agreed."""
         yield summary.totals_right_at
-        yield summary.seat_expiration.asked if summary.seat_expiration else None
 
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
@@ -105,7 +137,10 @@ class UsersCollector(Collector[UsersSummary]):
         days = [str(days) for days in self._config.idle_days]
         return msgspec.structs.replace(
             summary,
-            seats_idle={each: summary.seats_idle[each] for each in days if each in summary.seats_idle},
+            idle={each: summary.idle[each] for each in days if each in summary.idle},
+            activity_unknown={
+                each: summary.activity_unknown[each] for each in days if each in summary.activity_unknown
+            },
             users_by_domain=email_domains.largest(summary.users_by_domain, self._config.domains),
         )
 
@@ -116,6 +151,8 @@ class UsersCollector(Collector[UsersSummary]):
         yield email_domains.family(labels, summary.users_by_domain)
         yield from _seat_families(self._account, labels, summary)
         yield from _activity_families(labels, summary)
+        if self._account.devices_config:
+            yield _active_family(labels, summary)
 
 
 def _by(labels: dict[str, str], label: str, counts: Mapping[str, float]) -> list[tuple[dict[str, str], float]]:
@@ -157,7 +194,6 @@ def _seat_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
-    yield organization.family(labels, summary.seat_expiration)
 
 
 def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
@@ -173,18 +209,21 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
     )
     yield gauge(
         "cloudflare_access_seats_idle",
-        "Seats whose user has not logged in for at least idle_days days, counted from the creation of the user where "
-        "there was no login, by whether devices are active. A user idle for 90 days counts under 30 too.",
-        [
-            each
-            for days, counts in summary.seats_idle.items()
-            for each in _by(labels | {"idle_days": days}, "devices", counts)
-        ],
+        "Seats whose holder has shown no activity for at least idle_days days: the later of the last successful login "
+        "and the last time a device of theirs was seen, or the creation of the user where there was neither. A seat "
+        "idle for 90 days counts under 30 too.",
+        _by(labels, "idle_days", summary.idle),
+    )
+    yield gauge(
+        "cloudflare_access_seats_activity_unknown",
+        "Seats whose holder has not logged in for at least idle_days days but has an active device, or an unknown "
+        "number of devices, where the exporter cannot read when a device was last seen.",
+        _by(labels, "idle_days", summary.activity_unknown),
     )
     yield gauge(
         "cloudflare_access_seats_never_used",
-        "Seats whose user has no successful login.",
-        [(labels, summary.seats_never_used)],
+        "Seats whose holder never logged in, has no active device, and had none that was ever seen.",
+        [(labels, summary.never_used)],
     )
     yield gauge(
         "cloudflare_access_users_logged_in",
@@ -195,4 +234,13 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
         "cloudflare_access_last_login_timestamp_seconds",
         "The newest successful login of anyone, in seconds since the epoch; absent before the first.",
         [(labels, summary.last_login)],
+    )
+
+
+def _active_family(labels: dict[str, str], summary: UsersSummary) -> Metric:
+    return gauge(
+        "cloudflare_access_users_active",
+        "Users with any activity that recently: a login, or a device that was seen; absent where devices cannot be "
+        "read.",
+        _by(labels, "within", summary.users_active or {}),
     )

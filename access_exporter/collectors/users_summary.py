@@ -2,20 +2,21 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from access_exporter.cloudflare import NOTHING_FOUND, Found
-from access_exporter.collectors import organization, seats
+from access_exporter.collectors import seats
+from access_exporter.collectors.last_seen import LastSeen, Seen, names
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _MAX_GROUPS = 100_000  # some thousands are plausible
-_UNKNOWN_AGE = float("nan")  # neither more nor less than any other
+_UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -39,8 +40,9 @@ class User(msgspec.Struct, gc=False):
 
 
 class UserWithEmail(User, gc=False):
-    """A row with its e-mail address, which is read only where it is counted by domain."""
+    """A row with what tells whose device it is, and the e-mail address for the domain; read only where it is needed."""
 
+    uid: str | None = None
     email: str | None = None
 
 
@@ -52,13 +54,17 @@ class UsersSummary(msgspec.Struct, frozen=True):
     seats_used: int
     active_devices: float
     users_by_devices: dict[str, int]
-    seats_idle: dict[str, dict[str, int]]
-    seats_never_used: int
     users_logged_in: dict[str, int]
     last_login: float | None
     # What is younger than the first version has a default, so that what an older one has stored can be read.
-    seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
+    idle: dict[str, int] = {}  # seats without activity, by days
+    activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days
+    never_used: int | None = None
+    users_active: dict[str, int] | None = None  # None where devices were not read
+    devices_refused: bool = False  # whether the token may not read devices
+    waited_at: float | None = None  # when users were read before the devices of the account, since the epoch
+    is_restored: bool = False  # whether another process made it
     totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
     found: Found = NOTHING_FOUND
 
@@ -66,15 +72,18 @@ class UsersSummary(msgspec.Struct, frozen=True):
 class _Group(NamedTuple):
     """Users that count alike in every metric.
 
-    `age` tells between which of the moments the user last logged in, counted from 1; below 0 it says so of the
-    creation of a user who never did, and 0 means that neither time is known. _UNKNOWN_AGE is that of a login at an
-    unknown time.
+    `login` tells between which of the moments the user last logged in, counted from 1; 0 means never, and
+    _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
+    of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
+    they cannot be read, or do not matter after a recent login.
     """
 
     access_seat: bool | None
     gateway_seat: bool | None
     active_device_count: float | None
-    age: float
+    login: int
+    activity: int
+    seen: Seen | None
 
     @property
     def seat(self) -> str:
@@ -85,71 +94,122 @@ class _Group(NamedTuple):
         return seats.devices(self.active_device_count)
 
 
-def summarize(pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float) -> UsersSummary:
-    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike."""
-    present = datetime.fromtimestamp(now, UTC)
-    idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
-    # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
-    within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
-    latest = present + seats.LATEST_AHEAD
-    moments = sorted({NEVER, *idle.values(), *within.values()})
+class _Moments:
+    """The times that are told apart, as of `now`: how long somebody is idle, and how recently somebody was active."""
+
+    def __init__(self, idle_days: Iterable[int], now: float) -> None:
+        present = datetime.fromtimestamp(now, UTC)
+        idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
+        # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
+        within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
+        self.times = sorted({NEVER, *idle.values(), *within.values()})
+        self.latest = present + seats.LATEST_AHEAD
+        self.seconds = [time.timestamp() for time in self.times]
+        self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
+        self.within = {name: self.times.index(moment) for name, moment in within.items()}
+
+
+def summarize(
+    pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float, last_seen: LastSeen | None = None
+) -> UsersSummary:
+    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike.
+
+    With `last_seen`, the rows are of the type UserWithEmail.
+    """
+    moments = _Moments(idle_days, now)
     groups: Counter[tuple[object, ...]] = Counter()
     last_login = NEVER
     for users in pages:
-        alike = []
-        for user in users:
-            login = user.last_successful_login or NEVER
-            age: float = bisect_left(moments, login)
-            if login > last_login:
-                if login <= latest:
-                    last_login = login
-                else:
-                    age = _UNKNOWN_AGE
-            if age == 0 and user.created_at:
-                age = -bisect_left(moments, user.created_at)
-            alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age))
-        groups.update(alike)
+        last_login = max(last_login, _count(users, moments, last_seen, groups))
         if len(groups) > _MAX_GROUPS:
             raise InvalidResponseError("the users differ more than numbers of devices can")
-    return _sum_up(
-        {_Group(*group): number for group, number in groups.items()},  # type: ignore[arg-type]  # plain tuples count faster
-        {days: moments.index(moment) for days, moment in idle.items()},
-        {name: moments.index(moment) for name, moment in within.items()},
-        last_login.timestamp() if last_login > NEVER else None,
+    known = {_Group(*group): number for group, number in groups.items()}  # type: ignore[arg-type]  # tuples are faster
+    summary = _sum_up(known, moments, last_login.timestamp() if last_login > NEVER else None)
+    return msgspec.structs.replace(
+        _with_activity(summary, known, moments),
+        users_active=None if last_seen is None else _active(known, moments),
     )
 
 
-def _sum_up(
-    groups: dict[_Group, int], idle: dict[str, int], within: dict[str, int], last_login: float | None
-) -> UsersSummary:
+def _count(
+    users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
+) -> datetime:
+    """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
+    times, seconds, newest = moments.times, moments.seconds, len(moments.times)
+    last_login = NEVER
+    alike = []
+    for user in users:
+        login = user.last_successful_login or NEVER
+        age = activity = bisect_left(times, login)
+        if login > last_login:
+            if login <= moments.latest:
+                last_login = login
+            else:
+                age, activity = _UNKNOWN_LOGIN, 0
+        seen = None
+        if last_seen is not None and activity < newest:
+            time, seen = _seen(user, last_seen, seconds[-1])
+            if time:
+                activity = max(activity, bisect_left(seconds, time))
+        if activity == 0 == age and user.created_at:
+            activity = -bisect_left(times, user.created_at)
+        alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen))
+    groups.update(alike)
+    return last_login
+
+
+def _seen(user: Any, last_seen: LastSeen, newest: float) -> tuple[float, Seen]:  # Any: a UserWithEmail, not checked
+    enough = newest + 1  # then the time is later than every moment, and nothing else can matter
+    return last_seen.of((*names(user.id, user.email), user.uid), enough)
+
+
+def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
     users = dict.fromkeys(SEATS, 0)
     users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
-    seats_idle = {days: dict.fromkeys(("none", "some", "unknown"), 0) for days in idle}
-    users_logged_in = dict.fromkeys(within, 0)
+    users_logged_in = dict.fromkeys(moments.within, 0)
     active_devices = 0.0
-    never_used = 0
     for group, number in groups.items():
         users[group.seat] += number
         users_by_devices[_devices_bucket(group.devices)] += number
         active_devices += (group.devices or 0) * number
-        for name, moment in within.items():
-            users_logged_in[name] += number * (group.age > moment)
-        if not (group.access_seat or group.gateway_seat):
-            continue
-        never_used += number * (group.age <= 0)
-        for days, moment in idle.items():
-            seats_idle[days][_some_devices(group.devices)] += number * (0 < abs(group.age) <= moment)
+        for name, moment in moments.within.items():
+            users_logged_in[name] += number * (group.login > moment)
     return UsersSummary(
         users=users,
         seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
         seats_used=users["access"] + users["gateway"] + users["both"],
         active_devices=active_devices,
         users_by_devices=users_by_devices,
-        seats_idle=seats_idle,
-        seats_never_used=never_used,
         users_logged_in=users_logged_in,
         last_login=last_login,
     )
+
+
+def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments: _Moments) -> UsersSummary:
+    """Return the summary with the seats by activity."""
+    idle = dict.fromkeys(moments.idle, 0)
+    unknown = dict.fromkeys(moments.idle, 0)
+    never_used = 0
+    for group, number in groups.items():
+        if not (group.access_seat or group.gateway_seat):
+            continue
+        is_unknown = group.login == _UNKNOWN_LOGIN or seats.has_unknown_activity(group.devices, group.seen)
+        was_used = group.login > 0 or (group.seen is not None and group.seen.was_ever)
+        never_used += number * (not was_used and not is_unknown)
+        for days, moment in moments.idle.items():
+            if is_unknown:
+                unknown[days] += number * (abs(group.activity) <= moment)
+            else:
+                idle[days] += number * (0 < abs(group.activity) <= moment)
+    return msgspec.structs.replace(summary, idle=idle, activity_unknown=unknown, never_used=never_used)
+
+
+def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
+    """Return the number of users with any activity that recently."""
+    return {
+        name: sum(number for group, number in groups.items() if group.activity > moment)
+        for name, moment in moments.within.items()
+    }
 
 
 def _devices_bucket(devices: float | None) -> str:
@@ -158,9 +218,3 @@ def _devices_bucket(devices: float | None) -> str:
     if devices < 3:
         return str(int(devices))
     return "3-5" if devices < 6 else "6+"
-
-
-def _some_devices(devices: float | None) -> str:
-    if devices is None:
-        return "unknown"
-    return "some" if devices >= 1 else "none"

@@ -18,8 +18,8 @@ import msgspec
 import prometheus_client
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Clients, Found, RequestMetrics
-from access_exporter.collectors import UserWithEmail, seats, users
+from access_exporter.cloudflare import Client, Clients, Found, RequestMetrics
+from access_exporter.collectors import Poll, UserWithEmail, devices, last_seen, seats, users
 from access_exporter.commands.table import FORMATS, Row
 from access_exporter.config import Account, Config, Duration
 from access_exporter.errors import PollError, UsageError
@@ -58,6 +58,9 @@ class IdleSeat(msgspec.Struct, frozen=True):
     email: str | None
     name: str | None
     last_login: str | None
+    last_device_seen: str | None
+    last_activity: str
+    basis: str
     created: str | None
     idle_days: int
     active_devices: float | None
@@ -65,12 +68,65 @@ class IdleSeat(msgspec.Struct, frozen=True):
     seat_uid: str | None
 
 
-class _Found(NamedTuple):
+class Holder(NamedTuple):
+    """A person who holds an idle seat, with what the list is sorted by first."""
+
     since: datetime
     email: str
     id: str
     account_id: str
+    basis: str
+    seen: datetime | None
     person: Person
+
+
+class IdleSeats:
+    """The idle seats of all accounts, by the rule of cloudflare_access_seats_idle; times are those of `present`."""
+
+    def __init__(self, present: datetime, idle: timedelta) -> None:
+        """Start with none."""
+        self.found: list[Holder] = []
+        self.unknown = 0
+        self.lacks_devices = False  # whether there is an account whose devices cannot be read
+        self._present = present
+        self._moment = present - idle
+        self._latest = present + seats.LATEST_AHEAD
+
+    def add(self, account_id: str, pages: Iterable[list[Person]], known: last_seen.LastSeen | None) -> None:
+        """Add those of an account, or none if its pages raise a PollError.
+
+        `known` says when devices were last seen; None means that they cannot be read.
+        """
+        found: list[Holder] = []
+        unknown = 0
+        for people in pages:
+            for person in people:
+                if person.access_seat or person.gateway_seat:
+                    time, seen = _seen(person, known)
+                    login = person.last_successful_login
+                    login_is_unknown = login is not None and login > self._latest
+                    activity = seats.activity(login, time, person.created_at)
+                    is_idle = activity is not None and activity.since <= self._moment
+                    if login_is_unknown:
+                        unknown += time is None or time <= self._moment
+                    elif seats.has_unknown_activity(seats.devices(person.active_device_count), seen):
+                        unknown += is_idle or activity is None
+                    elif activity and is_idle:
+                        found.append(_found(person, account_id, activity, time))
+        self.found += found
+        self.unknown += unknown
+        self.lacks_devices = self.lacks_devices or known is None
+
+
+def _seen(person: Person, known: last_seen.LastSeen | None) -> tuple[datetime | None, last_seen.Seen | None]:
+    if known is None:
+        return None, None
+    time, seen = known.of((*last_seen.names(person.id, person.email), person.uid))
+    return datetime.fromtimestamp(time, UTC) if time else None, seen
+
+
+def _found(person: Person, account_id: str, activity: seats.Activity, seen: datetime | None) -> Holder:
+    return Holder(activity.since, person.email or "", person.id or "", account_id, activity.basis, seen, person)
 
 
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
@@ -84,25 +140,28 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
     clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
     clients.configure(msgspec.structs.replace(config, accounts=tuple(accounts)))
     present = datetime.fromtimestamp(clock.time(), UTC)
-    found: list[_Found] = []
+    listed = IdleSeats(present, timedelta(seconds=idle))
     failed = False
     with _Progress(sys.stderr) as progress:
         for account in accounts:
-            within = account.users_settings.stale_after
-            walk = clients.of(account).walk(users.ENDPOINT.of(account.id), Person, within)
+            client = clients.of(account)
+            walk = client.walk(users.ENDPOINT.of(account.id), Person, account.users_settings.stale_after)
             try:
-                found += list(find(progress.of(walk), account.id, present - timedelta(seconds=idle)))
+                listed.add(account.id, progress.of(walk), _devices(account, client, clock.time()))
             except PollError as failure:
                 failed = True
                 progress.clear()
                 told = facts(account_id=account.id, reason=failure.reason, error=failure)
-                log.error("account not listed: its users could not be read to the end", extra=told)
+                log.error("account not listed: it could not be read to the end", extra=told)
             else:
                 if walk.found.missing or walk.found.invalid_rows:
                     progress.clear()
                 failed |= _lacks_some(account, walk.found)
-    found.sort(key=lambda each: each[:-1])
-    for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(found, present)):
+    listed.found.sort(key=lambda each: each[:4])
+    if listed.unknown:
+        grant = {"grant": devices.PERMISSION} if listed.lacks_devices else {}
+        log.warning("seats with unknown activity are not listed", extra=facts(seats=listed.unknown, **grant))
+    for text in FORMATS[form](IdleSeat.__struct_fields__, _Rows(listed.found, present)):
         sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
     return int(failed)
@@ -132,19 +191,18 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
     return chosen
 
 
-def find(pages: Iterable[list[Person]], account_id: str, moment: datetime) -> Iterator[_Found]:
-    """Yield who holds a seat and was last there at this moment or before: the rule of the metric."""
-    for people in pages:
-        for person in people:
-            since = seats.last_there(person.last_successful_login, person.created_at)
-            if since and since <= moment and (person.access_seat or person.gateway_seat):
-                yield _Found(since, person.email or "", person.id or "", account_id, person)
+def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen | None:
+    """Return when devices were last seen; None where they are not to be read, or the token may not."""
+    if not account.devices_config:
+        return None
+    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: None))
+    return summary.last_seen if summary.readable else None
 
 
 class _Rows:
     """What was found as rows, made one by one and as often as they are gone through."""
 
-    def __init__(self, found: list[_Found], present: datetime) -> None:
+    def __init__(self, found: list[Holder], present: datetime) -> None:
         self._found = found
         self._present = present
 
@@ -152,13 +210,16 @@ class _Rows:
         return (msgspec.structs.astuple(_seat(each, self._present)) for each in self._found)
 
 
-def _seat(found: _Found, present: datetime) -> IdleSeat:
+def _seat(found: Holder, present: datetime) -> IdleSeat:
     person = found.person
     return IdleSeat(
         account_id=found.account_id,
         email=_text(person.email),
         name=_text(person.name),
         last_login=_time(person.last_successful_login),
+        last_device_seen=_time(found.seen),
+        last_activity=_time(found.since) or "",
+        basis=found.basis,
         created=_time(person.created_at),
         idle_days=(present - found.since) // timedelta(days=1),
         active_devices=_number(seats.devices(person.active_device_count)),

@@ -5,7 +5,7 @@ from them.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -94,6 +94,14 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
         return self.name or self.id or ""
 
 
+class Devices(_Section, frozen=True, kw_only=True):
+    """How to poll the devices of an account's users."""
+
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(5400)
+    renewed_by: ClassVar[str] = "interval"
+
+
 class ServiceTokens(_Section, frozen=True, kw_only=True):
     """How to poll the service tokens of an account."""
 
@@ -114,13 +122,19 @@ class Account(_Section, frozen=True, kw_only=True):
     api_key_file: Annotated[_Text | None, _means("the key in a file instead", "/run/secrets/key")] = None
     seat_limit: Annotated[_Seats | None, _means("number of seats you bought; the API does not report it", 50)] = None
     users: Annotated[Users | bool, _means("how to poll the users; `false` turns it off")] = Users()
+    devices: Annotated[
+        Devices | bool | Literal["auto"],
+        _means("`auto`: poll devices if the token may; `true`: always; `false`: never"),
+    ] = "auto"
     policy_tests: Annotated[tuple[PolicyTest, ...], _means("policy tests to follow or to start", default="none")] = ()
     service_tokens: Annotated[ServiceTokens | bool, _means("how to poll service tokens; `true` turns it on")] = False
 
-    def polled(self) -> Iterator[tuple[str, "Users | PolicyTest | ServiceTokens"]]:
+    def polled(self) -> Iterator[tuple[str, "Users | Devices | PolicyTest | ServiceTokens"]]:
         """Yield the sections that say what is polled, each with its path in the account."""
         if self.users_config:
             yield "users", self.users_config
+        if self.devices_config:
+            yield "devices", self.devices_config
         yield from ((f"policy_tests[{number}]", test) for number, test in enumerate(self.policy_tests))
         if self.service_tokens_config:
             yield "service_tokens", self.service_tokens_config
@@ -134,6 +148,16 @@ class Account(_Section, frozen=True, kw_only=True):
     def users_settings(self) -> Users:
         """The settings of a walk over the users, also where they are not polled."""
         return self.users if isinstance(self.users, Users) else Users()
+
+    @property
+    def devices_config(self) -> Devices | None:
+        """The settings of the devices poll, or None where it is switched off, or nobody would look at it."""
+        return self.devices_settings if self.devices and (self.devices != "auto" or self.users) else None
+
+    @property
+    def devices_settings(self) -> Devices:
+        """The settings of a walk over the devices."""
+        return self.devices if isinstance(self.devices, Devices) else Devices()
 
     @property
     def service_tokens_config(self) -> ServiceTokens | None:

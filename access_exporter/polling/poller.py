@@ -110,7 +110,7 @@ class Poller:
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
             self._note_failure(collector, unforeseen, watch.seconds())
         else:
-            news = before.polled_at is None or before.failure is not None
+            news = not collector.is_optional and (before.polled_at is None or before.failure is not None)
             log.log(
                 logging.INFO if news else logging.DEBUG,
                 "poll succeeded",
@@ -122,7 +122,8 @@ class Poller:
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
         memory.give_back()  # what an odd answer took
-        log.warning(
+        log.log(
+            logging.DEBUG if collector.is_optional else logging.WARNING,
             "poll failed",
             extra=facts(**collector.key._asdict(), reason=failure.reason, error=failure, duration=duration),
         )

@@ -45,7 +45,9 @@ class Snapshot:
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Yield what `/metrics` says about the polls of a target."""
+    """Yield what `/metrics` says about the polls of a target; nothing where it is optional."""
+    if snapshot.collector.is_optional:
+        return
     labels = snapshot.collector.key._asdict()
     yield gauge(
         "cloudflare_access_poll_success",
@@ -121,13 +123,14 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
-        if published and self._store:
-            self._store.save(collector, summary, now)
+        if published and self._store and (stored := collector.to_store(summary)) is not None:
+            self._store.save(collector, stored, now)
 
     def keep(self, collector: AnyCollector, summary: object) -> None:
         """Publish and store what a poll must not lose, whatever comes of the poll."""
-        if self._update(collector, summary=summary) and self._store:
-            self._store.save(collector, summary, self.of(collector).succeeded_at)
+        published = self._update(collector, summary=summary)
+        if published and self._store and (stored := collector.to_store(summary)) is not None:
+            self._store.save(collector, stored, self.of(collector).succeeded_at)
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -159,8 +162,9 @@ class Snapshots:
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled at least once, with or without success, or restored from the store."""
-        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
+        """Tell whether every target was polled, with or without success, or restored; optional ones do not count."""
+        required = (snapshot for snapshot in self.all() if not snapshot.collector.is_optional)
+        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in required)
 
     def current_page(self, form: Format) -> Page | None:
         """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""

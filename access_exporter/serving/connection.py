@@ -154,11 +154,14 @@ class Connection:
 
 def _request(head: h11.Request, client: str) -> Request:
     path, _, query = head.target.partition(b"?")
+    headers: dict[str, list[str]] = {}
+    for name, value in head.headers:
+        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
     return Request(
         head.method.decode("ascii"),
         _path(unquote(path.decode("ascii"))),
         parse_qs(query.decode("latin-1")),
-        {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
+        {name: ", ".join(values) for name, values in headers.items()},  # RFC 9110, section 5.3: lines are one list
         client,
     )
 

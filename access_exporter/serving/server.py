@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
+from access_exporter import keep_alive
 from access_exporter.serving.channel import Channel, TlsChannel
 from access_exporter.serving.connection import MAX_HEAD_BYTES, Connection
 from access_exporter.serving.messages import Application
@@ -25,9 +26,11 @@ def listen(host: str, port: int) -> socket.socket:
     dual = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=socket.SOMAXCONN)
-    # Every connection inherits both. Without the first, half an answer waits for the client's delayed acknowledgement.
+    # Every connection inherits these. Without the first, half an answer waits for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    for option in keep_alive.SOCKET_OPTIONS:
+        listener.setsockopt(*option)
     return listener
 
 

@@ -42,8 +42,25 @@ class PolicyTestUser:
     status: str | None = "approved"
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One row of GET …/devices/registrations, its fields named as there.
+
+    https://developers.cloudflare.com/api/resources/zero_trust/subresources/devices/subresources/registrations/
+    """
+
+    id: str
+    user: Mapping[str, str]
+    device: Mapping[str, str]
+    created_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    deleted_at: datetime | None = None
+    revoked_at: datetime | None = None
+    registration_type: str = "warp"
+
+
 # A mapping is sent as it is: that is how a test sends null, "" or a wrong type.
-Row: TypeAlias = User | PolicyTestUser | Mapping[str, object]
+Row: TypeAlias = User | PolicyTestUser | Registration | Mapping[str, object]
 
 
 def members(row: Row) -> Mapping[str, object]:
@@ -113,6 +130,11 @@ class Life:
         )
 
 
+def _is_active(registration: Row) -> bool:
+    fields = members(registration)
+    return not fields.get("deleted_at") and not fields.get("revoked_at")
+
+
 def _percent(part: int, whole: int) -> int:
     return 100 * part // whole if whole else 0
 
@@ -120,9 +142,10 @@ def _percent(part: int, whole: int) -> int:
 class Account:
     """An account: its users, its policy tests by id, and its token or its email with a key.
 
-    `seat_expiration` is a duration as Go writes it, `730h`; None leaves it out of the answer. All of it may be
-    replaced while it is served: assign `users`, `policy_tests[id]`, `token`, `seat_expiration`. Users and tests are
-    never changed in place, so that pages rendered once stay true.
+    `seat_expiration` is a duration as Go writes it, `730h`; None leaves it out of the answer. `registrations` are those
+    of devices; None refuses to list them, as to a token without the permission. All of it may be replaced while it is
+    served: assign `users`, `policy_tests[id]`, `token`, `seat_expiration`, `registrations`. Users, tests and
+    registrations are never changed in place, so that pages rendered once stay true.
     """
 
     def __init__(
@@ -143,9 +166,12 @@ class Account:
         self.email = email
         self.key = key
         self.seat_expiration = seat_expiration
+        self.registrations: tuple[Row, ...] | None = None
         self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
         # What may be tested, by the ids of the policies; an account without an entry refuses the test.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
+        self.token_expires: datetime | None = None
+        self.owns_token = False  # or else the token is one of a person
         self.may_start_tests = True
         self.tests_started = 0
         self._under_way: dict[str, tuple[float, Life]] = {}
@@ -175,6 +201,12 @@ class Account:
         return {"name": "Simulated", "auth_domain": "simulated.cloudflareaccess.com", **expiration}
 
     @property
+    def verification(self) -> dict[str, object]:
+        """The result of GET …/tokens/verify."""
+        expires = {"expires_on": self.token_expires} if self.token_expires else {}
+        return {"id": "ed17574386854bf78a67040be0a770b0", "status": "active", **expires}
+
+    @property
     def users(self) -> tuple[Row, ...]:
         """The rows of GET …/access/users, in the order they are listed."""
         return self._users
@@ -182,6 +214,12 @@ class Account:
     @users.setter
     def users(self, users: Iterable[Row]) -> None:
         self._users = tuple(users)
+
+    def registered(self, status: str) -> tuple[Row, ...] | None:
+        """Return the registrations of a status, which is active, revoked or all; None where they may not be listed."""
+        if status == "all" or self.registrations is None:
+            return self.registrations
+        return tuple(each for each in self.registrations if _is_active(each) is (status == "active"))
 
     def accepts(self, email: str | None, secret: str) -> bool:
         """Tell whether the account opens to a token (`email` is None) or to an email with its key."""

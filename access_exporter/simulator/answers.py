@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from access_exporter.simulator.account import PolicyTestUser, Row, User, members
+from access_exporter.simulator.account import PolicyTestUser, Registration, Row, User, members
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):  # in UTC, without trailing zeros: 2014-01-01T05:20:00.12345Z
         text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
         return (text.rstrip("0") if value.microsecond else text) + "Z"
-    if isinstance(value, User | PolicyTestUser | Mapping):
+    if isinstance(value, User | PolicyTestUser | Registration | Mapping):
         return members(value)
     raise TypeError(f"a row cannot hold a {type(value).__name__}")
 
@@ -60,6 +60,14 @@ def no_result_info(_info: dict[str, int]) -> Mapping[str, object]:
 def null_result_info(_info: dict[str, int]) -> Mapping[str, object]:
     """Send result_info as null."""
     return {"result_info": None}
+
+
+def cursor_paging(info: dict[str, int]) -> Mapping[str, object]:
+    """Send a cursor that asks for the next page, which is empty on the last; the number of rows is not told."""
+    cursor = f"page-{info['page'] + 1}" if info["page"] < info["total_pages"] else ""
+    return {
+        "result_info": {"count": info["count"], "per_page": info["per_page"], "total_count": None, "cursor": cursor}
+    }
 
 
 def contradictory_totals(info: dict[str, int]) -> Mapping[str, object]:

@@ -5,48 +5,61 @@
     POST /client/v4/accounts/{account_id}/access/policy-tests
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
+    GET /client/v4/user/tokens/verify
+    GET /client/v4/accounts/{account_id}/tokens/verify
     GET /client/v4/accounts/{account_id}/access/NAME, for any other list that an account has
+    GET /client/v4/accounts/{account_id}/devices/registrations
 
 https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
 """
 
 import gzip
 import json
-import math
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypedDict, Unpack
 
 from access_exporter.simulator.account import Account, PolicyTest, Row, members
-from access_exporter.simulator.answers import Listing, Paging, Response, error, honest_paging, no_result_info, success
+from access_exporter.simulator.answers import (
+    Listing,
+    Paging,
+    Response,
+    cursor_paging,
+    error,
+    honest_paging,
+    no_result_info,
+    success,
+)
+from access_exporter.simulator.quota import Quotas
 
 _ROUTES = {
-    endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/access/" + path)
+    endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/" + path)
     for endpoint, path in {
-        "users": "users",
-        "organization": "organizations",
-        "policy_tests": "policy-tests",
-        "policy_test": "policy-tests/(?P<policy_test_id>[^/]+)",
-        "policy_test_users": "policy-tests/(?P<policy_test_id>[^/]+)/users",
-        "": "(?P<endpoint>[a-z_]+)",  # any other list that an account has
+        "users": "access/users",
+        "organization": "access/organizations",
+        "policy_tests": "access/policy-tests",
+        "policy_test": "access/policy-tests/(?P<policy_test_id>[^/]+)",
+        "policy_test_users": "access/policy-tests/(?P<policy_test_id>[^/]+)/users",
+        "devices": "devices/registrations",
+        "": "access/(?P<endpoint>[a-z_]+)",  # any other list that an account has
     }.items()
 }
 _DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # of any other list 1000
+_ROUTES["user_token"] = re.compile("/client/v4/user/tokens/verify")
+_ROUTES["account_token"] = re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/tokens/verify")
 _STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # the filter has its own words
-# https://developers.cloudflare.com/fundamentals/api/reference/limits/
-_QUOTA, _QUOTA_SECONDS = 1200, 300
 
 
 @dataclass(frozen=True)
 class Request:
     """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
 
-    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, or the name of another list; it is
-    empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a positive whole
-    number. `client` is the address of the other side, a different one for each connection.
+    `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, devices, or the name of another
+    list; it is empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a
+    positive whole number; a cursor stands for a page. `client` is the address of the other side, a different one for
+    each connection.
     """
 
     time: float
@@ -73,7 +86,7 @@ class Request:
             endpoint=endpoint,
             account_id=ids.get("account_id", ""),
             policy_test_id=ids.get("policy_test_id", ""),
-            page=_positive(self.query.get("page", "1")),
+            page=_positive(self.query.get("cursor", "").removeprefix("page-") or self.query.get("page", "1")),
             per_page=_positive(self.query.get("per_page", _DEFAULT_PER_PAGE.get(endpoint, "1000"))),
         )
 
@@ -117,14 +130,16 @@ class Api:
         # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
         self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
         self._listings: dict[tuple[str, str, str], Listing] = {}
-        self._quotas: dict[str, tuple[float, int]] = {}  # by secret: when its period began, requests in it
-        self._quota_lock = threading.Lock()
+        self._quotas = Quotas()
         self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
             "users": {"GET": self._users},
             "organization": {"GET": lambda account, _: success(account.organization)},
             "policy_tests": {"POST": self._start_policy_test},
             "policy_test": {"GET": self._policy_test},
             "policy_test_users": {"GET": self._policy_test_users},
+            "devices": {"GET": self._devices},
+            "user_token": {"GET": _verify},
+            "account_token": {"GET": _verify},
         }
 
     def answer(self, request: Request) -> Response:
@@ -133,7 +148,8 @@ class Api:
             response = self._answer(request)
         except _RefusedError as refused:
             response = refused.response
-        headers = {**response.headers, **self._quota_headers(request)}
+        secret = request.headers.get("authorization") or request.headers.get("x-auth-key", "")
+        headers = {**response.headers, **self._quotas.headers(secret, request.time)}
         if self._compress and "gzip" in request.headers.get("accept-encoding", ""):
             return Response(response.status, self._gzip(response.body), headers | {"Content-Encoding": "gzip"})
         return replace(response, headers=headers)
@@ -157,6 +173,8 @@ class Api:
         opened = {name for name, account in self.accounts.items() if opens_all or account.accepts(email, secret)}
         if not opened:
             raise _RefusedError(error(403, 9109, "Invalid access token"))
+        if request.endpoint == "user_token":
+            return self.accounts[min(opened)]
         if request.account_id in opened:
             return self.accounts[request.account_id]
         if request.account_id in self.accounts or re.fullmatch("[0-9a-f]{32}", request.account_id):
@@ -200,6 +218,15 @@ class Api:
         rows = tuple(row for row in rows if members(row).get("status") == status)
         return self._page(request, Listing(rows, self._repeat, no_result_info))
 
+    def _devices(self, account: Account, request: Request) -> Response:
+        status = request.query.get("status", "active")
+        if status not in ("active", "revoked", "all"):
+            raise _bad_parameter("status")
+        rows = account.registered(status)
+        if rows is None:
+            raise _RefusedError(error(403, 10000, "Authentication error"))
+        return self._page(request, self._listing(request, rows, cursor_paging))
+
     def _listing(self, request: Request, rows: tuple[Row, ...], paging: Paging) -> Listing:
         """The listing of these very rows, kept until there are others."""
         key = request.account_id, request.endpoint, request.policy_test_id
@@ -214,21 +241,6 @@ class Api:
         if request.per_page is None:
             raise _bad_parameter("per_page")
         return listing.page(request.page, min(request.per_page, self._max_per_page))
-
-    def _quota_headers(self, request: Request) -> dict[str, str]:
-        """What is left of this secret's quota: it is only counted here, refusing is left to a fault."""
-        secret = request.headers.get("authorization") or request.headers.get("x-auth-key", "")
-        with self._quota_lock:
-            began, used = self._quotas.get(secret, (request.time, 0))
-            if request.time >= began + _QUOTA_SECONDS:
-                began, used = request.time, 0
-            self._quotas[secret] = began, used + 1
-        left = max(0, _QUOTA - used - 1)
-        seconds = math.ceil(began + _QUOTA_SECONDS - request.time)
-        return {
-            "Ratelimit": f'"default";r={left};t={seconds}',
-            "Ratelimit-Policy": f'"default";q={_QUOTA};w={_QUOTA_SECONDS}',
-        }
 
 
 def _credentials(headers: Mapping[str, str]) -> tuple[str | None, str]:
@@ -260,6 +272,13 @@ def _no_route(request: Request) -> _RefusedError:
 
 def _bad_parameter(name: str) -> _RefusedError:
     return _RefusedError(error(400, 12130, f"access.api.error.invalid_request: {name}"))
+
+
+def _verify(account: Account, request: Request) -> Response:
+    """Say what is known of a token; the endpoint for the other kind of token calls it invalid."""
+    if "authorization" not in request.headers or account.owns_token is not (request.endpoint == "account_token"):
+        raise _RefusedError(error(401, 1000, "Invalid API Token"))
+    return success(account.verification)
 
 
 def _find_policy_test(account: Account, request: Request) -> PolicyTest:

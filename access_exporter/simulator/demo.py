@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
+from access_exporter.simulator.demo_devices import registrations
 from access_exporter.simulator.server import Simulator
 
 
@@ -36,6 +37,7 @@ class Demo(NamedTuple):
         fresh = {"name": "started afresh", "policies": list(self.policies), **times}
         return {
             "users": {"interval": "10s", "domains": 10},
+            "devices": {"interval": "10s"},
             "policy_tests": [*existing, fresh],
             "service_tokens": {"interval": "10s"},
         }
@@ -52,6 +54,7 @@ _SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
 _SEATS_AT_START, _PEOPLE = 40, 76
 # The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
 _IDLE = [(31, 0), (38, 1), (44, 0), (61, 0), (80, 1), (91, 0), (140, 3), (400, 0), (None, 1), (None, 0), (None, 8)]
+_TOKEN_DAYS = 20  # until the token of the account itself expires
 # Service tokens: name, days until it expires (None: never), and whether it is enabled.
 _SERVICE_TOKENS = [
     ("ci", 9, True),
@@ -75,11 +78,13 @@ class LivingAccount(Account):
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
         tests = [wiki, exceeded]
         super().__init__(DEMO.account_id, self._people, tests, token=DEMO.token, seat_expiration=_SEAT_EXPIRATION)
+        self.token_expires = self._days_ago(-_TOKEN_DAYS)
         self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
         self._results: list[Row] = list(wiki.results)
         self._changes = random.Random(seed)
         self.lists["service_tokens"] = tuple(self._service_token(*token) for token in _SERVICE_TOKENS)
         self.lives[DEMO.policies] = self._fresh_policy_test
+        self.registrations = self._devices()
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""
@@ -92,6 +97,10 @@ class LivingAccount(Account):
                 self._step(datetime.fromtimestamp(self._started + (step + 1) * _STEP_SECONDS, UTC))
             self._steps = steps
             self.users = self._people
+            self.registrations = self._devices()
+
+    def _devices(self) -> tuple[Row, ...]:
+        return tuple(registrations(self._people, self._days_ago(0)))
 
     def _step(self, now: datetime) -> None:
         if self._random.random() < 0.5:

@@ -1,7 +1,8 @@
 """Canned answers of Cloudflare, and what was asked for."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import responses
@@ -9,7 +10,10 @@ from requests import PreparedRequest
 
 from tests.exporter import ACCOUNT_ID
 
-_URL = f"https://api.cloudflare.com/client/v4/accounts/{ACCOUNT_ID}/access"
+_ACCOUNT_URL = f"https://api.cloudflare.com/client/v4/accounts/{ACCOUNT_ID}"
+_URL = f"{_ACCOUNT_URL}/access"
+_DEVICES_URL = f"{_ACCOUNT_URL}/devices/registrations"
+DEVICES = "devices"  # what they are called among what was asked
 
 Row: TypeAlias = dict[str, Any]
 Body: TypeAlias = str | bytes
@@ -38,12 +42,20 @@ def honest_pages(rows: Sequence[Row], size: int = 1000) -> list[str]:
     ]
 
 
+def registrations(rows: Sequence[Row], size: int = 1000) -> list[str]:
+    """Return the pages of a list of registrations; the cursor of each but the last asks for the next."""
+    parts = [rows[first : first + size] for first in range(0, max(1, len(rows)), size)]
+    cursors = [*(f"after {number}" for number in range(1, len(parts))), ""]
+    return [answer(part, result_info={"cursor": cursor}) for part, cursor in zip(parts, cursors, strict=True)]
+
+
 class Cloudflare:
     """Answers as it is told, and remembers in `asked` the path below `access/` with what was asked of it."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
-        """Answer nothing yet, and refuse to tell of the organization, as to most tokens."""
+        """Answer nothing yet, and refuse to tell of the organization and of devices, as to most tokens."""
         self._mock = mock
+        mock.add("GET", _DEVICES_URL, '{"success": false, "errors": [{"code": 10000}]}', status=403)
         mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: dict[str, str] = {}
@@ -61,6 +73,23 @@ class Cloudflare:
 
         self._mock.remove("GET", f"{_URL}/{path}")
         self._mock.add_callback("GET", f"{_URL}/{path}", page)
+
+    def registers(self, *bodies: Body) -> None:
+        """Answer the pages of devices with these bodies, whatever the cursor, and then with the last one for ever."""
+        pages = itertools.chain(bodies, itertools.repeat(bodies[-1]))
+        self.on_devices(lambda _: (200, next(pages)))
+
+    def on_devices(self, reply: Callable[[dict[str, str]], tuple[int, Body]]) -> None:
+        """Answer each request for devices, given what is asked of the list."""
+
+        def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
+            asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
+            self.asked.append((DEVICES, asked))
+            status, body = reply(asked)
+            return status, {}, body
+
+        self._mock.remove("GET", _DEVICES_URL)
+        self._mock.add_callback("GET", _DEVICES_URL, page)
 
     def says(self, path: str, body: Body, status: int = 200) -> None:
         """Give the same answer to every request."""

@@ -1,4 +1,7 @@
-"""Users as the API lists them, and the whole exposition of the users. It is always 2026-09-21T14:13:20Z."""
+"""Users as the API lists them, and the whole exposition of the users. It is always 2026-09-21T14:13:20Z.
+
+Nobody may read devices: so a seat with an active device is never idle, but its activity may be unknown.
+"""
 
 from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row
 from tests.exporter import Exporter, page_of
@@ -84,9 +87,8 @@ WITHOUT: dict[str, dict[str, float | str | None]] = {
         "within_7d": 0,
         "within_30d": 0,
         "last_login": None,
-        "never_used": 1,
-        "idle_30_some": 1,
-        "idle_60_some": 1,
-        "idle_90_some": 1,
+        "unknown_30": 1,
+        "unknown_60": 1,
+        "unknown_90": 1,
     },
 }

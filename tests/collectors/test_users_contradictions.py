@@ -277,6 +277,6 @@ class TestPageNumbers:
 
 def test_a_stored_summary_of_an_older_version(cloudflare: Cloudflare) -> None:
     """What an older version has stored can be read: it knows nothing of contradictions."""
-    fields = msgspec.to_builtins(UsersSummary({}, {}, 0, 0, {}, {}, 0, {}, None))
+    fields = msgspec.to_builtins(UsersSummary({}, {}, 0, 0, {}, {}, None))
     del fields["found"]
     assert msgspec.convert(fields, UsersSummary).found.rows == 0

@@ -35,11 +35,15 @@ class TestFields:
             ("2026-06-23T14:13:20Z", [30, 60, 90], []),
         ],
     )
-    def test_boundaries(self, cloudflare: Cloudflare, login: str, idle: list[int], within: list[str]) -> None:
-        """Exactly thirty days ago is both within thirty days and idle for thirty days; it is counted from `login`."""
-        values: dict[str, float | str | None] = {f"idle_{days}_some": 1 for days in idle}
+    @pytest.mark.parametrize("devices", [0, 2])
+    def test_boundaries(
+        self, cloudflare: Cloudflare, login: str, idle: list[int], within: list[str], devices: int
+    ) -> None:
+        """Exactly thirty days ago is both within thirty days and idle for thirty days, or unknown with a device."""
+        values: dict[str, float | str | None] = {f"unknown_{days}" if devices else f"idle_{days}": 1 for days in idle}
+        values |= {"active_devices": devices, "devices_2": int(devices > 0), "devices_0": int(devices == 0)}
         values |= {f"within_{span}": int(span in within) for span in ("1d", "7d", "30d")}
-        page = polled(cloudflare, answer([BOTH | {"last_successful_login": login}]))
+        page = polled(cloudflare, answer([BOTH | {"last_successful_login": login, "active_device_count": devices}]))
         last_login = next(line.split()[1] for line in page.splitlines() if line.startswith(LAST_LOGIN))
         assert page == expected(**(EXPECTED_BOTH | values | {"last_login": last_login}))
 
@@ -54,10 +58,11 @@ class TestFields:
     )
     def test_never_used(self, cloudflare: Cloudflare, created: str, idle: list[int]) -> None:
         """A seat nobody has used is idle since its user was created."""
-        values: dict[str, float | str | None] = {f"idle_{days}_some": 1 for days in idle}
-        without = {name: value for name, value in WITHOUT["last_successful_login"].items() if "idle" not in name}
-        page = polled(cloudflare, answer([BOTH | {"last_successful_login": None, "created_at": created}]))
-        assert page == expected(**(EXPECTED_BOTH | without | values))
+        values: dict[str, float | str | None] = {f"idle_{days}": 1 for days in idle}
+        values |= {"never_used": 1, "active_devices": 0, "devices_0": 1, "devices_2": 0}
+        without = {name: value for name, value in WITHOUT["last_successful_login"].items() if "unknown" not in name}
+        row = BOTH | {"last_successful_login": None, "created_at": created, "active_device_count": 0}
+        assert polled(cloudflare, answer([row])) == expected(**(EXPECTED_BOTH | without | values))
 
     @pytest.mark.parametrize(
         ("count", "bucket", "total"),
@@ -87,7 +92,7 @@ class TestFields:
     )
     def test_devices(self, cloudflare: Cloudflare, count: str, bucket: str, total: float | str) -> None:
         """A number of devices may be fractional or huge; one that cannot be is not known, and not counted."""
-        idle = {"0": "none", "unknown": "unknown"}.get(bucket, "some")
+        is_unknown = bucket != "0"  # whether a device was used is not known, as long as there may be one
         row = {"id": "1", "access_seat": True, "active_device_count": "COUNT", "created_at": "2026-08-01T00:00:00Z"}
         assert polled(cloudflare, answer([row]).replace('"COUNT"', count)) == expected(
             **{
@@ -96,8 +101,8 @@ class TestFields:
                 "seats_used": 1,
                 "active_devices": total,
                 f"devices_{bucket}": 1,
-                f"idle_30_{idle}": 1,
-                "never_used": 1,
+                "unknown_30" if is_unknown else "idle_30": 1,
+                "never_used": int(not is_unknown),
             }
         )
 
@@ -109,8 +114,10 @@ def test_what_an_older_version_has_stored() -> None:
     """A summary that was stored before there were all of its fields can still be read."""
     summary = summarize([[User("1", access_seat=True)]], (30,), START)
     stored = msgspec.to_builtins(summary)
-    for younger in ("seat_expiration", "users_by_domain"):
-        del stored[younger]
+    younger = ("users_by_domain", "idle", "activity_unknown", "never_used", "users_active")
+    for field in (*younger, "devices_refused", "waited_at", "is_restored", "totals_right_at"):
+        del stored[field]
+    summary = msgspec.structs.replace(summary, idle={}, activity_unknown={}, never_used=None)
     assert msgspec.json.decode(msgspec.json.encode(stored), type=UsersSummary) == summary
 
 

@@ -14,8 +14,11 @@ from tests.processes import Outcome, Run
 
 @pytest.fixture
 def cloudflare() -> Iterator[Simulator]:
-    """Two accounts without users, which give out ten users a page."""
-    with Simulator([Account("first"), Account("second")], max_per_page=10) as server:
+    """Two accounts without users and devices, which give out ten rows a page."""
+    accounts = [Account("first"), Account("second")]
+    for account in accounts:
+        account.registrations = ()
+    with Simulator(accounts, max_per_page=10) as server:
         yield server
 
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from access_exporter.simulator import Simulator
 from access_exporter.simulator.account import Row
-from tests.commands.idle import days_ago, listed, person
+from tests.commands.idle import days_ago, device, listed, person
 from tests.processes import Run
 
 
@@ -19,6 +19,7 @@ class TestWho:
         """However odd the users are, the list is as long as the metric says, for every number of days."""
         cloudflare.accounts["first"].users = odd_users(400)
         cloudflare.accounts["second"].users = odd_users(100, seed=2)
+        cloudflare.accounts["first"].registrations = odd_registrations(300)
         page = run("--once", "--log.level=error").out
         counted = {"30": 0.0, "60": 0.0, "90": 0.0}
         for family in text_string_to_metric_families(page):
@@ -94,8 +95,23 @@ class TestWho:
     def test_devices(self, run: Run, cloudflare: Simulator, count: float | None, shown: float | None) -> None:
         """Devices are shown as they are counted: what cannot be a number of them is not known."""
         cloudflare.accounts["first"].users = [person(1, active_device_count=count)]
+        cloudflare.accounts["first"].registrations = (device("1", 200),)
         (found,) = listed(run)
         assert (found["active_devices"], type(found["active_devices"])) == (shown, type(shown))
+
+
+def odd_registrations(number: int) -> tuple[Row, ...]:
+    """Registrations of some of these users, of others and of nobody, seen at any time."""
+    chance = random.Random(3)
+    holders: list[Any] = [None, {}, {"id": None, "email": None}, {"email": "X@EXAMPLE.COM"}]
+    rows: list[Row] = []
+    for index in range(number):
+        seen = days_ago(chance.choice([-400, 0, 29, 30, 31, 59, 60, 61, 89, 90, 91])).isoformat()
+        holder = chance.choice([*holders, *[{"id": str(chance.randrange(500))} for _ in range(9)]])
+        revoked = chance.choice([None, None, "2026-09-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+        row = {"last_seen_at": chance.choice([seen, seen, None, ""]), "revoked_at": revoked, "user": holder}
+        rows.append({"id": f"registration {index}", **row})
+    return tuple(rows)
 
 
 def odd_users(number: int, seed: int = 1) -> list[Row]:

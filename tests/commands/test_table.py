@@ -10,7 +10,7 @@ import unicodedata
 import pytest
 
 from access_exporter.simulator import Simulator
-from tests.commands.idle import COLUMNS, days_ago, listed, person, three_people
+from tests.commands.idle import COLUMNS, days_ago, device, listed, person, three_people
 from tests.faults import answers
 from tests.processes import Run
 
@@ -24,12 +24,12 @@ class TestFormats:
     def test_table(self, run: Run) -> None:
         """A table has a column for each field, and is what is given without a word about the format."""
         expected = (
-            "account_id  email             name      last_login            created               "
-            "idle_days  active_devices  seats    seat_uid\n"
-            "second                                                        2026-05-01T00:00:00Z  "
-            "143                        gateway\n"
-            "first       jdoe@example.com  Jane Doe  2026-06-13T14:13:20Z  2025-05-09T14:13:20Z  "
-            "100        1               both     a1b2\n"
+            "account_id  email             name      last_login            last_device_seen      "
+            "last_activity         basis    created               idle_days  active_devices  seats    seat_uid\n"
+            "second                                                                              "
+            "2026-05-01T00:00:00Z  created  2026-05-01T00:00:00Z  143                        gateway\n"
+            "first       jdoe@example.com  Jane Doe  2026-06-13T14:13:20Z  2026-05-24T14:13:20Z  "
+            "2026-06-13T14:13:20Z  login    2025-05-09T14:13:20Z  100        1               both     a1b2\n"
         )
         assert run("--idle-seats=90d") == (0, expected, "")
         assert run("--idle-seats", "90d", "--format", "table") == (0, expected, "")
@@ -39,8 +39,9 @@ class TestFormats:
         assert run("--idle-seats=90d", "--format=csv") == (
             0,
             f"{COLUMNS}\r\n"
-            "second,,,,2026-05-01T00:00:00Z,143,,gateway,\r\n"
-            "first,jdoe@example.com,Jane Doe,2026-06-13T14:13:20Z,2025-05-09T14:13:20Z,100,1,both,a1b2\r\n",
+            "second,,,,,2026-05-01T00:00:00Z,created,2026-05-01T00:00:00Z,143,,gateway,\r\n"
+            "first,jdoe@example.com,Jane Doe,2026-06-13T14:13:20Z,2026-05-24T14:13:20Z,2026-06-13T14:13:20Z,login,"
+            "2025-05-09T14:13:20Z,100,1,both,a1b2\r\n",
             "",
         )
 
@@ -49,11 +50,14 @@ class TestFormats:
         assert run("--idle-seats=90d", "--format=json") == (
             0,
             '[\n{"account_id": "second", "email": null, "name": null, "last_login": null, '
+            '"last_device_seen": null, "last_activity": "2026-05-01T00:00:00Z", "basis": "created", '
             '"created": "2026-05-01T00:00:00Z", "idle_days": 143, "active_devices": null, "seats": "gateway", '
             '"seat_uid": null},\n'
             '{"account_id": "first", "email": "jdoe@example.com", "name": "Jane Doe", '
-            '"last_login": "2026-06-13T14:13:20Z", "created": "2025-05-09T14:13:20Z", "idle_days": 100, '
-            '"active_devices": 1, "seats": "both", "seat_uid": "a1b2"}\n]\n',
+            '"last_login": "2026-06-13T14:13:20Z", "last_device_seen": "2026-05-24T14:13:20Z", '
+            '"last_activity": "2026-06-13T14:13:20Z", "basis": "login", '
+            '"created": "2025-05-09T14:13:20Z", "idle_days": 100, "active_devices": 1, '
+            '"seats": "both", "seat_uid": "a1b2"}\n]\n',
             "",
         )
 
@@ -95,13 +99,14 @@ class TestText:
             person(number, 100 + number, name=name, email=name, active_device_count=number)
             for number, name in enumerate(names)
         ]
+        cloudflare.accounts["first"].registrations = tuple(device(str(number), 300) for number in range(len(names)))
 
     def test_csv(self, run: Run) -> None:
         """CSV keeps every name to the letter, in one cell."""
         out = run("--idle-seats=90d", "--format=csv").out
         rows = list(csv.reader(io.StringIO(out, newline=""), strict=True))[:0:-1]
         assert [row[1] for row in rows] == [row[2] for row in rows] == [*HOSTILE, *WIDE]
-        assert [row[6] for row in rows] == [str(number) for number in range(len(rows))]
+        assert [row[9] for row in rows] == [str(number) for number in range(len(rows))]
 
     def test_json(self, run: Run) -> None:
         """JSON keeps every name to the letter, and is itself plain ASCII in a line for each user."""

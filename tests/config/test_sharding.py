@@ -26,7 +26,8 @@ def test_seven_processes_poll_each_of_a_thousand_accounts_once(tmp_path: Path) -
         config.write_text(
             f"api: {{url: '{cloudflare.url}', requests_per_second: 10000, burst: 10000}}\naccounts:\n"
             + "".join(
-                f"  - {{id: '{account_id}', api_token: '{account_id}', users: {{interval: 1h, stale_after: 2h}}}}\n"
+                f"  - {{id: '{account_id}', api_token: '{account_id}', devices: false, "
+                "users: {interval: 1h, stale_after: 2h}}\n"
                 for account_id in IDS
             ),
             encoding="utf-8",

@@ -58,8 +58,8 @@ def _rows(index: int, account: Account, *, errors: bool) -> Iterator[Row]:
         seats_used=used,
         active_devices=used * 2,
         users_by_devices={"0": 12, "1": used},
-        seats_idle={str(days): {"none": used // days, "some": 1, "unknown": 0} for days in (30, 60, 90)},
-        seats_never_used=index % 4,
+        idle={str(days): used // days + 1 for days in (30, 60, 90)},
+        never_used=index % 4,
         users_logged_in={"1d": used // 3, "7d": used // 2, "30d": used - 1},
         last_login=NOW - 60,
     )

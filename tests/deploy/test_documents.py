@@ -12,7 +12,7 @@ import yaml
 
 from access_exporter import cli, config
 from access_exporter.config.durations import Duration
-from access_exporter.config.model import Account, Api, PolicyTest, ServiceTokens, Users
+from access_exporter.config.model import Account, Api, Devices, PolicyTest, ServiceTokens, Users
 from access_exporter.serving import web_config
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
@@ -110,6 +110,7 @@ LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
     "## `accounts`: what to poll": (Account(id="a"),),
     "### `users`": (Users(),),
     "### `policy_tests`": (PolicyTest(id="wiki"), PolicyTest(name="wiki", policies=("p",))),
+    "### `devices`": (Devices(),),
     "### `service_tokens`": (ServiceTokens(),),
 }
 OF_ONE_KIND = {"id"}, {"policies", "refresh"}

@@ -168,7 +168,8 @@ def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) 
     (tmp_path / "storage" / ".writing-left").write_text("half", encoding="utf-8")
     restarts.fill()
     files = list(restarts.folder.iterdir())
-    assert sorted(file.name.split("-")[0] for file in files) == ["policy_tests", "users"]
+    names = {file.name.split("-")[0] for file in files}
+    assert names - {"organization"} == {"policy_tests", "users"}  # killed before or after that was answered
     for file in files:
         assert file.stat().st_mode & 0o777 == 0o600
         text = file.read_text(encoding="utf-8")

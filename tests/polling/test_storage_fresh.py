@@ -45,7 +45,7 @@ def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path
         running[0].process.wait()
         killed.set()
 
-    cloudflare.fault = lambda _: kill
+    cloudflare.fault = lambda request: kill if request.method == "POST" else None
     with restarts.run() as started:
         running.append(started)
         serves.set()
@@ -73,7 +73,7 @@ def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp
     shown = [[line for line in numbers(page) if "policy_test_" in line] for page in (before, after)]
     assert shown[0] == shown[1] != []
     assert restarts.posts() == 1
-    (file,) = restarts.folder.glob("*.json")
+    (file,) = restarts.folder.glob("policy_tests-*.json")
     stored = file.read_text(encoding="utf-8")
     assert "@" not in stored
     # As if an hour had passed, and someone is locked out.

@@ -179,6 +179,27 @@ class TestDeadlines:
             assert b"content-length: %d\r\n" % len(body) in head.lower()
             assert body
 
+    @pytest.mark.parametrize(
+        ("lines", "openmetrics", "gzip"),
+        [
+            (["Accept: application/openmetrics-text;version=1.0.0", "Accept: text/plain;q=0.5"], True, False),
+            (["Accept: text/plain;q=0.5", "accept: application/openmetrics-text;version=1.0.0"], True, False),
+            (["Accept: text/html", "X: y", "Accept: application/openmetrics-text", "Accept: */*;q=0.1"], True, False),
+            (["Accept: text/plain", "Accept: application/openmetrics-text;q=0.5"], False, False),
+            (["Accept-Encoding: gzip", "Accept-Encoding: br"], False, True),
+            (["Accept-Encoding: br, deflate", "Accept-Encoding: gzip;q=0.5"], False, True),
+            (["Accept-Encoding: gzip;q=0", "Accept-Encoding: br"], False, False),
+            (["Accept-Encoding:", "Accept-Encoding: gzip"], False, True),
+        ],
+    )
+    def test_a_list_on_several_lines(self, lines: list[str], openmetrics: bool, gzip: bool) -> None:
+        """A header that is a list may come on several lines, which count as one."""
+        asked = "\r\n".join(["GET /metrics HTTP/1.1", "Host: x", *lines, "Connection: close", "", ""])
+        with serving(pages()) as port, connect(port) as client:
+            client.sendall(asked.encode())
+            head = everything(client).partition(b"\r\n\r\n")[0].lower()
+        assert (b"openmetrics" in head, b"content-encoding: gzip" in head) == (openmetrics, gzip)
+
     def test_page_that_fails(self) -> None:
         """Whatever goes wrong while an answer is made, its connection is closed."""
 

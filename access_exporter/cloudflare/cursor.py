@@ -1,0 +1,112 @@
+"""Lists whose pages are asked for by a cursor: each page says where the next one begins.
+
+Such a list ends with an empty or repeated cursor, or with a page without rows. A list without an end is an error, and
+so is one that brings nothing new under ever new cursors.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId
+from access_exporter.errors import AuthError, InvalidResponseError, PollError
+
+Row = TypeVar("Row", bound=HasId)
+
+SMALLER_PAGES = (100, 50, 20)
+_BUCKET_BITS = 12
+_BUCKET_SHIFT = 64 - _BUCKET_BITS
+_MASK = (1 << 64) - 1
+
+
+class CursorPage(NamedTuple, Generic[Row]):
+    """One page of a list; `cursor` asks for the next page, and is empty on the last."""
+
+    rows: list[Row]
+    cursor: str
+
+    @staticmethod
+    def cursor_of(result_info: object) -> str:
+        """Return the cursor of a decoded `result_info`, whatever it is; empty where there is none."""
+        cursor = result_info.get("cursor") if isinstance(result_info, dict) else None
+        return cursor if isinstance(cursor, str) else ""
+
+
+class CursorPages(Generic[Row]):
+    """The pages of a list, asked for by the rest of a query: `per_page=1000&cursor=x`.
+
+    The largest page is not documented: where a first page is refused, smaller ones are asked for.
+    """
+
+    def __init__(self, ask: Callable[[str], CursorPage[Row]], page_size: int) -> None:
+        """Ask nothing yet; `ask` raises PollError."""
+        self._ask = ask
+        self._sizes = [page_size, *(size for size in SMALLER_PAGES if size < page_size)]
+
+    def fetch(self, cursor: str) -> CursorPage[Row]:
+        """Return the page at a cursor, which is empty for the first; raises PollError."""
+        after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+        while True:
+            try:
+                return self._ask(f"per_page={self._sizes[0]}{after}")
+            except PollError as refused:
+                is_of_the_size = refused.status == 400 and not isinstance(refused, AuthError)
+                if not is_of_the_size or cursor or len(self._sizes) == 1:
+                    raise
+                del self._sizes[0]
+
+
+class CursorWalk(Generic[Row]):
+    """A walk over a list: iterating yields the rows of each page that were on none before.
+
+    A row without an id is always new. Iterating raises what `fetch` raises, and InvalidResponseError for a list that
+    does not end.
+    """
+
+    def __init__(self, pages: CursorPages[Row]) -> None:
+        """Fetch nothing yet."""
+        self._pages = pages
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """Yield the new rows of each page."""
+        cursor, listed, repeats = "", 0, 0
+        cursors: set[int] = set()
+        ids = _Ids()
+        for _ in range(MAX_PAGES):
+            page = self._pages.fetch(cursor)
+            fresh = ids.new(page.rows)
+            listed += len(fresh)
+            repeats = 0 if fresh else repeats + 1
+            if listed > MAX_ROWS:
+                break
+            yield fresh
+            cursor = page.cursor
+            if not page.rows or not cursor or hash(cursor) in cursors:
+                return
+            if repeats == MAX_REPEATS:
+                raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")
+            cursors.add(hash(cursor))
+        raise InvalidResponseError(f"the list did not end after {len(cursors)} pages with {listed} rows")
+
+
+class _Ids:
+    """The ids seen, by their hash: ten bytes each, where a set of them takes eighty."""
+
+    def __init__(self) -> None:
+        self._buckets = [array("Q") for _ in range(1 << _BUCKET_BITS)]
+
+    def new(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that were not seen before, and see them; a row without an id is always new."""
+        fresh = []
+        for row in rows:
+            if row.id:
+                key = hash(row.id) & _MASK
+                bucket = self._buckets[key >> _BUCKET_SHIFT]
+                place = bisect_left(bucket, key)
+                if place < len(bucket) and bucket[place] == key:
+                    continue
+                bucket.insert(place, key)
+            fresh.append(row)
+        return fresh

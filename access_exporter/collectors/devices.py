@@ -1,0 +1,228 @@
+"""Devices of an account's users: GET /accounts/{account_id}/devices/registrations ("List registrations").
+
+    cloudflare_access_device_registrations{account_id="…",type="warp"} 40.0
+    cloudflare_access_device_registrations_seen{account_id="…",within="7d"} 35.0
+
+A login is not the only sign of life: people who use the WARP client every day may never log in to an application. So
+the users collector looks here for when a device of each user was last seen. A revoked registration counts as well: it
+proves that its user was active then.
+"""
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from prometheus_client import Metric
+
+from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.collectors.last_seen import LastSeen, names
+from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
+from access_exporter.collectors.seats import NEVER
+from access_exporter.config import Account
+from access_exporter.errors import AuthError, PermissionMissingError
+from access_exporter.exposition import gauge
+
+NAME = "devices"
+PERMISSION = "Zero Trust: Read"
+ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/devices/registrations", PERMISSION)
+
+DAY = 86400
+_WITHIN = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
+_TYPES = ("warp", "browser_extension")
+_MOST_VERSIONS = 10
+_MOST_DISTINCT_VERSIONS = 1000
+_VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+_-]{0,39}", re.ASCII)  # no text that might be a name
+_UNKNOWN, _OTHER = "unknown", "other"
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Device(msgspec.Struct, gc=False):
+    """What is read of the device itself."""
+
+    client_version: str | None = None
+
+
+class Holder(msgspec.Struct, gc=False):
+    """Whose device it is."""
+
+    id: str | None = None
+    email: str | None = None
+
+
+class Registration(msgspec.Struct, gc=False):
+    """The fields of a row that are read; any may be missing."""
+
+    id: str | None = None
+    last_seen_at: _Time | None = None
+    deleted_at: _Time | None = None
+    revoked_at: _Time | None = None
+    registration_type: str | None = None
+    device: Device | None = None
+    user: Holder | None = None
+
+
+class DevicesSummary(msgspec.Struct, frozen=True):
+    """Numbers of active registrations; `at` is when they were read, in seconds since the epoch.
+
+    `last_seen` is never stored. `readable` is False where the token may not read devices.
+    """
+
+    at: float
+    readable: bool = True
+    types: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    last_seen: Any = None  # Any: a LastSeen, which the storage cannot decode
+
+
+def configured(account: Account, client: Client) -> Iterator["DevicesCollector"]:
+    """Yield the collector of an account whose devices may be read."""
+    if account.devices_config:
+        yield DevicesCollector(account, client)
+
+
+def key(account_id: str) -> Key:
+    """Return what the devices of an account are called."""
+    return Key(account_id, NAME, NAME)
+
+
+class DevicesCollector(Collector[DevicesSummary]):
+    """The devices of an account's users."""
+
+    title = "Devices"
+    summary_type = DevicesSummary
+    endpoints = (ENDPOINT,)
+    is_first = True
+
+    def __init__(self, account: Account, client: Client) -> None:
+        """Ask nothing yet."""
+        config = account.devices_settings
+        self._account_id = account.id
+        self._client = client
+        self._must = account.devices != "auto"
+        self.key = key(account.id)
+        self.subject = client.url
+        self.settings = (client.settings, self._must, config)
+        self.interval = config.interval
+        self.stale_after = config.stale_after
+
+    def fetch(self, poll: Poll[DevicesSummary]) -> DevicesSummary:
+        """Walk over all registrations and sum them up.
+
+        Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
+        """
+        resource, optional = ENDPOINT.of(self._account_id), not self._must
+        walk = self._client.cursor_walk(resource, Registration, "status=all", self.stale_after, is_optional=optional)
+        try:
+            return summarize(walk, poll.now)
+        except (AuthError, PermissionMissingError):
+            if self._must:
+                raise
+            return DevicesSummary(poll.now, readable=False)
+
+    def times(self, summary: DevicesSummary) -> tuple[float, ...]:
+        """Return when the devices were read."""
+        return (summary.at,)
+
+    def made_at(self, summary: DevicesSummary) -> float:
+        """Return when the devices were read."""
+        return summary.at
+
+    def to_store(self, summary: DevicesSummary) -> DevicesSummary:
+        """Return the numbers alone: what is known of single users is never stored."""
+        return msgspec.structs.replace(summary, last_seen=None)
+
+    def families(self, summary: DevicesSummary) -> Iterator[Metric]:
+        """Yield everything `/metrics` says about devices; nothing where the token may not read them."""
+        labels = {"account_id": self._account_id}
+        yield gauge(
+            "cloudflare_access_device_registrations",
+            "Active device registrations by type: warp, browser_extension or unknown.",
+            [(labels | {"type": kind}, number) for kind, number in summary.types.items()],
+        )
+        yield gauge(
+            "cloudflare_access_device_registrations_seen",
+            "Active device registrations whose device was seen that recently.",
+            [(labels | {"within": within}, number) for within, number in summary.seen.items()],
+        )
+        yield gauge(
+            "cloudflare_access_device_client_registrations",
+            "Active device registrations by version of the client: the ten most common versions; other: all others; "
+            "unknown: no version.",
+            [(labels | {"version": version}, number) for version, number in summary.versions.items()],
+        )
+
+    def status(self, summary: DevicesSummary) -> Iterator[str]:
+        """Yield how many devices there are, or which permission is missing."""
+        if summary.readable:
+            yield f"{sum(summary.types.values()):,} active devices, {summary.seen.get('7d', 0):,} seen within 7 days"
+        else:
+            yield f"the token may not read devices: grant it the permission {PERMISSION}"
+
+    def plan(self) -> Plan:
+        """Return what polling costs: one request for each page of registrations."""
+        requests = 3600 / self.interval
+        where = "" if self._must else " where the token may"
+        return Plan(
+            f"devices: polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s, "
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} registrations",
+            requests,
+        )
+
+
+def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary:
+    """Sum registrations up as of `now`, in seconds since the epoch."""
+    types = dict.fromkeys((*_TYPES, _UNKNOWN), 0)
+    seen = dict.fromkeys(_WITHIN, 0)
+    versions: Counter[str] = Counter()
+    last_seen = LastSeen()
+    for registrations in pages:
+        for (kind, version, age), number in Counter(_active(registrations, now, last_seen)).items():
+            types[kind if kind in _TYPES else _UNKNOWN] += number
+            versions[_version(version, versions)] += number
+            for within, name in enumerate(_WITHIN):
+                seen[name] += number * (age <= within)
+    last_seen.finish()
+    return DevicesSummary(now, types=types, seen=seen, versions=_most_common(versions), last_seen=last_seen)
+
+
+def _active(
+    registrations: list[Registration], now: float, last_seen: LastSeen
+) -> Iterator[tuple[str | None, str | None, int]]:
+    """Note whose devices were seen, and yield of each active one the type, the version, and the first of _WITHIN."""
+    ages = [*_WITHIN.values()]
+    for registration in registrations:
+        is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
+        time = registration.last_seen_at.timestamp() if registration.last_seen_at else 0.0
+        if is_unclear := time > now + DAY:  # no device was seen tomorrow
+            time = 0.0
+        if (user := registration.user) and (time > 0 or is_active or is_unclear):
+            last_seen.add(names(user.id, user.email), time, is_active=is_active, is_unclear=is_unclear)
+        if is_active:
+            device = registration.device
+            version = device.client_version if device else None
+            yield registration.registration_type, version, bisect_left(ages, now - time)
+
+
+def _was(time: datetime | None) -> bool:
+    return time is not None and time > NEVER
+
+
+def _version(text: str | None, known: Mapping[str, int]) -> str:
+    """Return the label of a version: the text, unless it cannot be one or there are too many others."""
+    if text is None or not _VERSION.fullmatch(text):
+        return _UNKNOWN
+    return text if text in known or len(known) < _MOST_DISTINCT_VERSIONS else _OTHER
+
+
+def _most_common(versions: Counter[str]) -> dict[str, int]:
+    """Return the most common versions, and the number of all others."""
+    known = {version: number for version, number in versions.items() if version not in (_UNKNOWN, _OTHER)}
+    ranking = sorted(known, key=lambda version: (-known[version], version))
+    kept = {version: known[version] for version in ranking[:_MOST_VERSIONS]}
+    return kept | {_OTHER: versions.total() - sum(kept.values()) - versions[_UNKNOWN], _UNKNOWN: versions[_UNKNOWN]}

@@ -1,0 +1,240 @@
+"""Answers of "List registrations" in, the numbers of devices out. It is always 2026-09-21T14:13:20Z."""
+
+import json
+from typing import Any
+
+import pytest
+
+from access_exporter.config.model import Devices
+from tests.collectors.cloudflare import Cloudflare, answer, registrations
+from tests.collectors.registered import ago, registration, shown
+from tests.exporter import Exporter
+
+TYPES = ("warp", "browser_extension", "unknown")
+
+
+def polled(cloudflare: Cloudflare, *bodies: str) -> str:
+    """The page after a poll of devices alone."""
+    cloudflare.registers(*bodies)
+    exporter = Exporter(users=False, devices=True)
+    page = exporter.polled()
+    assert exporter.failure() == ""
+    return page
+
+
+def test_none(cloudflare: Cloudflare) -> None:
+    """An account without devices has zeros."""
+    page = polled(cloudflare, answer([]))
+    assert shown(page, "device_registrations") == dict.fromkeys(TYPES, 0)
+    assert shown(page, "device_registrations_seen") == {"1d": 0, "7d": 0, "30d": 0}
+    assert shown(page, "device_client_registrations") == {"other": 0, "unknown": 0}
+
+
+def test_what_is_asked(cloudflare: Cloudflare) -> None:
+    """Registrations of any status are asked for, a thousand a page, one page after the other."""
+    rows = [registration(number) for number in range(5)]
+    page = polled(cloudflare, *registrations(rows, 2))
+    assert shown(page, "device_registrations")["warp"] == 5
+    query = {"status": "all", "per_page": "1000"}
+    asked = [query, query | {"cursor": "after 1"}, query | {"cursor": "after 2"}]
+    assert cloudflare.asked == [("devices", each) for each in asked]
+
+
+def test_types(cloudflare: Cloudflare) -> None:
+    """Active registrations are counted by type; one that is not documented, or missing, is unknown."""
+    kinds = ["warp", "warp", "browser_extension", "toaster", None, "", "WARP", "unknown"]
+    rows = [registration(number, registration_type=kind) for number, kind in enumerate(kinds)]
+    page = polled(cloudflare, answer(rows))
+    assert shown(page, "device_registrations") == {"warp": 2, "browser_extension": 1, "unknown": 5}
+
+
+@pytest.mark.parametrize("field", ["deleted_at", "revoked_at"])
+@pytest.mark.parametrize(
+    ("time", "is_active"),
+    [
+        (None, True),
+        ("", True),
+        ("0001-01-01T00:00:00Z", True),
+        ("1970-01-01T00:00:00Z", True),
+        ("2026-09-01T00:00:00Z", False),
+        ("2026-09-01T00:00:00", False),
+    ],
+)
+def test_active(cloudflare: Cloudflare, field: str, time: str | None, is_active: bool) -> None:
+    """One that was deleted or revoked is not active; a time that never was is none."""
+    page = polled(cloudflare, answer([registration(1, **{field: time})]))
+    assert shown(page, "device_registrations")["warp"] == is_active
+    assert shown(page, "device_registrations_seen")["1d"] == is_active
+    assert shown(page, "device_client_registrations").get("2026.6.841.0", 0) == is_active
+
+
+@pytest.mark.parametrize(
+    ("time", "within"),
+    [
+        ("2026-09-22T14:13:20Z", ["1d", "7d", "30d"]),
+        ("2026-09-22T14:13:20.000001Z", []),
+        ("2027-01-01T00:00:00Z", []),
+        ("9999-12-31T23:59:59Z", []),
+        ("2026-09-21T14:13:20Z", ["1d", "7d", "30d"]),
+        ("2026-09-20T14:13:20Z", ["1d", "7d", "30d"]),
+        ("2026-09-20T14:13:19.999Z", ["7d", "30d"]),
+        ("2026-09-14T14:13:20Z", ["7d", "30d"]),
+        ("2026-09-14T14:13:19.999Z", ["30d"]),
+        ("2026-08-22T14:13:20Z", ["30d"]),
+        ("2026-08-22T14:13:19.999Z", []),
+        ("0001-01-01T00:00:00Z", []),
+        (None, []),
+        ("", []),
+    ],
+)
+def test_seen(cloudflare: Cloudflare, time: str | None, within: list[str]) -> None:
+    """A device seen exactly a day ago was seen within a day, and one seen later than tomorrow at no known time."""
+    page = polled(cloudflare, answer([registration(1, last_seen_at=time)]))
+    assert shown(page, "device_registrations_seen") == {name: int(name in within) for name in ("1d", "7d", "30d")}
+
+
+def test_rows_with_nothing(cloudflare: Cloudflare) -> None:
+    """A registration of which nothing is known is an active one, and so is each of several."""
+    rows: list[Any] = [{}, {"device": None, "user": None}, {"device": {}, "user": {}}, {"device": "", "user": ""}]
+    page = polled(cloudflare, answer(rows))
+    assert shown(page, "device_registrations") == {"warp": 0, "browser_extension": 0, "unknown": 4}
+    assert shown(page, "device_client_registrations") == {"other": 0, "unknown": 4}
+
+
+class TestVersions:
+    @staticmethod
+    def of(cloudflare: Cloudflare, *versions: Any) -> dict[str, float]:
+        """The registrations by version."""
+        rows = [registration(number, device={"client_version": version}) for number, version in enumerate(versions)]
+        return shown(polled(cloudflare, *registrations(rows)), "device_client_registrations")
+
+    def test_the_ten_most_common(self, cloudflare: Cloudflare) -> None:
+        """The ten most common versions have their own series, of equally common ones the first by name."""
+        versions = [f"2026.{number:02}.0" for number in range(13) for _ in range(13 - max(number, 8))]
+        expected = {f"2026.{number:02}.0": 5 for number in range(9)} | {"2026.09.0": 4}
+        assert self.of(cloudflare, *versions, None) == expected | {"other": 3 + 2 + 1, "unknown": 1}
+
+    @pytest.mark.parametrize("version", ["2026.6.841.0", "6.29", "v1.2.3-beta+4", "1", "2024.11.309_r2"])
+    def test_known(self, cloudflare: Cloudflare, version: str) -> None:
+        """A version is shown as it came."""
+        assert self.of(cloudflare, version) == {version: 1, "other": 0, "unknown": 0}
+
+    @pytest.mark.parametrize(
+        "version",
+        [
+            *(None, "", "other", "unknown", "jane.doe@example.com", "Jane", "1" * 42, "1 2", "1\n", '1"} 1', "-1"),
+            *("\u0661.2", "\u00b2", "v", "1é", "\ud83d"),
+        ],
+    )
+    def test_no_version(self, cloudflare: Cloudflare, version: str | None) -> None:
+        """What cannot be a version is not shown: it might be anything, even a name."""
+        assert self.of(cloudflare, version) == {"other": 0, "unknown": 1}
+
+    def test_thousands(self, cloudflare: Cloudflare) -> None:
+        """Thousands of versions make no more series, and every registration is counted."""
+        rest = [f"1.{number}" for number in range(4000)]
+        found = self.of(cloudflare, *["2.0"] * 3, *rest, "2.0")
+        assert found["2.0"] == 4
+        assert len(found) == 12
+        assert sum(found.values()) == 4004
+
+
+class TestAccess:
+    REFUSED = '{"success": false, "errors": [{"code": 10000}]}'
+
+    @pytest.mark.parametrize(("status", "code"), [(403, 10000), (403, 9109), (401, 10000), (400, 9103)])
+    def test_auto(self, cloudflare: Cloudflare, status: int, code: int) -> None:
+        """A token that may not read devices fails no poll; the next poll asks again."""
+        refused = json.dumps({"success": False, "errors": [{"code": code}]})
+        cloudflare.lists("users")
+        cloudflare.on_devices(lambda _: (status, refused))
+        exporter = Exporter(devices="auto")
+        page = exporter.polled()
+        assert exporter.failure() == ""
+        assert "# HELP cloudflare_access_device" not in page
+        assert shown(page, "poll_success") == {"devices": 1, "users": 1}
+        cloudflare.registers(answer([registration(1)]))
+        exporter.clock.now += 900
+        assert shown(exporter.polled(), "device_registrations")["warp"] == 1
+
+    @pytest.mark.parametrize("devices", [True, Devices()])
+    def test_required(self, cloudflare: Cloudflare, devices: Devices | bool) -> None:
+        """Where devices must be read, a refusal is a failed poll that names the permission, and users go on."""
+        cloudflare.lists("users", answer([{"id": "1", "access_seat": True}]))
+        exporter = Exporter(devices=devices)
+        page = exporter.polled()
+        assert exporter.failure().startswith("permission: 403 from /devices/registrations")
+        assert "Zero Trust: Read" in exporter.failure()
+        assert shown(page, "seats_used") == {"": 1}
+        assert shown(page, "poll_success") == {"devices": 0, "users": 1}
+
+    @pytest.mark.parametrize("devices", ["auto", True])
+    @pytest.mark.parametrize(
+        ("status", "body", "reason"),
+        [
+            (404, '{"success": false, "errors": [{"code": 7003}]}', "not_found"),
+            (429, "{}", "rate_limited"),
+            (500, "{}", "server"),
+            (502, "<html>", "server"),
+            (403, "<html>a firewall</html>", "invalid_response"),
+            (200, "<html>", "invalid_response"),
+            (200, '{"success": false, "errors": []}', "invalid_response"),
+        ],
+    )
+    def test_any_other_refusal(self, cloudflare: Cloudflare, devices: Any, status: int, body: str, reason: str) -> None:
+        """Any other refusal is a failed poll of devices, which changes none of their numbers, and users go on."""
+        cloudflare.lists("users", answer([{"id": "1", "access_seat": True}]))
+        cloudflare.registers(answer([registration(1)]))
+        exporter = Exporter(devices=devices)
+        before = exporter.polled()
+        cloudflare.on_devices(lambda _: (status, body))
+        exporter.clock.now += 900
+        page = exporter.polled()
+        assert exporter.failure().startswith(f"{reason}: ")
+        assert shown(page, "poll_success") == {"devices": 0, "users": 1}
+        for name in ("device_registrations", "device_registrations_seen", "device_client_registrations"):
+            assert shown(page, name) == shown(before, name) != {}
+
+    @pytest.mark.parametrize("devices", [True, "auto"])
+    @pytest.mark.parametrize("status", [400, 404, 500])
+    def test_a_later_page(self, cloudflare: Cloudflare, devices: Any, status: int) -> None:
+        """A refusal of a later page fails the walk: half of the devices are not published."""
+        bodies = registrations([registration(number) for number in range(5)], 2)
+        cloudflare.lists("users")
+        cloudflare.on_devices(lambda asked: (status, "{}") if "cursor" in asked else (200, bodies[0]))
+        page = Exporter(devices=devices).polled()
+        assert "device_registrations{" not in page
+        assert shown(page, "poll_success") == {"devices": 0, "users": 1}
+
+    def test_switched_off(self, cloudflare: Cloudflare) -> None:
+        """With `devices: false` nothing is asked, and nothing is shown."""
+        cloudflare.lists("users")
+        page = Exporter(devices=False).polled()
+        assert "devices" not in [path for path, _ in cloudflare.asked]
+        assert 'collector="devices"' not in page
+
+    def test_nobody_looks(self, cloudflare: Cloudflare) -> None:
+        """With `auto` devices are not read where users are not."""
+        assert Exporter(users=False, devices="auto").polled() == ""
+        assert cloudflare.asked == []
+
+    def test_a_page_size_that_is_refused(self, cloudflare: Cloudflare) -> None:
+        """Where a page of a thousand is refused, all devices are read in smaller ones."""
+        bodies = registrations([registration(number) for number in range(150)], 100)
+
+        def reply(asked: dict[str, str]) -> tuple[int, str]:
+            if int(asked["per_page"]) > 100:
+                return 400, '{"success": false, "errors": [{"code": 2009, "message": "per_page"}]}'
+            return 200, bodies["cursor" in asked]
+
+        cloudflare.on_devices(reply)
+        page = Exporter(users=False, devices=True).polled()
+        assert shown(page, "device_registrations")["warp"] == 150
+        assert [asked["per_page"] for _, asked in cloudflare.asked] == ["1000", "100", "100"]
+
+
+def test_nothing_personal(cloudflare: Cloudflare) -> None:
+    """Nothing is shown of whose device it is, nor what it is called."""
+    user = {"id": "jane-id", "email": "jane@example.com", "name": "Jane Doe"}
+    page = polled(cloudflare, answer([registration(1, user, seen=1, last_seen_at=ago(1))]))
+    assert "jane" not in page.lower()
