@@ -62,7 +62,7 @@ class TestReload:
     def test_in_the_middle_of_a_walk(self) -> None:
         """A walk whose account is taken away publishes nothing; what stays keeps numbers, counters and schedule."""
         with cloudflare("stays", "goes") as server:
-            stays, goes = account("stays"), account("goes", users=Users(interval=Interval(200)))
+            stays, goes = account("stays", devices=False), account("goes", users=Users(interval=Interval(200)))
             server.fault = lambda request: answers(404) if request.account_id == "stays" else None
             exporter = Fleet(config(server, stays, goes))
             exporter.run(1)
