@@ -9,8 +9,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Iterable
 
 import prometheus_client
 
@@ -18,7 +17,7 @@ from access_exporter import exposition, logs
 from access_exporter.background import call
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Clients, RequestMetrics
-from access_exporter.collectors import configured
+from access_exporter.collectors import AnyCollector, configured
 from access_exporter.commands import check
 from access_exporter.config import Config
 from access_exporter.errors import ConfigError
@@ -30,7 +29,7 @@ from access_exporter.serving import Server, StatusPage, Web, WebSettings, listen
 
 log = logging.getLogger(__name__)
 
-OPTIONAL_SECONDS = 5  # what a single round of polls waits for optional answers when all others are there
+OPTIONAL_SECONDS = 5  # what a single round of polls waits for each optional answer when all others are there
 
 
 class App:
@@ -89,18 +88,20 @@ class App:
         return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once: first those whose numbers others look at, and then all others at the same time."""
+        """Poll every target once: first those whose numbers others look at, then all others, and then optional ones."""
         collectors = [snapshot.collector for snapshot in self._snapshots.all()]
-        for is_first in (True, False):
-            polls = [
-                (each.is_optional, threading.Thread(target=self._poller.poll, args=(each,), daemon=True))
-                for each in collectors
-                if each.is_first is is_first
-            ]
-            for _, poll in polls:
-                poll.start()
-            for is_optional, poll in sorted(polls, key=itemgetter(0)):
-                poll.join(OPTIONAL_SECONDS if is_optional else None)
+        required = [each for each in collectors if not each.is_optional]
+        self._poll([each for each in required if each.is_first])
+        self._poll([each for each in required if not each.is_first])
+        self._poll([each for each in collectors if each.is_optional], OPTIONAL_SECONDS)
+
+    def _poll(self, collectors: Iterable[AnyCollector], patience: float | None = None) -> None:
+        """Poll these targets at the same time, and wait for them, each for at most so many seconds."""
+        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
+        for poll in polls:
+            poll.start()
+        for poll in polls:
+            poll.join(patience)
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

@@ -60,6 +60,7 @@ class FakeCollector(Collector[Any]):
     stale_after: float = 150
     summary_type: type = float
     title: str = "Users"
+    is_optional: bool = False
 
     def fetch(self, poll: Poll[Any]) -> Any:
         return self.answer(poll.previous, poll.now)

@@ -66,12 +66,15 @@ class Fleet(Exporter):
                 self.clock.now = min(end, self.clock.now + (seconds if wait is None else wait))
 
     def poll(self) -> None:
-        """Poll every target now, all at once, to the last request that is still on its way."""
-        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in self._collectors]
-        for poll in polls:
-            poll.start()
-        for poll in polls:
-            poll.join(PATIENCE_SECONDS)
+        """Poll every target now, all at once, and then optional ones, to the last request that is still on its way."""
+        polls = []
+        for is_optional in (False, True):
+            collectors = [each for each in self._collectors if each.is_optional is is_optional]
+            polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
+            for poll in polls:
+                poll.start()
+            for poll in polls:
+                poll.join(PATIENCE_SECONDS)
         for thread in threading.enumerate():
             if thread.name.startswith("page-"):
                 thread.join(PATIENCE_SECONDS)

@@ -40,6 +40,7 @@ class Place:
             id=self.account_id,
             api_token=Secret(self.account_id, f"token-{self.account_id}"),
             users=self.endpoint == "users" and Users(stale_after=DAY),
+            devices=False,
             policy_tests=() if self.endpoint == "users" else (PolicyTest(id=TEST, name="wiki", stale_after=DAY),),
         )
 

@@ -20,6 +20,8 @@ from access_exporter.polling.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
+LATER_SECONDS = 5  # until an optional target is looked at again whose turn it is not
+
 LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer one the first rows are of another time
 
 
@@ -34,7 +36,8 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 class Poller:
     """Polls every configured target at once and then at its interval, counted from start to start.
 
-    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it.
+    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it. An optional
+    one waits for the others of its account: should Cloudflare answer it with 429, they have their numbers.
     """
 
     def __init__(
@@ -88,8 +91,16 @@ class Poller:
                 if not self._due or self._due[0][0] > now:
                     return self._due[0][0] - now if self._due else None
                 collector = heapq.heappop(self._due)[2]
+                if collector.is_optional and self._is_polled(collector.key.account_id):
+                    self._schedule(collector, now + LATER_SECONDS)
+                    continue
                 self._busy.add(collector.key)
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
+
+    def _is_polled(self, account_id: str) -> bool:
+        """Tell whether a target of this account that is not optional is being polled."""
+        polled = (self._collectors.get(key) for key in self._busy if key.account_id == account_id)
+        return any(each is not None and not each.is_optional for each in polled)
 
     def poll(self, collector: AnyCollector) -> None:
         """Poll one target now and publish what came of it."""

@@ -54,6 +54,7 @@ class TestRefusals:
             (USERS, (403, HEADERS, HTML), "invalid_response", ["a firewall or proxy refused the request"]),
             (USERS, (403, HEADERS, "Forbidden"), "invalid_response", ["a firewall or proxy"]),
             (USERS, (403, HEADERS, ""), "permission", [READ_USERS]),
+            (USERS, (403, HEADERS, b"\xef\xbb\xbf{}"), "permission", [READ_USERS]),
             (USERS, (403, HEADERS, "[]"), "invalid_response", ["a firewall or proxy"]),
             (USERS, refusal(400, 10000), "permission", [READ_USERS]),
             (POLICY_TEST, refusal(403, 10000), "permission", [READ_TESTS]),

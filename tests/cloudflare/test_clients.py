@@ -22,7 +22,7 @@ class TestReload:
             server.accounts["goes"].token = "another"
             stays, goes = account("stays"), account("goes", Secret("the test", "another"))
             exporter = Fleet(config(server, stays, goes))
-            exporter.run(1)
+            exporter.run(10)
             assert remaining("stays") == 1194  # three pages, devices, the organization and the token itself
             assert remaining("goes") == 1194
             exporter.load(config(server, stays))

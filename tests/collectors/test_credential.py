@@ -166,7 +166,7 @@ def test_a_rotation(server: Simulator, tmp_path: Path) -> None:
     path.write_text(TOKEN)
     polled = AccountConfig(id=ID, api_token_file=str(path), devices=False)
     fleet = exporter(server, polled)
-    fleet.run(1)
+    fleet.run(10)
     assert shown(fleet) == SOON.timestamp()
     path.write_text("another")
     server.accounts[ID].token = "another"
