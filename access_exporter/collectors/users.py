@@ -217,7 +217,8 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
     yield gauge(
         "cloudflare_access_seats_activity_unknown",
         "Seats whose holder has not logged in for at least idle_days days but has an active device, or an unknown "
-        "number of devices, where the exporter cannot read when a device was last seen.",
+        "number of devices, where the exporter cannot read when a device was last seen; and seats whose last login "
+        "cannot be read.",
         _by(labels, "idle_days", summary.activity_unknown),
     )
     yield gauge(

@@ -20,7 +20,9 @@ UNKNOWN_SEAT: dict[str, Any] = {
     "seats_used": 0,
 }
 # What is unknown of a login is not "never": nobody is idle, or never was there, because of it.
+UNKNOWN_ACTIVITY: dict[str, Any] = {"unknown_30": 1, "unknown_60": 1, "unknown_90": 1}
 UNKNOWN_LOGIN: dict[str, Any] = {"within_1d": 0, "within_7d": 0, "within_30d": 0, "last_login": None}
+UNKNOWN_LOGIN |= UNKNOWN_ACTIVITY
 FLAGS = ['"yes"', '"true"', "1", "0", "1.5", "[]", "{}", "1" + "0" * 5000]
 DATES = [
     '"yesterday"',
@@ -65,7 +67,7 @@ def test_the_future(cloudflare: Cloudflare, days: float) -> None:
     login = datetime.fromtimestamp(START + days * 86400, UTC).isoformat()
     rows = [BOTH | {"last_successful_login": login}, {"id": "2", "last_successful_login": "2026-09-21T10:00:00Z"}]
     assert polled(cloudflare, answer(rows)) == expected(
-        **(EXPECTED_BOTH | {"users_unknown": 1, "devices_unknown": 1, "last_login": TODAY_SECONDS})
+        **(EXPECTED_BOTH | UNKNOWN_ACTIVITY | {"users_unknown": 1, "devices_unknown": 1, "last_login": TODAY_SECONDS})
     )
 
 
