@@ -68,7 +68,9 @@ def write(config: Path, url: str, interval: int) -> None:
     for _, place in QUICK:
         test = f"policy_tests: [{{id: {TEST}, name: wiki, interval: {interval}s}}]"
         polled = f"users: {{interval: {interval}s}}" if place.endpoint == "users" else f"users: false, {test}"
-        accounts.append(f"  - {{id: {place.account_id}, api_token: token-{place.account_id}, {polled}}}")
+        accounts.append(
+            f"  - {{id: {place.account_id}, api_token: token-{place.account_id}, devices: false, {polled}}}"
+        )
     api = f"api: {{url: '{url}', timeout: 600ms, requests_per_second: 1000, burst: 1000}}"
     config.write_text("\n".join([api, "accounts:", *accounts, ""]), encoding="utf-8")
 
