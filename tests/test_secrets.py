@@ -285,7 +285,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         snapshots.configure(collectors)
         for collector in collectors:
             with pytest.raises(PollError) as caught:
-                collector.fetch(Poll(None, clock.time(), lambda _: None))
+                collector.fetch(Poll(None, clock.time(), lambda _: True))
             assert_clean("the error", repr(caught.value) + "".join(traceback.format_exception(caught.value)))
             Poller(snapshots, clock).poll(collector)
     events = [vars(record) for record in caplog.records if record.name.startswith("access_exporter")]

@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 
 import requests
 import urllib3
-from urllib3.util import Retry, Timeout
+from urllib3.util import Timeout
 
 from access_exporter.background import Background
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import refusals, responses, transport
+from access_exporter.cloudflare import refusals, responses, retries, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
@@ -42,9 +42,6 @@ MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longe
 SOON_SECONDS = 5
 CLOUDFLARE_QUOTA = 1200
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
-
-# Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
-_TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=HasId)
@@ -127,7 +124,7 @@ class Client:
 
     def _get(self, call: "_Call", result: type[T]) -> Envelope[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
-        tries, waited, refreshed = _TRIES, 0.0, False
+        tries, waited, refreshed = retries.TRIES, 0.0, False
         while True:
             headers = self.credential.headers()
             try:
@@ -137,8 +134,8 @@ class Client:
                     raise
                 refreshed = True
             except RetryableError as failure:
-                tries = _next_try(tries)
-                wait = _wait(failure, tries)
+                tries = retries.next_try(tries)
+                wait = retries.wait(failure, tries)
                 waited += wait
                 if isinstance(failure, RateLimitedError):
                     self._rate_limiters.of(headers).pause(wait)
@@ -166,8 +163,9 @@ class Client:
             self._note_rate_limit(answered, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
+                failure.status = status
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
-                    limiter.pause(_wait(failure, _next_try(_TRIES)))
+                    limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
@@ -249,13 +247,20 @@ class _Pages(Generic[Row]):
         self._within = within
         self._give_up_at = clock.monotonic() + within
         self._background = Background(client.api.concurrency)
+        self._total: int | None = None
 
     def fetch(self, number: int) -> Page[Row]:
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
             raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
         query = f"?page={number}&per_page={self._client.api.page_size}"
-        return self._client.page(replace(self._call, query=query), self._row)
+        try:
+            page = self._client.page(replace(self._call, query=query), self._row)
+        except PollError as failure:
+            failure.total = self._total
+            raise
+        self._total = page.info.total_count
+        return page
 
     def start(self, number: int) -> Future[Page[Row]]:
         return self._background.start(self.fetch, number)
@@ -283,15 +288,3 @@ def _body(response: requests.Response) -> bytes:
 def _unanswered(failure: PollError, error: Exception) -> PollError:
     failure.was_sent = not transport.was_not_sent(error)
     return failure
-
-
-def _wait(failure: RetryableError, tries: Retry) -> float:
-    """Return the seconds to wait before the next of these tries; what the answer asks for only makes that longer."""
-    return max(tries.get_backoff_time(), failure.retry_after or 0)
-
-
-def _next_try(tries: Retry) -> Retry:
-    try:
-        return tries.increment("GET")
-    except urllib3.exceptions.MaxRetryError:
-        return tries.new(total=-1)

@@ -1,6 +1,7 @@
 """Fields of a policy test and its users of every kind in, the whole exposition of the test out."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -48,16 +49,20 @@ class TestFields:
     @pytest.mark.parametrize(
         ("field", "values"),
         [
-            ("status", dict.fromkeys(name for name in ABSENT if name not in ("population", "ratio"))),
+            (
+                "status",
+                dict.fromkeys(name for name in ABSENT if name not in ("population", "ratio")) | {"population": 1},
+            ),
             ("total_users", {"population": None, "users_approved": 1}),
-            ("percent_users_processed", {"ratio": None, "users_approved": 1}),
-            ("id", {"users_approved": 1}),
-            ("users_approved", {"users_approved": 1}),
+            ("percent_users_processed", {"population": 1, "ratio": None, "users_approved": 1}),
+            ("id", {"population": 1, "users_approved": 1}),
+            ("users_approved", {"population": 1, "users_approved": 1}),
         ],
     )
     def test_missing(self, cloudflare: Cloudflare, field: str, values: dict[str, float | None], empty: object) -> None:
         """A field that is absent, null or "" takes nothing with it but what it says."""
-        fields = json.loads(progress())["result"]
+        counts: dict[str, Any] = {"users_approved": 1, "users_blocked": 0, "users_errored": 0}
+        fields = json.loads(progress(total=1, **(counts if field == "total_users" else {})))["result"]
         del fields[field]
         cloudflare.says(TEST, answer(fields if empty == {} else fields | {field: empty}))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
@@ -93,21 +98,21 @@ class TestFields:
     @pytest.mark.parametrize("name", [rb"\ud83d", b"raw \x01 \n", b"\xff", rb"\"} 1.0\n", "\N{ROCKET}".encode()])
     def test_odd_name(self, cloudflare: Cloudflare, name: bytes) -> None:
         """Whatever a user is called, it is one user and nothing of it is shown."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         row = b'{"id": "NAME", "email": "NAME", "name": "NAME", "status": "approved", "new": "NAME"}'
         cloudflare.lists(USERS, (b'{"result": [%s, %s]}' % (row, row)).replace(b"NAME", name))
-        assert exporter().polled() == expected(users_approved=1)
+        assert exporter().polled() == expected(users_approved=1, population=1)
 
     def test_label(self, cloudflare: Cloudflare) -> None:
         """A test without a name is labelled with its id."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
-        page = expected(users_approved=1).replace('"wiki"', f'"{ID}"')
+        page = expected(users_approved=1, population=1).replace('"wiki"', f'"{ID}"')
         assert exporter(name=None).polled() == page
 
     def test_odd_label(self, cloudflare: Cloudflare) -> None:
         """A name with quotes, backslashes and newlines is written as the format asks."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
-        page = expected(users_approved=1).replace('"wiki"', r'"the \"wiki\" \\ of\n🚀"')
+        page = expected(users_approved=1, population=1).replace('"wiki"', r'"the \"wiki\" \\ of\n🚀"')
         assert exporter(name='the "wiki" \\ of\n\N{ROCKET}').polled() == page
