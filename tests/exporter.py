@@ -13,7 +13,7 @@ from access_exporter.config.model import Account, Api, Config, PolicyTest, Users
 from access_exporter.config.secrets import Secret
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -63,6 +63,10 @@ class Exporter:
         """Return reason and message of the last poll's failure, or nothing."""
         failures = (snapshot.failure for snapshot in self._snapshots.all())
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return every target after its last poll."""
+        return self._snapshots.all()
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""

@@ -47,6 +47,7 @@ class Cloudflare:
         mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: dict[str, str] = {}
+        self.status_beyond = 200
 
     def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:
         """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
@@ -55,7 +56,9 @@ class Cloudflare:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
             self.asked.append((path, asked))
             number = int(asked["page"])
-            return 200, self.headers, bodies[number - 1] if number <= len(bodies) else beyond
+            if number > len(bodies):
+                return self.status_beyond, self.headers, beyond
+            return 200, self.headers, bodies[number - 1]
 
         self._mock.remove("GET", f"{_URL}/{path}")
         self._mock.add_callback("GET", f"{_URL}/{path}", page)
