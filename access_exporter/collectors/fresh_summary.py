@@ -60,10 +60,11 @@ class FreshSummary(msgspec.Struct, frozen=True):
             return self
         asked = None if self.asked is None else min(self.asked + jump, now.time)
         finished = None if self.finished is None else self.finished + jump
-        moved = replace(self, dated=now, asked=asked, finished=finished)
+        seen = None if self.test.finished is None else self.test.finished + jump
+        moved = replace(self, dated=now, asked=asked, finished=finished, test=replace(self.test, finished=seen))
         if finished is None or finished <= now.time + _CLOCK_JUMP_SECONDS:
             return moved
-        return replace(moved, finished=None, users=None, changed=None)
+        return replace(moved, finished=None, users=None, changed=None, test=replace(moved.test, finished=None))
 
     def asking(self, now: Stamp) -> "FreshSummary":
         """Return it as it is when a test is asked for now."""

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from access_exporter.collectors.followed_policy_test import PolicyTestSummary
 from access_exporter.collectors.fresh_summary import FreshSummary
 from access_exporter.collectors.stamps import Stamp
 from access_exporter.config.model import PolicyTest
@@ -146,9 +147,13 @@ class TestClock:
     def test_of_another_run(self) -> None:
         """Of an earlier run of the process, what was asked for in the future counts from now, and its counts go."""
         now = Stamp(START, "now", 5.0)
-        before = FreshSummary(START + YEAR, finished=START + YEAR, users={"approved": 1}, dated=Stamp(1, "before", 1))
+        future = START + YEAR
+        seen = PolicyTestSummary(finished=future)
+        users = {"approved": 1}
+        before = FreshSummary(future, finished=future, users=users, test=seen, dated=Stamp(1, "before", 1))
         assert before.at(now) == FreshSummary(START, dated=now)
-        recent = msgspec.structs.replace(before, asked=START - 60, finished=START - 50)
+        seen = PolicyTestSummary(finished=START - 50)
+        recent = msgspec.structs.replace(before, asked=START - 60, finished=START - 50, test=seen)
         assert recent.at(now) == msgspec.structs.replace(recent, dated=now)
 
     def test_of_an_older_version(self) -> None:
