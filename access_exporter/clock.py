@@ -1,5 +1,6 @@
 """The time, passed in wherever it is read, so that tests can turn it by hand."""
 
+import secrets
 import threading
 import time
 
@@ -18,7 +19,8 @@ class Clock:
     """The machine's clocks, and a sleep that ends early when the process stops."""
 
     def __init__(self) -> None:
-        """Start with nobody having asked to stop."""
+        """Start with nobody having asked to stop; `run` names this run of the process."""
+        self.run = secrets.token_hex(8)
         self.stop = threading.Event()
         self._clock_id = _clock_id()
 

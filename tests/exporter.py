@@ -14,7 +14,7 @@ from access_exporter.config.model import Account, Api, Config, Devices, PolicyTe
 from access_exporter.config.secrets import Secret
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -72,6 +72,10 @@ class Exporter:
     def status(self) -> list[str]:
         """Return what the status page says of the targets, line by line."""
         return [line for each in self._snapshots.all() if each.summary for line in each.collector.status(each.summary)]
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return every target after its last poll."""
+        return self._snapshots.all()
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""

@@ -13,7 +13,7 @@ from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
 from access_exporter.config.model import Config
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshot, Snapshots
+from access_exporter.polling.snapshots import Snapshots
 from access_exporter.polling.storage import Storage
 from access_exporter.serving.status_page import StatusPage
 from tests.exporter import Exporter
@@ -63,7 +63,8 @@ class Fleet(Exporter):
             if self._started:
                 self._started.popleft()()
             else:
-                self.clock.now = min(end, self.clock.now + (seconds if wait is None else wait))
+                # A wait may be too short to be told from none in seconds since the epoch.
+                self.clock.now = min(end, self.clock.now + max(1e-6, seconds if wait is None else wait))
 
     def poll(self) -> None:
         """Poll every target now, all at once, and then optional ones, to the last request that is still on its way."""
@@ -79,10 +80,6 @@ class Fleet(Exporter):
             if thread.name.startswith("page-"):
                 thread.join(PATIENCE_SECONDS)
             assert thread not in polls
-
-    def snapshots(self) -> list[Snapshot]:
-        """Return every target after its last poll."""
-        return self._snapshots.all()
 
     def numbers(self, account_id: str) -> str:
         """Return what is served about an account, to the digit, but for how its polls went."""

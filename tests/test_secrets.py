@@ -286,7 +286,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
         snapshots.configure(collectors)
         for collector in collectors:
             try:
-                collector.fetch(Poll(None, clock.time(), lambda _: None))
+                collector.fetch(Poll(None, clock.time(), lambda _: True))
             except PollError as error:
                 assert_clean("the error", repr(error) + "".join(traceback.format_exception(error)))
             else:

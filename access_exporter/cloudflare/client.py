@@ -28,6 +28,7 @@ from access_exporter.errors import (
     InvalidResponseError,
     NetworkError,
     PermissionMissingError,
+    PollError,
     PollTimeoutError,
     RateLimitedError,
     RetryableError,
@@ -177,6 +178,7 @@ class Client:
             quota.follow(answered, self.credential, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
+                failure.status = status
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
@@ -243,13 +245,20 @@ class _Pages(Generic[Row]):
         self._within = within
         self._give_up_at = clock.monotonic() + within
         self._background = Background(client.api.concurrency)
+        self._total: int | None = None
 
     def fetch(self, number: int) -> Page[Row]:
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
             raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
         query = f"?page={number}&per_page={self._client.api.page_size}"
-        return self._client.page(replace(self._call, query=query), self._row)
+        try:
+            page = self._client.page(replace(self._call, query=query), self._row)
+        except PollError as failure:
+            failure.total = self._total
+            raise
+        self._total = page.info.total_count
+        return page
 
     def start(self, number: int) -> Future[Page[Row]]:
         return self._background.start(self.fetch, number)

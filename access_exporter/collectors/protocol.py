@@ -1,11 +1,12 @@
 """What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client import Metric
 
+from access_exporter.clock import Clock
 from access_exporter.cloudflare import Endpoint
 
 Summary = TypeVar("Summary")
@@ -23,14 +24,16 @@ class Key(NamedTuple):
 class Poll(Generic[Summary]):
     """What a collector is given when it is polled; `now` is in seconds since the epoch.
 
-    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
-    `other` returns the summary of another target, as long as its numbers are shown.
+    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later;
+    it returns whether the summary outlasts the process as far as it can, and raises StoppingError where the target is
+    no longer polled. `other` returns the summary of another target, as long as its numbers are shown.
     """
 
     previous: Summary | None
     now: float
-    keep: Callable[[Summary], None]
+    keep: Callable[[Summary], bool]
     other: Callable[[Key], object] = lambda _: None
+    clock: Clock = field(default_factory=Clock)
 
 
 class Plan(NamedTuple):
@@ -87,6 +90,10 @@ class Collector(Protocol[Summary]):
     def to_store(self, summary: Summary) -> Summary | None:
         """Return what of a summary may be stored; None: nothing."""
         return summary
+
+    def lasting(self, _summary: Summary) -> Summary | None:
+        """Return what must outlast a time in which the target is not polled or has another subject; None: nothing."""
+        return None
 
     def made_at(self, _summary: Summary) -> float | None:
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""

@@ -195,7 +195,7 @@ def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen
     """Return when devices were last seen; None where they are not to be read, or the token may not."""
     if not account.devices_config:
         return None
-    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: None))
+    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: True))
     return summary.last_seen if summary.readable else None
 
 

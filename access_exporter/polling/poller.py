@@ -108,7 +108,8 @@ class Poller:
         before = self._snapshots.of(collector)
         try:
             keep = partial(self._snapshots.keep, collector)
-            summary = collector.fetch(Poll(before.summary, self._clock.time(), keep, self._snapshots.summary))
+            poll = Poll(before.summary, self._clock.time(), keep, self._snapshots.summary, self._clock)
+            summary = collector.fetch(poll)
             duration = watch.seconds()
             _check_break(watch.suspended())
             self._snapshots.succeeded(collector, summary, duration)

@@ -15,9 +15,11 @@ from prometheus_client import Metric
 
 from access_exporter.clock import Clock, is_future
 from access_exporter.collectors import AnyCollector, Key
-from access_exporter.errors import REASONS, PollError
+from access_exporter.errors import REASONS, PollError, StoppingError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
 from access_exporter.logs import facts
+from access_exporter.polling.lasting import Lasting, Others
+from access_exporter.polling.storage import Kept
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +81,11 @@ def health_families(snapshot: Snapshot) -> Iterator[Metric]:
 class Store(Protocol):
     """Where summaries outlive the process."""
 
-    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> None:
-        """Keep a summary and when the last good poll was, in seconds since the epoch."""
+    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
+        """Keep a summary and when the last good poll was, in seconds since the epoch; return whether it is kept."""
 
-    def load(self, collector: AnyCollector) -> tuple[object, float | None] | None:
-        """Return what was kept of the target, or None."""
+    def load(self, collector: AnyCollector) -> Kept | None:
+        """Return what was kept under the name of the target, or None."""
 
 
 class _Made(NamedTuple):
@@ -100,6 +102,7 @@ class Snapshots:
         self._clock = clock
         self._store = store
         self._lock = threading.Lock()
+        self._lasting = Lasting()
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
         self._made: dict[Format, _Made] = {}
@@ -108,6 +111,8 @@ class Snapshots:
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
         """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
         with self._lock:
+            for before in self._snapshots.values():
+                self._lasting.note(before.collector, before.summary)
             self._snapshots = {collector.key: self._carried_over(collector) for collector in collectors}
             self._version += 1
 
@@ -123,14 +128,19 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
-        if published and self._store and (stored := collector.to_store(summary)) is not None:
-            self._store.save(collector, stored, now)
+        if published:
+            self._save(collector, summary, now)
 
-    def keep(self, collector: AnyCollector, summary: object) -> None:
-        """Publish and store what a poll must not lose, whatever comes of the poll."""
-        published = self._update(collector, summary=summary)
-        if published and self._store and (stored := collector.to_store(summary)) is not None:
-            self._store.save(collector, stored, self.of(collector).succeeded_at)
+    def keep(self, collector: AnyCollector, summary: object) -> bool:
+        """Publish and store what a poll must not lose, whatever comes of the poll; return whether it could be stored.
+
+        Without a store there is nothing to fail. Raises StoppingError where the target is no longer polled.
+        """
+        if self._update(collector, summary=summary):
+            return self._save(collector, summary, self.of(collector).succeeded_at)
+        with self._lock:
+            self._lasting.note(collector, summary)
+        raise StoppingError("the target is no longer polled")
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -193,11 +203,19 @@ class Snapshots:
         later = collector.stale_after - before.collector.stale_after
         return self._rendered(replace(before, collector=collector, fresh_until=before.fresh_until + later))
 
+    def _save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> bool:
+        stored = collector.to_store(summary)
+        if self._store is None or stored is None:
+            return True
+        return self._store.save(collector, stored, succeeded_at, self._lasting.others(collector))
+
     def _restored(self, collector: AnyCollector) -> Snapshot:
         kept = self._store.load(collector) if self._store else None
-        if kept is None:
-            return self._rendered(Snapshot(collector))
-        summary, succeeded_at = kept
+        if kept:
+            self._lasting.restore(collector, kept.others)
+        if kept is None or kept.summary is None:
+            return self._rendered(Snapshot(collector, summary=self._lasting.of(collector)))
+        summary, succeeded_at, _ = kept
         now = self._clock.time()
         if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
             log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))

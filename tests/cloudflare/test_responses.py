@@ -21,7 +21,7 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.sending import Answer
-from access_exporter.collectors import policy_tests, users
+from access_exporter.collectors import followed_policy_test, policy_test_progress, policy_tests, users
 from access_exporter.collectors.protocol import Poll
 from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
@@ -67,10 +67,14 @@ numbers = (
 dates = st.datetimes().map(str) | st.sampled_from(
     ["2026-02-30T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
 )
-words = st.sampled_from(["", "1", "2", *policy_tests.STATUSES, *policy_tests.RESULTS])
+words = st.sampled_from(["", "1", "2", *policy_test_progress.STATUSES, *followed_policy_test.RESULTS])
 leaves = numbers | texts | dates | words
 fields = st.sampled_from(
-    [*User.__struct_fields__, *policy_tests.Progress.__struct_fields__, *policy_tests.Result.__struct_fields__]
+    [
+        *User.__struct_fields__,
+        *policy_test_progress.Progress.__struct_fields__,
+        *followed_policy_test.Result.__struct_fields__,
+    ]
 )
 anything = st.recursive(
     leaves,
@@ -168,7 +172,7 @@ def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     """Whatever the pages of users hold, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = USERS.fetch(Poll(None, START, lambda _: None))
+        summary = USERS.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -182,7 +186,7 @@ def test_policy_test(given_answers: list[tuple[int, dict[str, str], bytes]]) -> 
     """Whatever is said of a policy test and of its users, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = POLICY_TEST.fetch(Poll(None, START, lambda _: None))
+        summary = POLICY_TEST.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -229,7 +233,7 @@ def test_nesting(place: str, deep: str, status: int) -> None:
         sys.unraisablehook = unraisable.append
         gc.set_threshold(1)
         with contextlib.suppress(PollError):
-            USERS.fetch(Poll(None, START, lambda _: None))
+            USERS.fetch(Poll(None, START, lambda _: True))
     finally:
         gc.set_threshold(*threshold)
         sys.unraisablehook = hook

@@ -59,6 +59,7 @@ class Cloudflare:
         mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: dict[str, str] = {}
+        self.status_beyond = 200
 
     def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY, beyond_status: int = 200) -> None:
         """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
@@ -68,7 +69,7 @@ class Cloudflare:
             self.asked.append((path, asked))
             number = int(asked["page"])
             if number > len(bodies):
-                return beyond_status, self.headers, beyond
+                return beyond_status if beyond_status != 200 else self.status_beyond, self.headers, beyond
             return 200, self.headers, bodies[number - 1]
 
         self._mock.remove("GET", f"{_URL}/{path}")

@@ -44,7 +44,7 @@ class Bench:
         default = Life(results("approved", "approved", "approved", "blocked"), seconds=60)
         self.lives = itertools.chain(lives, itertools.repeat(lives[-1] if lives else default))
         self.account.lives[POLICIES] = lambda: next(self.lives)
-        self.server = Simulator([self.account], clock=self.clock.time)
+        self.server = Simulator([self.account], clock=lambda: self.clock.now)  # nobody sets the clock of Cloudflare
         self.server.start()
         self.api = api
         self.exporter = Fleet(self.config(config or payroll()), self.clock)

@@ -18,7 +18,7 @@ def test_null_after_the_last_row(cloudflare: Cloudflare, users: int) -> None:
 
 def test_null_for_no_rows(cloudflare: Cloudflare) -> None:
     """A test of nobody has `null` for rows."""
-    cloudflare.says(TEST, progress(total=0))
+    cloudflare.says(TEST, progress(total=0, users_approved=0, users_blocked=0, users_errored=0))
     cloudflare.lists(USERS, beyond=NULL)
     assert exporter().polled() == expected(population=0)
 
