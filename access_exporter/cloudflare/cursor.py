@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId
+from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId, PageInfo
 from access_exporter.errors import AuthError, InvalidResponseError, PollError
 
 Row = TypeVar("Row", bound=HasId)
@@ -22,16 +22,17 @@ _MASK = (1 << 64) - 1
 
 
 class CursorPage(NamedTuple, Generic[Row]):
-    """One page of a list; `cursor` asks for the next page, and is empty on the last."""
+    """One page of a list; `cursor` asks for the next page, and is empty on the last. The `total` is often missing."""
 
     rows: list[Row]
     cursor: str
+    total: int | None = None
 
-    @staticmethod
-    def cursor_of(result_info: object) -> str:
-        """Return the cursor of a decoded `result_info`, whatever it is; empty where there is none."""
+    @classmethod
+    def of(cls, rows: list[Row], result_info: object) -> "CursorPage[Row]":
+        """Return a page of these rows with what a decoded `result_info` says, whatever it is."""
         cursor = result_info.get("cursor") if isinstance(result_info, dict) else None
-        return cursor if isinstance(cursor, str) else ""
+        return cls(rows, cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count)
 
 
 class CursorPages(Generic[Row]):
@@ -62,7 +63,7 @@ class CursorWalk(Generic[Row]):
     """A walk over a list: iterating yields the rows of each page that were on none before.
 
     A row without an id is always new. Iterating raises what `fetch` raises, and InvalidResponseError for a list that
-    does not end.
+    does not end, or that ends with a cursor for more before its total.
     """
 
     def __init__(self, pages: CursorPages[Row]) -> None:
@@ -83,7 +84,11 @@ class CursorWalk(Generic[Row]):
                 break
             yield fresh
             cursor = page.cursor
-            if not page.rows or not cursor or hash(cursor) in cursors:
+            if not cursor:
+                return
+            if not page.rows or hash(cursor) in cursors:
+                if listed < (page.total or 0):
+                    raise InvalidResponseError(f"the list ended after {listed} rows, and total_count says {page.total}")
                 return
             if repeats == MAX_REPEATS:
                 raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")

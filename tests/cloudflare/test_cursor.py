@@ -65,6 +65,21 @@ def test_ends(last: CursorPage[Row]) -> None:
     assert len(listed.asked) == 3
 
 
+@pytest.mark.parametrize("last", [CursorPage(rows(3), "a", 4), CursorPage(rows(), "c", 3)])
+def test_ends_before_its_total(last: CursorPage[Row]) -> None:
+    """A list that ends with a cursor for more is not believed where its total says that there is more."""
+    listed = pages(first=CursorPage(rows(1), "a", 4), a=CursorPage(rows(2), "b"), b=last)
+    with pytest.raises(InvalidResponseError, match="rows, and total_count says"):
+        listed.walked()
+
+
+@pytest.mark.parametrize("total", [0, 3, 100])
+def test_a_total_beside_an_end(total: int) -> None:
+    """Where no cursor is left, no total makes the list longer or shorter."""
+    listed = pages(first=CursorPage(rows(1, 2), "a", total), a=CursorPage(rows(3), "", total))
+    assert listed.walked() == ["1", "2", "3"]
+
+
 def test_each_row_once() -> None:
     """A row that moved to a later page while the list was read is given out once, however much later that page is."""
     listed = List(
@@ -154,8 +169,9 @@ class TestPageSize:
 )
 def test_no_cursor(info: object) -> None:
     """A result_info that is missing, or a cursor that is none, is that of a last page."""
-    assert CursorPage.cursor_of(info) == ""
-    assert CursorPage.cursor_of({"cursor": "a", "total_count": None}) == "a"
+    assert CursorPage.of(rows(1), info) == (rows(1), "", None)
+    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": None}) == (rows(1), "a", None)
+    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": 5}) == (rows(1), "a", 5)
 
 
 def test_memory() -> None:
