@@ -22,7 +22,8 @@ AXE := tests/deploy/node_modules/.package-lock.json
 BENCH := $(VENV)/.bench-installed
 BIN := $(VENV)/bin
 SLOW := $(addprefix tests/,test_faults.py test_faults_outages.py test_faults_process.py test_limits.py test_secrets.py \
-  test_soak.py config/test_sharding.py polling/test_storage.py polling/test_storage_fresh.py)
+  test_soak.py config/test_sharding.py polling/test_storage.py polling/test_storage_clock.py \
+  polling/test_storage_fresh.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list

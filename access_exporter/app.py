@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import prometheus_client
 
@@ -17,7 +17,7 @@ from access_exporter import exposition, logs
 from access_exporter.background import call
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Clients, RequestMetrics
-from access_exporter.collectors import configured
+from access_exporter.collectors import AnyCollector, configured
 from access_exporter.commands import check
 from access_exporter.config import Config
 from access_exporter.errors import ConfigError
@@ -25,9 +25,11 @@ from access_exporter.exposition import ExporterMetrics, Format
 from access_exporter.logs import facts
 from access_exporter.options import Options
 from access_exporter.polling import Poller, Snapshots, Storage
-from access_exporter.serving import StatusPage, Web, WebSettings, listen, new_server
+from access_exporter.serving import Server, StatusPage, Web, WebSettings, listen
 
 log = logging.getLogger(__name__)
+
+OPTIONAL_SECONDS = 5  # what a single round of polls waits for each optional answer when all others are there
 
 
 class App:
@@ -68,34 +70,38 @@ class App:
             self._clients.configure(loaded)
             polled = [each for account in loaded.accounts for each in configured(account, self._clients.of(account))]
             self._status_page.accounts = loaded.accounts
+            self._clients.show(endpoint for each in polled for endpoint in each.endpoints)
             self._poller.configure(polled)
-            self._own.targets.set(len(polled))
+            targets = sum(not each.is_optional for each in polled)
+            self._own.targets.set(targets)
             self._own.reload_successful.set(1)
             self._own.reload_time.set(self._clock.time())
         for warning in check.warnings(loaded):
             log.warning("questionable configuration", extra=facts(warning=warning))
-        log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=len(polled)))
+        log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=targets))
 
     def poll_once(self) -> int:
         """Poll every target once and print the metrics; return 0, or 1 if a poll failed."""
         self.poll()
         sys.stdout.buffer.write(self.page())
         sys.stdout.flush()
-        return int(any(snapshot.failure for snapshot in self._snapshots.all()))
+        return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once: first those whose numbers others look at, and then all others at the same time."""
+        """Poll every target once: first those whose numbers others look at, then all others, and then optional ones."""
         collectors = [snapshot.collector for snapshot in self._snapshots.all()]
-        for is_first in (True, False):
-            polls = [
-                threading.Thread(target=self._poller.poll, args=(each,), daemon=True)
-                for each in collectors
-                if each.is_first is is_first
-            ]
-            for poll in polls:
-                poll.start()
-            for poll in polls:
-                poll.join()
+        required = [each for each in collectors if not each.is_optional]
+        self._poll([each for each in required if each.is_first])
+        self._poll([each for each in required if not each.is_first])
+        self._poll([each for each in collectors if each.is_optional], OPTIONAL_SECONDS)
+
+    def _poll(self, collectors: Iterable[AnyCollector], patience: float | None = None) -> None:
+        """Poll these targets at the same time, and wait for them, each for at most so many seconds."""
+        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
+        for poll in polls:
+            poll.start()
+        for poll in polls:
+            poll.join(patience)
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""
@@ -124,7 +130,7 @@ class App:
             metrics_path=self._options.metrics_path,
             settings=self._web_settings,
         )
-        serving = new_server(web, self._tls_context)
+        serving = Server(web.respond, self._tls_context)
 
         def stop() -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # once is enough
@@ -142,7 +148,7 @@ class App:
         named = f"[{host}]" if ":" in host else host
         shown = "localhost" if ipaddress.ip_address(host).is_unspecified else named
         log.info("serving", extra=facts(address=f"{named}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
-        await serving.serve(sockets=[listener])
+        await serving.serve([listener])
 
     def _tls_context(self) -> ssl.SSLContext | None:
         self._web_settings.refresh()

@@ -37,12 +37,14 @@ class StoppingError(ExporterError):
 class PollError(ExporterError):
     """A poll failed; `reason` is the label it is counted under in `cloudflare_access_poll_errors_total`.
 
-    `was_sent` is False where nothing of the request that failed can have left.
+    `was_sent` is False where nothing of the request that failed can have left. `status` is the HTTP status of an answer
+    that was a refusal, and `total` is how many rows the list has whose page failed, if a page before said so.
     """
 
     reason: ClassVar[str]
     was_sent = True
-    status: int | None = None  # of the HTTP answer, where there was one that refused
+    status: int | None = None
+    total: int | None = None
 
 
 class RetryableError(PollError):

@@ -32,7 +32,7 @@ def setup(level: str, form: str) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper().replace("WARN", "WARNING"), force=True)
     # These speak of single connections: what matters of them reaches the poll log line or a metric.
-    for name in ("urllib3", "uvicorn", "asyncio"):
+    for name in ("urllib3", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -25,12 +25,16 @@ _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What is served: so many users in every account, each with a device, and a finished policy test of so many."""
+    """What is served: so many users in every account, each with a device, and a finished policy test of so many.
+
+    `unusual` are values of one user on each page.
+    """
 
     users: int = 0
     claimed_users: int | None = None  # what the totals claim; None is the truth
     tested_users: int = 0
     latency: float = 0.0  # seconds before each answer
+    unusual: dict[str, Any] = {}
 
 
 class Asked(msgspec.Struct):
@@ -48,7 +52,9 @@ class Pages:
         """Make the rows of one page."""
         self._scenario = scenario
         self._claimed = scenario.users if scenario.claimed_users is None else scenario.claimed_users
-        self._users = [_json(row) for row in _users()]
+        users = list(_users())
+        users[PAGE_SIZE // 2] |= scenario.unusual
+        self._users = [_json(row) for row in users]
         self._full_page = b",".join(self._users).split(_PAGE_NUMBER)
         self._devices = b",".join(_json(row) for row in _devices()).split(_PAGE_NUMBER)
         self._results = [_json({"id": str(number), "status": "approved"}) for number in range(scenario.tested_users)]

@@ -29,6 +29,7 @@ INTERVALS = {"5m": 300, "15m": 900, "1h": 3600, "6h": 21600}
 ROUNDS = 32  # of all accounts that are left out, and as many that are counted: a large poll may take many
 MEDIAN_USERS, SPREAD, MOST_USERS = 300, 1.8, 500_000  # of a logarithmic normal distribution
 MEDIAN_ANSWER_SECONDS, ANSWER_SPREAD = 0.5, 0.5
+DEVICES_SECONDS = 900  # from one poll of an account's devices to the next, by default
 API = Api()
 
 
@@ -40,8 +41,8 @@ def sizes(accounts: int, seed: int = 1) -> list[int]:
 
 
 def requests_for(users: int) -> int:
-    """Return how many requests a walk over users takes; a single full page does not tell that it is the last."""
-    return math.ceil(users / PAGE_SIZE) + (users == PAGE_SIZE)
+    """Return how many requests a walk over users takes; a full page does not tell that it is the last."""
+    return users // PAGE_SIZE + 1
 
 
 class Walk(msgspec.Struct):
@@ -77,7 +78,7 @@ class Token:
         self.ages: list[tuple[float, float]] = []
         self.longest_poll = 0.0
         for account in range(len(self._requests)):
-            self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]
+            self._at(0.0, lambda account=account: self._start(account))  # type: ignore[misc]  # a lambda with a default is not typed
 
     def run(self, until: float, counted_from: float) -> None:
         """Let so many seconds pass, and count ages from some moment on."""
@@ -178,6 +179,11 @@ def _asks_a_poll(interval: float) -> float:
     return min(1.0, interval / ASK_AGAIN_SECONDS)
 
 
+def _device_pages_a_page(interval: float) -> float:
+    """Return how many pages of devices are read for each page of users; never more, as nobody needs devices oftener."""
+    return interval / max(interval, DEVICES_SECONDS)
+
+
 def percentile(spans: Iterable[tuple[float, float]], share: float) -> float:
     """Return the value below which so large a share lies of all that is spread evenly over these spans."""
     edges = sorted(edge for low, high in spans for edge in ((low, 1), (high, -1)))
@@ -213,13 +219,17 @@ def ages_table(users: list[int]) -> str:
 
 
 def budget_table() -> str:
-    """Return how many small accounts one token can poll, or users of a single one, at two paces."""
+    """Return how many small accounts one token can poll with their devices, or users of a single one, at two paces.
+
+    Of a single account, two requests go to how long seats last and to a page of devices that is not full.
+    """
     paces = [sustained_rate(Api(requests_per_second=rate)) for rate in (API.requests_per_second, 4)]
     rows = []
     for name, interval in INTERVALS.items():
         requests = [int(pace * interval + 1e-6) for pace in paces]  # which may be a whole number but for its last bit
-        accounts = [int(each / (1 + _asks_a_poll(interval))) for each in requests]
-        users = [min((each - 1) * PAGE_SIZE, MAX_ROWS) for each in requests]
+        pages = 1 + _device_pages_a_page(interval)
+        accounts = [int(each / (pages + _asks_a_poll(interval))) for each in requests]
+        users = [min(int((each - 2) / pages) * PAGE_SIZE, MAX_ROWS) for each in requests]
         rows.append((name, *(f"{small:,} or {large:,}" for small, large in zip(accounts, users, strict=True))))
     return documents.table(("Interval", "At the default pace", "With `requests_per_second: 4`"), rows)
 

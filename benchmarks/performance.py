@@ -84,7 +84,7 @@ def measure_growth() -> Growth:
 def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[Promise]:
     """Measure what is promised of polls."""
     memory = dict(zip(USERS, growth.users, strict=True))
-    requests = polling.requests(10_000)
+    requests, full = polling.requests(9_999), polling.requests(10_000)
     pages = f"{PAGES} pages of {LATENCY * 1000:.0f} ms"
     yield Promise(
         "CPU: the SDK's, as a multiple of the exporter's", cpu.sdk / cpu.exporter, 20, at_least=True, digits=1
@@ -92,6 +92,10 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     yield Promise(
         "CPU: the exporter's, as a multiple of a plain download's", cpu.exporter / cpu.download, 1.5, digits=2
     )
+    empty = polling.excess_of_unusual(MANY, {"last_successful_login": ""})
+    yield Promise("CPU with an empty login on each page, as a multiple of the CPU without", empty, 2, digits=2)
+    domain = polling.excess_of_unusual(MANY, {"email": "user@b\u00fccher.example"}, domains=20)
+    yield Promise("CPU with a user of b\u00fccher.example on each page, as a multiple of the same", domain, 3, digits=2)
     yield Promise("Peak memory with 10,000 users", memory[10_000].memory, 60, unit="MB")
     yield Promise("Peak memory with 1,000,000 users", memory[1_000_000].memory, 160, unit="MB")
     by_devices = devices.compare_cpu(MANY)
@@ -109,8 +113,9 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     yield Promise(
         "Requests wasted on a total that claims five times too much", polling.wasted_requests(10_000, 50_000), 4
     )
-    yield Promise("Requests for 10,000 users", requests.exporter, 10)
+    yield Promise("Requests for 9,999 users", requests.exporter, 10)
     yield Promise("Requests of the SDK for the same", requests.sdk, requests.exporter + 1, at_least=True)
+    yield Promise("Requests for 10,000 users, whose last page is full", full.exporter, 11)
     yield Promise("Requests of a poll of a finished policy test", polling.requests_for_finished_test(5), 1)
 
 

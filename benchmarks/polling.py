@@ -67,6 +67,21 @@ def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
     return cpu(measured.process) - before
 
 
+def excess_of_unusual(users: int, unusual: dict[str, Any], domains: int = 0, rounds: int = 5) -> float:
+    """Return the CPU time of polls with one such user on each page, as a multiple of that without them."""
+    account = {"users": {"interval": "10s", "stale_after": "1d", "domains": domains}}
+    with contextlib.ExitStack() as stack:
+        running = []
+        for values in (unusual, {}):
+            server = stack.enter_context(cloudflare(Scenario(users, unusual=values)))
+            configured = stack.enter_context(configuration(server.url, account=account))
+            running.append(stack.enter_context(exporter(configured)))
+            running[-1].wait_until_polled()
+        turns = [[_spent(each, each.wait_for_next_poll) for each in running] for _ in range(rounds)]
+    with_them, without = map(statistics.median, zip(*turns, strict=True))
+    return float(with_them / without)
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What polling every account once costs: seconds of CPU time, and the most memory there ever was, in MB."""
 
@@ -121,7 +136,7 @@ def _polled_twice(server: Cloudflare, api: dict[str, Any]) -> tuple[float, float
 def excess_over_pace(pages: int, rate: float, burst: int) -> int:
     """Return how many requests arrived earlier than a pace of so many a second after a burst allows."""
     with (
-        cloudflare(Scenario(pages * PAGE_SIZE)) as server,
+        cloudflare(Scenario(pages * PAGE_SIZE - 1)) as server,
         configuration(server.url, api={"requests_per_second": rate, "burst": burst}) as configured,
     ):
         once(configured)

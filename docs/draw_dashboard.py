@@ -62,7 +62,7 @@ def ask(prometheus: str, panel: dict[str, Any], now: float) -> list[Series]:
         answer.raise_for_status()
         for series in answer.json()["data"]["result"]:
             labels = series["metric"]
-            name = re.sub(r"\{\{(\w+)\}\}", lambda match, labels=labels: labels[match[1]], target["legendFormat"])  # type: ignore[misc]
+            name = re.sub(r"\{\{(\w+)\}\}", lambda match, labels=labels: labels[match[1]], target["legendFormat"])  # type: ignore[misc]  # a lambda with a default is not typed
             points = [(float(when), float(value)) for when, value in series["values"]]
             found.append(Series(name, color_of(panel, name, len(found), points[-1][1]), points))
     return found

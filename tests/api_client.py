@@ -17,7 +17,7 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.collectors import policy_tests, users, users_summary
+from access_exporter.collectors import followed_policy_test, policy_test_progress, users, users_summary
 from access_exporter.config.model import Api
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import PollError
@@ -29,8 +29,8 @@ URL = "https://api.cloudflare.com/client/v4"
 TEST_ID = "f1a8" * 16
 IDS = {"account_id": ACCOUNT_ID, "policy_test_id": TEST_ID}
 USERS = users.ENDPOINT
-POLICY_TEST = policy_tests.ENDPOINT
-POLICY_TEST_USERS = policy_tests.USERS_ENDPOINT
+POLICY_TEST = policy_test_progress.ENDPOINT
+POLICY_TEST_USERS = followed_policy_test.USERS_ENDPOINT
 READ_USERS = "Access: Audit Logs Read"
 READ_TESTS = "Access: Policy Test Read"
 

@@ -14,8 +14,10 @@ from access_exporter.clock import Clock
 from access_exporter.cloudflare import cursor, pagination
 from access_exporter.config import files
 from access_exporter.logs import JsonFormatter, LogfmtFormatter
+from tests.certificates import Authority
 from tests.config_files import ENVIRON, SECRET
-from tests.processes import Outcome, Run
+from tests.processes import Exporter, Outcome, Run, exporter
+from tests.secured import HASH, install, write
 
 # Everyday runs have Hypothesis's own number of examples, and no deadline: a busy machine is no fault of the code.
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -111,3 +113,23 @@ def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         return [formatter.format(record) for record in found if record.levelno >= logging.WARNING]
 
     return lines
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def secured(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
+    folder = tmp_path_factory.mktemp("web")
+    install(authority, folder)
+    config = write(
+        folder / "web.yaml",
+        "tls_server_config: {cert_file: tls.crt, key_file: tls.key, min_version: TLS13}\n"
+        f"basic_auth_users: {{prometheus: '{HASH}'}}\n"
+        "http_server_config: {headers: {X-Frame-Options: deny}}\n",
+    )
+    with exporter("--demo", f"--web.config.file={config}") as running:
+        running.url = running.url.replace("http:", "https:")
+        yield running

@@ -14,7 +14,7 @@ from access_exporter.config.model import Account, Api, Config, Devices, PolicyTe
 from access_exporter.config.secrets import Secret
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
@@ -51,7 +51,9 @@ class Exporter:
         self._poller = Poller(self._snapshots, self.clock)
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), self.clock)
         clients.configure(Config(api=api, accounts=(account,)))
-        self._collectors = list(configured(account, clients.of(account)))
+        # The credential is no target of the account.
+        polled = configured(account, clients.of(account))
+        self._collectors = [each for each in polled if each.key.collector != "credential"]
         self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
@@ -64,12 +66,16 @@ class Exporter:
 
     def failure(self) -> str:
         """Return reason and message of the last poll's failure, or nothing."""
-        failures = (snapshot.failure for snapshot in self._snapshots.all())
+        failures = (each.failure for each in self._snapshots.all() if not each.collector.is_optional)
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
 
     def status(self) -> list[str]:
         """Return what the status page says of the targets, line by line."""
         return [line for each in self._snapshots.all() if each.summary for line in each.collector.status(each.summary)]
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return every target after its last poll."""
+        return self._snapshots.all()
 
     def page(self) -> str:
         """Return the whole exposition of the targets, in the text format."""

@@ -21,6 +21,7 @@ class FakeClock(Clock):
         super().__init__()
         self.now = now
         self.set_forward = 0.0  # seconds by which somebody set the time of day, and nothing else
+        self.suspended = 0.0  # seconds for which the machine was suspended
         self.slept: list[float] = []
         self._lock = threading.Lock()
 
@@ -29,6 +30,14 @@ class FakeClock(Clock):
 
     def monotonic(self) -> float:
         return self.now - START
+
+    def awake(self) -> float:
+        return self.now - START - self.suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Let so much time pass while nothing runs."""
+        self.now += seconds
+        self.suspended += seconds
 
     def sleep(self, seconds: float) -> None:
         if self.stop.is_set():
@@ -51,6 +60,7 @@ class FakeCollector(Collector[Any]):
     stale_after: float = 150
     summary_type: type = float
     title: str = "Users"
+    is_optional: bool = False
 
     def fetch(self, poll: Poll[Any]) -> Any:
         return self.answer(poll.previous, poll.now)

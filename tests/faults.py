@@ -157,6 +157,18 @@ def lacks_rows(kept: int) -> Callable[[Handler], None]:
     return lack
 
 
+def lacks_rows_and_totals(handler: Handler) -> None:
+    """Give the first row of the proper answer, and say nothing of the length of the list."""
+    answer = json.loads(handler.response().body)
+    answers(200, json.dumps(answer | {"result": answer["result"][:1], "result_info": None}))(handler)
+
+
+def is_null_beside_totals(handler: Handler) -> None:
+    """Give `null` for the rows of the proper answer, whatever its totals say."""
+    answer = json.loads(handler.response().body)
+    answers(200, json.dumps(answer | {"result": None}))(handler)
+
+
 def claims_another_page(handler: Handler) -> None:
     """Give the proper rows, and say that they are those of another page."""
     answer = json.loads(handler.response().body)

@@ -4,6 +4,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import prometheus_client
 
@@ -12,7 +13,9 @@ from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.collectors import configured
 from access_exporter.config.model import Config
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshot, Snapshots
+from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.storage import Storage
+from access_exporter.serving.status_page import StatusPage
 from tests.exporter import Exporter
 from tests.fakes import FakeClock
 
@@ -22,11 +25,12 @@ PATIENCE_SECONDS = 30
 class Fleet(Exporter):
     """Polls what a configuration says and takes another one at any time, as at a reload."""
 
-    def __init__(self, config: Config, clock: FakeClock | None = None) -> None:
+    def __init__(self, config: Config, clock: FakeClock | None = None, folder: Path | None = None) -> None:
         self.clock = clock or FakeClock()
         self.registry = prometheus_client.CollectorRegistry()
         self._started: deque[Callable[[], None]] = deque()
-        self._snapshots = Snapshots(self.clock)
+        errors = prometheus_client.Counter("errors", "Errors of the storage.", registry=None)
+        self._snapshots = Snapshots(self.clock, Storage(str(folder), errors) if folder else None)
         self._poller = Poller(self._snapshots, self.clock, lambda poll, _: self._started.append(poll))
         self._clients = Clients(RequestMetrics(self.registry), self.clock)
         self.load(config)
@@ -37,7 +41,19 @@ class Fleet(Exporter):
         self._collectors = [
             each for account in config.accounts for each in configured(account, self._clients.of(account))
         ]
+        self._clients.show(endpoint for each in self._collectors for endpoint in each.endpoints)
         self._poller.configure(self._collectors)
+        self.accounts = config.accounts
+
+    def whole_page(self) -> str:
+        """Return all that is served, with what the exporter says of its requests."""
+        return self.page() + prometheus_client.generate_latest(self.registry).decode()
+
+    def status_page(self) -> str:
+        """Return the page for people."""
+        page = StatusPage(self._snapshots, self.clock, "/metrics", demo=False)
+        page.accounts = self.accounts
+        return page.render()
 
     def run(self, seconds: float) -> None:
         """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""
@@ -47,23 +63,23 @@ class Fleet(Exporter):
             if self._started:
                 self._started.popleft()()
             else:
-                self.clock.now = min(end, self.clock.now + (seconds if wait is None else wait))
+                # A wait may be too short to be told from none in seconds since the epoch.
+                self.clock.now = min(end, self.clock.now + max(1e-6, seconds if wait is None else wait))
 
     def poll(self) -> None:
-        """Poll every target now, all at once, to the last request that is still on its way."""
-        polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in self._collectors]
-        for poll in polls:
-            poll.start()
-        for poll in polls:
-            poll.join(PATIENCE_SECONDS)
+        """Poll every target now, all at once, and then optional ones, to the last request that is still on its way."""
+        polls = []
+        for is_optional in (False, True):
+            collectors = [each for each in self._collectors if each.is_optional is is_optional]
+            polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
+            for poll in polls:
+                poll.start()
+            for poll in polls:
+                poll.join(PATIENCE_SECONDS)
         for thread in threading.enumerate():
             if thread.name.startswith("page-"):
                 thread.join(PATIENCE_SECONDS)
             assert thread not in polls
-
-    def snapshots(self) -> list[Snapshot]:
-        """Return every target after its last poll."""
-        return self._snapshots.all()
 
     def numbers(self, account_id: str) -> str:
         """Return what is served about an account, to the digit, but for how its polls went."""

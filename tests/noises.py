@@ -1,10 +1,12 @@
 """What is odd about a good answer of Cloudflare, but not wrong."""
 
 import gzip
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from access_exporter.simulator import Handler
+from access_exporter.simulator import Handler, Response
 from tests.faults import CHUNKED, MEGABYTE, OK, says_after, says_first, sends
 
 
@@ -42,6 +44,35 @@ def with_bom(handler: Handler) -> None:
     handler.send(replace(answer, body=b"\xef\xbb\xbf" + answer.body))
 
 
+def with_info(info: Callable[[dict[str, Any]], object]) -> Callable[[Handler], None]:
+    """Send the proper answer with something else said of the list and its page."""
+
+    def send(handler: Handler) -> None:
+        answer = handler.response()
+        data = json.loads(answer.body)
+        if isinstance(data.get("result_info"), dict):
+            data["result_info"] = info(data["result_info"])
+        handler.send(replace(answer, body=json.dumps(data).encode()))
+
+    return send
+
+
+def null_for_an_empty_list(handler: Handler) -> None:
+    """Send the proper answer with `null` for an empty list, as a nil slice of Go."""
+    answer = handler.response()
+    handler.send(replace(answer, body=answer.body.replace(b'"result": []', b'"result": null')))
+
+
+def refused_beyond_the_end(status: int) -> Callable[[Handler], None]:
+    """Send the proper answer, and refuse every page of a list that would be empty."""
+
+    def send(handler: Handler) -> None:
+        answer = handler.response()
+        handler.send(Response(status, b"{}", {}) if b'"result": []' in answer.body else answer)
+
+    return send
+
+
 NEVER = "Thu, 01 Jan 99999 00:00:00 GMT"
 NOISES = [
     Noise("100 Continue", says_first(*["HTTP/1.1 100 Continue", "X-Planted: planted", ""] * 20, "")),
@@ -61,4 +92,10 @@ NOISES = [
     Noise("chunks of a byte", in_chunks),
     Noise("compressed twice", compressed_twice),
     Noise("a byte order mark", with_bom),
+    Noise("pages from 0", with_info(lambda info: info | {"page": info["page"] - 1})),
+    Noise("always page 1", with_info(lambda info: info | {"page": 1})),
+    Noise("pages by their offset", with_info(lambda info: info | {"page": (info["page"] - 1) * info["per_page"]})),
+    Noise("no totals", with_info(lambda _: None)),
+    Noise("null for an empty list", null_for_an_empty_list),
+    *(Noise(f"{status} beyond the end", refused_beyond_the_end(status)) for status in (400, 404, 416, 422)),
 ]

@@ -20,9 +20,9 @@ def cloudflare(*names: str, **options: Any) -> Simulator:
     return Simulator([Account(name, USERS, [test]) for name in names], max_per_page=2, **options)
 
 
-def account(name: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
+def account(account_id: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
     """An account of which the users are polled, and what else is said; devices are not, unless that is said."""
-    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), **({"devices": False} | more))
+    return AccountConfig(id=account_id, api_token=secret or Secret("the test", TOKEN), **({"devices": False} | more))
 
 
 def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:

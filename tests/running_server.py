@@ -1,6 +1,8 @@
-"""The server in a thread of the test, so that its deadlines and its passwords are in the test's hand."""
+"""The server in a thread of the test, so that its deadlines and its passwords are in the test's hand, and clients."""
 
 import asyncio
+import http.client
+import select
 import socket
 import ssl
 import threading
@@ -8,40 +10,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
+import requests
 from prometheus_client import CollectorRegistry
 
 from access_exporter.polling.snapshots import Snapshots
 from access_exporter.serving import server
+from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.web_config import WebSettings
 from tests.fakes import FakeClock
 
 PATIENCE_SECONDS = 20
+REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+# More than the system keeps of an answer that nobody reads (net.ipv4.tcp_wmem).
+BIG = 16 * 1024 * 1024
 
 
-def pages(web_config: Path | None = None) -> Web:
+def pages(web_config: Path | None = None) -> Application:
     """The pages of an exporter without targets."""
     settings = WebSettings(str(web_config) if web_config else None)
     clock = FakeClock()
     snapshots = Snapshots(clock)
     status_page = StatusPage(snapshots, clock, "/metrics", demo=False)
-    return Web(snapshots, CollectorRegistry(), status_page, None, metrics_path="/metrics", settings=settings)
+    web = Web(snapshots, CollectorRegistry(), status_page, None, metrics_path="/metrics", settings=settings)
+    return web.respond
 
 
 @contextmanager
-def serving(application: Any, context: Callable[[], ssl.SSLContext | None] = lambda: None) -> Iterator[int]:
-    """Serve an ASGI application for the length of a `with` block; give its port."""
+def serving(application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None) -> Iterator[int]:
+    """Serve an application for the length of a `with` block; give its port."""
     with server.listen("127.0.0.1", 0) as listener:
-        running = server.new_server(application, context)
+        running = server.Server(application, context)
         loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
 
         def serve() -> None:
             with asyncio.Runner() as runner:
                 loops.put(runner.get_loop())
-                runner.run(running.serve(sockets=[listener]))
+                runner.run(running.serve([listener]))
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -51,6 +58,15 @@ def serving(application: Any, context: Callable[[], ssl.SSLContext | None] = lam
             loops.get().call_soon_threadsafe(running.stop)
             thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()
+
+
+def sending(size: int, parts: int = 1) -> Application:
+    """An application that answers everything with so many bytes."""
+
+    async def respond(_: Request) -> Response:
+        return Response((b"x" * size,) * parts)
+
+    return respond
 
 
 def connect(port: int, **options: int) -> socket.socket:
@@ -72,3 +88,31 @@ def everything(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return received
+
+
+def status(answer: bytes) -> bytes:
+    """Return the first line of an answer."""
+    return answer.partition(b"\r\n")[0]
+
+
+def answered(connection: socket.socket, request: bytes = REQUEST) -> bytes:
+    """Ask, read the whole answer, and return its status line, with the connection left open."""
+    connection.sendall(request)
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    answer.read()
+    return b"HTTP/1.1 %d %s" % (answer.status, answer.reason.encode())
+
+
+def drip(connection: socket.socket, byte: bytes = b"x") -> None:
+    """Send a byte now and then until the other side has something to say."""
+    try:
+        while not select.select([connection], [], [], 0.005)[0]:
+            connection.sendall(byte)
+    except OSError:
+        pass  # dropped in the middle of a byte
+
+
+def scrape(port: int) -> int:
+    """Scrape on a new connection, and return the status."""
+    return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code

@@ -40,8 +40,8 @@ class TestConfigCheck:
             "  seat limit: 50\n"
             "  users: polled every 300 s, stale after 1800 s, idle days 30, 60, 90, "
             "12 requests/h for each 1000 users\n"
-            "  devices: polled every 900 s where the token may, stale after 5400 s, "
-            "4 requests/h for each 1000 registrations\n"
+            "  devices: polled every 900 s where the token may, stale after 5400 s, 4 requests/h for each 1000 "
+            "registrations\n"
             "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
             "  policy test 'payroll': starts a test of 2 policies every 86400 s, "
             "stale after 172800 s, 0.125 requests/h or more\n"
@@ -70,7 +70,9 @@ class TestConfigCheck:
             "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
             "  devices: polled every 7200 s, stale after 86400 s, 0.5 requests/h for each 50 registrations\n"
             "in all: at least 1 requests/h\n"
-            "warning: account 'a': nothing of it is polled\n",
+            "warning: account 'a': the id of an account is 32 hexadecimal digits, and this is something else\n"
+            "warning: account 'a': nothing of it is polled\n"
+            "warning: account 'b': the id of an account is 32 hexadecimal digits, and this is something else\n",
             "",
         )
 
@@ -169,7 +171,7 @@ class TestConfigCheck:
         good.write_text(account(), encoding="utf-8")
         bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
         code, out, err = command("--config.check", "--config.file", str(good))
-        assert (code, out.splitlines()[-1], err) == (0, "in all: at least 16 requests/h", "")
+        assert (code, out.splitlines()[-2], err) == (0, "in all: at least 16 requests/h", "")
         assert SECRET not in out
         assert command("--config.check", f"--config.file={bad}") == (
             1,
@@ -233,7 +235,7 @@ class TestOnce:
 
     def test_refused_connection(self, run: Run, refused_url: str) -> None:
         """A poll that fails is exit code 1; the metrics still tell what failed and why, and make no number up."""
-        write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n")
+        write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n    devices: false\n")
         code, out, err = run("--once")
         assert code == 1
         found = samples(out)

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from access_exporter.cloudflare import transport
 from access_exporter.simulator import Handler, Request, Simulator
 from access_exporter.simulator.server import Fault as Serving
 from tests.certificates import Authority, openssl
 from tests.faults import resets
+from tests.middlebox import middlebox
 from tests.places import PLACES, Place, Story, cloudflare, fleet, timeout
 
 pytestmark = pytest.mark.usefixtures("short_lists")
@@ -184,3 +186,17 @@ def test_an_address_that_drops_everything() -> None:
             )
             == 4
         )
+
+
+def test_a_firewall_that_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firewall that drops idle connections without a word delays no poll and fails none."""
+    with cloudflare() as server, middlebox(server.url) as (between, url):
+        exporter = fleet(url, PLACES[:2], timeout=10)
+        exporter.poll()
+        between.forget()
+        later = transport.uptime() + transport.MOST_IDLE_SECONDS + 1
+        monkeypatch.setattr(transport, "uptime", lambda: later)
+        exporter.poll()
+        assert not any("timeout" in exporter.health(place.account_id) for place in PLACES[:2])
+        codes = {"endpoint": "users", "code": "timeout"}
+        assert exporter.registry.get_sample_value("cloudflare_access_api_requests_total", codes) is None

@@ -156,7 +156,7 @@ class TestSetup:
         log.info("said", exc_info=True)  # noqa: LOG014 – as a library may
         assert capsys.readouterr().err.endswith(" level=info msg=said\n")
 
-    @pytest.mark.parametrize("library", ["urllib3.connectionpool", "uvicorn.error", "asyncio"])
+    @pytest.mark.parametrize("library", ["urllib3.connectionpool", "asyncio"])
     def test_other_libraries(self, capsys: pytest.CaptureFixture[str], library: str) -> None:
         """What libraries say of single connections, addresses and tokens included, is not logged at any level."""
         logs.setup("debug", "logfmt")

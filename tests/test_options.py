@@ -58,14 +58,14 @@ class TestFlags:
     @pytest.mark.parametrize(("flag", "value", "meant"), VALUES)
     def test_values(self, parsed: Callable[..., Options], flag: str, value: str, meant: dict[str, object]) -> None:
         """`--flag=value` and `--flag value` mean the same, and change nothing else."""
-        expected = Options(**meant)  # type: ignore[arg-type]
+        expected = Options(**meant)  # type: ignore[arg-type]  # the values are of several types
         assert parsed(f"{flag}={value}") == expected
         assert parsed(flag, value) == expected
 
     @pytest.mark.parametrize(("flag", "meant"), SWITCHES)
     def test_switches(self, parsed: Callable[..., Options], flag: str, meant: dict[str, bool]) -> None:
         """A switch needs no value and changes nothing else."""
-        assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]
+        assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]  # the values are of several types
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),

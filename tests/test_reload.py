@@ -38,7 +38,7 @@ class TestStaleness:
         users = Users(interval=Interval(100), stale_after=Duration(450))
         tests = (PolicyTest(id=TEST, name="wiki", interval=Interval(100), stale_after=Duration(250)),)
         with cloudflare("first") as server:
-            exporter = Fleet(config(server, account("first", users=users, policy_tests=tests)))
+            exporter = Fleet(config(server, account("first", users=users, policy_tests=tests, devices=False)))
             exporter.run(10)
             numbers = exporter.numbers("first")
             seats, approved = "cloudflare_access_seats_used{", 'status="approved"'
@@ -62,7 +62,7 @@ class TestReload:
     def test_in_the_middle_of_a_walk(self) -> None:
         """A walk whose account is taken away publishes nothing; what stays keeps numbers, counters and schedule."""
         with cloudflare("stays", "goes") as server:
-            stays, goes = account("stays"), account("goes", users=Users(interval=Interval(200)))
+            stays, goes = account("stays", devices=False), account("goes", users=Users(interval=Interval(200)))
             server.fault = lambda request: answers(404) if request.account_id == "stays" else None
             exporter = Fleet(config(server, stays, goes))
             exporter.run(1)
@@ -80,9 +80,9 @@ class TestReload:
             assert exporter.health("stays") == {"success": 1, "not_found": 1}
             server.arrivals.clear()
             exporter.run(145)
-            assert not server.arrivals
+            assert not [arrival for arrival in server.arrivals if arrival.endpoint == "users"]
             exporter.run(10)
-            assert {arrival.account_id for arrival in server.arrivals} == {"stays"}
+            assert {arrival.account_id for arrival in server.arrivals if arrival.account_id} == {"stays"}
 
     def test_of_what_is_being_walked(self) -> None:
         """A walk under settings that changed meanwhile is followed at once by one under the new settings."""
@@ -137,7 +137,7 @@ class TestRotation:
         with cloudflare("first") as server:
 
             def rotate() -> None:
-                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]
+                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]  # it is there, or the test fails
                 token.write_text(f"token-{number}\n", encoding="utf-8")
                 server.accounts["first"].token = f"token-{number}"
 

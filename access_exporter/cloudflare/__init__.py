@@ -7,6 +7,6 @@ from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.clients import Clients
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
-from access_exporter.cloudflare.pagination import Found, Walk
+from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Walk
 
-__all__ = ["Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]
+__all__ = ["NOTHING_FOUND", "Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]

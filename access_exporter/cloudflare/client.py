@@ -1,28 +1,26 @@
 """The only place that talks to Cloudflare: within the rate limit, retried, bounded."""
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import requests
-import urllib3
-from urllib3.util import Retry, Timeout
 
 from access_exporter.background import Background
-from access_exporter.clock import Clock
-from access_exporter.cloudflare import refusals, responses, transport
+from access_exporter.clock import Clock, Stopwatch
+from access_exporter.cloudflare import quota, refusals, responses, retries, transport
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
-from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, HasId, Page, PageInfo, Walk
-from access_exporter.cloudflare.rate_limit import RateLimiter, RateLimiters
-from access_exporter.cloudflare.responses import Envelope
+from access_exporter.cloudflare.pagination import NOTHING_FOUND, DoubtsOfLists, Found, Page, PageInfo, Row, Walk
+from access_exporter.cloudflare.rate_limit import RateLimiters
+from access_exporter.cloudflare.responses import Decoded
+from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
 from access_exporter.config import Api
 from access_exporter.errors import (
     AuthError,
@@ -37,18 +35,10 @@ from access_exporter.errors import (
     StoppingError,
 )
 
-MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
-MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
 SOON_SECONDS = 5
-CLOUDFLARE_QUOTA = 1200
-LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
-
-# Three more tries after 0.5, 1 and 2 seconds, each up to half a second later; the first step of Retry is no wait.
-_TRIES = Retry(total=4, backoff_factor=0.25, backoff_jitter=0.5).increment("GET")
 
 T = TypeVar("T")
-Row = TypeVar("Row", bound=HasId)
 
 
 class Client:
@@ -63,7 +53,8 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api.url, api.concurrency)
+        self._session = transport.session(api.url, api.concurrency + 1)  # one for what is optional
+        self._doubts = DoubtsOfLists()
 
     @property
     def url(self) -> str:
@@ -85,9 +76,9 @@ class Client:
     def get_once(self, resource: Resource, result: type[T]) -> T:
         """As `get`, but in a single request that is not sent where its turn does not come soon.
 
-        That is for what must hold up nothing else. Raises a PollError, and a 429 still pauses the credential.
+        That is for what is optional: it holds up nothing else. Raises a PollError; a 429 still pauses the credential.
         """
-        return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS), result)
+        return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
     def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
         """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
@@ -107,31 +98,34 @@ class Client:
 
         To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
         """
-        call = self._call(resource)
-        pages = _Pages(self, self._clock, call, row, within)
-        return Walk(pages, self.api.page_size, self.api.concurrency, before)
+        pages = _Pages(self, self._clock, self._call(resource), row, within)
+        doubts, has_totals = self._doubts.of(resource.path), resource.endpoint.has_totals
+        return Walk(pages, self.api.page_size, self.api.concurrency, before, doubts, has_totals=has_totals)
 
-    def cursor_walk(self, resource: Resource, row: type[Row], query: str, within: float) -> CursorWalk[Row]:
-        """Return a walk over a list whose pages are asked for by a cursor; `query` is added to each request.
+    def cursor_walk(
+        self, resource: Resource, row: type[Row], within: float, before: int = 0, *, is_optional: bool = False
+    ) -> CursorWalk[Row]:
+        """Return a walk over a list whose pages are asked for by a cursor; the last walk listed `before` rows.
 
-        To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for.
+        To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for. One
+        that is optional takes no place in flight from others.
         """
-        call = self._call(resource)
+        call = replace(self._call(resource), is_optional=is_optional)
         give_up_at = self._clock.monotonic() + within
 
         def fetch(asked: str) -> CursorPage[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
-            whole = replace(call, query=f"?{query}&{asked}")
+            whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
             return CursorPage.of(answer.result or [], answer.info)
 
-        return CursorWalk(CursorPages(fetch, self.api.page_size))
+        return CursorWalk(CursorPages(fetch, self.api.page_size), self._doubts.of(resource.path), before)
 
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
         answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-        return Page(answer.result or [], PageInfo.of(answer.info))
+        return Page(answer.result or [], PageInfo.of(answer.info), answer.result is None, answer.invalid_rows)
 
     def _call(self, resource: Resource) -> "_Call":
         return _Call(resource.endpoint, self._session, self._request("GET", resource))
@@ -143,9 +137,9 @@ class Client:
     def _ask_once(self, call: "_Call", result: type[T]) -> T:
         return self._attempt(call, self.credential.headers(), result).some
 
-    def _get(self, call: "_Call", result: type[T]) -> Envelope[T]:
+    def _get(self, call: "_Call", result: type[T]) -> Decoded[T]:
         """Try until there is an answer, a failure that will not pass, or no try left."""
-        tries, waited, refreshed = _TRIES, 0.0, False
+        tries, waited, refreshed = retries.TRIES, 0.0, False
         while True:
             headers = self.credential.headers()
             try:
@@ -155,8 +149,8 @@ class Client:
                     raise
                 refreshed = True
             except RetryableError as failure:
-                tries = _next_try(tries)
-                wait = _wait(failure, tries)
+                tries = retries.next_try(tries)
+                wait = retries.wait(failure, tries)
                 waited += wait
                 if isinstance(failure, RateLimitedError):
                     self._rate_limiters.of(headers).pause(wait)
@@ -174,57 +168,40 @@ class Client:
             self._clock.sleep(1)
         return False
 
-    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Envelope[T]:
+    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
-        with limiter.turn(call.patience):
+        with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
             status, answered, body = self._send(call, headers)
-            self._note_rate_limit(answered, limiter)
+            quota.follow(answered, self.credential, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
+                failure.status = status
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
-                    limiter.pause(_wait(failure, _next_try(_TRIES)))
+                    limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
         return responses.decode(call.endpoint, body, result)
 
-    def _send(self, call: "_Call", headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request and return status, headers and body, of which at most one byte above a limit is read."""
+    def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
+        """Send one request, and count it by how it ended."""
         endpoint, code = call.endpoint, NetworkError.reason
-        started = self._clock.monotonic()
+        watch = Stopwatch(self._clock)
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
-            timeout: Any = Timeout(total=self.api.timeout)  # Any: the stubs of requests miss it
-            with call.session.send(call.signed(headers), timeout=timeout, stream=True) as response:
-                body = _body(response)
-                code = str(response.status_code)
-                return response.status_code, response.headers, body
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
+            code = str(answer.status)
+            return answer
+        except PollTimeoutError:
             code = PollTimeoutError.reason
-            late = f"no whole answer of {endpoint.place} within {self.api.timeout:g} s"
-            raise _unanswered(PollTimeoutError(late), error) from None
-        except urllib3.exceptions.DecodeError:
-            raise InvalidResponseError(f"the answer of {endpoint.place} cannot be unpacked") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-            failed = f"no whole answer of {endpoint.place}: {transport.in_words(error)}"
-            raise _unanswered(NetworkError(failed), error) from None
+            raise
         finally:
             self._metrics.requests.labels(endpoint.name, code).inc()
-            self._metrics.duration.labels(endpoint.name).observe(self._clock.monotonic() - started)
-
-    def _note_rate_limit(self, headers: Mapping[str, str], limiter: RateLimiter) -> None:
-        """Follow `Ratelimit: "default";r=50;t=30`, r requests left for t seconds, of `Ratelimit-Policy`'s q=1200."""
-        told = dict(re.findall(r"\b([rt])=(\d{1,9})\b", headers.get("Ratelimit", "")))
-        if "r" not in told:
-            return
-        self.credential.remaining = int(told["r"])
-        quota = re.search(r"\bq=(\d{1,9})\b", headers.get("Ratelimit-Policy", ""))
-        if int(told["r"]) < LITTLE_LEFT * int(quota[1] if quota else CLOUDFLARE_QUOTA):
-            limiter.slow_down(int(told["r"]), int(told.get("t", 0)))
+            self._metrics.duration.labels(endpoint.name).observe(watch.seconds())
 
 
 _STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
@@ -235,7 +212,7 @@ class _Call:
     """A request and how it is sent.
 
     `before` is called right before it, `good` are the statuses of success, and `patience` is how many seconds it may
-    wait for its turn.
+    wait for its turn. One that `is_optional` takes no place in flight from others.
     """
 
     endpoint: Endpoint
@@ -245,6 +222,7 @@ class _Call:
     patience: float = float("inf")
     before: Callable[[], None] = lambda: None
     good: tuple[int, ...] = (200,)
+    is_optional: bool = False
 
     def signed(self, headers: Mapping[str, str]) -> requests.PreparedRequest:
         """Return the request in the name of a credential."""
@@ -267,13 +245,20 @@ class _Pages(Generic[Row]):
         self._within = within
         self._give_up_at = clock.monotonic() + within
         self._background = Background(client.api.concurrency)
+        self._total: int | None = None
 
     def fetch(self, number: int) -> Page[Row]:
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
             raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
         query = f"?page={number}&per_page={self._client.api.page_size}"
-        return self._client.page(replace(self._call, query=query), self._row)
+        try:
+            page = self._client.page(replace(self._call, query=query), self._row)
+        except PollError as failure:
+            failure.total = self._total
+            raise
+        self._total = page.info.total_count
+        return page
 
     def start(self, number: int) -> Future[Page[Row]]:
         return self._background.start(self.fetch, number)
@@ -287,29 +272,3 @@ class _Pages(Generic[Row]):
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
         raise StoppingError("nobody waits for this page any more")
-
-
-def _body(response: requests.Response) -> bytes:
-    """Return the body, of which at most one byte above a limit is read; a refusal is one whatever comes of its body."""
-    if response.status_code in _STARTED:
-        return response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
-    with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-        return response.raw.read(MAX_REFUSAL_BYTES + 1, decode_content=True)
-    return b""
-
-
-def _unanswered(failure: PollError, error: Exception) -> PollError:
-    failure.was_sent = not transport.was_not_sent(error)
-    return failure
-
-
-def _wait(failure: RetryableError, tries: Retry) -> float:
-    """Return the seconds to wait before the next of these tries; what the answer asks for only makes that longer."""
-    return max(tries.get_backoff_time(), failure.retry_after or 0)
-
-
-def _next_try(tries: Retry) -> Retry:
-    try:
-        return tries.increment("GET")
-    except urllib3.exceptions.MaxRetryError:
-        return tries.new(total=-1)

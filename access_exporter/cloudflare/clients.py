@@ -1,10 +1,12 @@
 """One client for each credential of a configuration, and one rate limiter for each secret."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from access_exporter.clock import Clock
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.config import Account, Api, Config, Secret
@@ -26,6 +28,7 @@ class Clients:
         self._clock = clock
         self._rate_limiters = RateLimiters(clock)
         self._clients: dict[Source, Client] = {}
+        self._shown: set[str] = set()
 
     def configure(self, config: Config) -> None:
         """Have a client for every credential of the configuration, with its secret read again.
@@ -33,22 +36,33 @@ class Clients:
         Raises ConfigError when a secret cannot be read; the clients are then those of before.
         """
         clients: dict[Source, Client] = {}
+        names: dict[Source, str] = {}
         for account in config.accounts:
             source = _source(account)
             client = clients.get(source) or self._client(config.api, account.id, source)
             client.credential.refresh()
             clients[source] = client
+            names.setdefault(source, account.id)
         self._clients = clients
+        self._metrics.credentials = ()  # so that a scrape sees no name twice
+        for source, client in clients.items():
+            client.credential.name = names[source]
         self._metrics.credentials = [client.credential for client in clients.values()]
         in_use = [credential.headers() for credential in self._metrics.credentials]
         self._rate_limiters.configure(config.api, in_use)
+
+    def show(self, endpoints: Iterable[Endpoint]) -> None:
+        """Show what was counted about these endpoints, and hide those of an earlier call that are none of them."""
+        names = {endpoint.name for endpoint in endpoints}
+        self._shown |= names
+        self._metrics.hidden = self._shown - names
 
     def of(self, account: Account) -> Client:
         """Return the client of a configured account."""
         return self._clients[_source(account)]
 
     def _client(self, api: Api, account_id: str, source: Source) -> Client:
-        """Return the client of before where it still does, or a new one, named by the first account that uses it."""
+        """Return the client of before where it still does, or a new one."""
         before = self._clients.get(source)
         if before and before.api == api:
             return before

@@ -7,6 +7,7 @@ class Credential:
     """What requests are signed with.
 
     `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
+    Only a token, as opposed to a key, can expire.
     """
 
     def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
@@ -14,7 +15,19 @@ class Credential:
         self.name = name
         self.remaining: int | None = None
         self.source = (email, secret)
+        self.is_token = email is None
         self._headers = self._read()
+        self._expiry: tuple[dict[str, str], float | None] = ({}, None)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the secret in use expires, in seconds since the epoch; None where it does not, or nobody said so yet."""
+        headers, expires_at = self._expiry
+        return expires_at if headers == self._headers else None
+
+    def note_expiry(self, headers: dict[str, str], expires_at: float | None) -> None:
+        """Note when the secret of these headers expires; it is forgotten with the secret."""
+        self._expiry = headers, expires_at
 
     def headers(self) -> dict[str, str]:
         """Return the headers that authenticate a request."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
+from access_exporter.cloudflare.contradictions import Doubt, Doubts
 from access_exporter.cloudflare.pagination import MAX_PAGES, MAX_REPEATS, MAX_ROWS, HasId, PageInfo
 from access_exporter.errors import AuthError, InvalidResponseError, PollError
 
@@ -46,6 +47,11 @@ class CursorPages(Generic[Row]):
         self._ask = ask
         self._sizes = [page_size, *(size for size in SMALLER_PAGES if size < page_size)]
 
+    @property
+    def size(self) -> int:
+        """The most rows of a page."""
+        return self._sizes[0]
+
     def fetch(self, cursor: str) -> CursorPage[Row]:
         """Return the page at a cursor, which is empty for the first; raises PollError."""
         after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
@@ -63,12 +69,16 @@ class CursorWalk(Generic[Row]):
     """A walk over a list: iterating yields the rows of each page that were on none before.
 
     A row without an id is always new. Iterating raises what `fetch` raises, and InvalidResponseError for a list that
-    does not end, or that ends with a cursor for more before its total.
+    does not end, or that ends with a cursor for more before its total. A last page that is empty or
+    full, and states no total, may not be the last: a list that became shorter by it fails one walk, and is believed
+    when the next walk repeats it.
     """
 
-    def __init__(self, pages: CursorPages[Row]) -> None:
-        """Fetch nothing yet."""
+    def __init__(self, pages: CursorPages[Row], doubts: Doubts | None = None, before: int = 0) -> None:
+        """Fetch nothing yet; `doubts` are those of the last walk, which listed `before` rows."""
         self._pages = pages
+        self._doubts = doubts or Doubts()
+        self._before = before
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Yield the new rows of each page."""
@@ -85,6 +95,7 @@ class CursorWalk(Generic[Row]):
             yield fresh
             cursor = page.cursor
             if not cursor:
+                self._check_end(page, listed)
                 return
             if not page.rows or hash(cursor) in cursors:
                 if listed < (page.total or 0):
@@ -94,6 +105,14 @@ class CursorWalk(Generic[Row]):
                 raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")
             cursors.add(hash(cursor))
         raise InvalidResponseError(f"the list did not end after {len(cursors)} pages with {listed} rows")
+
+    def _check_end(self, page: CursorPage[Row], listed: int) -> None:
+        doubts = []
+        is_plain = 0 < len(page.rows) < self._pages.size
+        if not is_plain and page.total is None and listed < self._before:
+            words = f"the end of the list has no total: {listed} rows now, {self._before} in the last poll"
+            doubts.append(Doubt("no total", self._before - listed, words))
+        self._doubts.settle(doubts, listed)
 
 
 class _Ids:

@@ -8,11 +8,17 @@ import msgspec
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """An API page: its name in metrics, its path below the account, and the permission it asks for."""
+    """An API page: its name in metrics, its path below the account, and the permission it asks for.
+
+    `has_totals` tells whether the API states for a list how many rows it has. `query` is added to each request for a
+    list whose pages are asked for by a cursor.
+    """
 
     name: str
     path: str
     permission: str
+    has_totals: bool = True
+    query: str = ""
 
     @property
     def place(self) -> str:

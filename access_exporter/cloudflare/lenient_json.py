@@ -7,6 +7,7 @@ from itertools import accumulate
 # An answer has three levels. Where there is no end of them, decoding leaves the garbage collector, which may run at any
 # moment, too little of Python's stack.
 MAX_LEVELS = 100
+MAX_DIGITS = 400
 
 
 def decode(body: bytes) -> object:
@@ -19,7 +20,12 @@ def decode(body: bytes) -> object:
         return None
 
 
-_LENIENT = json.JSONDecoder(strict=False)
+def _whole(text: str) -> int | float:
+    """Return a whole number; one that no field can hold, and Python may refuse to read, as the nearest float."""
+    return int(text) if len(text) <= MAX_DIGITS else float(text)
+
+
+_LENIENT = json.JSONDecoder(strict=False, parse_int=_whole)
 _OBJECT_IN_OBJECT = re.compile(rb":\s*\{")
 # A string that does not end goes to the end of the text: were it no match, each of its quotes would be tried again.
 _NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++', re.DOTALL)

@@ -3,9 +3,11 @@
 cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
 cloudflare_access_api_retries_total{endpoint="users"} 1.0
 cloudflare_access_api_ratelimit_remaining{credential="…"} 1188.0
+cloudflare_access_credential_expiry_timestamp_seconds{credential="…"} 1.8e+09
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from itertools import chain
 
 import prometheus_client
 from prometheus_client import Metric
@@ -19,34 +21,44 @@ class RequestMetrics(Collector):
     """What is counted about requests, over all credentials."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
-        """Register the families."""
+        """Register the families; requests to an endpoint that is `hidden` by its name are counted, but not shown."""
         self.requests = prometheus_client.Counter(
             "cloudflare_access_api_requests",
             "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came.",
             ["endpoint", "code"],
-            registry=registry,
+            registry=None,
         )
         self.duration = prometheus_client.Histogram(
             "cloudflare_access_api_request_duration_seconds",
             "Time from sending a request to Cloudflare to the end of its answer.",
             ["endpoint"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-            registry=registry,
+            registry=None,
         )
         self.retries = prometheus_client.Counter(
             "cloudflare_access_api_retries",
             "Requests that were sent again after a failure that may pass.",
             ["endpoint"],
-            registry=registry,
+            registry=None,
         )
         self.credentials: Sequence[Credential] = ()
+        self.hidden: Set[str] = frozenset()
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the credentials in use know of themselves."""
+        """Yield what was counted, and what the credentials in use know of themselves."""
+        for family in chain(self.requests.collect(), self.duration.collect(), self.retries.collect()):
+            family.samples = [each for each in family.samples if each.labels["endpoint"] not in self.hidden]
+            yield family
         yield gauge(
             "cloudflare_access_api_ratelimit_remaining",
             "Requests the credential has left in Cloudflare's current window, as the last answer told; "
             "the credential is named by the first account that uses it.",
             [({"credential": each.name}, each.remaining) for each in self.credentials],
+        )
+        yield gauge(
+            "cloudflare_access_credential_expiry_timestamp_seconds",
+            "When the API token expires, in seconds since the epoch; absent for a token that never expires, for a key, "
+            "and where Cloudflare does not say; the credential is named by the first account that uses it.",
+            [({"credential": each.name}, each.expires_at) for each in self.credentials],
         )

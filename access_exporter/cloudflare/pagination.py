@@ -1,22 +1,52 @@
 """The end of a list, found whatever the server says about its length, and each row given out once.
 
 `result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
-repeat where the list changed between two pages. So a list ends on an empty page, or where totals say so that agree
-with each other, with the number of the page and with every row seen. A single full page is never taken for the end.
+repeat where the list changed between two pages. The rules:
 
-Totals that were right the last time are believed: then rows that are missing fail the walk, and where the total falls
-between two pages, the row that moved to the page before is looked for there.
+The end. A list ends at an empty page. It also ends at a page that is not full, if the totals agree with each other,
+with the number of the page and with every row seen. A full page never ends a list, not even the last one that the
+totals count: totals may be cached or capped, so one more page is requested. Rows that were fetched are never dropped:
+pages that were fetched ahead are part of the list, whatever the totals say.
+
+`null`. With `success: true` it is an empty page where the totals say 0, where no rows are missing by the totals, and in
+lists for which the API states no totals. Elsewhere it is a contradiction, and on a first page without totals an error.
+
+A refusal (4xx) of a page that follows as many rows as the list is known to have is an empty page. In lists with totals,
+a refused credential is none.
+
+Errors. A first page without rows is an error if anything suggests that there are rows. So is a list that repeats
+itself, does not end, or whose pages grow: no rows that could be published were read.
+
+Contradictions. These fail a walk once. If the next walk over the same list is in the same doubt, what was fetched is
+believed, so that the numbers do not freeze, and `Found` says that the totals contradict it:
+- More rows are missing by the totals than in the last walk, where the totals were right or known to be wrong. That does
+  not hold for the first walk: what the totals of that list are worth is not known yet.
+- The list is shorter than in the last walk, and no longer has the totals it had.
+- A page has no rows, and one after it has some.
+- A page says that it is another one, where pages were numbered right in the last walk. Pages that count from 0, or all
+  give the same number, contradict nothing.
+
+Where the total falls between two pages and was right the last time, the page before is read again for the row that
+moved there.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Generic
 
-import msgspec
+from access_exporter.cloudflare.contradictions import (
+    NOTHING_FOUND,
+    Doubt,
+    Doubts,
+    DoubtsOfLists,
+    Found,
+    PageNumbers,
+    Totals,
+)
+from access_exporter.cloudflare.pages import Ahead, HasId, Page, PageInfo, Pages, Row
+from access_exporter.cloudflare.seen import Seen
+from access_exporter.errors import AuthError, InvalidResponseError, PermissionMissingError, PollError, RetryableError
 
-from access_exporter.errors import InvalidResponseError, PollError
+__all__ = ["NOTHING_FOUND", "DoubtsOfLists", "Found", "HasId", "Page", "PageInfo", "Row", "Walk"]
 
 MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
@@ -24,155 +54,145 @@ MAX_PAGES = 10_000
 MAX_REPEATS = 10
 
 
-class HasId(Protocol):
-    """A row of a list."""
-
-    id: str | None
-
-
-Row = TypeVar("Row", bound=HasId)
-
-
-class PageInfo(msgspec.Struct, frozen=True):
-    """What `result_info` says, with everything that is not a whole number left out."""
-
-    page: int | None = None
-    per_page: int | None = None
-    total_count: int | None = None
-    total_pages: int | None = None
-
-    @classmethod
-    def of(cls, result_info: object) -> "PageInfo":
-        """Read the decoded `result_info`, whatever it is."""
-        if not isinstance(result_info, dict):
-            return cls()
-        return cls(**{name: _whole(result_info.get(name)) for name in cls.__struct_fields__})
-
-    @property
-    def is_consistent(self) -> bool:
-        """Whether the totals are all there and agree with each other."""
-        if self.per_page is None or self.total_count is None or self.total_pages is None:
-            return False
-        return self.per_page > 0 and self.total_pages == -(-self.total_count // self.per_page)
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != value // 1:
-        return None
-    return int(value)
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """One page of a list."""
-
-    rows: list[Row]
-    info: PageInfo
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the page is as long as the server says a full one is."""
-        return 0 < (self.info.per_page or 0) <= len(self.rows)
-
-    def last_page(self, otherwise: float) -> float:
-        """Return the number of the last page that is surely there as far as this one tells, if it tells anything."""
-        if not self.info.is_consistent:
-            return otherwise
-        return self.info.total_pages or 0 if self.is_full else 0
-
-    @property
-    def total(self) -> int | None:
-        """The number of rows in the whole list, where the totals are consistent."""
-        return self.info.total_count if self.info.is_consistent else None
-
-    def agrees_with(self, listed: int) -> bool:
-        """Whether the totals are consistent and count exactly as many rows as were seen."""
-        return self.total == listed
-
-
-class Found(NamedTuple):
-    """What a walk found: how many rows, and whether the totals of the list counted exactly as many."""
-
-    rows: int = 0
-    totals_agreed: bool = False
-
-
-NOTHING_FOUND = Found()
-
-
-class Pages(Protocol[Row]):
-    """The pages of a list, counted from 1."""
-
-    def fetch(self, number: int) -> Page[Row]:
-        """Return a page; raises PollError."""
-
-    def start(self, number: int) -> Future[Page[Row]]:
-        """Fetch a page in the background."""
-
-    def close(self) -> None:
-        """Fetch no more: the walk is over."""
-
-
 class Walk(Generic[Row]):
     """A walk over a list: iterating yields the new rows of each page, and `found` is what came of it.
 
     A row without an id is always new. Up to `concurrency` pages are fetched ahead, and only pages that are surely
     there: as the totals say, and before there are any, the full pages of as many rows as the walk `before` found.
-    Iterating raises what `fetch` raises, and InvalidResponseError for a list that does not end or lacks rows.
+    Iterating raises what `fetch` raises, and InvalidResponseError for the reasons above.
     """
 
-    def __init__(self, pages: Pages[Row], page_size: int, concurrency: int, before: Found) -> None:
-        """Fetch nothing yet."""
+    def __init__(
+        self,
+        pages: Pages[Row],
+        page_size: int,
+        concurrency: int,
+        before: Found,
+        doubts: Doubts | None = None,
+        *,
+        has_totals: bool = True,
+    ) -> None:
+        """Fetch nothing yet.
+
+        `before` is what the last walk found. For a list without totals, it says how many rows to expect. `doubts` are
+        those of the last walk.
+        """
         self.found = Found()
         self._pages = pages
         self._page_size = page_size
-        self._concurrency = concurrency
+        self._ahead = Ahead(pages, concurrency)
         self._before = before
-        self._seen = _Seen()
-        self._totals = _Totals(were_right=before.totals_agreed)
-        self._listed = 0
+        self._has_totals = has_totals
+        self._doubts = doubts or Doubts()
+        self._doubted: list[Doubt] = []
+        self._seen = Seen()
+        self._totals = Totals(before)
+        self._numbers = PageNumbers()
+        self._listed = self._repeated = self._invalid_rows = 0
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Yield the rows of each page that were on none before it."""
         try:
-            yield from self._walk(_Ahead(self._pages, self._concurrency))
+            yield from self._walk()
         finally:
             self._pages.close()
 
-    def _walk(self, ahead: "_Ahead[Row]") -> Iterator[list[Row]]:
+    def _walk(self) -> Iterator[list[Row]]:
         expected = self._before.rows // self._page_size
-        ahead.fetch(1, expected)
+        self._ahead.fetch(1, expected)
         last: list[Row] = []
         repeats, size = 0, None
         for number in range(1, MAX_PAGES + 1):
-            page = ahead.page(number)
-            ahead.fetch(number + 1, page.last_page(otherwise=expected))
-            self._check(page, number, ahead)
+            page = self._page(number)
+            self._ahead.fetch(number + 1, page.last_page(otherwise=expected))
+            self._check(page, number)
             size = size or page.info.per_page
             if size and (page.info.per_page or 0) > size:  # of the numbers, so that rows between them were passed over
                 raise InvalidResponseError(f"page {number} is larger than the pages before it")
-            fresh = [] if _is_repeated(page.rows, last) else self._seen.new(page.rows)
+            fresh = self._new(page.rows, last)
             last = page.rows
-            if self._totals.have_fallen_to(page.total):
+            if self._totals.have_fallen_to(page):
                 fresh = fresh + self._moved_to(number - 1)
             self._listed += len(fresh)
             repeats = 0 if fresh else repeats + 1
             if self._listed > MAX_ROWS:
                 break
             yield fresh
-            if _is_last(page, number, self._listed) or self._only_repeats(page, repeats):
-                self.found = Found(self._listed, self._totals.are_right(self._listed))
+            if self._is_last(page, number) or self._only_repeats(page, repeats):
+                self._finish()
                 return
         raise InvalidResponseError(f"the list did not end after {number} pages with {self._listed} rows")
 
-    def _check(self, page: Page[Row], number: int, ahead: "_Ahead[Row]") -> None:
-        """Raise InvalidResponseError for a page that cannot be the one that was asked for, or cannot be the last."""
-        if self._before.totals_agreed and page.info.page not in (None, number):
-            raise InvalidResponseError(f"requested page {number}, got page {page.info.page}")
-        if number == 1 and not page.rows and page.total:
-            raise InvalidResponseError(f"the list has no rows, and its total is {page.total}")
-        if not page.rows and ahead.has_rows_after(number, look=self._listed < self._before.rows):
-            raise InvalidResponseError(f"page {number} has no rows, and one after it has some")
+    def _page(self, number: int) -> Page[Row]:
+        """Return a page; an empty one where it is refused because it is beyond the end. Raises PollError."""
+        try:
+            page = self._ahead.page(number)
+        except PollError as failure:
+            if number == 1 or not self._is_refused_beyond_the_end(failure):
+                raise
+            return Page([], PageInfo())
+        self._numbers.note(number, page.info.page)
+        self._invalid_rows += page.invalid_rows
+        return page
+
+    def _is_refused_beyond_the_end(self, failure: PollError) -> bool:
+        is_refusal = 400 <= (failure.status or 0) < 500 and not isinstance(failure, RetryableError)
+        if self._has_totals and isinstance(failure, AuthError | PermissionMissingError):
+            return False
+        return is_refusal and 0 < self._expected <= self._listed
+
+    @property
+    def _expected(self) -> int:
+        """The number of rows in the list, as far as anything tells; 0 where nothing does."""
+        return self._totals.announced or (0 if self._has_totals else self._before.rows)
+
+    def _check(self, page: Page[Row], number: int) -> None:
+        """Raise InvalidResponseError for a first page that has no rows although there must be some."""
+        if page.rows or number > 1:
+            return
+        if page.info.suggests_rows:
+            raise InvalidResponseError(f"the list has no rows, and its total is {page.info.total_count}")
+        if page.is_null and self._has_totals and page.info.total_count is None:
+            raise InvalidResponseError("page 1 has no result and no total")
+
+    def _new(self, rows: list[Row], before: list[Row]) -> list[Row]:
+        """Return the rows that were on no page before."""
+        if _is_repeated(rows, before):
+            return []
+        fresh = self._seen.new(rows)
+        self._repeated += len(rows) - len(fresh)
+        return fresh
+
+    def _is_last(self, page: Page[Row], number: int) -> bool:
+        if page.is_full:
+            return False  # totals may be cached or capped; one more request tells
+        if page.rows:
+            agrees = page.agrees_with(self._listed) and page.info.total_pages == number
+            return agrees and not self._ahead.has(self._seen.lacks)
+        missing = self._expected - self._listed
+        if page.is_null and self._has_totals and missing > 0:
+            words = f"page {number} has no result, and {missing} rows are missing"
+            self._doubted.append(Doubt(f"page {number} is null", missing, words))
+        if max(self._expected, self._before.rows) > self._listed:
+            self._ahead.look(number + 1)
+        if not self._ahead.has(self._seen.lacks):
+            return True
+        words = f"page {number} has no rows, and one after it has some"
+        self._doubted.append(Doubt(f"page {number} is empty", 0, words))
+        return False
+
+    def _finish(self) -> None:
+        """Note what was found; raises InvalidResponseError for what is not to be believed yet."""
+        doubts = [*self._doubted, *self._totals.doubts(self._listed)]
+        if self._before.numbers_were_right:
+            doubts += self._numbers.doubts()
+        self._doubts.settle(doubts, self._listed)
+        self.found = self._totals.found(
+            self._listed,
+            self._repeated,
+            numbers_were_right=self._numbers.are_right,
+            invalid_rows=self._invalid_rows,
+        )
 
     def _moved_to(self, number: int) -> list[Row]:
         """Return the rows of a page that moved there since it was read."""
@@ -191,93 +211,6 @@ class Walk(Generic[Row]):
         return True
 
 
-class _Ahead(Generic[Row]):
-    """The pages of a list one after the other, of which some are fetched before their turn."""
-
-    def __init__(self, pages: Pages[Row], concurrency: int) -> None:
-        self._pages = pages
-        self._concurrency = concurrency
-        self._fetched: deque[Future[Page[Row]]] = deque()
-
-    def fetch(self, first: int, last: float) -> None:
-        """Fetch the pages from the `first`, whose turn is next, to the `last`, as far as there is room."""
-        while len(self._fetched) < self._concurrency and first + len(self._fetched) <= last:
-            self._fetched.append(self._pages.start(first + len(self._fetched)))
-
-    def page(self, number: int) -> Page[Row]:
-        """Return the page whose turn it is; raises PollError."""
-        return self._fetched.popleft().result() if self._fetched else self._pages.fetch(number)
-
-    def has_rows_after(self, number: int, *, look: bool) -> bool:
-        """Tell whether a page after this one has rows: one fetched ahead, or else the next one, to `look` at."""
-        later: list[Callable[[], Page[Row]]] = [page.result for page in self._fetched]
-        if not later and look:
-            later = [lambda: self._pages.fetch(number + 1)]
-        return any(map(_has_rows, later))
-
-
-def _has_rows(fetch: Callable[[], Page[Row]]) -> bool:
-    try:
-        return bool(fetch().rows)
-    except PollError:  # beyond the end of a list there may be anything
-        return False
-
-
-class _Seen:
-    """Which rows were seen, by the hash of their id: half the memory, and two of a million have one 1 in 10^7 times."""
-
-    def __init__(self) -> None:
-        self._keys: set[int] = set()
-
-    def new(self, rows: list[Row]) -> list[Row]:
-        """Return the rows that were not seen before, and see them; a row without an id is always new."""
-        keys = [hash(row.id) for row in rows]
-        if self._keys.isdisjoint(keys):  # as on nearly every page
-            before = len(self._keys)
-            self._keys.update(keys)
-            if len(self._keys) - before == len(rows):
-                return rows
-            self._keys.difference_update(keys)  # an id stands there twice
-        return [row for row in rows if not row.id or self._is_new(hash(row.id))]
-
-    def _is_new(self, key: int) -> bool:
-        if key in self._keys:
-            return False
-        self._keys.add(key)
-        return True
-
-
-class _Totals:
-    """What the pages say of the length of the list, which may change while it is read."""
-
-    def __init__(self, *, were_right: bool) -> None:
-        self._were_right = were_right
-        self._last: int | None = None
-        self._lowest, self._highest = float("inf"), 0
-
-    def have_fallen_to(self, total: int | None) -> bool:
-        """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
-        if total is None:
-            return False
-        before, self._last = self._last, total
-        self._lowest, self._highest = min(self._lowest, total), max(self._highest, total)
-        return self._were_right and before is not None and total < before
-
-    def are_right(self, listed: int) -> bool:
-        """Tell whether as many rows were seen; raise InvalidResponseError where those seen are too few to believe."""
-        if self._were_right and self._last is not None and listed < self._lowest:
-            raise InvalidResponseError(f"{listed} rows of a list of {self._last}, by its total, right until now")
-        return self._lowest <= listed <= self._highest
-
-
 def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
     """Tell whether this is the page before once more, so that its rows without an id are not new either."""
     return rows == before and any(row.id for row in rows)
-
-
-def _is_last(page: Page[Row], number: int, listed: int) -> bool:
-    if not page.rows:
-        return True
-    if number == 1 and page.is_full:
-        return False  # a total that only counts this page would look just like this; one more request tells
-    return page.agrees_with(listed) and page.info.total_pages == number

@@ -6,11 +6,11 @@ of five minutes, not on top of it, and a refusal pauses everything that uses the
 """
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from access_exporter.clock import Clock
+from access_exporter.cloudflare.places import Places
 from access_exporter.config import Api
 from access_exporter.errors import RateLimitedError
 
@@ -26,8 +26,8 @@ class RateLimiter:
         """Start with the whole burst at hand; `rate` is in requests a second."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
-        self._free = concurrency
+        self._places = Places(concurrency)
+        self._optional_places = Places(1)  # one that hangs keeps no place from what must be asked
         self._pace = (rate, burst, concurrency)
         self._paused_until = float("-inf")
         self._slow_until = float("-inf")
@@ -36,25 +36,31 @@ class RateLimiter:
         self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
         self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place in flight."""
+        return self._places.waiting
+
     def change(self, rate: float, burst: int, concurrency: int) -> None:
         """Go on at another pace: a pause stays, and there is no burst, since another may have left just now."""
         with self._lock:
             if self._pace == (rate, burst, concurrency):
                 return
-            self._free += concurrency - self._pace[2]
             self._pace = (rate, burst, concurrency)
             self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
-            self._hand_out_places()
+        self._places.change(concurrency)
         self.pause(0)
 
     @contextmanager
-    def turn(self, patience: float = float("inf")) -> Iterator[None]:
-        """Hold one of the places in flight, from the moment a request may leave.
+    def turn(self, patience: float = float("inf"), *, is_optional: bool = False) -> Iterator[None]:
+        """Hold one of the places in flight, from the moment a request may leave; optional ones share one of their own.
 
         Raises RateLimitedError as soon as it is known that this would take longer than `patience` seconds.
         """
         give_up_at = self._clock.monotonic() + patience
-        self._enter(patience)
+        places = self._optional_places if is_optional else self._places
+        if not places.enter(patience):
+            raise RateLimitedError(_NO_TURN)
         try:
             while (wait := self.take()) > 0:
                 if self._clock.monotonic() + wait > give_up_at:
@@ -62,7 +68,7 @@ class RateLimiter:
                 self._clock.sleep(wait)
             yield
         finally:
-            self._leave()
+            places.leave()
 
     def take(self) -> float:
         """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
@@ -100,30 +106,7 @@ class RateLimiter:
         """Tell whether a new pacer would do the same: nobody uses it, and all is earned and over."""
         with self._lock:
             over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
-            return over and not self._waiting and self._free == self._pace[2]
-
-    def _enter(self, patience: float) -> None:
-        """Wait for a free place, first come, first served: a long walk must not push others aside."""
-        place = threading.Event()
-        with self._lock:
-            self._waiting.append(place)
-            self._hand_out_places()
-        if place.wait(min(patience, threading.TIMEOUT_MAX)):
-            return
-        with self._lock:
-            if not place.is_set():
-                self._waiting.remove(place)
-                raise RateLimitedError(_NO_TURN)
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._free += 1
-            self._hand_out_places()
-
-    def _hand_out_places(self) -> None:
-        while self._waiting and self._free > 0:
-            self._free -= 1
-            self._waiting.popleft().set()
+        return over and self._places.are_unused and self._optional_places.are_unused
 
 
 class RateLimiters:

@@ -5,6 +5,7 @@ https://developers.cloudflare.com/cloudflare-one/api-terraform/; those marked "s
 messages beside the codes are left out, since they may repeat what was sent.
 """
 
+import codecs
 import re
 import time
 from collections.abc import Mapping
@@ -93,7 +94,7 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     said += f", to be asked again in {wait:.0f} s" if wait else ""
     if status in (408, 429) or status >= 500:
         return _passing(status, said, wait)
-    if status == 403 and body.strip() and not body.lstrip().startswith(b"{"):
+    if status == 403 and body.strip() and not body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
         return InvalidResponseError(f"{said}: {_FIREWALL}")
     if rule := _rule(endpoint, status, codes):
         return rule.kind(f"{said}: {rule.words.format(permission=endpoint.permission)}")

@@ -1,14 +1,15 @@
 """What an answer of Cloudflare says: its rows, or why there are none, in words for people."""
 
 import json
-import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 
-from access_exporter.cloudflare import lenient_json
+from access_exporter.cloudflare import lenient_json, unusual
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.refusals import refusal
 from access_exporter.errors import InvalidResponseError, PollError, describe
@@ -25,7 +26,7 @@ class Envelope(msgspec.Struct, Generic[T]):
 
     success: bool | None = None
     errors: msgspec.Raw = msgspec.Raw(b"null")
-    result: T | None = None
+    result: T | msgspec.UnsetType | None = msgspec.UNSET
     result_info: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
@@ -35,9 +36,21 @@ class Envelope(msgspec.Struct, Generic[T]):
         lists_some = errors.startswith((b"[", b"{")) and bool(errors[1:-1].strip())
         return self.success is False or (not self.success and lists_some)
 
+
+@dataclass(frozen=True)
+class Decoded(Generic[T]):
+    """What a good answer holds: `result` is None for a list that came as `null` together with `success: true`.
+
+    `invalid_rows` is the number of rows with a field that could not be read.
+    """
+
+    result: T | None
+    result_info: msgspec.Raw
+    invalid_rows: int = 0
+
     @property
     def some(self) -> T:
-        """The result, which `decode` made sure of."""
+        """The result of what is no list, which `decode` made sure of."""
         assert self.result is not None  # noqa: S101 – `decode` raises where there is none
         return self.result
 
@@ -47,76 +60,110 @@ class Envelope(msgspec.Struct, Generic[T]):
         return lenient_json.decode(bytes(self.result_info))
 
 
-def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[T]:
+def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Decoded[T]:
     """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
     if len(body) > MAX_OBJECTS * len("{},") and body.count(b"{") > MAX_OBJECTS:  # to count costs a tenth of decoding
         raise _too_much(endpoint)
     kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy knows no type that is passed in
-    envelope: Envelope[T]
-    with _MAKING:
-        decoder = _decoder(kind)
+    invalid_rows = 0
     try:
-        envelope = decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        envelope = _decode_odd(endpoint, body, kind)
+        envelope = _decoder(kind).decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        envelope, invalid_rows = _decode_odd(endpoint, body, result)
     if envelope.has_failed:
         raise refusal(endpoint, 200, {}, body)
-    if envelope.result is None:
+    is_empty_list = envelope.result is None and envelope.success and get_origin(result) is list
+    if envelope.result in (None, msgspec.UNSET) and not is_empty_list:
         raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
-    return envelope
+    return Decoded(envelope.result, envelope.result_info, invalid_rows)
 
 
 _MAKING = Lock()  # msgspec crashes where two threads look at a type for the first time
 
 
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
+    with _MAKING:
+        return _made_decoder(kind)
+
+
 @lru_cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: an envelope of any type
+def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
     return msgspec.json.Decoder(kind)
 
 
-def _decode_odd(endpoint: Endpoint, body: bytes, kind: Any) -> Any:  # Any: an envelope of any type
-    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone."""
+def _decode_odd(
+    endpoint: Endpoint, body: bytes, result: type[T]
+) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
+    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone.
+
+    Only the rows that need it are decoded the slow way. Returns the number of rows with an invalid field as well.
+    """
     if body.count(b",") > MAX_ODD_VALUES:
         raise _too_much(endpoint)
+    row: Any = get_args(result)[0] if get_origin(result) is list else None  # Any: the type of a row
+    try:
+        envelope = _split(body) if row else None
+        if envelope is None:
+            envelope = _lenient(endpoint, body, result)
+        rows = envelope.result
+        if row is None or not isinstance(rows, list):
+            return envelope, 0
+        envelope.result, invalid_rows = _rows(endpoint, rows, row)
+    except msgspec.ValidationError as error:
+        raise _not_as_documented(endpoint, *describe(error)) from None
+    except UnicodeEncodeError:
+        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
+    return envelope, invalid_rows
+
+
+def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
+    """Return the answer with its rows as bytes; None where it is no JSON in the strict sense, or has no such rows."""
+    try:
+        return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:  # Any: an envelope of any type
+    """Decode what only Python's own decoder makes something of; the rows of a list are left as they are."""
     data = lenient_json.decode(body)
     if data is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
-    if isinstance(data, dict) and data.get("success") is False:
-        raise refusal(endpoint, 200, {}, body)
-    try:
-        return msgspec.convert(_tidy(data), kind)
-    except msgspec.ValidationError as error:
-        found = ": ".join(filter(None, describe(error)))
-        raise InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}") from None
-    except UnicodeEncodeError:
-        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
+    if isinstance(data, dict):
+        if data.get("success") is False:
+            raise refusal(endpoint, 200, {}, body)
+        data |= {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
+        if get_origin(result) is not list:
+            data["result"] = unusual.tidy(data.get("result"), result)
+    kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see above
+    with _MAKING:
+        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
+    return envelope
+
+
+def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T]) -> tuple[list[T], int]:
+    """Return the rows, decoded or not, and how many of them have an invalid field."""
+    decoder, converted, invalid = _decoder(kind), [], 0
+    for number, row in enumerate(rows):
+        try:
+            converted.append(decoder.decode(row) if isinstance(row, msgspec.Raw) else msgspec.convert(row, kind))
+            continue
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            data = unusual.decode(row) if isinstance(row, msgspec.Raw) else row
+        try:
+            mended, is_invalid = unusual.convert(data, kind)
+        except msgspec.ValidationError as error:
+            where, problem = describe(error)
+            raise _not_as_documented(endpoint, f"result[{number}].{where}".rstrip("."), problem) from None
+        converted.append(mended)
+        invalid += is_invalid
+    return converted, invalid
+
+
+def _not_as_documented(endpoint: Endpoint, where: str, problem: str) -> PollError:
+    found = f"{where}: {problem}" if where else problem
+    return InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}")
 
 
 def _too_much(endpoint: Endpoint) -> PollError:
-    return InvalidResponseError(f"the answer of {endpoint.place} is not as documented: more than a page can hold")
-
-
-_TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
-
-
-def _tidy(data: object) -> object:
-    """Drop the fields of the result, or of its rows, that are empty strings, and read times without a zone as UTC."""
-    if not isinstance(data, dict):
-        return data
-    result = data.get("result")
-    if isinstance(result, dict):
-        result = _tidy_row(result)
-    elif isinstance(result, list):
-        result = [_tidy_row(row) for row in result]
-    as_it_came = {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
-    return data | as_it_came | {"result": result}
-
-
-def _tidy_row(row: object) -> object:
-    if not isinstance(row, dict):
-        return row
-    return {
-        name: value + "Z" if isinstance(value, str) and _TIME_WITHOUT_ZONE.fullmatch(value) else value
-        for name, value in row.items()
-        if value != ""
-    }
+    return _not_as_documented(endpoint, "", "more than a page can hold")

@@ -2,27 +2,53 @@
 
 The timeouts of requests and urllib3 bound each read, so a server that sends a byte a second holds a request for ever.
 Here each read from the socket gets what is left of the request's time.
+
+This is the only file that uses private names of other packages; pyproject.toml says up to which version they hold.
+
+| Private name | Fault it prevents |
+|---|---|
+| urllib3: `HTTPConnection._new_conn` | a name server that does not answer holds a request longer than its timeout |
+| | the first address of a host drops every packet, and no time is left for the next one |
+
+http.client has names without an underscore that it does not document:
+
+| Name | Fault it prevents |
+|---|---|
+| `HTTPConnection.response_class`, `HTTPResponse.fp` | headers that come a byte now and then hold a request for ever |
+| | bytes behind an answer are taken for the answer to the next request |
+| `HTTPResponse.begin` | 102 Processing or 103 Early Hints is taken for the answer |
+| | headers that break off are taken for whole ones |
 """
 
 import contextlib
 import http.client
 import io
 import socket
-import ssl
-from collections.abc import Iterator
+import time
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.util.connection import create_connection
+from urllib3.response import HTTPResponse
+from urllib3.util.connection import allowed_gai_family, create_connection
 
-from access_exporter import __version__
+from access_exporter import __version__, keep_alive
 from access_exporter.background import call
+from access_exporter.cloudflare import authorities, failures
+
+# Firewalls drop idle connections without a word: what is sent on one then gets no answer, and no refusal either.
+MOST_IDLE_SECONDS = 60
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not every system has a clock of a suspended machine
+
+
+def uptime() -> float:
+    """Return seconds that go on while the machine is suspended, where the system counts them."""
+    return time.clock_gettime(_UPTIME)
 
 
 def session(url: str, connections: int) -> requests.Session:
@@ -32,8 +58,11 @@ def session(url: str, connections: int) -> requests.Session:
     a .netrc, which would replace the credential, not at all.
     """
     made = _Session()
-    environment = made.merge_environment_settings(url, {}, None, None, None)
-    made.proxies, made.verify, made.trust_env = environment["proxies"], environment["verify"], False
+    trusted = authorities.from_environment()
+    made.verify = trusted.path if trusted else True
+    made.proxies = made.merge_environment_settings(url, {}, None, None, None)["proxies"]
+    made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[], netscape=False))  # rejected, and not even parsed
     made.headers.update(
         {
             "User-Agent": f"cloudflare-access-exporter/{__version__}",
@@ -54,98 +83,101 @@ class _Session(requests.Session):
         return None
 
 
-class _RawSocketReader(io.RawIOBase):
-    """The reading side of a socket, up to a moment of the monotonic clock."""
+class _Incoming(io.RawIOBase):
+    """What a socket receives for one answer, within the timeout that the socket has now."""
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        # The reader made by the socket itself keeps the socket open until it is closed.
-        self._reader = sock.makefile("rb", buffering=0)
-        self._sock = sock
-        self._deadline = deadline
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self.sock = sock
+        self.deadline = monotonic() + (sock.gettimeout() or 0.0)  # every request has a timeout
         self.has_ended = False
-        self._is_over = False
+        self._raw = raw
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
-        if self._is_over:
-            return None
-        left = self._deadline - monotonic()
+    def readinto(self, buffer: Any) -> int | None:  # Any: what supports the buffer protocol has no name before 3.12
+        left = self.deadline - monotonic()
         if left <= 0:
             raise TimeoutError("the request took longer than its timeout")
-        self._sock.settimeout(left)
-        count = self._reader.readinto(buffer)
+        self.sock.settimeout(left)
+        count = self._raw.readinto(buffer)
         self.has_ended = count == 0
         return count
 
-    def hang_up_unless_empty(self, buffered: io.BufferedReader) -> None:
-        """End the connection where more came than was asked for: the next request would get that for its answer."""
-        self._is_over = True  # so that a look at what was read reads no more
-        if buffered.peek(1):
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
-
     def close(self) -> None:
-        self._reader.close()
+        self._raw.close()
         super().close()
 
 
-class _DeadlineSocket:
-    """What http.client.HTTPResponse asks of a socket: a file to read from."""
+class _Buffer(io.BufferedReader):
+    """What was received for one answer and is not read yet."""
 
-    def __init__(self, sock: socket.socket, timeout: float) -> None:
-        self.reader = _RawSocketReader(sock, monotonic() + timeout)
+    def __init__(self, incoming: _Incoming) -> None:
+        super().__init__(incoming, 65536)
+        self._incoming = incoming
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.reader, 65536)
+    def read1(self, size: int = -1) -> bytes:
+        if size < 0:
+            raise http.client.IncompleteRead(b"")  # a chunk of -1 bytes, which http.client reads to the end
+        return super().read1(size)
+
+    def close(self) -> None:
+        """End the connection where more came than the answer."""
+        self._incoming.deadline = 0.0  # so that a look at what is here receives no more
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # TLS within TLS has no shutdown
+            if self.peek(1):
+                self._incoming.sock.shutdown(socket.SHUT_RDWR)
+        super().close()
 
 
 class _Response(http.client.HTTPResponse):
     """An answer, read more carefully than http.client does."""
 
-    def __init__(self, sock: _DeadlineSocket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)  # type: ignore[arg-type]
-        self._reader = sock.reader
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they come
+        super().__init__(sock, *args, **kwargs)
+        self._incoming = _Incoming(sock, self.fp.detach())
+        self.fp = _Buffer(self._incoming)
 
-    def begin(self) -> None:
+    def begin(self, *args: Any, **kwargs: Any) -> None:  # Any: handed on; the newest Python passes one
         """Pass over every answer that is not the last: http.client does that for 100, and takes 103 for the last."""
-        super().begin()
+        super().begin(*args, **kwargs)
         while 100 <= self.status < 200:
             self.headers = None  # type: ignore[assignment]  # as it was before it began
-            super().begin()
-        if self._reader.has_ended:
+            super().begin(*args, **kwargs)
+        if self._incoming.has_ended:
             raise http.client.IncompleteRead(b"")  # in the middle of the headers, which http.client takes for their end
-        for name in ("Set-Cookie", "Set-Cookie2"):  # kept by nobody, and Python's parser of them may print a traceback
-            del self.headers[name]
-
-    def _close_conn(self) -> None:
-        self._reader.hang_up_unless_empty(self.fp)
-        super()._close_conn()  # type: ignore[misc]
-
-    def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise ValueError("a chunk of less than nothing")  # -1 would be read to the end, however much that is
-        return size
 
 
-_BEFORE_SENDING = "was_before_sending"
-
-
-class _WholeTimeout:
-    """Mixed into a connection: an answer is read within what connecting left of the timeout."""
+class _HTTPConnection(HTTPConnection):
+    """Connects within the timeout, whatever the name servers and the addresses do, and anew when it was idle."""
 
     timeout: float
-    port: int
-    socket_options: Any
+    response_class = _Response
+
+    def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they come
+        super().__init__(host, *args, **kwargs)
+        self._name = self.host + ("." if host.endswith(".") else "")  # with the dot no search domain is tried
+        self.socket_options = [*(self.socket_options or []), *keep_alive.SOCKET_OPTIONS]
+        self._used_at = uptime()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request may be sent on it; the pool asks for that, and connects anew where it may not."""
+        return super().is_connected and uptime() - self._used_at <= MOST_IDLE_SECONDS
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        """Return the answer, and note when it came."""
+        response = super().getresponse()
+        self._used_at = uptime()
+        return response
 
     def connect(self) -> None:
         """Connect, and mark the failure to: until then nothing of a request can have left."""
         try:
-            super().connect()  # type: ignore[misc]
+            super().connect()
+            self._used_at = uptime()
         except Exception as error:
-            setattr(error, _BEFORE_SENDING, True)
+            failures.mark_as_connecting(error)
             raise
 
     def _new_conn(self) -> socket.socket:
@@ -153,111 +185,49 @@ class _WholeTimeout:
 
         The addresses share the timeout: the one that drops everything must leave time for the next.
         """
-        name: str = self._dns_host  # type: ignore[attr-defined]
         end = monotonic() + self.timeout
-        failure: OSError | None = None
+        # Nothing ends a look-up sooner than the system's own patience.
+        where = (self._name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        found = call(lambda: socket.getaddrinfo(*where), "resolver")
         try:
-            # Nothing ends a look-up sooner than the system's own patience.
-            found = call(lambda: socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM), "resolver")
-            addresses = [each[4][:2] for each in found.result(self.timeout)]
+            *others, last = [(str(each[4][0]), self.port) for each in found.result(self.timeout)]
+            for number, address in enumerate(others):
+                with contextlib.suppress(OSError):
+                    return self._connected(address, end, (end - monotonic()) / (len(others) + 1 - number))
+            return self._connected(last, end, end - monotonic())
         except TimeoutError as error:
-            raise ConnectTimeoutError(self, "the name was not resolved in time") from error
-        except (OSError, UnicodeError) as error:
-            raise NameResolutionError(name, self, error) from error  # type: ignore[arg-type]
-        for number, address in enumerate(addresses):
-            share = max(0.001, (end - monotonic()) / (len(addresses) - number))
-            try:
-                made = create_connection(address, share, socket_options=self.socket_options)  # type: ignore[arg-type]
-            except OSError as error:
-                failure = error.with_traceback(None)  # which would hold this very variable
-                continue
-            made.settimeout(max(0.001, end - monotonic()))  # for TLS, which comes before any answer
-            return made
-        if isinstance(failure, TimeoutError):
-            raise ConnectTimeoutError(self, "no address answered") from failure
-        raise NewConnectionError(self, "no address answered") from failure  # type: ignore[arg-type]
+            raise ConnectTimeoutError(self, "no name server or address answered in time") from error
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # it wants a gaierror
+        except OSError as error:
+            raise NewConnectionError(self, "no address answered") from error
 
-    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        return _Response(_DeadlineSocket(sock, self.timeout), *args, **kwargs)
+    def _connected(self, address: tuple[str, int], end: float, share: float) -> socket.socket:
+        made = create_connection(address, max(0.001, share), socket_options=self.socket_options)
+        made.settimeout(max(0.001, end - monotonic()))  # for TLS, which comes before any answer
+        return made
 
 
-class _HTTPConnection(_WholeTimeout, HTTPConnection):  # type: ignore[misc]
+class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
     pass
-
-
-class _HTTPSConnection(_WholeTimeout, HTTPSConnection):  # type: ignore[misc]
-    pass
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection  # type: ignore[assignment]
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]
 
 
 class _Adapter(HTTPAdapter):
-    """Makes the pools above, for direct connections and for those through a proxy from the environment."""
+    """Makes the connections above to one base URL, directly or through a proxy from the environment."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        _use_our_pools(self.poolmanager)
+    _pool: Any = None  # Any: the stubs know its base only
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return _use_our_pools(super().proxy_manager_for(proxy, **kwargs))
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: handed on as they come
+        """Return the one pool there is: to look it up each time costs a tenth of a request."""
+        if self._pool is None:
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)  # Any: as above
+            pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
+            self._pool = pool
+        return self._pool
 
-
-def _use_our_pools(manager: PoolManager) -> PoolManager:
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-    return manager
-
-
-def in_words(error: BaseException) -> str:
-    """Say what happened to a connection; the library's own words may hold a proxy's password."""
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate of the server is not valid: {cause.verify_message}"
-        if _is_about_authorities(cause):
-            return "the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used"
-    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
-    for kind, words in _NETWORK_WORDS.items():
-        if any(isinstance(cause, kind) for cause in causes):
-            return f"at the proxy, {words}" if at_the_proxy else words
-    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
-
-
-_NETWORK_WORDS: dict[type[BaseException], str] = {
-    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
-    ssl.SSLError: "TLS could not be agreed on with the server",
-    ConnectionRefusedError: "the connection was refused",
-    requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
-    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
-    UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
-    urllib3.exceptions.IncompleteRead: "the answer broke off",
-    ConnectionError: "the connection was reset",
-    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
-    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
-}
-
-
-def was_not_sent(error: BaseException) -> bool:
-    """Tell whether nothing of a request can have left, since there was no connection to send it on."""
-    if isinstance(error, requests.exceptions.InvalidSchema) or _is_about_authorities(error):
-        return True
-    return any(hasattr(cause, _BEFORE_SENDING) for cause in _causes(error))
-
-
-def _is_about_authorities(error: BaseException) -> bool:
-    """Tell whether the file of certificate authorities is missing, or is none."""
-    if isinstance(error, ssl.SSLError):
-        return error.reason == "NO_CERTIFICATE_OR_CRL_FOUND"
-    return type(error) is OSError and "CA certificate" in str(error)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
-        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # Any: as requests has it
+        """Return an answer without a jar of cookies: Python's parser of odd ones prints a traceback."""
+        response = requests.Response()
+        response.status_code, response.raw, response.request = resp.status, resp, req
+        response.headers = CaseInsensitiveDict(resp.headers)
+        return response

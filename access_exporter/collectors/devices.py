@@ -29,7 +29,7 @@ from access_exporter.exposition import gauge
 
 NAME = "devices"
 PERMISSION = "Zero Trust: Read"
-ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/devices/registrations", PERMISSION)
+ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/devices/registrations", PERMISSION, query="status=all")
 
 DAY = 86400
 _WITHIN = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
@@ -70,7 +70,8 @@ class Registration(msgspec.Struct, gc=False):
 class DevicesSummary(msgspec.Struct, frozen=True):
     """Numbers of active registrations; `at` is when they were read, in seconds since the epoch.
 
-    `last_seen` is never stored. `readable` is False where the token may not read devices.
+    `last_seen` is never stored. `readable` is False where the token may not read devices. `rows` is the number of
+    registrations listed, revoked ones as well.
     """
 
     at: float
@@ -78,6 +79,7 @@ class DevicesSummary(msgspec.Struct, frozen=True):
     types: dict[str, int] = {}
     seen: dict[str, int] = {}
     versions: dict[str, int] = {}
+    rows: int = 0
     last_seen: Any = None  # Any: a LastSeen, which the storage cannot decode
 
 
@@ -97,6 +99,7 @@ class DevicesCollector(Collector[DevicesSummary]):
 
     title = "Devices"
     summary_type = DevicesSummary
+    endpoints = (ENDPOINT,)
     is_first = True
 
     def __init__(self, account: Account, client: Client) -> None:
@@ -116,7 +119,8 @@ class DevicesCollector(Collector[DevicesSummary]):
 
         Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
         """
-        walk = self._client.cursor_walk(ENDPOINT.of(self._account_id), Registration, "status=all", self.stale_after)
+        resource, before = ENDPOINT.of(self._account_id), poll.previous.rows if poll.previous else 0
+        walk = self._client.cursor_walk(resource, Registration, self.stale_after, before, is_optional=not self._must)
         try:
             return summarize(walk, poll.now)
         except (AuthError, PermissionMissingError):
@@ -125,6 +129,10 @@ class DevicesCollector(Collector[DevicesSummary]):
             return DevicesSummary(poll.now, readable=False)
         finally:
             memory.give_back()  # what it took to put them in order
+
+    def times(self, summary: DevicesSummary) -> tuple[float, ...]:
+        """Return when the devices were read."""
+        return (summary.at,)
 
     def made_at(self, summary: DevicesSummary) -> float:
         """Return when the devices were read."""
@@ -178,14 +186,17 @@ def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary
     seen = dict.fromkeys(_WITHIN, 0)
     versions: Counter[str] = Counter()
     last_seen = LastSeen()
+    rows = 0
     for registrations in pages:
+        rows += len(registrations)
         for (kind, version, age), number in Counter(_active(registrations, now, last_seen)).items():
             types[kind if kind in _TYPES else _UNKNOWN] += number
             versions[_version(version, versions)] += number
             for within, name in enumerate(_WITHIN):
                 seen[name] += number * (age <= within)
     last_seen.finish()
-    return DevicesSummary(now, types=types, seen=seen, versions=_most_common(versions), last_seen=last_seen)
+    most_common = _most_common(versions)
+    return DevicesSummary(now, types=types, seen=seen, versions=most_common, rows=rows, last_seen=last_seen)
 
 
 def _active(

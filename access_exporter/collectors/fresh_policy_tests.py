@@ -5,7 +5,8 @@
 
 A test is asked for, followed while it runs, and counted once when it has finished; then nothing more is asked until
 the next refresh. That it was asked for is kept before the request leaves: whatever happens then, even the end of the
-process, it is not asked for again before its time. The counts of the last finished test stay until they are stale.
+process, it is not asked for again before its time. Where that cannot be kept, nothing is asked for. The counts of the
+last finished test stay until they are stale. Times are those of the machine's clock and move with it when it is set.
 """
 
 import re
@@ -17,10 +18,20 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
-from access_exporter.collectors import policy_tests
-from access_exporter.collectors.policy_tests import FollowedTest, PolicyTestCollector, PolicyTestSummary
+from access_exporter.collectors import policy_test_progress, policy_tests
+from access_exporter.collectors.followed_policy_test import (
+    USERS_ENDPOINT,
+    FollowedTest,
+    PolicyTestSummary,
+    growing_pause,
+    pauses,
+    without_rows,
+)
+from access_exporter.collectors.fresh_summary import FreshSummary, Refusal
+from access_exporter.collectors.policy_tests import PolicyTestCollector
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
-from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
+from access_exporter.collectors.result_digest import DigestBuilder
+from access_exporter.collectors.stamps import Stamp
 from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
 from access_exporter.exposition import gauge
@@ -30,7 +41,6 @@ ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests"
 DAY = 86400
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label, and part of a path
 _REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
-_FIRST_PAUSE_SECONDS = 5
 _SHORTEST_PAUSE_SECONDS = 1
 
 
@@ -40,44 +50,12 @@ class Started(msgspec.Struct):
     id: str | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a test was not started."""
-
-    reason: str
-    message: str
-
-
-class FreshSummary(msgspec.Struct, frozen=True):
-    """The test that was asked for last, and the numbers of the one that finished last; times are in seconds.
-
-    `before` are the results of the test before the present one, while its rows may still have to be counted.
-    """
-
-    asked: float | None = None
-    refusal: Refusal | None = None
-    test_id: str | None = None
-    test: PolicyTestSummary = PolicyTestSummary()
-    users: dict[str, int] | None = None
-    finished: float | None = None
-    changed: dict[str, int] | None = None
-    outcomes: ResultDigest | None = None
-    before: ResultDigest | None = None
-
-    @property
-    def shown(self) -> PolicyTestSummary:
-        """The progress of the present test, with the counts of the last finished one."""
-        return replace(self.test, users=self.users, finished=self.finished)
-
-    def is_running(self) -> bool:
-        """Tell whether a test was started that is not known to be over."""
-        return self.test_id is not None and not policy_tests.is_over(self.test)
-
-
 class FreshPolicyTestCollector(Collector[FreshSummary]):
     """A policy test that the exporter starts."""
 
     title = "Policy test"
     summary_type = FreshSummary
+    endpoints = (ENDPOINT, policy_test_progress.ENDPOINT, USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""
@@ -96,7 +74,9 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
 
         Raises a PollError when there is no whole answer, and as long as there is no test to follow.
         """
-        state = self._without_stale(poll.previous or FreshSummary(), poll.now)
+        state = self._present(poll)
+        if poll.previous and state is not poll.previous:
+            poll.keep(state)  # also where the rest of the poll fails
         if self._seconds_to_refresh(state, poll.now) <= 0:
             state = self._start(state, poll)
         if state.refusal:
@@ -106,16 +86,20 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             raise NetworkError(f"{lost}; {self._next(state)}")
         return self._follow(state, poll) if state.is_running() else state
 
+    def _present(self, poll: Poll[FreshSummary]) -> FreshSummary:
+        """Return the last summary as it is now: its times, and whether its numbers are still to be shown."""
+        state = (poll.previous or FreshSummary()).at(Stamp.now(poll.clock))
+        stale = state.finished is not None and poll.now - state.finished >= self.stale_after
+        return state if stale is state.stale else replace(state, stale=stale)
+
     def _start(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
-        asked = replace(
-            state, asked=poll.now, refusal=None, test_id=None, test=PolicyTestSummary(), before=state.outcomes
-        )
-        sent = False
+        asked: FreshSummary | None = None
 
         def before() -> None:
-            nonlocal sent
-            sent = True
-            poll.keep(asked)
+            nonlocal asked
+            asked = state.asking(Stamp.now(poll.clock))
+            if not poll.keep(asked):
+                raise _not_kept()
 
         try:
             body = {"policies": self._config.policies}
@@ -123,41 +107,36 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             if not _ID.fullmatch(test.id or ""):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except PollError as failure:
-            if not failure.was_sent:
+            if asked and not failure.was_sent:
                 poll.keep(state)
-            if not sent or not failure.was_sent:
+            if not asked or not failure.was_sent:
                 raise
             outcome = replace(asked, refusal=Refusal(failure.reason, str(failure)))
         else:
-            outcome = replace(asked, test_id=test.id)
+            outcome = replace(asked or state.asking(Stamp.now(poll.clock)), test_id=test.id)
         poll.keep(outcome)
         return outcome
 
     def _follow(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
         followed = FollowedTest(self._client, self._account.id, state.test_id or "", self.stale_after)
-        digest = DigestBuilder(state.before)
         try:
-            test = followed.fetch(state.test, poll.now, note=digest.add)
+            progress = followed.progress()
         except NotFoundError:
-            poll.keep(replace(state, test=PolicyTestSummary(status="forgotten")))
+            test = replace(state.test, status="forgotten", population=None, processed_ratio=None)
+            poll.keep(replace(state, test=test))
             raise
-        if test.users is state.test.users:
-            return replace(state, test=test)
-        outcomes = digest.finished()
-        return replace(
-            state,
-            test=test,
-            users=test.users,
-            finished=test.finished,
-            changed=state.before.changes_to(outcomes) if state.before else None,
-            outcomes=outcomes,
-            before=None if policy_tests.is_over(test) else state.before,
-        )
+        digest = DigestBuilder(state.before)
+        test = followed.summary(progress, state.test, poll.clock, note=digest.add)
+        if failure := without_rows(test):
+            poll.keep(replace(state, test=replace(state.test, awaited=test.awaited)))
+            raise failure
+        return state.with_results(test, digest)
 
     def status(self, summary: FreshSummary) -> Iterator[str]:
         """Yield how far the test is, its counts, and what changed since the test before."""
         yield policy_tests.result(summary.shown)
-        if summary.changed is None:
+        yield from policy_tests.differences(summary.shown)
+        if summary.changed is None or summary.stale:
             yield "no test before to compare with"
             return
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
@@ -176,32 +155,38 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         """Return the seconds from a poll that started then to the next one.
 
         While a test runs it is half the time the test has taken so far, at most the interval; it never misses the
-        moment of the next test, nor that at which the last numbers are stale.
+        moment of the next test, nor that at which the last numbers are stale, unless that has passed.
         """
         if summary is None:
             return self.interval
-        waits = [self.interval, self._seconds_to_refresh(summary, started) or self.interval]
-        if summary.is_running() and summary.asked is not None:
-            waits.append(max(_FIRST_PAUSE_SECONDS, (started - summary.asked) / 2))
+        waits = [self.interval, self._seconds_to_refresh(summary, started)]
+        if summary.is_running() and summary.test.awaited:
+            waits.extend(pauses(summary.test, started))
+        elif summary.is_running() and summary.asked is not None:
+            waits.append(growing_pause(started - summary.asked))
         if (finished := self.made_at(summary)) is not None:
             waits.append(finished + self.stale_after - started)
-        return max(_SHORTEST_PAUSE_SECONDS, min(waits))
+        return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
+
+    def lasting(self, summary: FreshSummary) -> FreshSummary | None:
+        """Return that a test was asked for; its counts can be read again."""
+        if summary.asked is None:
+            return None
+        finished = summary.finished if summary.test.users is not None else None
+        test = PolicyTestSummary(finished=finished)
+        return FreshSummary(summary.asked, summary.refusal, summary.test_id, test, dated=summary.dated)
 
     def made_at(self, summary: FreshSummary) -> float | None:
         """Return when the test finished that the numbers are of; None where there are no numbers."""
-        return None if summary.users is None else summary.finished
+        return None if summary.users is None or summary.stale else summary.finished
 
-    def _without_stale(self, state: FreshSummary, now: float) -> FreshSummary:
-        """Drop the numbers of a test that finished too long ago; when that was, and the results to compare, stay."""
-        if state.finished is None or now - state.finished < self.stale_after:
-            return state
-        return replace(state, users=None, changed=None)
+    def times(self, summary: FreshSummary) -> Iterator[float | None]:
+        """Yield when the test was asked for, and when it was seen finished."""
+        yield from (summary.asked, summary.finished, summary.test.finished)
 
     def _seconds_to_refresh(self, state: FreshSummary, now: float) -> float:
-        """Return the time to the next test; where the machine's clock was far ahead before, that is now."""
-        if state.asked is None or abs(now - state.asked) >= self._refresh:
-            return 0
-        return state.asked + self._refresh - now
+        """Return the time to the next test."""
+        return 0 if state.asked is None else state.asked + self._refresh - now
 
     def _next(self, state: FreshSummary) -> str:
         moment = datetime.fromtimestamp((state.asked or 0) + self._refresh, UTC)
@@ -224,8 +209,21 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         yield gauge(
             "cloudflare_access_policy_test_changed_users",
             "Users whose result in the last finished test is another one than in the finished test before.",
-            [(labels | {"change": change}, number) for change, number in (summary.changed or {}).items()],
+            [
+                (labels | {"change": change}, number)
+                for change, number in ({} if summary.stale else summary.changed or {}).items()
+            ],
         )
+
+
+def _not_kept() -> NetworkError:
+    """Return why nothing is asked for: after a restart it would be asked for again."""
+    failure = NetworkError(
+        "no test is started: the storage folder cannot be written, so the next start of the exporter would start it "
+        "once more; make the folder writable, or leave out --storage.path"
+    )
+    failure.was_sent = False
+    return failure
 
 
 def configured(account: Account, client: Client) -> Iterator[PolicyTestCollector | FreshPolicyTestCollector]:

@@ -2,25 +2,29 @@
 
     cloudflare_access_seat_expiration_seconds{account_id="…"} 2628000.0
 
-It is nice to know, and many a token may not ask: so it is asked once an hour, in one request, and again after the next
-poll where that failed. Whatever goes wrong is nobody's trouble.
+It is nice to know, and many a token may not ask. So it is asked in one request that nothing waits for: once an hour,
+and again at the interval of the users where there was no answer.
 """
 
 import logging
 import re
+from collections.abc import Iterator
 
 import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
-from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError, PollError
+from access_exporter.collectors.protocol import Collector, Key, Poll
+from access_exporter.config import Account
+from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError
 from access_exporter.exposition import gauge
 from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
+NAME = "organization"
 ENDPOINT = Endpoint(
-    "organization",
+    NAME,
     "/accounts/{account_id}/access/organizations",
     "Access: Organizations, Identity Providers, and Groups Read",
 )
@@ -40,31 +44,68 @@ class Organization(msgspec.Struct):
 
 
 class SeatExpiration(msgspec.Struct, frozen=True):
-    """What was last known, in seconds, and when it was asked for and answered, in seconds since the epoch."""
+    """What is known, in seconds, and when it was asked, in seconds since the epoch; `refused` where it may not be."""
 
     asked: float
     seconds: float | None = None
+    refused: bool = False
 
 
-def fetch(
-    client: Client, account_id: str, previous: SeatExpiration | None, now: float, stale_after: float
-) -> SeatExpiration | None:
-    """Ask after how much inactivity seats expire, unless that was answered within the hour; `now` as `asked`.
+def configured(account: Account, client: Client) -> Iterator["OrganizationCollector"]:
+    """Yield the collector of an account whose users are polled."""
+    if account.users_config:
+        yield OrganizationCollector(account, client)
 
-    Raises no PollError: a token that may not ask is an answer, and any other failure leaves what was known, until it is
-    `stale_after` seconds older than it is ever by itself.
-    """
-    age = now - previous.asked if previous else float("inf")
-    if 0 <= age < ASK_AGAIN_SECONDS:
-        return previous
-    try:
-        organization = client.get_once(ENDPOINT.of(account_id), Organization)
-    except PollError as failure:
-        log.debug("seat expiration not known", extra=facts(account_id=account_id, reason=failure.reason))
-        if isinstance(failure, AuthError | PermissionMissingError | NotFoundError):
-            return SeatExpiration(now)
-        return previous if 0 <= age <= ASK_AGAIN_SECONDS + stale_after else None
-    return SeatExpiration(now, seconds(organization.user_seat_expiration_inactive_time or ""))
+
+class OrganizationCollector(Collector[SeatExpiration]):
+    """The organization of an account."""
+
+    title = "Organization"
+    summary_type = SeatExpiration
+    is_optional = True
+    endpoints = (ENDPOINT,)
+
+    def __init__(self, account: Account, client: Client) -> None:
+        """Ask nothing yet."""
+        self._account_id = account.id
+        self._client = client
+        self.key = Key(account.id, NAME, NAME)
+        self.subject = client.url
+        self.interval = account.users_settings.interval
+        self.stale_after = ASK_AGAIN_SECONDS + account.users_settings.stale_after
+        self.settings = (client.settings, self.interval, self.stale_after)
+
+    def fetch(self, poll: Poll[SeatExpiration]) -> SeatExpiration:
+        """Ask after how much inactivity seats expire, unless that was answered within the hour.
+
+        Raises a PollError for a failure that may pass; a token that may not ask is an answer.
+        """
+        known = poll.previous
+        if known and not known.refused and 0 <= poll.now - known.asked < ASK_AGAIN_SECONDS:
+            return known
+        try:
+            organization = self._client.get_once(ENDPOINT.of(self._account_id), Organization)
+        except (AuthError, PermissionMissingError, NotFoundError) as failure:
+            log.debug("seat expiration not known", extra=facts(account_id=self._account_id, reason=failure.reason))
+            return SeatExpiration(poll.now, refused=True)
+        return SeatExpiration(poll.now, seconds(organization.user_seat_expiration_inactive_time or ""))
+
+    def times(self, summary: SeatExpiration) -> tuple[float, ...]:
+        """Return when it was asked."""
+        return (summary.asked,)
+
+    def made_at(self, summary: SeatExpiration) -> float:
+        """Return when it was asked."""
+        return summary.asked
+
+    def families(self, summary: SeatExpiration) -> Iterator[Metric]:
+        """Yield what `/metrics` says about it."""
+        yield gauge(
+            "cloudflare_access_seat_expiration_seconds",
+            "How long a seat is inactive before Cloudflare takes it back, as set in the Zero Trust organization; "
+            "absent where that is not set, or the token may not read it.",
+            [({"account_id": self._account_id}, summary.seconds)],
+        )
 
 
 def seconds(text: str) -> float | None:
@@ -74,13 +115,3 @@ def seconds(text: str) -> float | None:
         return None
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return total if 0 < total < _LONGEST else None
-
-
-def family(labels: dict[str, str], expiration: SeatExpiration | None) -> Metric:
-    """Return what `/metrics` says about it."""
-    return gauge(
-        "cloudflare_access_seat_expiration_seconds",
-        "How long a seat is inactive before Cloudflare takes it back, as set in the Zero Trust organization; absent "
-        "where that is not set, or the token may not read it.",
-        [(labels, expiration.seconds if expiration else None)],
-    )

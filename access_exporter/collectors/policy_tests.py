@@ -3,57 +3,31 @@
     cloudflare_access_policy_test_status{account_id="…",policy_test="wiki",status="complete"} 1.0
     cloudflare_access_policy_test_users{account_id="…",policy_test="wiki",status="blocked"} 3.0
 
-A test never changes once it is complete, so its rows are paged once, or until as many are listed as it covers.
+A test never changes once it is complete, so its rows are counted once.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterator
 
-import msgspec
+from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.clock import is_future
+from access_exporter.cloudflare import Client
+from access_exporter.collectors import policy_test_progress
+from access_exporter.collectors.followed_policy_test import (
+    USERS_ENDPOINT,
+    FollowedTest,
+    PolicyTestSummary,
+    pauses,
+    without_rows,
+)
+from access_exporter.collectors.policy_test_progress import STATUSES
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account, PolicyTest
-from access_exporter.errors import InvalidResponseError
 from access_exporter.exposition import gauge
 
 NAME = "policy_tests"
-_PATH = "/accounts/{account_id}/access/policy-tests/{policy_test_id}"
-_PERMISSION = "Access: Policy Test Read"
-ENDPOINT = Endpoint("policy_test", _PATH, _PERMISSION)
-USERS_ENDPOINT = Endpoint("policy_test_users", f"{_PATH}/users", _PERMISSION)
-
-STATUSES = ("blocked", "processing", "exceeded time", "complete")
-RESULTS = ("approved", "blocked", "error")
-
-
-class Progress(msgspec.Struct):
-    """What the API says of a test as a whole; any field may be missing."""
-
-    id: str | None = None
-    status: str | None = None
-    total_users: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
-    percent_users_processed: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
-
-
-class Result(msgspec.Struct, gc=False):
-    """The result for one user; any field may be missing."""
-
-    id: str | None = None
-    status: str | None = None
-
-
-class PolicyTestSummary(msgspec.Struct, frozen=True):
-    """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds."""
-
-    status: str | None = None
-    population: float | None = None
-    processed_ratio: float | None = None
-    users: dict[str, int] | None = None
-    finished: float | None = None
+_SHORTEST_PAUSE_SECONDS = 1
 
 
 class PolicyTestCollector(Collector[PolicyTestSummary]):
@@ -61,6 +35,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
     title = "Policy test"
     summary_type = PolicyTestSummary
+    endpoints = (policy_test_progress.ENDPOINT, USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""
@@ -78,11 +53,28 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
         Raises a PollError when there is no whole answer.
         """
-        return self._test.fetch(poll.previous, poll.now)
+        previous = poll.previous or PolicyTestSummary()
+        if is_future(previous.finished, poll.now):
+            previous = replace(previous, finished=None)
+        summary = self._test.summary(self._test.progress(), previous, poll.clock, note=lambda _: None)
+        if failure := without_rows(summary):
+            poll.keep(replace(previous, awaited=summary.awaited))
+            raise failure
+        return summary
+
+    def next_poll(self, summary: PolicyTestSummary | None, started: float) -> float:
+        """Return the seconds to the next poll: the interval, or less while rows of a finished test are missing."""
+        waits = pauses(summary or PolicyTestSummary(), started)
+        return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
+
+    def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
+        """Yield when the test was seen finished."""
+        yield summary.finished
 
     def status(self, summary: PolicyTestSummary) -> Iterator[str]:
         """Yield how far the test is and its counts."""
         yield result(summary)
+        yield from differences(summary)
 
     def plan(self) -> Plan:
         """Return what polling costs: one request for its progress."""
@@ -96,53 +88,6 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the test."""
         return families(self._labels, self._id, summary)
-
-
-@dataclass(frozen=True)
-class FollowedTest:
-    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds."""
-
-    client: Client
-    account_id: str
-    id: str
-    within: float
-
-    def fetch(
-        self, previous: PolicyTestSummary | None, now: float, note: Callable[[Result], None] = lambda _: None
-    ) -> PolicyTestSummary:
-        """Ask how far the test is and, when it has just finished, count its rows and give each of them to `note`.
-
-        Raises a PollError when there is no whole answer.
-        """
-        progress = self.client.get(ENDPOINT.of(self.account_id, self.id), Progress)
-        _check(progress, self.id)
-        users = previous.users if previous else None
-        finished = previous.finished if previous else None
-        if progress.status == "complete" and _is_missing_some(users, progress.total_users):
-            counted = self._count(progress.total_users or 0, note)
-            users = max(counted, users or {}, key=lambda counts: sum(counts.values()))
-            if progress.total_users and not sum(users.values()):
-                raise InvalidResponseError(f"the finished test of {progress.total_users:.0f} users has no rows")
-            finished = finished or now
-        ratio = progress.percent_users_processed
-        return PolicyTestSummary(
-            status=_documented(progress.status),
-            population=progress.total_users,
-            processed_ratio=None if ratio is None else ratio / 100,
-            users=users,
-            finished=finished,
-        )
-
-    def _count(self, expected: float, note: Callable[[Result], None]) -> dict[str, int]:
-        """Count the users of a finished test by result."""
-        resource = USERS_ENDPOINT.of(self.account_id, self.id)
-        found: Counter[str | None] = Counter()
-        for rows in self.client.walk(resource, Result, self.within, Found(int(expected))):
-            found.update(row.status for row in rows)
-            for row in rows:
-                note(row)
-        known = {name: found[name] for name in RESULTS}
-        return known | {"unknown": found.total() - sum(known.values())}
 
 
 def result(test: PolicyTestSummary) -> str:
@@ -159,28 +104,16 @@ def result(test: PolicyTestSummary) -> str:
     return ", ".join(words)
 
 
-def _check(progress: Progress, test_id: str) -> None:
-    """Raise InvalidResponseError for an answer that is not about the test that was asked for."""
-    if progress.id and progress.id.lower() != test_id.lower():
-        raise InvalidResponseError(f"the answer of {ENDPOINT.place} is about another policy test")
-    if progress == Progress(id=progress.id):
-        raise InvalidResponseError(f"the answer of {ENDPOINT.place} says nothing of a policy test")
-
-
-def is_over(summary: PolicyTestSummary) -> bool:
-    """Tell whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
-    if summary.status == "complete":
-        return not _is_missing_some(summary.users, summary.population)
-    return summary.status in ("blocked", "exceeded time")
-
-
-def _is_missing_some(users: dict[str, int] | None, population: float | None) -> bool:
-    return users is None or sum(users.values()) < (population or 0)
-
-
-def _documented(status: str | None) -> str | None:
-    """Return a status that may be shown: one that is not documented could be any text."""
-    return status if not status or status in STATUSES else "undocumented"
+def differences(test: PolicyTestSummary) -> Iterator[str]:
+    """Yield in words what the rows lack of what the test says of itself, or have too much."""
+    if test.awaited and test.awaited.announced:
+        announced = test.awaited.announced
+        yield f"{announced - test.awaited.listed:,} of {announced:,} users are not listed yet"
+    listed = sum((test.users or {}).values())
+    if test.missing > 0:
+        yield f"lists {listed:,} of {listed + test.missing:,} users; {test.missing:,} are missing"
+    elif test.missing < 0:
+        yield f"lists {listed:,} users, but says that it covers {listed + test.missing:,}"
 
 
 def families(labels: dict[str, str], test_id: str | None, summary: PolicyTestSummary) -> Iterator[Metric]:

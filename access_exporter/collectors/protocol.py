@@ -1,10 +1,13 @@
 """What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from prometheus_client import Metric
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import Endpoint
 
 Summary = TypeVar("Summary")
 
@@ -21,14 +24,16 @@ class Key(NamedTuple):
 class Poll(Generic[Summary]):
     """What a collector is given when it is polled; `now` is in seconds since the epoch.
 
-    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
-    `other` returns the summary of another target, as long as its numbers are shown.
+    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later;
+    it returns whether the summary outlasts the process as far as it can, and raises StoppingError where the target is
+    no longer polled. `other` returns the summary of another target, as long as its numbers are shown.
     """
 
     previous: Summary | None
     now: float
-    keep: Callable[[Summary], None]
+    keep: Callable[[Summary], bool]
     other: Callable[[Key], object] = lambda _: None
+    clock: Clock = field(default_factory=Clock)
 
 
 class Plan(NamedTuple):
@@ -43,8 +48,10 @@ class Collector(Protocol[Summary]):
 
     Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
     the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
-    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Where
-    `is_first`, others look at the summary, so a single round of polls begins with it.
+    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Requests
+    to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`, others look
+    at the summary, so a single round of polls begins with it. One that `is_optional` has no health on `/metrics`, and a
+    failure of it is logged for those who debug: nobody has to do anything about it.
     """
 
     key: Key
@@ -54,10 +61,16 @@ class Collector(Protocol[Summary]):
     interval: float
     stale_after: float
     summary_type: type[Summary]
+    endpoints: tuple[Endpoint, ...] = ()
     is_first: bool = False
+    is_optional: bool = False
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Ask Cloudflare and sum up. Raises PollError."""
+
+    def without_removed(self, summary: Summary) -> Summary:
+        """Return the summary without what was removed from the configuration since it was made."""
+        return summary
 
     def families(self, summary: Summary) -> Iterable[Metric]:
         """Return everything that `/metrics` says about a summary."""
@@ -66,20 +79,32 @@ class Collector(Protocol[Summary]):
         """Return what the status page says of a summary, line by line, in plain text."""
         return ()
 
-    def plan(self) -> Plan:
-        """Return what polling costs."""
+    def plan(self) -> Plan | None:
+        """Return what polling costs; None where that is not worth a word."""
+        return None
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
         return self.interval
 
-    def to_store(self, summary: Summary) -> Summary:
-        """Return what of a summary may be stored."""
+    def to_store(self, summary: Summary) -> Summary | None:
+        """Return what of a summary may be stored; None: nothing."""
         return summary
+
+    def lasting(self, _summary: Summary) -> Summary | None:
+        """Return what must outlast a time in which the target is not polled or has another subject; None: nothing."""
+        return None
 
     def made_at(self, _summary: Summary) -> float | None:
         """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""
         return None
+
+    def times(self, _summary: Summary) -> Iterable[float | None]:
+        """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
+
+        Where one of them is in the future, nobody knows how old a stored summary is.
+        """
+        return ()
 
 
 AnyCollector: TypeAlias = Collector[Any]  # Any: each collector has a summary type of its own

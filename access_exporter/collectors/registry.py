@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 
 from access_exporter.cloudflare import Client
-from access_exporter.collectors import devices, fresh_policy_tests, service_tokens, users
+from access_exporter.collectors import credential, devices, fresh_policy_tests, organization, service_tokens, users
 from access_exporter.collectors.protocol import AnyCollector
 from access_exporter.config import Account
 
 COLLECTORS = (
     users.configured,
+    organization.configured,
     devices.configured,
     fresh_policy_tests.configured,
     service_tokens.configured,
+    credential.configured,
 )
 
 

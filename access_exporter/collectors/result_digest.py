@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from access_exporter.collectors.policy_tests import RESULTS, Result
+from access_exporter.collectors.followed_policy_test import RESULTS, Result
 
 _SALT_BYTES = 16
 _BUCKETS = 256

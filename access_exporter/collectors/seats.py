@@ -1,12 +1,17 @@
 """What holding a seat means, for everything that counts or lists users."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from access_exporter.collectors.last_seen import Seen
 
 # Go writes a time that never was as the year 1; no login is as old as this.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Stands for a time that the API gives and nobody can read: as one far in the future, it is not known.
+UNKNOWN = datetime.max.replace(tzinfo=UTC)
+# A clock may be wrong. What is later than this is not known.
+LATEST_AHEAD = timedelta(days=1)
 
 SEATS = ("none", "access", "gateway", "both", "unknown")
 _MOST_DEVICES = 1e300  # no sum of such numbers is infinite

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.collectors import listed
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account
 from access_exporter.errors import InvalidResponseError
@@ -53,6 +55,7 @@ class ServiceTokensSummary(msgspec.Struct, frozen=True):
 
     tokens: tuple[Shown, ...]
     totals_agreed: bool = False
+    found: Found = NOTHING_FOUND
 
 
 def configured(account: Account, client: Client) -> Iterator["ServiceTokensCollector"]:
@@ -66,6 +69,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
 
     title = "Service tokens"
     summary_type = ServiceTokensSummary
+    endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, interval: float, stale_after: float, client: Client) -> None:
         """Ask nothing yet; the times are in seconds."""
@@ -79,8 +83,8 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
 
     def fetch(self, poll: Poll[ServiceTokensSummary]) -> ServiceTokensSummary:
         """List the tokens. Raises a PollError when the end of the list is not reached."""
-        previous = poll.previous
-        before = Found(len(previous.tokens), previous.totals_agreed) if previous else Found()
+        previous = poll.previous or ServiceTokensSummary(())
+        before = replace(previous.found, rows=len(previous.tokens), totals_agreed=previous.totals_agreed)
         walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
         tokens: list[Shown] = []
         for rows in walk:
@@ -89,7 +93,8 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
             )
             if len(tokens) > MAX_TOKENS:
                 raise InvalidResponseError(f"the account lists more than {MAX_TOKENS} service tokens")
-        return ServiceTokensSummary(tuple(tokens), walk.found.totals_agreed)
+        listed.report(self.key, walk.found, previous.found)
+        return ServiceTokensSummary(tuple(tokens), walk.found.totals_agreed, walk.found)
 
     def families(self, summary: ServiceTokensSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about service tokens."""
@@ -110,6 +115,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
 
     def status(self, summary: ServiceTokensSummary) -> Iterator[str]:
         """Yield how many tokens there are, and which of those in use expires first."""
+        yield from listed.status(summary.found)
         yield f"{len(summary.tokens):,} service token{'' if len(summary.tokens) == 1 else 's'}"
         expiries = [
             (token.expiry, token.name) for token in summary.tokens if token.expiry and token.enabled is not False

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint, Found
-from access_exporter.collectors import devices, email_domains, organization
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.collectors import devices, email_domains, listed
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
 from access_exporter.collectors.last_seen import LastSeen
@@ -37,6 +37,7 @@ class UsersCollector(Collector[UsersSummary]):
 
     title = "Users"
     summary_type = UsersSummary
+    endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
         """Ask nothing yet."""
@@ -50,17 +51,15 @@ class UsersCollector(Collector[UsersSummary]):
         self.stale_after = self._config.stale_after
 
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up, and ask when seats expire.
+        """Walk over all users and sum them up.
 
         Raises a PollError when the end of the list is not reached.
         """
         found = poll.other(devices.key(self._account.id))
         known = found if isinstance(found, DevicesSummary) else None
         summary = self._walk(poll, known.last_seen if known else None)
-        before = poll.previous.seat_expiration if poll.previous else None
         return msgspec.structs.replace(
             self._without_guesses(summary, poll, known),
-            seat_expiration=organization.fetch(self._client, self._account.id, before, poll.now, self.stale_after),
             devices_refused=known is not None and not known.readable,
         )
 
@@ -82,10 +81,12 @@ class UsersCollector(Collector[UsersSummary]):
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
         summary = summarize(pages, self._config.idle_days, poll.now, last_seen)
+        listed.report(self.key, walk.found, poll.previous.found if poll.previous else NOTHING_FOUND)
         return msgspec.structs.replace(
             summary,
             users_by_domain=domains.largest(self._config.domains) if self._config.domains else {},
             totals_right_at=poll.now if walk.found.totals_agreed else None,
+            found=walk.found,
         )
 
     def next_poll(self, summary: UsersSummary | None, started: float) -> float:
@@ -99,20 +100,26 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(summary, is_restored=True)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
-        """Yield how many seats cannot be judged, and what to do about it."""
+        """Yield how many seats cannot be judged, and that the totals contradict the rows."""
         if summary.waited_at is not None:
             yield "idle seats are counted as soon as devices were read"
         if unknown := max(summary.activity_unknown.values(), default=0):
             seats = "1 seat" if unknown == 1 else f"{unknown:,} seats"
             grant = f"; grant the token the permission {devices.PERMISSION}" if summary.devices_refused else ""
             yield f"unknown activity of {seats}{grant}"
+        yield from listed.status(summary.found)
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
         """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
         if previous is None:
-            return Found()
+            return NOTHING_FOUND
         at = previous.totals_right_at
-        return Found(sum(previous.users.values()), at is not None and 0 <= now - at <= self.stale_after)
+        agreed = at is not None and 0 <= now - at <= self.stale_after
+        return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
+
+    def times(self, summary: UsersSummary) -> Iterator[float | None]:
+        """Yield when the totals agreed."""
+        yield summary.totals_right_at
 
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
@@ -125,12 +132,23 @@ class UsersCollector(Collector[UsersSummary]):
             requests,
         )
 
+    def without_removed(self, summary: UsersSummary) -> UsersSummary:
+        """Return the summary with only those idle days, and as few domains, as are configured."""
+        days = [str(days) for days in self._config.idle_days]
+        return msgspec.structs.replace(
+            summary,
+            idle={each: summary.idle[each] for each in days if each in summary.idle},
+            activity_unknown={
+                each: summary.activity_unknown[each] for each in days if each in summary.activity_unknown
+            },
+            users_by_domain=email_domains.largest(summary.users_by_domain, self._config.domains),
+        )
+
     def families(self, summary: UsersSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the users of an account."""
         labels = {"account_id": self._account.id}
         yield from _user_families(self._account, labels, summary)
-        if self._config.domains:  # what is switched off is not shown a moment longer
-            yield email_domains.family(labels, summary.users_by_domain)
+        yield email_domains.family(labels, summary.users_by_domain)
         yield from _seat_families(self._account, labels, summary)
         yield from _activity_families(labels, summary)
         if self._account.devices_config:
@@ -152,6 +170,12 @@ def _user_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
         _by(labels, "seat", summary.users),
     )
+    yield gauge(
+        "cloudflare_access_users_announced",
+        "The latest total_count of the list of users, as the API states it; another number than that of the users it "
+        "lists where the API contradicts itself.",
+        [(labels, summary.found.announced)],
+    )
 
 
 def _seat_families(account: Account, labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
@@ -170,7 +194,6 @@ def _seat_families(account: Account, labels: dict[str, str], summary: UsersSumma
         "Seats that were bought, as configured in seat_limit; absent where it is not.",
         [(labels, account.seat_limit)],
     )
-    yield organization.family(labels, summary.seat_expiration)
 
 
 def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
@@ -194,7 +217,8 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
     yield gauge(
         "cloudflare_access_seats_activity_unknown",
         "Seats whose holder has not logged in for at least idle_days days but has an active device, or an unknown "
-        "number of devices, where the exporter cannot read when a device was last seen.",
+        "number of devices, where the exporter cannot read when a device was last seen; and seats whose last login "
+        "cannot be read.",
         _by(labels, "idle_days", summary.activity_unknown),
     )
     yield gauge(

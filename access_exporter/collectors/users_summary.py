@@ -8,13 +8,15 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from access_exporter.collectors import organization, seats
+from access_exporter.cloudflare import NOTHING_FOUND, Found
+from access_exporter.collectors import seats
 from access_exporter.collectors.last_seen import LastSeen, Seen, half_seconds
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _MAX_GROUPS = 100_000  # some thousands are plausible
+_UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -28,6 +30,13 @@ class User(msgspec.Struct, gc=False):
     active_device_count: int | float | None = None  # a JSON number; as a rule whole, and those are decoded faster
     created_at: _Time | None = None
     last_successful_login: _Time | None = None
+
+    def lose(self, fields: set[str]) -> None:
+        """Count as unknown what is invalid: a login that cannot be read is not "never", nor a flag "no seat"."""
+        if "last_successful_login" in fields:
+            self.last_successful_login = seats.UNKNOWN
+        if not fields.isdisjoint(("access_seat", "gateway_seat")):
+            self.access_seat = self.gateway_seat = None
 
 
 class UserWithEmail(User, gc=False):
@@ -48,7 +57,6 @@ class UsersSummary(msgspec.Struct, frozen=True):
     users_logged_in: dict[str, int]
     last_login: float | None
     # What is younger than the first version has a default, so that what an older one has stored can be read.
-    seat_expiration: organization.SeatExpiration | None = None
     users_by_domain: dict[str, dict[str, int]] = {}
     idle: dict[str, int] = {}  # seats without activity, by days
     activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days
@@ -58,15 +66,16 @@ class UsersSummary(msgspec.Struct, frozen=True):
     waited_at: float | None = None  # when users were read before the devices of the account, since the epoch
     is_restored: bool = False  # whether another process made it
     totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
+    found: Found = NOTHING_FOUND
 
 
 class _Group(NamedTuple):
     """Users that count alike in every metric.
 
-    `login` tells between which of the moments the user last logged in, counted from 1; 0 means never. `activity` does
-    so for the last sign of life; below 0 it says so of the creation of a user without any, and 0 means that no time is
-    known. `seen` is what is known of the user's devices; None where they cannot be read, or do not matter after a
-    recent login.
+    `login` tells between which of the moments the user last logged in, counted from 1; 0 means never, and
+    _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
+    of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
+    they cannot be read, or do not matter after a recent login.
     """
 
     access_seat: bool | None
@@ -94,6 +103,7 @@ class _Moments:
         # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
         within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
         self.times = sorted({NEVER, *idle.values(), *within.values()})
+        self.latest = present + seats.LATEST_AHEAD
         self.half_seconds = [half_seconds(time.timestamp()) for time in self.times]
         self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
         self.within = {name: self.times.index(moment) for name, moment in within.items()}
@@ -126,24 +136,35 @@ def _count(
 ) -> datetime:
     """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
     times, newest = moments.times, len(moments.times)
-    last_login = NEVER
     alike = []
-    ages = [bisect_left(times, user.last_successful_login or NEVER) for user in users]
+    ages, last_login = _ages(users, moments)
     seen = _seen(users, ages, moments, last_seen) if last_seen else None
     for user, age in zip(users, ages, strict=True):
-        login = user.last_successful_login
-        if login and login > last_login:
-            last_login = login
         activity, devices = age, None
         if seen and age < newest:
             time, devices = next(seen)
             if time and (activity := bisect_left(moments.half_seconds, time)) < age:
                 activity = age
-        if activity == 0 and user.created_at:
-            activity = -bisect_left(times, user.created_at)
+        if activity <= 0:
+            activity = -bisect_left(times, user.created_at) if age == 0 and user.created_at else 0
         alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, devices))
     groups.update(alike)
     return last_login
+
+
+def _ages(users: Sequence[User], moments: _Moments) -> tuple[list[int], datetime]:
+    """Return between which moments each user logged in last, as a _Group has it, and the last login of all."""
+    times, latest, last_login = moments.times, moments.latest, NEVER
+    ages = []
+    for user in users:
+        login = user.last_successful_login or NEVER
+        if login <= latest:
+            ages.append(bisect_left(times, login))
+            if login > last_login:  # noqa: PLR1730 – max() takes twice as long
+                last_login = login
+        else:
+            ages.append(_UNKNOWN_LOGIN)
+    return ages, last_login
 
 
 def _seen(
@@ -188,7 +209,7 @@ def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments:
     for group, number in groups.items():
         if not (group.access_seat or group.gateway_seat):
             continue
-        is_unknown = seats.has_unknown_activity(group.devices, group.seen)
+        is_unknown = group.login == _UNKNOWN_LOGIN or seats.has_unknown_activity(group.devices, group.seen)
         was_used = group.login > 0 or (group.seen is not None and group.seen.was_ever)
         never_used += number * (not was_used and not is_unknown)
         for days, moment in moments.idle.items():

@@ -1,5 +1,7 @@
 """What a configuration means, in words: for `--config.check`. Says where each secret comes from, never the secret."""
 
+import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from access_exporter.clock import Clock
 from access_exporter.cloudflare import Clients, RequestMetrics
 from access_exporter.collectors import configured
 from access_exporter.config import Account, Config
+from access_exporter.errors import ConfigError
 from access_exporter.serving import WebConfig, WebSettings
 
 # What follows each other by which key of the configuration.
@@ -46,9 +49,9 @@ def lines(config: Config) -> Iterator[str]:
         if account.seat_limit:
             yield f"  seat limit: {account.seat_limit}"
         for collector in configured(account, clients.of(account)):
-            plan = collector.plan()
-            total += plan.requests_per_hour
-            yield f"  {plan.words}"
+            if plan := collector.plan():
+                total += plan.requests_per_hour
+                yield f"  {plan.words}"
     yield f"in all: at least {total:.10g} requests/h"
 
 
@@ -61,10 +64,13 @@ def web(config: WebConfig) -> str:
 
 
 def _credential(account: Account) -> Iterator[str]:
-    kind = "token" if account.api_token or account.api_token_file else "key"
-    yield f"  API {kind}: from {account.secret.source}"
+    yield f"  API {_kind(account)}: from {account.secret.source}"
     if account.api_email:
         yield f"  e-mail: from {account.api_email.source}"
+
+
+def _kind(account: Account) -> str:
+    return "token" if account.api_token or account.api_token_file else "key"
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -73,6 +79,7 @@ def warnings(config: Config) -> Iterator[str]:
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         yield "api.url is not https: the credential is sent in clear"
     for account in config.accounts:
+        yield from _account_warnings(account)
         polled = list(account.polled())
         for where, section in polled:
             if section.stale_after < getattr(section, section.renewed_by):
@@ -81,3 +88,12 @@ def warnings(config: Config) -> Iterator[str]:
                 yield f"{where} of account {account.id!r}: {shorter}, so its series vanish between {between}"
         if not polled:
             yield f"account {account.id!r}: nothing of it is polled"
+
+
+def _account_warnings(account: Account) -> Iterator[str]:
+    if not re.fullmatch("[0-9A-Fa-f]{32}", account.id):
+        yield f"account {account.id!r}: the id of an account is 32 hexadecimal digits, and this is something else"
+    for what, secret in ((f"API {_kind(account)}", account.secret), ("e-mail address", account.api_email)):
+        with contextlib.suppress(ConfigError):  # a file that is being replaced
+            if secret and secret.is_in_quotes():
+                yield f"account {account.id!r}: the {what} is in quotes ({secret.source}), which are sent with it"

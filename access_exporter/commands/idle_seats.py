@@ -18,7 +18,7 @@ import msgspec
 import prometheus_client
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Client, Clients, RequestMetrics
+from access_exporter.cloudflare import Client, Clients, Found, RequestMetrics
 from access_exporter.collectors import Poll, UserWithEmail, devices, last_seen, seats, users
 from access_exporter.commands.table import FORMATS, Row
 from access_exporter.config import Account, Config, Duration
@@ -68,7 +68,7 @@ class IdleSeat(msgspec.Struct, frozen=True):
     seat_uid: str | None
 
 
-class Found(NamedTuple):
+class Holder(NamedTuple):
     """A person who holds an idle seat, with what the list is sorted by first."""
 
     since: datetime
@@ -85,26 +85,31 @@ class IdleSeats:
 
     def __init__(self, present: datetime, idle: timedelta) -> None:
         """Start with none."""
-        self.found: list[Found] = []
+        self.found: list[Holder] = []
         self.unknown = 0
         self.lacks_devices = False  # whether there is an account whose devices cannot be read
         self._present = present
         self._moment = present - idle
+        self._latest = present + seats.LATEST_AHEAD
 
     def add(self, account_id: str, pages: Iterable[list[Person]], known: last_seen.LastSeen | None) -> None:
         """Add those of an account, or none if its pages raise a PollError.
 
         `known` says when devices were last seen; None means that they cannot be read.
         """
-        found: list[Found] = []
+        found: list[Holder] = []
         unknown = 0
         for people in pages:
             for person in people:
                 if person.access_seat or person.gateway_seat:
                     time, seen = _seen(person, known)
-                    activity = seats.activity(person.last_successful_login, time, person.created_at)
+                    login = person.last_successful_login
+                    login_is_unknown = login is not None and login > self._latest
+                    activity = seats.activity(login, time, person.created_at)
                     is_idle = activity is not None and activity.since <= self._moment
-                    if seats.has_unknown_activity(seats.devices(person.active_device_count), seen):
+                    if login_is_unknown:
+                        unknown += time is None or time <= self._moment
+                    elif seats.has_unknown_activity(seats.devices(person.active_device_count), seen):
                         unknown += is_idle or activity is None
                     elif activity and is_idle:
                         found.append(_found(person, account_id, activity, time))
@@ -120,14 +125,15 @@ def _seen(person: Person, known: last_seen.LastSeen | None) -> tuple[datetime | 
     return datetime.fromtimestamp(last_seen.seconds(time), UTC) if time else None, seen
 
 
-def _found(person: Person, account_id: str, activity: seats.Activity, seen: datetime | None) -> Found:
-    return Found(activity.since, person.email or "", person.id or "", account_id, activity.basis, seen, person)
+def _found(person: Person, account_id: str, activity: seats.Activity, seen: datetime | None) -> Holder:
+    return Holder(activity.since, person.email or "", person.id or "", account_id, activity.basis, seen, person)
 
 
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
     """List the seats that have been idle for so many seconds, those idle longest first, in one of FORMATS.
 
-    Returns 0 when the list is complete, 1 when an account could not be read to its end: nothing of that one is listed.
+    Returns 0 when the list is complete, and 1 when it may lack people: an account could not be read to its end, and
+    nothing of it is listed, or it announces more users than it lists.
     Raises UsageError for an account that is not configured, and ConfigError.
     """
     accounts = _chosen(config, account_id)
@@ -147,6 +153,10 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
                 progress.clear()
                 told = facts(account_id=account.id, reason=failure.reason, error=failure)
                 log.error("account not listed: it could not be read to the end", extra=told)
+            else:
+                if walk.found.missing or walk.found.invalid_rows:
+                    progress.clear()
+                failed |= _lacks_some(account, walk.found)
     listed.found.sort(key=lambda each: each[:4])
     if listed.unknown:
         grant = {"grant": devices.PERMISSION} if listed.lacks_devices else {}
@@ -155,6 +165,18 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
         sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
     return int(failed)
+
+
+def _lacks_some(account: Account, read: Found) -> bool:
+    """Tell whether users of an account are missing, and log what is odd about the list."""
+    if read.invalid_rows:
+        told = facts(account_id=account.id, users=read.invalid_rows)
+        log.warning("users with invalid values are listed only as far as the rest is known", extra=told)
+    if not read.missing:
+        return False
+    told = facts(account_id=account.id, listed=read.rows, announced=read.announced, missing=read.missing)
+    log.error("idle seats may be missing: the account lists fewer users than it announces", extra=told)
+    return True
 
 
 def _chosen(config: Config, account_id: str | None) -> list[Account]:
@@ -173,14 +195,14 @@ def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen
     """Return when devices were last seen; None where they are not to be read, or the token may not."""
     if not account.devices_config:
         return None
-    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: None))
+    summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: True))
     return summary.last_seen if summary.readable else None
 
 
 class _Rows:
     """What was found as rows, made one by one and as often as they are gone through."""
 
-    def __init__(self, found: list[Found], present: datetime) -> None:
+    def __init__(self, found: list[Holder], present: datetime) -> None:
         self._found = found
         self._present = present
 
@@ -188,7 +210,7 @@ class _Rows:
         return (msgspec.structs.astuple(_seat(each, self._present)) for each in self._found)
 
 
-def _seat(found: Found, present: datetime) -> IdleSeat:
+def _seat(found: Holder, present: datetime) -> IdleSeat:
     person = found.person
     return IdleSeat(
         account_id=found.account_id,

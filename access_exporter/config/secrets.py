@@ -7,6 +7,8 @@ from access_exporter.errors import ConfigError, named
 
 # What may stand in an HTTP header: anything else would be refused later, with the secret in the message.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+# Those of keyboards and of word processors.
+_QUOTES = "'\"`\xb4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\xab\xbb"
 _MAX_BYTES = 16 * 1024  # more than a header may have
 
 
@@ -42,8 +44,18 @@ class Secret:
         if not text:
             raise ConfigError(f"the secret is empty ({self.source})")
         if not _HEADER_VALUE.fullmatch(text):
+            if _is_in_quotes(text):
+                raise ConfigError(f"expected a secret without quotes around it ({self.source})")
             raise ConfigError(f"expected a secret of printable ASCII characters without spaces ({self.source})")
         return text
+
+    def is_in_quotes(self) -> bool:
+        """Tell whether a quote begins or ends the secret, which no token, key or address has; raises as `read`."""
+        return _is_in_quotes(self.read())
+
+
+def _is_in_quotes(text: str) -> bool:
+    return text[0] in _QUOTES or text[-1] in _QUOTES
 
 
 def _file_text(path: str) -> str:

@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from access_exporter import memory
-from access_exporter.clock import Clock
+from access_exporter.clock import LONGEST_WAIT_SECONDS, Clock, Stopwatch
 from access_exporter.collectors import AnyCollector, Key, Poll
-from access_exporter.errors import InvalidResponseError, PollError, RetryableError, StoppingError
+from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, RetryableError, StoppingError
 from access_exporter.logs import facts
 from access_exporter.polling.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
+
+LATER_SECONDS = 5  # until an optional target is looked at again whose turn it is not
+
+LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer one the first rows are of another time
 
 
 def in_thread(poll: Callable[[], None], name: str) -> None:
@@ -32,7 +36,8 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 class Poller:
     """Polls every configured target at once and then at its interval, counted from start to start.
 
-    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it.
+    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it. An optional
+    one waits for the others of its account: should Cloudflare answer it with 429, they have their numbers.
     """
 
     def __init__(
@@ -55,11 +60,14 @@ class Poller:
             for collector in collectors:
                 same = before.get(collector.key)
                 self._collectors[collector.key] = same if same and _are_alike(same, collector) else collector
-                if self._collectors[collector.key] is collector and collector.key not in self._busy:
-                    self._schedule(collector, self._clock.monotonic())
+            self._snapshots.configure(self._collectors.values())
             self._due = [entry for entry in self._due if self._collectors.get(entry[2].key) is entry[2]]
             heapq.heapify(self._due)
-            self._snapshots.configure(self._collectors.values())
+            new = [each for each in self._collectors.values() if each is not before.get(each.key)]
+            now = self._clock.monotonic()
+            for collector in sorted(new, key=lambda each: not self._snapshots.of(each).is_undated):
+                if collector.key not in self._busy:
+                    self._schedule(collector, now)
             self._changed.notify()
 
     def run(self) -> None:
@@ -68,7 +76,7 @@ class Poller:
             wait = self.start_due()
             with self._changed:
                 if not self._due or self._due[0][0] > self._clock.monotonic():
-                    self._changed.wait(wait)
+                    self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT_SECONDS))
 
     def wake(self) -> None:
         """Let `run` look at the clock and at the stop event again."""
@@ -83,41 +91,51 @@ class Poller:
                 if not self._due or self._due[0][0] > now:
                     return self._due[0][0] - now if self._due else None
                 collector = heapq.heappop(self._due)[2]
+                if collector.is_optional and self._is_polled(collector.key.account_id):
+                    self._schedule(collector, now + LATER_SECONDS)
+                    continue
                 self._busy.add(collector.key)
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
+    def _is_polled(self, account_id: str) -> bool:
+        """Tell whether a target of this account that is not optional is being polled."""
+        polled = (self._collectors.get(key) for key in self._busy if key.account_id == account_id)
+        return any(each is not None and not each.is_optional for each in polled)
+
     def poll(self, collector: AnyCollector) -> None:
         """Poll one target now and publish what came of it."""
-        started = self._clock.monotonic()
+        watch = Stopwatch(self._clock)
         before = self._snapshots.of(collector)
         try:
             keep = partial(self._snapshots.keep, collector)
-            summary = collector.fetch(Poll(before.summary, self._clock.time(), keep, self._snapshots.summary))
-            duration = self._clock.monotonic() - started
+            poll = Poll(before.summary, self._clock.time(), keep, self._snapshots.summary, self._clock)
+            summary = collector.fetch(poll)
+            duration = watch.seconds()
+            _check_break(watch.suspended())
             self._snapshots.succeeded(collector, summary, duration)
         except StoppingError:
             return
         except PollError as failure:
-            self._note_failure(collector, failure, started)
+            self._note_failure(collector, failure, watch.seconds())
         except Exception as error:  # noqa: BLE001 – no answer of Cloudflare, foreseen or not, may end the polling
             log.error("unexpected error", extra=facts(error=type(error).__name__, at=_place(error)))
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
-            self._note_failure(collector, unforeseen, started)
+            self._note_failure(collector, unforeseen, watch.seconds())
         else:
-            news = before.polled_at is None or before.failure is not None
+            news = not collector.is_optional and (before.polled_at is None or before.failure is not None)
             log.log(
                 logging.INFO if news else logging.DEBUG,
                 "poll succeeded",
                 extra=facts(**collector.key._asdict(), duration=duration),
             )
 
-    def _note_failure(self, collector: AnyCollector, failure: PollError, started: float) -> None:
-        duration = self._clock.monotonic() - started
+    def _note_failure(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         # The failure is kept until the next poll; what it came through would keep pages and connections with it.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
         memory.give_back()  # what an odd answer took
-        log.warning(
+        log.log(
+            logging.DEBUG if collector.is_optional else logging.WARNING,
             "poll failed",
             extra=facts(**collector.key._asdict(), reason=failure.reason, error=failure, duration=duration),
         )
@@ -151,6 +169,12 @@ class Poller:
 
 def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
     return (one.key, one.subject, one.settings) == (other.key, other.subject, other.settings)
+
+
+def _check_break(seconds: float) -> None:
+    """Raise PollTimeoutError for a poll in which the machine was suspended: what it read is older than it looks."""
+    if seconds > LONGEST_BREAK_SECONDS:
+        raise PollTimeoutError(f"the machine was suspended for {seconds:.0f} s during the poll")
 
 
 def _place(error: Exception) -> str:

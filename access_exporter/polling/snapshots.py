@@ -4,6 +4,7 @@ cloudflare_access_poll_success{account_id="…",collector="users",target="users"
 cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,17 +13,25 @@ from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Metric
 
-from access_exporter.clock import Clock
+from access_exporter.clock import Clock, is_future
 from access_exporter.collectors import AnyCollector, Key
-from access_exporter.errors import REASONS, PollError
+from access_exporter.errors import REASONS, PollError, StoppingError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
+from access_exporter.logs import facts
+from access_exporter.polling.lasting import Lasting, Others
+from access_exporter.polling.storage import Kept
+
+log = logging.getLogger(__name__)
 
 _NOTHING = Rendered()
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic)."""
+    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
+
+    `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
+    """
 
     collector: AnyCollector
     summary: object = None
@@ -31,13 +40,16 @@ class Snapshot:
     fresh_until: float = float("-inf")
     duration: float | None = None
     failure: PollError | None = None
+    is_undated: bool = False
     errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Yield what `/metrics` says about the polls of a target."""
+    """Yield what `/metrics` says about the polls of a target; nothing where it is optional."""
+    if snapshot.collector.is_optional:
+        return
     labels = snapshot.collector.key._asdict()
     yield gauge(
         "cloudflare_access_poll_success",
@@ -69,11 +81,11 @@ def health_families(snapshot: Snapshot) -> Iterator[Metric]:
 class Store(Protocol):
     """Where summaries outlive the process."""
 
-    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> None:
-        """Keep a summary and when the last good poll was, in seconds since the epoch."""
+    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
+        """Keep a summary and when the last good poll was, in seconds since the epoch; return whether it is kept."""
 
-    def load(self, collector: AnyCollector) -> tuple[object, float | None] | None:
-        """Return what was kept of the target, or None."""
+    def load(self, collector: AnyCollector) -> Kept | None:
+        """Return what was kept under the name of the target, or None."""
 
 
 class _Made(NamedTuple):
@@ -90,6 +102,7 @@ class Snapshots:
         self._clock = clock
         self._store = store
         self._lock = threading.Lock()
+        self._lasting = Lasting()
         self._snapshots: dict[Key, Snapshot] = {}
         self._version = 0
         self._made: dict[Format, _Made] = {}
@@ -98,6 +111,8 @@ class Snapshots:
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
         """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
         with self._lock:
+            for before in self._snapshots.values():
+                self._lasting.note(before.collector, before.summary)
             self._snapshots = {collector.key: self._carried_over(collector) for collector in collectors}
             self._version += 1
 
@@ -113,13 +128,19 @@ class Snapshots:
             duration=duration,
             failure=None,
         )
-        if published and self._store:
-            self._store.save(collector, collector.to_store(summary), now)
+        if published:
+            self._save(collector, summary, now)
 
-    def keep(self, collector: AnyCollector, summary: Any) -> None:
-        """Publish and store what a poll must not lose, whatever comes of the poll."""
-        if self._update(collector, summary=summary) and self._store:
-            self._store.save(collector, collector.to_store(summary), self.of(collector).succeeded_at)
+    def keep(self, collector: AnyCollector, summary: object) -> bool:
+        """Publish and store what a poll must not lose, whatever comes of the poll; return whether it could be stored.
+
+        Without a store there is nothing to fail. Raises StoppingError where the target is no longer polled.
+        """
+        if self._update(collector, summary=summary):
+            return self._save(collector, summary, self.of(collector).succeeded_at)
+        with self._lock:
+            self._lasting.note(collector, summary)
+        raise StoppingError("the target is no longer polled")
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         """Note that a walk failed: the numbers stay; `duration` is in seconds."""
@@ -151,8 +172,9 @@ class Snapshots:
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled at least once, with or without success, or restored from the store."""
-        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in self.all())
+        """Tell whether every target was polled, with or without success, or restored; optional ones do not count."""
+        required = (snapshot for snapshot in self.all() if not snapshot.collector.is_optional)
+        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in required)
 
     def current_page(self, form: Format) -> Page | None:
         """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
@@ -181,19 +203,33 @@ class Snapshots:
         later = collector.stale_after - before.collector.stale_after
         return self._rendered(replace(before, collector=collector, fresh_until=before.fresh_until + later))
 
+    def _save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> bool:
+        stored = collector.to_store(summary)
+        if self._store is None or stored is None:
+            return True
+        return self._store.save(collector, stored, succeeded_at, self._lasting.others(collector))
+
     def _restored(self, collector: AnyCollector) -> Snapshot:
         kept = self._store.load(collector) if self._store else None
-        if kept is None:
-            return self._rendered(Snapshot(collector))
-        summary, succeeded_at = kept
+        if kept:
+            self._lasting.restore(collector, kept.others)
+        if kept is None or kept.summary is None:
+            return self._rendered(Snapshot(collector, summary=self._lasting.of(collector)))
+        summary, succeeded_at, _ = kept
+        now = self._clock.time()
+        if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
+            log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
+            return self._rendered(Snapshot(collector, summary=summary, is_undated=True))
         snapshot = Snapshot(collector, summary=summary, succeeded_at=succeeded_at)
         if succeeded_at is not None:
             snapshot = replace(snapshot, fresh_until=self._fresh_until(collector, summary, succeeded_at))
         return self._rendered(snapshot)
 
     def _fresh_until(self, collector: AnyCollector, summary: object, succeeded_at: float) -> float:
-        made = collector.made_at(summary)
-        age = max(0.0, self._clock.time() - (succeeded_at if made is None else made))
+        made, now = collector.made_at(summary), self._clock.time()
+        if is_future(made, now):
+            return float("-inf")
+        age = max(0.0, now - (succeeded_at if made is None else made))
         return self._clock.monotonic() + collector.stale_after - age
 
     def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
@@ -207,7 +243,8 @@ class Snapshots:
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
         """Return the snapshot with its text written; its numbers only where they may have changed."""
-        data = snapshot.data
-        if numbers and snapshot.summary is not None:
-            data = render(snapshot.collector.families(snapshot.summary), self._headers)
-        return replace(snapshot, data=data, health=render(health_families(snapshot), self._headers))
+        collector, summary, data = snapshot.collector, snapshot.summary, snapshot.data
+        if numbers and summary is not None:
+            summary = collector.without_removed(summary)
+            data = render(collector.families(summary), self._headers)
+        return replace(snapshot, summary=summary, data=data, health=render(health_families(snapshot), self._headers))

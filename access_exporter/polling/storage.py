@@ -13,12 +13,14 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import prometheus_client
 
 from access_exporter.collectors import AnyCollector
 from access_exporter.logs import facts
+from access_exporter.polling.lasting import Others, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,10 @@ _WRITING = ".writing-"
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a file holds; `succeeded_at` is in seconds since the epoch, None before the first good poll."""
+    """What a file holds; `succeeded_at` is in seconds since the epoch, None before the first good poll.
+
+    `others` are what must last of other subjects with the same name. Files of older versions have no such field.
+    """
 
     format: str
     key: list[str]
@@ -36,11 +41,20 @@ class Stored(msgspec.Struct, frozen=True):
     succeeded_at: float | None
     summary: msgspec.Raw
     checksum: str = ""
+    others: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
     def summed(self) -> "Stored":
         """Return it with the checksum of all the rest, so that no damaged number is ever shown."""
         plain = msgspec.structs.replace(self, checksum="")
         return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.json.encode(plain)).hexdigest())
+
+
+class Kept(NamedTuple):
+    """What a file says of a target: its summary, if that is about the same subject, and what others left behind."""
+
+    summary: object
+    succeeded_at: float | None
+    others: Others
 
 
 class Storage:
@@ -58,24 +72,26 @@ class Storage:
         except OSError as error:
             self._warn("the storage folder cannot be used", error)
 
-    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None) -> None:
-        """Write a summary; a failure is told and counted, nothing more."""
+    def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
+        """Write a summary and return whether that worked; a failure is logged and counted."""
         stored = Stored(
             FORMAT,
             list(collector.key),
-            _fingerprint(collector),
+            fingerprint(collector),
             succeeded_at,
             msgspec.Raw(msgspec.json.encode(summary)),
+            others=dict(others) or msgspec.UNSET,
         )
         try:
             _replace(self._path(collector), msgspec.json.encode(stored.summed()))
         except OSError as error:
             self._warn("snapshot not stored", error)
-            return
+            return False
         self._failing = False
+        return True
 
-    def load(self, collector: AnyCollector) -> tuple[object, float | None] | None:
-        """Return the stored summary and when the last good poll was; None where there is none that fits the target."""
+    def load(self, collector: AnyCollector) -> Kept | None:
+        """Return what was stored under the name of the target; None where that is nothing."""
         path = self._path(collector)
         try:
             content = _read(path)
@@ -95,7 +111,12 @@ class Storage:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._set_aside(path)
             return None
-        return (summary, stored.succeeded_at) if stored.subject == _fingerprint(collector) else None
+        others = stored.others or {}
+        if stored.subject == fingerprint(collector):
+            return Kept(summary, stored.succeeded_at, others)
+        lasting = collector.lasting(summary)
+        left = {} if lasting is None else {stored.subject: msgspec.Raw(msgspec.json.encode(lasting))}
+        return Kept(None, None, others | left)
 
     def _path(self, collector: AnyCollector) -> Path:
         name = hashlib.sha256("\0".join(collector.key).encode()).hexdigest()[:32]
@@ -128,10 +149,6 @@ def _read(path: Path) -> bytes:
     if len(content) > _MAX_BYTES:
         raise ValueError("too big")
     return content
-
-
-def _fingerprint(collector: AnyCollector) -> str:
-    return hashlib.sha256(repr(collector.subject).encode()).hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,8 +1,8 @@
 """Snapshots and families in, pages over HTTP out: the server, its routes, TLS and basic auth, and the status page."""
 
 from access_exporter.serving.routes import Web
-from access_exporter.serving.server import listen, new_server
+from access_exporter.serving.server import Server, listen
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.web_config import WebConfig, WebSettings
 
-__all__ = ["StatusPage", "Web", "WebConfig", "WebSettings", "listen", "new_server"]
+__all__ = ["Server", "StatusPage", "Web", "WebConfig", "WebSettings", "listen"]

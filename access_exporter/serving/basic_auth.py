@@ -41,14 +41,17 @@ class BasicAuth:
         """Remember nobody, but whoever has the same hash as `before` and was remembered there."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._by_cost = {_cost(hashed): hashed for hashed in self._hashes.values()}
-        self._key: bytes = before._key if before else os.urandom(32)
+        self._key = os.urandom(32)
         self._remembered: dict[bytes, bytes] = {}  # names, by the fingerprints of credentials
         if before:
-            for fingerprint, name in before._remembered.items():
-                if self._hashes.get(name) == before._hashes[name]:
-                    self._remembered[fingerprint] = name
+            self._key, self._remembered = before.still_right(self._hashes)
         self._turn = asyncio.Lock()
         self._waiting: Counter[str] = Counter()
+
+    def still_right(self, hashes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes]]:
+        """Return the key of the fingerprints, and the names by fingerprint of all who have the same hash in these."""
+        same = {mark: name for mark, name in self._remembered.items() if hashes.get(name) == self._hashes[name]}
+        return self._key, same
 
     async def check(self, authorization: str, client: str) -> Verdict:
         """Tell whether the header names a user with the right password; `client` is the address that sent it."""

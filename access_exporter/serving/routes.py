@@ -1,12 +1,10 @@
-"""The pages served over HTTP, as an ASGI application; nothing here ever waits for Cloudflare."""
+"""The pages served over HTTP; nothing here ever waits for Cloudflare."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +15,7 @@ from access_exporter.exposition import Encoded, Page
 from access_exporter.logs import facts
 from access_exporter.polling import Snapshots
 from access_exporter.serving.basic_auth import Verdict
+from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.status_style import content_security_policy
@@ -24,31 +23,7 @@ from access_exporter.serving.web_config import WebSettings
 
 log = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-PIECE_BYTES = 32 * 1024
 MAX_RELOADS = 2  # one under way, and one for what has changed since it began
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request's path, query and headers (their names in lower case), and the address of who sent it."""
-
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    headers: Mapping[str, str]
-    client: str
-
-
-@dataclass(frozen=True)
-class Response:
-    """An answer: text, sent as UTF-8, or bytes in parts."""
-
-    body: str | tuple[bytes, ...]
-    status: int = 200
-    content_type: str = "text/plain; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Web:
@@ -72,7 +47,7 @@ class Web:
         self._reload = reload
         self._reloading = 0
         self._making = asyncio.Lock()
-        self._routes: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
+        self._routes: dict[str, tuple[str, Application]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
             "/-/ready": ("GET", self._get_ready),
@@ -80,33 +55,17 @@ class Web:
             metrics_path: ("GET", self._get_metrics),
         }
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request (https://asgi.readthedocs.io/en/latest/specs/www.html)."""
-        if scope["type"] != "http":
-            return
-        request = Request(
-            scope["method"],
-            _path(scope["path"]),
-            parse_qs(scope["query_string"].decode("latin-1")),
-            {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            scope["client"][0] if scope.get("client") else "",
-        )
+    async def respond(self, request: Request) -> Response:
+        """Answer a request."""
         response = await self._response(request)
-        parts = (response.body.encode(errors="replace"),) if isinstance(response.body, str) else response.body
         headers = {
             # A page's own header is the stricter one.
             **{name.lower(): value for name, value in self._settings.headers.items()},
-            "content-type": response.content_type,
-            "content-length": str(sum(map(len, parts))),
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
             **response.headers,
         }
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": raw})
-        for piece in _pieces(parts) if request.method != "HEAD" else ():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body"})
+        return replace(response, headers=headers)
 
     async def _response(self, request: Request) -> Response:
         try:
@@ -179,29 +138,6 @@ class Web:
         """Make a page while other requests are answered; one after the other, so that scrapes share one."""
         async with self._making:
             return await asyncio.wrap_future(call(make, "scrape"))
-
-
-def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut an answer up, so that a client is given no more of it than it reads, and a page is not copied for each.
-
-    However small its parts, all pieces but the last are full: each is a system call, after which a scrape waits for
-    its turn while a poll computes.
-    """
-    piece = b""
-    for part in parts:
-        rest = memoryview(part)
-        while len(piece) + len(rest) > PIECE_BYTES:
-            room = PIECE_BYTES - len(piece)
-            yield piece + rest[:room]
-            piece, rest = b"", rest[room:]
-        piece += rest
-    yield piece
-
-
-def _path(target: str) -> str:
-    """Return the path of a request's target, which may be a whole address: RFC 9112, section 3.2.2."""
-    whole = target.startswith(("http://", "https://"))
-    return "/" + target.partition("://")[2].partition("/")[2] if whole else target
 
 
 def _is_from_a_page(request: Request) -> bool:

@@ -49,7 +49,9 @@ def render(accounts: Sequence[Account], rows: Iterable[Row], now: float, metrics
     """Return the page as of `now`, in seconds since the epoch."""
     by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
     for row in rows:
-        by_account[row.snapshot.collector.key.account_id].append(row)
+        account_id = row.snapshot.collector.key.account_id
+        if account_id in by_account:  # or else a reload is just taking the account away
+            by_account[account_id].append(row)
     shown = [(account, by_account[account.id]) for account in accounts]
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -81,7 +83,8 @@ _DEMO = """<p class="notice"><strong>Demo.</strong> These numbers come from a si
 no request leaves this machine.</p>"""
 
 
-def _verdict(rows: Sequence[Row]) -> str:
+def _verdict(rows: Iterable[Row]) -> str:
+    rows = _required(rows)
     failing = _failing(rows)
     waiting = _waiting(rows)
     if failing:
@@ -91,12 +94,17 @@ def _verdict(rows: Sequence[Row]) -> str:
     return f'<strong class="good">All {len(rows)} polls good</strong>'
 
 
+def _required(rows: Iterable[Row]) -> Sequence[Row]:
+    """Return the rows of targets that are not optional: only those count."""
+    return [row for row in rows if not row.snapshot.collector.is_optional]
+
+
 def _failing(rows: Iterable[Row]) -> int:
-    return sum(row.snapshot.failure is not None for row in rows)
+    return sum(row.snapshot.failure is not None for row in _required(rows))
 
 
 def _waiting(rows: Iterable[Row]) -> int:
-    return sum(row.snapshot.polled_at is None for row in rows)
+    return sum(row.snapshot.polled_at is None for row in _required(rows))
 
 
 def _cards(accounts: Iterable[tuple[Account, Sequence[Row]]], now: float) -> str:
@@ -124,7 +132,7 @@ def _list(title: str, accounts: Sequence[tuple[Account, Sequence[Row]]], now: fl
 
 
 def _line(account: Account, rows: Sequence[Row]) -> str:
-    people = _people(rows)
+    people, rows = _people(rows), _required(rows)
     used = "no numbers" if people is None else f"{people.seats_used:,} seats"
     bar = "<span></span>"
     if people and account.seat_limit:
@@ -194,11 +202,16 @@ def _bar(level: str, share: float, role: str) -> str:
 def _target(row: Row, now: float) -> str:
     collector = row.snapshot.collector
     name = "" if collector.key.target == collector.key.collector else f" {_text(collector.key.target)}"
+    if collector.is_optional and not (row.fresh and list(collector.status(row.snapshot.summary))):
+        return ""
     return f"<li><strong>{collector.title}{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
 
 
 def _state(row: Row, now: float) -> Iterator[str]:
     snapshot = row.snapshot
+    if snapshot.collector.is_optional:
+        yield from map(_text, snapshot.collector.status(snapshot.summary))
+        return
     if snapshot.polled_at is None:
         yield '<span class="warn">first poll under way</span>'
     elif snapshot.failure is not None:

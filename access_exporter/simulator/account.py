@@ -170,6 +170,8 @@ class Account:
         self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
         # What may be tested, by the ids of the policies; an account without an entry refuses the test.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
+        self.token_expires: datetime | None = None
+        self.owns_token = False  # or else the token is one of a person
         self.may_start_tests = True
         self.tests_started = 0
         self._under_way: dict[str, tuple[float, Life]] = {}
@@ -197,6 +199,12 @@ class Account:
             {} if self.seat_expiration is None else {"user_seat_expiration_inactive_time": self.seat_expiration}
         )
         return {"name": "Simulated", "auth_domain": "simulated.cloudflareaccess.com", **expiration}
+
+    @property
+    def verification(self) -> dict[str, object]:
+        """The result of GET …/tokens/verify."""
+        expires = {"expires_on": self.token_expires} if self.token_expires else {}
+        return {"id": "ed17574386854bf78a67040be0a770b0", "status": "active", **expires}
 
     @property
     def users(self) -> tuple[Row, ...]:

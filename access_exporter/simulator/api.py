@@ -5,6 +5,8 @@
     POST /client/v4/accounts/{account_id}/access/policy-tests
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}
     GET /client/v4/accounts/{account_id}/access/policy-tests/{policy_test_id}/users
+    GET /client/v4/user/tokens/verify
+    GET /client/v4/accounts/{account_id}/tokens/verify
     GET /client/v4/accounts/{account_id}/access/NAME, for any other list that an account has
     GET /client/v4/accounts/{account_id}/devices/registrations
 
@@ -13,9 +15,7 @@ https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/
 
 import gzip
 import json
-import math
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -32,6 +32,7 @@ from access_exporter.simulator.answers import (
     no_result_info,
     success,
 )
+from access_exporter.simulator.quota import Quotas
 
 _ROUTES = {
     endpoint: re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/" + path)
@@ -46,9 +47,9 @@ _ROUTES = {
     }.items()
 }
 _DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # of any other list 1000
+_ROUTES["user_token"] = re.compile("/client/v4/user/tokens/verify")
+_ROUTES["account_token"] = re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/tokens/verify")
 _STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # the filter has its own words
-# https://developers.cloudflare.com/fundamentals/api/reference/limits/
-_QUOTA, _QUOTA_SECONDS = 1200, 300
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,7 @@ class Api:
         # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
         self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
         self._listings: dict[tuple[str, str, str], Listing] = {}
-        self._quotas: dict[str, tuple[float, int]] = {}  # by secret: when its period began, requests in it
-        self._quota_lock = threading.Lock()
+        self._quotas = Quotas()
         self._methods: dict[str, dict[str, Callable[[Account, Request], Response]]] = {
             "users": {"GET": self._users},
             "organization": {"GET": lambda account, _: success(account.organization)},
@@ -138,6 +138,8 @@ class Api:
             "policy_test": {"GET": self._policy_test},
             "policy_test_users": {"GET": self._policy_test_users},
             "devices": {"GET": self._devices},
+            "user_token": {"GET": _verify},
+            "account_token": {"GET": _verify},
         }
 
     def answer(self, request: Request) -> Response:
@@ -146,7 +148,8 @@ class Api:
             response = self._answer(request)
         except _RefusedError as refused:
             response = refused.response
-        headers = {**response.headers, **self._quota_headers(request)}
+        secret = request.headers.get("authorization") or request.headers.get("x-auth-key", "")
+        headers = {**response.headers, **self._quotas.headers(secret, request.time)}
         if self._compress and "gzip" in request.headers.get("accept-encoding", ""):
             return Response(response.status, self._gzip(response.body), headers | {"Content-Encoding": "gzip"})
         return replace(response, headers=headers)
@@ -170,6 +173,8 @@ class Api:
         opened = {name for name, account in self.accounts.items() if opens_all or account.accepts(email, secret)}
         if not opened:
             raise _RefusedError(error(403, 9109, "Invalid access token"))
+        if request.endpoint == "user_token":
+            return self.accounts[min(opened)]
         if request.account_id in opened:
             return self.accounts[request.account_id]
         if request.account_id in self.accounts or re.fullmatch("[0-9a-f]{32}", request.account_id):
@@ -237,21 +242,6 @@ class Api:
             raise _bad_parameter("per_page")
         return listing.page(request.page, min(request.per_page, self._max_per_page))
 
-    def _quota_headers(self, request: Request) -> dict[str, str]:
-        """What is left of this secret's quota: it is only counted here, refusing is left to a fault."""
-        secret = request.headers.get("authorization") or request.headers.get("x-auth-key", "")
-        with self._quota_lock:
-            began, used = self._quotas.get(secret, (request.time, 0))
-            if request.time >= began + _QUOTA_SECONDS:
-                began, used = request.time, 0
-            self._quotas[secret] = began, used + 1
-        left = max(0, _QUOTA - used - 1)
-        seconds = math.ceil(began + _QUOTA_SECONDS - request.time)
-        return {
-            "Ratelimit": f'"default";r={left};t={seconds}',
-            "Ratelimit-Policy": f'"default";q={_QUOTA};w={_QUOTA_SECONDS}',
-        }
-
 
 def _credentials(headers: Mapping[str, str]) -> tuple[str | None, str]:
     """The email, None with a token, and the secret; raises _RefusedError where they are missing or malformed."""
@@ -282,6 +272,13 @@ def _no_route(request: Request) -> _RefusedError:
 
 def _bad_parameter(name: str) -> _RefusedError:
     return _RefusedError(error(400, 12130, f"access.api.error.invalid_request: {name}"))
+
+
+def _verify(account: Account, request: Request) -> Response:
+    """Say what is known of a token; the endpoint for the other kind of token calls it invalid."""
+    if "authorization" not in request.headers or account.owns_token is not (request.endpoint == "account_token"):
+        raise _RefusedError(error(401, 1000, "Invalid API Token"))
+    return success(account.verification)
 
 
 def _find_policy_test(account: Account, request: Request) -> PolicyTest:

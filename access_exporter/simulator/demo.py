@@ -54,6 +54,7 @@ _SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
 _SEATS_AT_START, _PEOPLE = 40, 76
 # The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
 _IDLE = [(31, 0), (38, 1), (44, 0), (61, 0), (80, 1), (91, 0), (140, 3), (400, 0), (None, 1), (None, 0), (None, 8)]
+_TOKEN_DAYS = 20  # until the token of the account itself expires
 # Service tokens: name, days until it expires (None: never), and whether it is enabled.
 _SERVICE_TOKENS = [
     ("ci", 9, True),
@@ -77,6 +78,7 @@ class LivingAccount(Account):
         exceeded = replace(legacy_vpn, status="exceeded time", processed=_PEOPLE * 3 // 5)
         tests = [wiki, exceeded]
         super().__init__(DEMO.account_id, self._people, tests, token=DEMO.token, seat_expiration=_SEAT_EXPIRATION)
+        self.token_expires = self._days_ago(-_TOKEN_DAYS)
         self.begin_policy_test(payroll.id, Life(payroll.results, _TEST_SECONDS), now)
         self._results: list[Row] = list(wiki.results)
         self._changes = random.Random(seed)

@@ -48,10 +48,8 @@ def rate(metric: str, labels: str) -> str:
 
 USED = of_account("cloudflare_access_seats_used")
 LIMIT = of_account("cloudflare_access_seats_limit")
-IDLE_SEATS = (
-    f"sum by (job, account_id, idle_days) ({of_account('cloudflare_access_seats_idle', 'idle_days', 'devices')})"
-)
-IDLE_SEATS_WITHOUT_DEVICES = of_account("cloudflare_access_seats_idle", "idle_days", matchers='devices="none"')
+IDLE_SEATS = of_account("cloudflare_access_seats_idle", "idle_days")
+UNKNOWN_SEATS = of_account("cloudflare_access_seats_activity_unknown", "idle_days")
 # The change of the last seven days, or of as many as there are: unlike a slope, it is no wild guess in the first hours.
 # Of the recorded series, which goes on where an account moves to another instance.
 CHANGE = f"delta(account:cloudflare_access_seats_used:max{{{ACCOUNT}}}[7d])"
@@ -291,7 +289,7 @@ def overview() -> Json:
         ),
         stat(
             "Idle seats",
-            "Share of the used seats whose user has not logged in for so many days.",
+            "Share of the used seats whose holder showed no activity for so many days: no login, no device seen.",
             named(f"{IDLE_SEATS}\n/ on (job, account_id) group_left ()\n({USED} > 0)"),
             "{{account_name}}, {{idle_days}} days",
             unit="percentunit",
@@ -308,8 +306,8 @@ def overview() -> Json:
         ),
         stat(
             "Idle seats cost a month",
-            "Idle seats without an active device, times the price at the top of the page.",
-            named(f"{IDLE_SEATS_WITHOUT_DEVICES} * $price"),
+            "Idle seats times the price at the top of the page. Seats with unknown activity cost nothing here.",
+            named(f"{IDLE_SEATS} * $price"),
             "{{account_name}}, {{idle_days}} days",
             unit="currencyUSD",
             decimals=0,
@@ -328,9 +326,18 @@ def overview() -> Json:
         ),
         timeseries(
             "Idle seats",
-            "Seats by the days since their user's last login. Who is idle for 90 days is idle for 30 too.",
+            "Seats by the days since their holder's last activity: the later of a login and of the last time a device "
+            "was seen. A seat that is idle for 90 days is idle for 30 too.",
             query(named(IDLE_SEATS), "{{account_name}}: {{idle_days}} days"),
             query(named(of_account("cloudflare_access_seats_never_used")), "{{account_name}}: never used"),
+            alert="CloudflareAccessSeatsIdle",
+            min=0,
+        ),
+        timeseries(
+            "Seats with unknown activity",
+            "Seats whose holder has not logged in for so many days but may use a device. They do not count as idle. "
+            "To judge them, grant the API token the account permission Zero Trust: Read.",
+            query(named(UNKNOWN_SEATS), "{{account_name}}: {{idle_days}} days"),
             alert="CloudflareAccessSeatsIdle",
             min=0,
         ),
@@ -344,10 +351,10 @@ def overview() -> Json:
             min=0,
         ),
         timeseries(
-            "Users by seat",
-            "Everyone the account lists, by the seat they hold.",
-            query(named(of_account("cloudflare_access_users", "seat")), "{{account_name}}: {{seat}}"),
-            stacked=True,
+            "People who were active",
+            "Users with any activity that recently: a login, or a device that was seen. Absent where the API token "
+            "lacks the account permission Zero Trust: Read.",
+            query(named(of_account("cloudflare_access_users_active", "within")), "{{account_name}}: {{within}}"),
             min=0,
         ),
         stat(
@@ -359,12 +366,12 @@ def overview() -> Json:
             alert="CloudflareAccessNobodyLogsIn",
         ),
     ]
-    devices = [
+    users = [
         timeseries(
-            "Active devices",
-            "Active devices of all users.",
-            query(named(of_account("cloudflare_access_active_devices"))),
-            alert="CloudflareAccessDevicesDropped",
+            "Users by seat",
+            "Everyone the account lists, by the seat they hold.",
+            query(named(of_account("cloudflare_access_users", "seat")), "{{account_name}}: {{seat}}"),
+            stacked=True,
             min=0,
         ),
         bars(
@@ -380,6 +387,42 @@ def overview() -> Json:
                 f"sum by (job, account_id, domain) ({of_account('cloudflare_access_domain_users', 'domain', 'seat')})"
             ),
             "{{domain}}",
+        ),
+    ]
+    versions = of_account("cloudflare_access_device_client_registrations", "version")
+    devices = [
+        timeseries(
+            "Active devices",
+            "Active devices of all users.",
+            query(named(of_account("cloudflare_access_active_devices"))),
+            alert="CloudflareAccessDevicesDropped",
+            min=0,
+        ),
+        timeseries(
+            "Device registrations",
+            "Active registrations by type. Absent where the API token lacks the account permission Zero Trust: Read.",
+            query(
+                named(of_account("cloudflare_access_device_registrations", "type")),
+                "{{account_name}}: {{type}}",
+            ),
+            stacked=True,
+            min=0,
+        ),
+        timeseries(
+            "Device registrations seen",
+            "Active registrations whose device was seen that recently.",
+            query(
+                named(of_account("cloudflare_access_device_registrations_seen", "within")),
+                "{{account_name}}: {{within}}",
+            ),
+            min=0,
+        ),
+        bars(
+            "Client versions",
+            "Active registrations by version of the client, over the chosen accounts. Of each account the ten most "
+            "common versions are shown; other: all others, unknown: no version.",
+            f"sum by (version) ({versions})",
+            "{{version}}",
         ),
     ]
     policies = [
@@ -449,7 +492,6 @@ def overview() -> Json:
             alert="CloudflareAccessServiceTokenExpires",
         ),
     ]
-    days = of_account("cloudflare_access_seats_idle", "idle_days", "devices", matchers='idle_days="30"')
     accounts = [
         table(
             "Accounts",
@@ -462,10 +504,21 @@ def overview() -> Json:
                 "Seats used": (named(USED), "short"),
                 "Limit": (named(LIMIT), "short"),
                 "Used of limit": (named(f"{USED} / {LIMIT}"), "percentunit"),
-                "Idle 30 days": (named(f"sum by (job, account_id) ({days})"), "short"),
+                "Idle 30 days": (
+                    named(of_account("cloudflare_access_seats_idle", matchers='idle_days="30"')),
+                    "short",
+                ),
+                "Unknown 30 days": (
+                    named(of_account("cloudflare_access_seats_activity_unknown", matchers='idle_days="30"')),
+                    "short",
+                ),
                 "Never used": (named(of_account("cloudflare_access_seats_never_used")), "short"),
                 "Logged in within 7 days": (
                     named(of_account("cloudflare_access_users_logged_in", matchers='within="7d"')),
+                    "short",
+                ),
+                "Active within 7 days": (
+                    named(of_account("cloudflare_access_users_active", matchers='within="7d"')),
                     "short",
                 ),
                 "Active devices": (named(of_account("cloudflare_access_active_devices")), "short"),
@@ -481,7 +534,8 @@ def overview() -> Json:
             "Seats": (6, seats),
             "Seats over time": (9, course),
             "People": (8, people),
-            "Devices and domains": (8, devices),
+            "Users": (8, users),
+            "Devices": (8, devices),
             "Policies": (8, policies),
             "Policy tests": (6, tests),
             "Service tokens": (6, tokens),
@@ -516,7 +570,7 @@ def health() -> Json:
         ),
         stat(
             "Targets",
-            "Lists of users and policy tests that are polled.",
+            "What is polled: lists of users and of devices, policy tests and service tokens.",
             f"sum(cloudflare_access_exporter_targets{{{JOB}}})",
             "targets",
         ),
@@ -596,6 +650,19 @@ def health() -> Json:
             unit="reqps",
             min=0,
         ),
+    ]
+    expiry = f"min by (credential) (cloudflare_access_credential_expiry_timestamp_seconds{{{JOB}}})"
+    credentials = [
+        bars(
+            "Days until a token expires",
+            "The exporter's own API tokens, each by the first account that uses it. A token that never expires and a "
+            "global API key are left out. Fourteen days are an alert.",
+            f"({expiry} - time()) / 86400",
+            "{{credential}}",
+            unit="d",
+            steps=((None, RED), (0, YELLOW), (14, GREEN)),
+            alert="CloudflareAccessCredentialExpires",
+        ),
         timeseries(
             "Requests left",
             "What the credential has left in Cloudflare's current window, as the last answer told.",
@@ -638,7 +705,13 @@ def health() -> Json:
         "cloudflare-access-exporter",
         "Cloudflare Access / Exporter health",
         [DATASOURCE_VARIABLE, JOB_VARIABLE, ACCOUNT_VARIABLE],
-        {"Now": (5, now), "Polls": (9, polls), "Cloudflare's API": (8, api), "Process": (7, process)},
+        {
+            "Now": (5, now),
+            "Polls": (9, polls),
+            "Cloudflare's API": (8, api),
+            "Credentials": (7, credentials),
+            "Process": (7, process),
+        },
     )
 
 

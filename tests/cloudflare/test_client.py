@@ -54,6 +54,7 @@ class TestRefusals:
             (USERS, (403, HEADERS, HTML), "invalid_response", ["a firewall or proxy refused the request"]),
             (USERS, (403, HEADERS, "Forbidden"), "invalid_response", ["a firewall or proxy"]),
             (USERS, (403, HEADERS, ""), "permission", [READ_USERS]),
+            (USERS, (403, HEADERS, b"\xef\xbb\xbf{}"), "permission", [READ_USERS]),
             (USERS, (403, HEADERS, "[]"), "invalid_response", ["a firewall or proxy"]),
             (USERS, refusal(400, 10000), "permission", [READ_USERS]),
             (POLICY_TEST, refusal(403, 10000), "permission", [READ_TESTS]),
@@ -173,9 +174,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("row", "words"),
         [
-            ('{"access_seat": "planted"}', "result[1].access_seat: expected true or false, got a string"),
-            ('{"created_at": "planted"}', "result[1].created_at: expected a date such as 2026-01-31T09:30:00Z"),
-            ('{"active_device_count": []}', "result[1].active_device_count: expected a number, got a list"),
+            ('{"id": 5, "access_seat": "planted"}', "result[1].id: expected a string, got a whole number"),
+            ('{"id": ["planted"]}', "result[1].id: expected a string, got a list"),
+            ("[]", "result[1]: expected a mapping, got a list"),
             ('"planted"', "result[1]: expected a mapping, got a string"),
         ],
     )

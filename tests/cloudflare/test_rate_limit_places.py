@@ -6,8 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from access_exporter.clock import Clock
+from access_exporter.cloudflare.rate_limit import RateLimiter
 from access_exporter.errors import RateLimitedError, StoppingError
 from tests.cloudflare.pace import Bench
+from tests.machine import Machine
 
 
 @contextmanager
@@ -61,7 +64,7 @@ class TestPlaces:
             with bench.limiter.turn():
                 for number, thread in enumerate(running, start=1):
                     thread.start()
-                    until(lambda number=number: len(bench.limiter._waiting) == number)  # type: ignore[misc]
+                    until(lambda number=number: bench.limiter.waiting == number)  # type: ignore[misc]  # a lambda with a default is not typed
             for thread in running:
                 thread.join(10)
         assert served == [0, 1, 2, 3, 4]
@@ -100,6 +103,23 @@ class TestPlaces:
             bench.send()
         bench.clock.stop.clear()
         assert len(bench.send()) == 1
+
+    def test_a_pause_goes_on_while_the_machine_is_suspended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Cloudflare counts that time, too: a request that waits for the end of a pause leaves after the resume."""
+        machine = Machine(monkeypatch)
+        limiter = RateLimiter(1, 1, 1, Clock())
+        limiter.pause(300)
+        left = threading.Event()
+
+        def request() -> None:
+            with limiter.turn():
+                left.set()
+
+        with threads(request) as running:
+            running[0].start()
+            machine.suspend(290)
+            assert not left.wait(0.05)
+            machine.suspend(11)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -20,7 +20,8 @@ from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
-from access_exporter.collectors import policy_tests, users
+from access_exporter.cloudflare.sending import Answer
+from access_exporter.collectors import followed_policy_test, policy_test_progress, policy_tests, users
 from access_exporter.collectors.protocol import Poll
 from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
@@ -49,10 +50,10 @@ class Answering(Client):
         super().__init__(in_order, Credential("a", None, ACCOUNT.secret), limiters, metrics, self.clock)
         self.answers: list[tuple[int, Mapping[str, str], bytes]] = []
 
-    def _send(self, *_: object) -> tuple[int, Mapping[str, str], bytes]:
+    def _send(self, *_: object) -> Answer:
         self.clock.now += 1000  # longer than any pause
         self.clock.slept.clear()
-        return self.answers.pop(0) if self.answers else (200, {}, EMPTY.encode())
+        return Answer(*self.answers.pop(0)) if self.answers else Answer(200, {}, EMPTY.encode())
 
 
 CLIENT = Answering()
@@ -66,10 +67,14 @@ numbers = (
 dates = st.datetimes().map(str) | st.sampled_from(
     ["2026-02-30T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
 )
-words = st.sampled_from(["", "1", "2", *policy_tests.STATUSES, *policy_tests.RESULTS])
+words = st.sampled_from(["", "1", "2", *policy_test_progress.STATUSES, *followed_policy_test.RESULTS])
 leaves = numbers | texts | dates | words
 fields = st.sampled_from(
-    [*User.__struct_fields__, *policy_tests.Progress.__struct_fields__, *policy_tests.Result.__struct_fields__]
+    [
+        *User.__struct_fields__,
+        *policy_test_progress.Progress.__struct_fields__,
+        *followed_policy_test.Result.__struct_fields__,
+    ]
 )
 anything = st.recursive(
     leaves,
@@ -132,7 +137,15 @@ good = st.tuples(st.just(200), headers, bodies())
 answers = st.lists(good | good | refusals, min_size=1, max_size=3)
 
 
-def test_first_answers_at_once() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"result": [{"id": "%d"}]}',
+        '{"result": [{"id": "%d", "created_at": ""}]}',
+        '{"result": [{"id": "%d", "name": "a\x01b", "created_at": 5}]}',
+    ],
+)
+def test_first_answers_at_once(answer: str) -> None:
     """However many threads decode the first answers of all at the same moment, each gets its own, and none crashes."""
     code = """
 import sys, threading
@@ -142,7 +155,7 @@ sys.setswitchinterval(1e-6)
 start, found = threading.Barrier(140), []
 def decode(number):
     start.wait()
-    answer = answers.decode(users.ENDPOINT, b'{"result": [{"id": "%d"}]}' % number, list[users_summary.User])
+    answer = answers.decode(users.ENDPOINT, sys.argv[1].encode() % number, list[users_summary.User])
     found.extend(row.id for row in answer.result)
 threads = [threading.Thread(target=decode, args=(number,)) for number in range(140)]
 for thread in threads: thread.start()
@@ -150,7 +163,7 @@ for thread in threads: thread.join()
 assert sorted(map(int, found)) == list(range(140))
 """
     for _ in range(5):
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code, answer], cwd=ROOT, check=True, timeout=60)
 
 
 @pytest.mark.fuzz
@@ -159,7 +172,7 @@ def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     """Whatever the pages of users hold, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = USERS.fetch(Poll(None, START, lambda _: None))
+        summary = USERS.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -173,7 +186,7 @@ def test_policy_test(given_answers: list[tuple[int, dict[str, str], bytes]]) -> 
     """Whatever is said of a policy test and of its users, the outcome is a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
-        summary = POLICY_TEST.fetch(Poll(None, START, lambda _: None))
+        summary = POLICY_TEST.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
         assert_tellable(error)
     else:
@@ -220,7 +233,7 @@ def test_nesting(place: str, deep: str, status: int) -> None:
         sys.unraisablehook = unraisable.append
         gc.set_threshold(1)
         with contextlib.suppress(PollError):
-            USERS.fetch(Poll(None, START, lambda _: None))
+            USERS.fetch(Poll(None, START, lambda _: True))
     finally:
         gc.set_threshold(*threshold)
         sys.unraisablehook = hook

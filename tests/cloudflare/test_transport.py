@@ -1,164 +1,31 @@
 """Answers over real connections: however large, slow, broken or strange they are, and through proxies and TLS."""
 
+import errno
 import gzip
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import responses
 
-from access_exporter.simulator import Handler, Request, Response, Simulator
-from tests.api_client import POLICY_TEST, READ_TESTS, Anything, Bench, Script, reset, simulator
+from access_exporter.cloudflare import transport
+from access_exporter.simulator import Handler, Request, Response
+from tests.api_client import POLICY_TEST, Bench, Script, reset, simulator
+from tests.cloudflare.answers import (
+    CHUNKED,
+    OK,
+    answers,
+    sends,
+)
 from tests.faults import says_after
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
-
-
-OK = "HTTP/1.1 200 OK"
-CHUNKED = "Transfer-Encoding: chunked"
-
-
-def sends(*lines: str) -> Callable[[Handler], None]:
-    """Send these lines, and nothing after them."""
-
-    def send(handler: Handler) -> None:
-        handler.wfile.write("\r\n".join(lines).encode())
-
-    return send
-
-
-def answers(body: bytes, encoding: str = "identity") -> Callable[[Handler], None]:
-    """Give a whole answer with this body."""
-    return lambda handler: handler.send(Response(200, body, {"Content-Encoding": encoding}))
-
-
-MEGABYTE = b"planted " * (1 << 17)
-
-
-def endless_body(handler: Handler) -> None:
-    """Send 200 MB."""
-    sends(OK, f"Content-Length: {200 * len(MEGABYTE)}", "", "")(handler)
-    for _ in range(200):
-        handler.wfile.write(MEGABYTE)
-
-
-def endless_chunks(handler: Handler) -> None:
-    """Send 200 MB without saying how much it will be."""
-    sends(OK, CHUNKED, "", "")(handler)
-    for _ in range(200):
-        handler.wfile.write(b"100000\r\n" + MEGABYTE + b"\r\n")
-
-
-def gzip_bomb(status: str = "200 OK", *lines: str) -> Callable[[Handler], None]:
-    """Send 200 MB in 200 KB."""
-    body = gzip.compress(b" " * (200 << 20), compresslevel=1)
-
-    def send(handler: Handler) -> None:
-        sends(f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Encoding: gzip", *lines, "", "")(handler)
-        handler.wfile.write(body)
-
-    return send
-
-
-def redirect_with_endless_body(handler: Handler) -> None:
-    """Send 200 MB with a redirect, which nobody needs to read."""
-    sends("HTTP/1.1 302 Found", f"Content-Length: {200 * len(MEGABYTE)}", "Location: /client/v4", "", "")(handler)
-    for _ in range(200):
-        handler.wfile.write(MEGABYTE)
-
-
-class TestSize:
-    @pytest.mark.parametrize(
-        ("fault", "words"),
-        [
-            pytest.param(endless_body, "is larger than 4194304 bytes; try a smaller api.page_size", id="body"),
-            pytest.param(endless_chunks, "is larger than 4194304 bytes; try a smaller api.page_size", id="chunks"),
-            pytest.param(gzip_bomb(), "is larger than 4194304 bytes; try a smaller api.page_size", id="gzip bomb"),
-            pytest.param(gzip_bomb("403 Forbidden"), READ_TESTS, id="gzip bomb in a refusal"),
-            pytest.param(gzip_bomb("302 Found", "Location: /"), "a redirect", id="gzip bomb in a redirect"),
-            pytest.param(redirect_with_endless_body, "a redirect", id="body of a redirect"),
-        ],
-    )
-    def test_bounded(self, fault: Callable[[Handler], None], words: str) -> None:
-        """However much comes, in whatever form, little of it is kept, and the answer is refused."""
-        with simulator(fault=fault) as server:
-            bench = Bench(server.url)
-            tracemalloc.start()
-            try:
-                message = bench.failure()
-                _, peak = tracemalloc.get_traced_memory()
-            finally:
-                tracemalloc.stop()
-        assert words in message
-        assert peak < 30 << 20
-
-    def test_largest(self) -> None:
-        """An answer of four megabytes is still read."""
-        body = b'{"success": true, "result": {}}'
-
-        def large(handler: Handler) -> None:
-            handler.send(Response(200, body.ljust(4 << 20)))
-
-        with simulator(fault=large) as server:
-            assert Bench(server.url).get() == Anything()
-
-
-class TestTime:
-    @pytest.fixture
-    def end(self) -> Iterator[threading.Event]:
-        """Ends what hangs when the test does."""
-        end = threading.Event()
-        yield end
-        end.set()
-
-    @pytest.mark.parametrize("slow_part", ["nothing", "head", "header", "body", "chunks", "gzip"])
-    def test_slow(self, end: threading.Event, slow_part: str) -> None:
-        """An answer that comes byte by byte is cut off at the timeout, wherever it is slow."""
-        beginnings = {
-            "nothing": b"",
-            "head": b"",
-            "header": b"HTTP/1.1 200 OK\r\nX-Planted: ",
-            "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
-            "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n",
-        }
-        drips = {"nothing": b"", "head": b"H", "chunks": b"1\r\n \r\n", "gzip": gzip.compress(b" " * 1000)[:1]}
-
-        def drip(handler: Handler) -> None:
-            handler.wfile.write(beginnings[slow_part])
-            while not end.wait(0.02):
-                handler.wfile.write(drips.get(slow_part, b" "))
-
-        with simulator(fault=drip) as server:
-            bench = Bench(server.url, timeout=0.15)
-            started = time.monotonic()
-            message = bench.failure(reason="timeout")
-            took = time.monotonic() - started
-            end.set()
-        assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
-        assert bench.codes() == {"timeout": 4}
-        assert 4 * 0.15 <= took < 10
-
-    def test_deadline_of_each_request(self) -> None:
-        """The timeout bounds each request of a connection, not the connection."""
-        with simulator() as server:
-            bench = Bench(server.url, timeout=0.5)
-            started = time.monotonic()
-            while time.monotonic() < started + 0.7:
-                bench.get()
-        assert len({arrival.client for arrival in server.arrivals}) == 1
-        assert bench.codes().keys() == {"200"}
 
 
 class TestConnection:
@@ -294,6 +161,29 @@ class TestConnection:
         message = Bench("https://api.example/client/v4").failure(reason="network")
         assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
 
+    def test_a_name_with_a_final_dot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The dot at the end of a name reaches the resolver, which then tries no search domain."""
+        names: list[str] = []
+
+        def unknown(name: str, *_: object, **__: object) -> Any:
+            names.append(name)
+            raise socket.gaierror(socket.EAI_NONAME, "planted")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        Bench("https://api.example./client/v4").failure(reason="network")
+        assert set(names) == {"api.example."}
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_no_way_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+        """Where no network leads to the server, no answer of it is spoken of."""
+
+        def connect(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "planted")
+
+        monkeypatch.setattr(transport, "create_connection", connect)
+        message = Bench(f"{scheme}://127.0.0.1:9/client/v4").failure(reason="network")
+        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
+
     def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
         answered = threading.Event()
@@ -363,63 +253,3 @@ class TestProxy:
             monkeypatch.setenv(f"{scheme}_proxy", address.replace("{closed}", str(closed.getsockname()[1])))
             message = Bench(f"{scheme}://api.example/client/v4").failure(reason="network")
         assert message == f"no whole answer of {POLICY_TEST.place}: {words}"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of the loopback address with its key, both in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=planted"]
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
-    subprocess.run(["openssl", "req", "-x509", *kind, *files], check=True, capture_output=True)
-    return path
-
-
-@pytest.mark.parametrize("content", [None, "planted"])
-def test_no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None) -> None:
-    """A file of certificate authorities that is missing, or is none, is named by the variable that names it."""
-    path = tmp_path / "authorities.pem"
-    if content:
-        path.write_text(content)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
-    with simulator() as server:
-        message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
-    assert message.endswith(": the certificate authorities that REQUESTS_CA_BUNDLE names cannot be used")
-
-
-class TestTLS:
-    @pytest.fixture
-    def server(self, certificate: Path) -> Iterator[Simulator]:
-        """An account over TLS."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, f"{certificate}.key")
-        with simulator(ssl_context=context) as server:
-            yield server
-
-    def test_trusted(self, server: Simulator, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A certificate of an authority the environment names is accepted, and the timeout holds over TLS."""
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        end = threading.Event()
-
-        def drip(handler: Handler) -> None:
-            while not end.wait(0.02):
-                handler.wfile.write(b"H")
-
-        assert Bench(server.url).rows() == ["0"]
-        server.fault = lambda _: drip
-        Bench(server.url, timeout=0.15).failure(reason="timeout")
-        end.set()
-
-    def test_not_trusted(self, server: Simulator) -> None:
-        """A certificate of nobody is refused, before the token is sent."""
-        message = Bench(server.url).failure(reason="network")
-        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: self" in message
-        assert not server.arrivals
-
-    def test_no_tls(self) -> None:
-        """A server that does not speak TLS is named as such."""
-        with simulator() as server:
-            message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: TLS could not be agreed on with the server"

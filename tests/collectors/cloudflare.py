@@ -59,15 +59,18 @@ class Cloudflare:
         mock.add("GET", f"{_URL}/organizations", status=403)
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: dict[str, str] = {}
+        self.status_beyond = 200
 
-    def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY) -> None:
+    def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY, beyond_status: int = 200) -> None:
         """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
 
         def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
             self.asked.append((path, asked))
             number = int(asked["page"])
-            return 200, self.headers, bodies[number - 1] if number <= len(bodies) else beyond
+            if number > len(bodies):
+                return beyond_status if beyond_status != 200 else self.status_beyond, self.headers, beyond
+            return 200, self.headers, bodies[number - 1]
 
         self._mock.remove("GET", f"{_URL}/{path}")
         self._mock.add_callback("GET", f"{_URL}/{path}", page)
@@ -93,7 +96,7 @@ class Cloudflare:
         """Give the same answer to every request."""
 
         def reply(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
-            self.asked.append((path, request.params))  # type: ignore[attr-defined]
+            self.asked.append((path, request.params))  # type: ignore[attr-defined]  # responses puts it there
             return status, {}, body
 
         self._mock.remove("GET", f"{_URL}/{path}")

@@ -3,7 +3,7 @@
 Nobody may read devices: so a seat with an active device is never idle, but its activity may be unknown.
 """
 
-from tests.collectors.cloudflare import Body, Cloudflare, Row
+from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row
 from tests.exporter import Exporter, page_of
 
 TODAY = "2026-09-21T10:00:00Z"
@@ -12,13 +12,14 @@ TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
 
 def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) -> str:
     """The exposition after a poll of a list with these pages."""
-    cloudflare.lists("users", *bodies, **({} if beyond is None else {"beyond": beyond}))
+    cloudflare.lists("users", *bodies, beyond=EMPTY if beyond is None else beyond)
     return Exporter().polled()
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; nobody has logged in, and no seat expires, unless they say so."""
-    return page_of("users", **({"seats_limit": 50, "seat_expiration": None, "last_login": None} | values))
+    """The exposition with these values; nobody has logged in, no seat expires and no total is stated by default."""
+    absent = dict.fromkeys(("announced", "seat_expiration", "last_login"))
+    return page_of("users", **({"seats_limit": 50} | absent | values))
 
 
 def health(**values: float | str | None) -> str:
@@ -35,9 +36,10 @@ def holders(number: int) -> list[Row]:
     ]
 
 
-def expected_holders(number: int) -> str:
-    """The exposition of exactly so many of them."""
+def expected_holders(number: int, announced: float | None = None) -> str:
+    """The exposition of exactly so many of them, and of the total that the API states."""
     return expected(
+        announced=announced,
         users_access=number,
         seats_access=number,
         seats_used=number,

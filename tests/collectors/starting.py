@@ -44,7 +44,7 @@ class Bench:
         default = Life(results("approved", "approved", "approved", "blocked"), seconds=60)
         self.lives = itertools.chain(lives, itertools.repeat(lives[-1] if lives else default))
         self.account.lives[POLICIES] = lambda: next(self.lives)
-        self.server = Simulator([self.account], clock=self.clock.time)
+        self.server = Simulator([self.account], clock=lambda: self.clock.now)  # nobody sets the clock of Cloudflare
         self.server.start()
         self.api = api
         self.exporter = Fleet(self.config(config or payroll()), self.clock)
@@ -89,7 +89,7 @@ def counted(**values: float | str | None) -> dict[str, Any]:
 
 def moment(seconds: float) -> str:
     """A timestamp, so many seconds after the start, as it is written."""
-    return str(floatToGoString(START + seconds))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(START + seconds))  # type: ignore[no-untyped-call]  # it has no types
 
 
 def shows(page: str, **counts: int) -> bool:

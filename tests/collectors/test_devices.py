@@ -238,3 +238,26 @@ def test_nothing_personal(cloudflare: Cloudflare) -> None:
     user = {"id": "jane-id", "email": "jane@example.com", "name": "Jane Doe"}
     page = polled(cloudflare, answer([registration(1, user, seen=1, last_seen_at=ago(1))]))
     assert "jane" not in page.lower()
+
+
+@pytest.mark.parametrize("end", ['{"success": true, "result": null}', '{"success": true, "result": []}'])
+@pytest.mark.parametrize("middle", [False, True])
+def test_a_list_that_ends_without_rows_or_total(cloudflare: Cloudflare, end: str, *, middle: bool) -> None:
+    """A list that ends early without evidence fails one poll and keeps the numbers; repeated, it is believed."""
+    first, second, third = registrations([registration(number) for number in range(5)], 2)
+    short = [first, end] if middle else [end]
+    cloudflare.registers(first, second, third, *short, *short, *short)
+    exporter = Exporter(users=False, devices=True)
+    known = exporter.polled()
+    assert shown(known, "device_registrations")["warp"] == 5
+    assert shown(exporter.polled(), "device_registrations")["warp"] == 5
+    assert exporter.failure().startswith("invalid_response: the end of the list has no total")
+    for _ in range(2):
+        assert shown(exporter.polled(), "device_registrations")["warp"] == (2 if middle else 0)
+        assert exporter.failure() == ""
+
+
+def test_no_devices_as_null(cloudflare: Cloudflare) -> None:
+    """An account that never had devices may list them as null."""
+    page = polled(cloudflare, '{"success": true, "result": null, "result_info": {"total_count": null}}')
+    assert shown(page, "device_registrations") == dict.fromkeys(TYPES, 0)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import idna
 import msgspec
 import pytest
 from hypothesis import given
@@ -71,7 +72,7 @@ def test_by_seat(cloudflare: Cloudflare) -> None:
         ("example.com", "0 1 0 2 0"), ("example.net", "1 0 0 0 1"), ("other", "0 0 2 0 0"), ("unknown", "0 1 0 0 1")
     )
     assert expected in page
-    cloudflare.lists("users", answer(rows))
+    cloudflare.lists("users", *honest_pages(rows))
     assert page.replace(expected, "") == Exporter().polled()
 
 
@@ -164,9 +165,24 @@ def test_no_domain(cloudflare: Cloudflare, email: str | None) -> None:
 
 
 def test_an_address_of_a_wrong_type(cloudflare: Cloudflare) -> None:
-    """Where addresses are read, one that is not as documented fails the poll."""
-    page = polled(cloudflare, people(5))
-    assert 'reason="invalid_response",target="users"} 1.0' in page
+    """An address that is not as documented has no domain, and costs nobody else."""
+    assert counts(polled(cloudflare, people(5, "jdoe@example.com"))) == {"unknown": 1, "example.com": 1}
+
+
+def test_a_name_is_converted_once(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An internationalised domain name costs its conversion once, whoever else has it and whenever they are polled."""
+    converted: list[str] = []
+    encode = idna.encode
+
+    def counting(text: str, **options: bool) -> bytes:
+        converted.append(text)
+        return encode(text, **options)
+
+    monkeypatch.setattr(idna, "encode", counting)
+    rows = people(*["x@b\u00fccher-once.example", "y@exa mpl\u00e9-once.example"] * 500)
+    for _ in range(2):
+        assert counts(polled(cloudflare, rows)) == {"xn--bcher-once-9db.example": 500, "unknown": 500}
+    assert len(converted) == 2
 
 
 def test_many_domains(cloudflare: Cloudflare) -> None:

@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 
 from tests.collectors.cloudflare import EMPTY, Cloudflare, answer, honest_pages, pages
-from tests.collectors.following import EXAMPLE, TEST, USERS, expected, exporter, health, progress, results, running
+from tests.collectors.following import (
+    ABSENT,
+    EXAMPLE,
+    TEST,
+    USERS,
+    expected,
+    exporter,
+    health,
+    progress,
+    results,
+    running,
+)
+from tests.collectors.starting import STATUSES as STATES
+from tests.collectors.starting import moment
 
 
 class TestFinished:
@@ -77,10 +90,15 @@ class TestFinished:
 
     @pytest.mark.parametrize("total", [0, None])
     def test_nobody(self, cloudflare: Cloudflare, total: int | None) -> None:
-        """A finished test that covers nobody, as far as is known, has zeros."""
+        """A finished test that covers nobody has zeros; where it does not say so, only after an hour without rows."""
         cloudflare.says(TEST, answer({"status": "complete", "total_users": total}))
         cloudflare.lists(USERS)
-        assert exporter().polled() == expected(population=total, ratio=None)
+        following = exporter()
+        if total is None:
+            assert following.polled() == expected(**(ABSENT | dict.fromkeys(STATES, 0) | {"is_complete": 1}))
+            following.clock.now += 3600
+        last = moment(0 if total == 0 else 3600)
+        assert following.polled() == expected(population=total, ratio=None, last_success=last)
 
     def test_rows_that_are_not_there(self, cloudflare: Cloudflare) -> None:
         """A finished test of many users that lists none of them is an error, and is counted when it does."""
@@ -93,12 +111,12 @@ class TestFinished:
         assert following.polled() == expected(users_blocked=4, errors_invalid_response=1)
 
     def test_rows_that_come_late(self, cloudflare: Cloudflare) -> None:
-        """A finished test that lists fewer users than it covers is counted again until it lists them all."""
+        """The counts of a finished test that lists fewer users than it covers are shown when it lists them all."""
         following = exporter()
         cloudflare.says(TEST, progress())
         for listed in (1, 3):
             cloudflare.lists(USERS, *honest_pages(results(*["approved"] * listed)))
-            assert following.polled() == expected(users_approved=listed)
+            assert following.polled() == running(is_complete=1)
         cloudflare.lists(USERS, *honest_pages(results(*["approved"] * 4)))
         following.clock.now += 300
         assert following.polled() == expected(users_approved=4, last_success="1.7900003e+09")
@@ -149,9 +167,9 @@ class TestRunning:
 
     def test_failure(self, cloudflare: Cloudflare) -> None:
         """A poll that fails takes no numbers away."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
         following = exporter()
         following.poll()
         cloudflare.says(TEST, "{}", status=404)
-        assert following.polled() == expected(users_approved=1, success=0, errors_not_found=1)
+        assert following.polled() == expected(users_approved=1, population=1, success=0, errors_not_found=1)

@@ -1,9 +1,11 @@
 """Fields of a policy test and its users of every kind in, the whole exposition of the test out."""
 
 import json
+from typing import Any
 
 import pytest
 
+from access_exporter.config.model import PolicyTest
 from tests.collectors.cloudflare import Body, Cloudflare, answer, honest_pages
 from tests.collectors.following import (
     ABSENT,
@@ -17,6 +19,9 @@ from tests.collectors.following import (
     results,
     running,
 )
+from tests.exporter import Exporter
+
+UUID = "f1a8b3c9-d4e5-f678-9a0b-1c2d3e4f5678"
 
 
 class TestFields:
@@ -48,16 +53,20 @@ class TestFields:
     @pytest.mark.parametrize(
         ("field", "values"),
         [
-            ("status", dict.fromkeys(name for name in ABSENT if name not in ("population", "ratio"))),
+            (
+                "status",
+                dict.fromkeys(name for name in ABSENT if name not in ("population", "ratio")) | {"population": 1},
+            ),
             ("total_users", {"population": None, "users_approved": 1}),
-            ("percent_users_processed", {"ratio": None, "users_approved": 1}),
-            ("id", {"users_approved": 1}),
-            ("users_approved", {"users_approved": 1}),
+            ("percent_users_processed", {"population": 1, "ratio": None, "users_approved": 1}),
+            ("id", {"population": 1, "users_approved": 1}),
+            ("users_approved", {"population": 1, "users_approved": 1}),
         ],
     )
     def test_missing(self, cloudflare: Cloudflare, field: str, values: dict[str, float | None], empty: object) -> None:
         """A field that is absent, null or "" takes nothing with it but what it says."""
-        fields = json.loads(progress())["result"]
+        counts: dict[str, Any] = {"users_approved": 1, "users_blocked": 0, "users_errored": 0}
+        fields = json.loads(progress(total=1, **(counts if field == "total_users" else {})))["result"]
         del fields[field]
         cloudflare.says(TEST, answer(fields if empty == {} else fields | {field: empty}))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
@@ -83,7 +92,61 @@ class TestFields:
         cloudflare.says(TEST, body)
         assert exporter().polled() == health(success=0, last_success=None, errors_invalid_response=1)
 
-    @pytest.mark.parametrize("row", ["null", "[]", '{"id": 5}', '{"status": true}', '{"status": ["approved"]}'])
+    @pytest.mark.parametrize("row", ['{"status": true}', '{"status": ["approved"]}', '{"status": 1e999}'])
+    def test_wrong_status(self, cloudflare: Cloudflare, row: str) -> None:
+        """A result of a wrong type is unknown, and the others count."""
+        cloudflare.says(TEST, progress(total=2))
+        cloudflare.lists(USERS, '{"result": [{"id": "1", "status": "approved"}, ROW]}'.replace("ROW", row))
+        assert exporter().polled() == expected(users_approved=1, users_unknown=1, population=2)
+
+    @pytest.mark.parametrize("percent", ["100.00000000000001", "101", "-1", '"1"', "NaN", "1e999", "true", "{}"])
+    def test_a_share_that_is_none(self, cloudflare: Cloudflare, percent: str) -> None:
+        """A share of users that cannot be one costs the share only."""
+        cloudflare.says(TEST, progress(total=1, percent=77).replace("77,", f"{percent},", 1))
+        cloudflare.lists(USERS, *honest_pages(results("approved")))
+        assert exporter().polled() == expected(users_approved=1, population=1, ratio=None)
+
+    @pytest.mark.parametrize("total", ["-1", "1.5", '"1"', "1e10", "NaN", "true", "[1]", "9" * 400])
+    def test_a_total_that_is_none(self, cloudflare: Cloudflare, total: str) -> None:
+        """A number of users that cannot be one costs that number only."""
+        fields = progress(total=987, users_approved=1, users_blocked=0, users_errored=0)
+        cloudflare.says(TEST, fields.replace("987", total))
+        cloudflare.lists(USERS, *honest_pages(results("approved")))
+        assert exporter().polled() == expected(users_approved=1, population=None)
+
+    @pytest.mark.parametrize("value", ["-1", '"1"', "null", "{}", "0.5"])
+    @pytest.mark.parametrize("name", ["users_approved", "users_blocked", "users_errored", "percent_approved", "new"])
+    def test_other_numbers(self, cloudflare: Cloudflare, name: str, value: str) -> None:
+        """Numbers that are not needed may be anything."""
+        named: dict[str, Any] = {name: "planted"}
+        cloudflare.says(TEST, progress(total=1, percent=100, **named).replace('"planted"', value))
+        cloudflare.lists(USERS, *honest_pages(results("approved")))
+        assert exporter().polled() == expected(users_approved=1, population=1)
+
+    @pytest.mark.parametrize("status", ["5", "true", '["complete"]', "{}"])
+    def test_a_status_that_is_none(self, cloudflare: Cloudflare, status: str) -> None:
+        """A status of a wrong type is none, and not the end."""
+        cloudflare.says(TEST, progress("planted", percent=50).replace('"planted"', status))
+        absent = {name: None for name in ABSENT if name.startswith("is_")}
+        assert exporter().polled() == running(**(absent | {"ratio": 0.5}))
+
+    @pytest.mark.parametrize("asked", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
+    @pytest.mark.parametrize("answered", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
+    def test_dashes(self, cloudflare: Cloudflare, asked: str, answered: str) -> None:
+        """An id is the same with dashes and without, in capitals and in small letters."""
+        test = f"policy-tests/{asked}"
+        cloudflare.says(test, progress(id=answered))
+        cloudflare.lists(f"{test}/users", *honest_pages(results(*["error"] * 4)))
+        tested = Exporter(users=False, policy_tests=[PolicyTest(id=asked, name="wiki")])
+        assert tested.polled() == expected(users_error=4).replace(ID, asked)
+
+    @pytest.mark.parametrize("other", [5, True, None, [], {}])
+    def test_an_id_that_is_none(self, cloudflare: Cloudflare, other: object) -> None:
+        """An id of a wrong type says nothing."""
+        cloudflare.says(TEST, progress("processing", percent=50, id=other))
+        assert exporter().polled() == running(is_processing=1, ratio=0.5)
+
+    @pytest.mark.parametrize("row", ["null", "[]", '{"id": 5}', '{"id": 5, "status": true}'])
     def test_wrong_row(self, cloudflare: Cloudflare, row: str) -> None:
         """A row that is not as documented fails the poll: no number is better than a wrong one."""
         cloudflare.says(TEST, progress())
@@ -93,21 +156,21 @@ class TestFields:
     @pytest.mark.parametrize("name", [rb"\ud83d", b"raw \x01 \n", b"\xff", rb"\"} 1.0\n", "\N{ROCKET}".encode()])
     def test_odd_name(self, cloudflare: Cloudflare, name: bytes) -> None:
         """Whatever a user is called, it is one user and nothing of it is shown."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         row = b'{"id": "NAME", "email": "NAME", "name": "NAME", "status": "approved", "new": "NAME"}'
         cloudflare.lists(USERS, (b'{"result": [%s, %s]}' % (row, row)).replace(b"NAME", name))
-        assert exporter().polled() == expected(users_approved=1)
+        assert exporter().polled() == expected(users_approved=1, population=1)
 
     def test_label(self, cloudflare: Cloudflare) -> None:
         """A test without a name is labelled with its id."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
-        page = expected(users_approved=1).replace('"wiki"', f'"{ID}"')
+        page = expected(users_approved=1, population=1).replace('"wiki"', f'"{ID}"')
         assert exporter(name=None).polled() == page
 
     def test_odd_label(self, cloudflare: Cloudflare) -> None:
         """A name with quotes, backslashes and newlines is written as the format asks."""
-        cloudflare.says(TEST, progress())
+        cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
-        page = expected(users_approved=1).replace('"wiki"', r'"the \"wiki\" \\ of\n🚀"')
+        page = expected(users_approved=1, population=1).replace('"wiki"', r'"the \"wiki\" \\ of\n🚀"')
         assert exporter(name='the "wiki" \\ of\n\N{ROCKET}').polled() == page

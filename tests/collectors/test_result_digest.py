@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from access_exporter.collectors.fresh_policy_tests import FreshSummary
-from access_exporter.collectors.policy_tests import Result
+from access_exporter.collectors.followed_policy_test import Result
+from access_exporter.collectors.fresh_summary import FreshSummary
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 
 RESULT = st.sampled_from(["approved", "blocked", "error", "odd", None])

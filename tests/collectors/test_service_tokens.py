@@ -108,7 +108,33 @@ def test_no_tokens(cloudflare: Cloudflare, exporter: Fleet) -> None:
 def test_a_token_that_is_deleted(cloudflare: Cloudflare, exporter: Fleet) -> None:
     """A deleted token is gone with the next poll."""
     assert LABELS in polled(cloudflare, exporter, *honest_pages([CI]))
-    assert polled(cloudflare, exporter, answer([])) == ""
+    assert polled(cloudflare, exporter, *honest_pages([])) == ""
+
+
+def test_a_hidden_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
+    """A token that is announced and no longer listed fails one poll; then the others are shown again."""
+    info = {"per_page": 1000, "total_count": 2, "total_pages": 1}
+    polled(cloudflare, exporter, *honest_pages([CI, CI | {"id": "token-2", "name": "cd"}]))
+    for success in (0, 1, 1):
+        shown = polled(cloudflare, exporter, answer([CI], result_info=info))
+        assert exporter.health(ACCOUNT_ID)["success"] == success
+        assert ('service_token="cd"' in shown) is not bool(success)
+
+
+@pytest.mark.parametrize("answered", [answer([]), answer(None)])
+def test_totals_that_are_gone(cloudflare: Cloudflare, exporter: Fleet, answered: str) -> None:
+    """An empty list without the totals it had is not believed at once."""
+    before = polled(cloudflare, exporter, *honest_pages([CI]))
+    assert polled(cloudflare, exporter, answered) == before
+    assert exporter.health(ACCOUNT_ID)["success"] == 0
+
+
+@pytest.mark.parametrize(("field", "shown"), [("enabled", "expiry"), ("expires_at", "enabled"), ("name", "enabled")])
+def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, shown: str) -> None:
+    """A value of a wrong type costs what is made of it, and nothing else of the token."""
+    page = polled(cloudflare, exporter, *honest_pages([CI | {field: 5}]))
+    assert f"service_token_{shown}" in page
+    assert exporter.health(ACCOUNT_ID)["success"] == 1
 
 
 @pytest.mark.parametrize(
@@ -146,10 +172,9 @@ def test_too_many(cloudflare: Cloudflare, exporter: Fleet) -> None:
 
 def test_the_status_page(cloudflare: Cloudflare, exporter: Fleet) -> None:
     """The status page says how many tokens there are and which of those in use expires first."""
-    (snapshot,) = exporter.snapshots()
     rows = [CI, CI | {"id": "2", "name": "off", "enabled": False, "expires_at": "2026-10-01T00:00:00Z"}]
     polled(cloudflare, exporter, *honest_pages(rows))
-    (snapshot,) = exporter.snapshots()
+    (snapshot,) = [each for each in exporter.snapshots() if each.collector.key.collector == PATH]
     assert list(snapshot.collector.status(snapshot.summary)) == [
         "2 service tokens",
         "ci expires first, on 2027-01-05 at 10:00 UTC",
@@ -162,4 +187,4 @@ def test_switched_off(mock: responses.RequestsMock) -> None:
     exporter = Fleet(Config(accounts=(account,)))
     exporter.poll()
     assert exporter.page() == ""
-    assert not mock.calls
+    assert not [call for call in mock.calls if PATH in str(call.request.url)]

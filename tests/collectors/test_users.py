@@ -9,7 +9,7 @@ from tests.exporter import ACCOUNT_ID, DATA, Exporter
 class TestNumbers:
     def test_empty_account(self, cloudflare: Cloudflare) -> None:
         """An account without users has zeros, and no last login."""
-        assert polled(cloudflare, *honest_pages([])) == expected()
+        assert polled(cloudflare, *honest_pages([])) == expected(announced=0)
         assert cloudflare.pages_asked() == [1]
 
     def test_one_page(self, cloudflare: Cloudflare) -> None:
@@ -30,6 +30,7 @@ class TestNumbers:
         for number, row in enumerate(rows):
             row["id"] = str(number)
         assert polled(cloudflare, *honest_pages(rows)) == expected(
+            announced=10,
             users_none=1,
             users_access=4,
             users_gateway=2,
@@ -61,7 +62,7 @@ class TestNumbers:
     def test_documented_example(self, cloudflare: Cloudflare) -> None:
         """The example of the API page is one user without a seat and with two devices, whatever its totals say."""
         body = (DATA / "get-users.json").read_bytes()
-        example = expected(users_none=1, active_devices=2, devices_2=1, last_login="1.5935808e+09")
+        example = expected(announced=1, users_none=1, active_devices=2, devices_2=1, last_login="1.5935808e+09")
         assert polled(cloudflare, body) == example
         assert polled(cloudflare, body, beyond=body) == example
 

@@ -125,18 +125,10 @@ class TestFields:
             "[]",
             '"user"',
             '{"id": 5}',
-            '{"access_seat": "yes"}',
-            '{"gateway_seat": 1}',
-            '{"active_device_count": "2"}',
-            '{"active_device_count": true}',
-            '{"active_device_count": 1' + "0" * 5000 + "}",
-            '{"last_successful_login": "yesterday"}',
-            '{"last_successful_login": 1789984800}',
-            '{"created_at": "2026-09-21"}',
-            '{"created_at": "2026-02-30T00:00:00Z"}',
+            '{"id": true, "access_seat": "yes"}',
         ],
     )
     def test_wrong_type(self, cloudflare: Cloudflare, row: str) -> None:
-        """A row that is not as documented fails the poll: no number is better than a wrong one."""
+        """What is no row, or could be counted twice, fails the poll: no number is better than a wrong one."""
         page = polled(cloudflare, '{"success": true, "result": [{"id": "1"}, ROW]}'.replace("ROW", row))
         assert page == health(success=0, last_success=None, errors_invalid_response=1)

@@ -28,6 +28,7 @@ class TestPages:
             for index in range(1000)
         ]
         assert polled(cloudflare, *honest_pages(never + holders(1500))) == expected(
+            announced=2500,
             users_access=1500,
             users_gateway=1000,
             seats_access=1500,
@@ -66,9 +67,10 @@ class TestPages:
             None,
         ],
     )
-    def test_clamped_page_size(self, cloudflare: Cloudflare, info: object) -> None:
+    def test_clamped_page_size(self, cloudflare: Cloudflare, info: dict[str, int] | None) -> None:
         """A server that gives a hundred where a thousand were asked for is read to the end, even if it denies that."""
-        assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250)
+        page = expected_holders(250, announced=(info or {}).get("total_count"))
+        assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == page
 
     @pytest.mark.parametrize("users", [1, 100, 200, 250, 400])
     @pytest.mark.parametrize(
@@ -86,7 +88,21 @@ class TestPages:
     def test_wrong_totals(self, cloudflare: Cloudflare, users: int, totals: dict[str, int]) -> None:
         """Totals that contradict each other or the rows neither end a list early nor keep it from ending."""
         info = {"count": 100, "page": 1, "per_page": 100, **totals}
-        assert polled(cloudflare, *pages(holders(users), 100, result_info=info)) == expected_holders(users)
+        page = expected_holders(users, announced=totals["total_count"])
+        assert polled(cloudflare, *pages(holders(users), 100, result_info=info)) == page
+
+    @pytest.mark.parametrize(
+        "info",
+        [
+            '{"per_page": 100.0, "total_count": 150.0, "total_pages": 2.0}',
+            '{"per_page": true, "total_count": 150}',
+            '{"total_count": 150}',
+        ],
+    )
+    def test_total_alone(self, cloudflare: Cloudflare, info: str) -> None:
+        """A total is shown as the API states it, whatever else is missing."""
+        bodies = [f'{body[:-1]}, "result_info": {info}}}' for body in pages(holders(150), 100)]
+        assert polled(cloudflare, *bodies) == expected_holders(150, announced=150)
 
     @pytest.mark.parametrize(
         "info",
@@ -101,10 +117,8 @@ class TestPages:
             '{"per_page": "100", "total_count": [1], "total_pages": {}}',
             '{"per_page": null, "total_count": null, "total_pages": null}',
             '{"per_page": true, "total_count": true, "total_pages": true}',
-            '{"per_page": 100.0, "total_count": 150.0, "total_pages": 2.0}',
             '{"per_page": 99.5, "total_count": 149.5, "total_pages": 1.5}',
             '{"per_page": -100, "total_count": -150, "total_pages": -2}',
-            '{"per_page": 0, "total_count": 0, "total_pages": 0}',
             '{"per_page": 1e400, "total_count": 1e400, "total_pages": 1e400}',
             '{"per_page": NaN, "total_count": -Infinity, "total_pages": NaN}',
             '{"per_page": 1' + "0" * 300 + "}",
@@ -130,7 +144,7 @@ class TestPages:
             answer(part, result_info=info)
             for part in (rows[:4], rows[3:7], rows[5:9], [rows[9], rows[0]], [], [rows[1]])
         )
-        assert polled(cloudflare, *bodies) == expected_holders(10)
+        assert polled(cloudflare, *bodies) == expected_holders(10, announced=total)
 
     @pytest.mark.parametrize(
         "info",
@@ -143,10 +157,11 @@ class TestPages:
             {"result_info": {"per_page": 1000, "total_count": 20, "total_pages": 1}},
         ],
     )
-    def test_same_short_page_for_ever(self, cloudflare: Cloudflare, info: dict[str, object]) -> None:
+    def test_same_short_page_for_ever(self, cloudflare: Cloudflare, info: dict[str, Any]) -> None:
         """A server that gives its one short page for every number comes to an end with the right numbers."""
         body = answer(holders(20), **info)
-        assert polled(cloudflare, body, beyond=body) == expected_holders(20)
+        announced = (info.get("result_info") or {}).get("total_count")
+        assert polled(cloudflare, body, beyond=body) == expected_holders(20, announced)
         assert len(cloudflare.asked) <= 11
 
     def test_same_short_page_with_nameless_rows_for_ever(self, cloudflare: Cloudflare) -> None:
@@ -191,7 +206,7 @@ class TestPages:
         before = exporter.polled()
         cloudflare.lists("users", *honest_pages(holders(1500))[:1], beyond="<html>")
         exporter.clock.now += 60
-        assert before == expected_holders(3)
+        assert before == expected_holders(3, announced=3)
         assert exporter.polled() == (
             before.replace(
                 'poll_success{account_id="023e105f4ecef8ad9ca31a8372d0c353",collector="users",target="users"} 1.0',
@@ -203,7 +218,7 @@ class TestPages:
 def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:
     """A total that only counts its page agrees with all that was seen, and yet ends no list on its first page."""
     info = {"per_page": 100, "total_count": 100, "total_pages": 1}
-    assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250)
+    assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250, announced=100)
 
 
 def test_pages_that_grow(cloudflare: Cloudflare) -> None:

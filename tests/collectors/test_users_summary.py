@@ -114,7 +114,7 @@ def test_what_an_older_version_has_stored() -> None:
     """A summary that was stored before there were all of its fields can still be read."""
     summary = summarize([[User("1", access_seat=True)]], (30,), START)
     stored = msgspec.to_builtins(summary)
-    younger = ("seat_expiration", "users_by_domain", "idle", "activity_unknown", "never_used", "users_active")
+    younger = ("users_by_domain", "idle", "activity_unknown", "never_used", "users_active")
     for field in (*younger, "devices_refused", "waited_at", "is_restored", "totals_right_at"):
         del stored[field]
     summary = msgspec.structs.replace(summary, idle={}, activity_unknown={}, never_used=None)

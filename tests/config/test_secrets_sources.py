@@ -76,6 +76,14 @@ SECRETS = {
         with_credential(f"api_token: {SECRET}é"),
         f"accounts[0].api_token: {HEADER_VALUE} (configuration file)",
     ),
+    "token in curly quotes": (
+        with_credential(f"api_token: “{SECRET}”"),
+        "accounts[0].api_token: expected a secret without quotes around it (configuration file)",
+    ),
+    "token with half a quote": (
+        with_credential(f"api_token: {SECRET}’"),
+        "accounts[0].api_token: expected a secret without quotes around it (configuration file)",
+    ),
     "token with a null byte": (
         with_credential(f'api_token: "{SECRET}\\0"'),
         f"accounts[0].api_token: {HEADER_VALUE} (configuration file)",

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 from access_exporter.collectors import policy_tests
-from access_exporter.collectors.policy_tests import PolicyTestSummary
+from access_exporter.collectors.followed_policy_test import PolicyTestSummary
 from access_exporter.collectors.protocol import Key
 from access_exporter.collectors.users_summary import UsersSummary
 from access_exporter.config.model import Account, PolicyTest

@@ -12,14 +12,14 @@ SCREEN = Screen(900, 790)
 
 
 def main() -> None:
-    """Show the page of a demo that has polled everything once, and write what Chromium shows."""
+    """Show the page of a demo that has polled all it needs to count idle seats, and write what Chromium shows."""
     with (
         TemporaryDirectory() as profile,
         exporter("--demo") as demo,
         chromium(program("chromium"), Path(profile)) as tab,
     ):
         tab.open(f"{demo.url}/", SCREEN, "light")
-        while "first poll" in tab.evaluate("document.body.innerText"):
+        while any(words in tab.evaluate("document.body.innerText") for words in ("first poll", "as soon as")):
             tab.open(f"{demo.url}/", SCREEN, "light")
         tab.screenshot(PICTURE)
 

@@ -75,7 +75,7 @@ def test_rules_are_healthy(chain: Chain) -> None:
 def test_recorded_series_exist(chain: Chain) -> None:
     """Every recording rule records something of the demo, or of the account that fails."""
     for rule in rules(RULES):
-        eventually(rule["record"], lambda name=rule["record"]: chain.prometheus.query(name))  # type: ignore[misc]
+        eventually(rule["record"], lambda name=rule["record"]: chain.prometheus.query(name))  # type: ignore[misc]  # a lambda with a default is not typed
 
 
 def test_rejected_credential_reaches_alertmanager(chain: Chain) -> None:

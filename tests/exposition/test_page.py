@@ -6,7 +6,6 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import prometheus_client
 import pytest
@@ -24,6 +23,8 @@ from access_exporter.exposition.families import counter, gauge
 from access_exporter.exposition.page import Page, assemble
 from access_exporter.exposition.text import Format
 from access_exporter.polling.snapshots import Snapshots
+from access_exporter.serving import connection
+from access_exporter.serving.messages import Request
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.web_config import WebSettings
@@ -97,24 +98,12 @@ def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> l
 
 async def answer(web: Web, path: str, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
     """The body of an answer as it is given to the server."""
-    found = []
-
-    async def receive() -> dict[str, Any]:  # Any: an ASGI message
-        return {"type": "http.request"}
-
-    async def send(message: dict[str, Any]) -> None:  # Any: an ASGI message
-        if body := bytes(message.get("body", b"")):
-            found.append(body)
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "query_string": urlencode(query).encode(),
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
-    }
-    await web(scope, receive, send)
-    return found
+    asked: dict[str, list[str]] = {}
+    for name, value in query:
+        asked.setdefault(name, []).append(value)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await web.respond(Request("GET", path, asked, sent, "192.0.2.1"))
+    return list(connection.pieces(response.parts()))
 
 
 @pytest.fixture(autouse=True)
@@ -267,7 +256,7 @@ def test_whoever_reads_gzip_reads_the_page(accept: str) -> None:
     assert member.eof
     assert not member.unused_data
     headers = {"Accept": accept, "Accept-Encoding": "gzip"}
-    with serving(pages.web) as port:
+    with serving(pages.web.respond) as port:
         url = f"http://127.0.0.1:{port}/metrics"
         assert requests.get(url, headers=headers, timeout=PATIENCE_SECONDS).content == plain
         assert urllib3.request("GET", url, headers=headers).data == plain

@@ -4,9 +4,12 @@ import signal
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import requests
 
+from access_exporter.polling.storage import Stored
 from access_exporter.simulator import PolicyTestUser, Simulator, User
 from access_exporter.simulator.account import TOKEN, Registration
 from tests.processes import Exporter, exporter
@@ -37,7 +40,7 @@ class Restarts:
     def write(self, test: str = "t1", stale_after: str = "30m") -> None:
         self.config.write_text(
             f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
-            f"    users: {{stale_after: {stale_after}}}\n"
+            f"    users: {{stale_after: {stale_after}}}\n    devices: false\n"
             f"    policy_tests: [{{id: {test}, name: wiki, stale_after: {stale_after}}}]\n",
             encoding="utf-8",
         )
@@ -54,6 +57,13 @@ class Restarts:
             running.process.send_signal(signal.SIGKILL)
             running.process.wait()
         return served
+
+    def rewrite(self, collector: str, summary: dict[str, Any], **changes: Any) -> None:
+        """Change what is stored of a target, as if it had been stored like that."""
+        (file,) = self.folder.glob(f"{collector}-*.json")
+        stored = msgspec.json.decode(file.read_bytes(), type=Stored)
+        content = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(stored.summary) | summary))
+        file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, summary=content, **changes).summed()))
 
 
 def metrics(running: Exporter) -> str:

@@ -10,16 +10,16 @@ from access_exporter.collectors.protocol import Key
 from access_exporter.exposition.families import gauge
 from access_exporter.exposition.text import Encoded, Format
 from access_exporter.polling.poller import Poller
-from access_exporter.polling.snapshots import Snapshots
+from access_exporter.polling.snapshots import Snapshots, Store
 from tests.fakes import FakeClock, FakeCollector
 
 
 class Bench:
     """A poller whose polls happen when `turn` says, and what they came to."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
         self.clock = FakeClock()
-        self.snapshots = Snapshots(self.clock)
+        self.snapshots = Snapshots(self.clock, store)
         self.started: list[Callable[[], None]] = []
         self.poller = Poller(self.snapshots, self.clock, lambda poll, name: self.started.append(poll))
         self.polled: list[tuple[str, float]] = []

@@ -1,7 +1,9 @@
 """What is remembered of policy tests that the exporter starts: none is started twice, and none is lost."""
 
 import dataclasses
+import hashlib
 import re
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -20,11 +22,13 @@ from tests.processes import Exporter, exporter
 class Fresh(Restarts):
     """An exporter that starts policy tests, one an hour, and an account whose tests are finished at once."""
 
-    def write(self, test: str = "", stale_after: str = "") -> None:
+    def write(self, test: str = "policy", stale_after: str = "") -> None:
+        """Test this policy; each of them has results of its own."""
         self.cloudflare.accounts[ACCOUNT].lives["policy",] = lambda: Life(RESULTS)
+        self.cloudflare.accounts[ACCOUNT].lives["other",] = lambda: Life(RESULTS[:1])
         self.config.write_text(
             f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
-            "    users: false\n    policy_tests: [{name: payroll, policies: [policy], refresh: 1h}]\n",
+            f"    users: false\n    policy_tests: [{{name: payroll, policies: [{test}], refresh: 1h}}]\n",
             encoding="utf-8",
         )
 
@@ -45,7 +49,7 @@ def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path
         running[0].process.wait()
         killed.set()
 
-    cloudflare.fault = lambda _: kill
+    cloudflare.fault = lambda request: kill if request.method == "POST" else None
     with restarts.run() as started:
         running.append(started)
         serves.set()
@@ -73,7 +77,7 @@ def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp
     shown = [[line for line in numbers(page) if "policy_test_" in line] for page in (before, after)]
     assert shown[0] == shown[1] != []
     assert restarts.posts() == 1
-    (file,) = restarts.folder.glob("*.json")
+    (file,) = restarts.folder.glob("policy_tests-*.json")
     stored = file.read_text(encoding="utf-8")
     assert "@" not in stored
     # As if an hour had passed, and someone is locked out.
@@ -113,3 +117,87 @@ def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixtu
         assert cli.main([*arguments, f"--storage.path={restarts.folder}"]) == 0
         assert "cloudflare_access_policy_test_finished_timestamp_seconds{" in capsys.readouterr().out
     assert restarts.posts() == 1
+
+
+def test_a_folder_that_cannot_be_written_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
+    """What would be forgotten at the next start is not started, as long as that is so, and each poll says why."""
+    restarts = Fresh(cloudflare, tmp_path)
+    restarts.folder.write_text("a file where the folder should be", encoding="utf-8")
+    for _ in range(2):
+        with restarts.run() as running:
+            failed = running.wait_for("poll failed", target="payroll")
+            assert failed["reason"] == "network"
+            assert "no test is started: the storage folder cannot be written" in failed["error"]
+            assert "policy_test_users{" not in metrics(running)
+    assert restarts.posts() == 0
+    restarts.folder.unlink()
+    with restarts.run() as running:
+        running.wait_for("poll succeeded", target="payroll")
+    assert restarts.posts() == 1
+
+
+def test_a_folder_that_vanishes_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
+    """A folder that is gone by the time of the next test keeps it from being started; the counts stay."""
+    restarts = Fresh(cloudflare, tmp_path)
+    with restarts.run() as running:
+        running.wait_for("poll succeeded", target="payroll")
+        shutil.rmtree(restarts.folder)
+        restarts.write(test="other")
+        running.process.send_signal(signal.SIGHUP)
+        failed = running.wait_for("poll failed", target="payroll")
+        assert "the storage folder cannot be written" in failed["error"]
+        restarts.write()
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("poll succeeded", target="payroll")
+        assert "policy_test_users{" in metrics(running)
+    assert restarts.posts() == 1
+
+
+def test_policies_that_come_back_after_restarts(cloudflare: Simulator, tmp_path: Path) -> None:
+    """Policies that are exchanged and come back, with a restart each time, are started once each, and not mixed up."""
+    restarts = Fresh(cloudflare, tmp_path)
+    for test in ("policy", "other", "policy", "other", "policy"):
+        restarts.write(test=test)
+        with restarts.run() as running:
+            running.wait_for("poll succeeded", target="payroll")
+            page = metrics(running)
+        shown = sum(
+            float(line.split()[-1])
+            for line in page.splitlines()
+            if line.startswith("cloudflare_access_policy_test_users{")
+        )
+        assert shown == (len(RESULTS) if test == "policy" else 1)
+    assert restarts.posts() == 2
+    (file,) = restarts.folder.glob("*.json")
+    assert "@" not in file.read_text(encoding="utf-8")
+
+
+def test_what_an_older_version_stored(cloudflare: Simulator, tmp_path: Path) -> None:
+    """A file without the fields that are new is read: nothing is started again, and the counts are shown."""
+    restarts = Fresh(cloudflare, tmp_path)
+    with restarts.run() as running:
+        running.wait_for("poll succeeded", target="payroll")
+        before = metrics(running)
+    (file,) = restarts.folder.glob("*.json")
+    kept = msgspec.json.decode(file.read_bytes(), type=Stored)
+    summary = msgspec.json.decode(kept.summary)
+    for name in ("partial", "missing", "stale", "dated"):
+        del summary[name]
+    for name in ("missing", "has_run_again", "awaited"):
+        del summary["test"][name]
+    old = msgspec.structs.replace(kept, summary=msgspec.Raw(msgspec.json.encode(summary))).summed()
+    file.write_bytes(msgspec.json.encode(old))
+    with restarts.run() as running:
+        running.wait_for("poll succeeded", target="payroll")
+        after = metrics(running)
+    shown = [[line for line in numbers(page) if "policy_test_" in line] for page in (before, after)]
+    assert shown[0] == shown[1] != []
+    assert restarts.posts() == 1
+
+
+def test_a_file_without_others_is_as_before() -> None:
+    """Files of older versions keep their checksum: the field for other subjects is only there where it is needed."""
+    stored = Stored("format", ["key"], "subject", 1.5, msgspec.Raw(b"{}"))
+    plain = b'{"format":"format","key":["key"],"subject":"subject","succeeded_at":1.5,"summary":{},"checksum":""}'
+    assert msgspec.json.encode(stored) == plain
+    assert stored.summed().checksum == hashlib.sha256(plain).hexdigest()

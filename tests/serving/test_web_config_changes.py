@@ -3,14 +3,16 @@
 import errno
 import logging
 import os
+import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from access_exporter.config import files
 from access_exporter.serving import web_config
-from access_exporter.serving.web_config import TlsServer, WebSettings
+from access_exporter.serving.web_config import WebSettings
 from tests.serving.web_files import HASH, tls
 
 
@@ -56,15 +58,14 @@ class TestChanges:
             (tmp_path / name).write_bytes((folder / name).read_bytes())
         web = tmp_path / "web.yaml"
         web.write_text(tls(), encoding="utf-8")
-        read = web_config._context
+        load = ssl.SSLContext.load_cert_chain
 
-        def read_and_replace(wanted: TlsServer, where: Path) -> object:
-            context = read(wanted, where)
+        def load_and_replace(context: ssl.SSLContext, *files: Any, **options: Any) -> None:
+            load(context, *files, **options)
             for name in ("pem", "key"):
                 (tmp_path / f"server.{name}").write_bytes((folder / f"other.{name}").read_bytes())
-            return context
 
-        monkeypatch.setattr(web_config, "_context", read_and_replace)
+        monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load_and_replace)
         settings = WebSettings(str(web))
         monkeypatch.undo()
         before = settings.context
@@ -99,7 +100,7 @@ class TestChanges:
         settings.refresh()
         assert settings.headers == {"X-Frame-Options": "DENY"}
         (record,) = caplog.records
-        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger puts it there
 
     def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that could not be read is read again when its permissions change."""
@@ -154,4 +155,4 @@ class TestChanges:
         settings.refresh()
         assert settings.context is before
         (record,) = caplog.records
-        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there

@@ -1,0 +1,69 @@
+"""What happened to a connection: in words that are fit for a log line, and whether a request left on it."""
+
+import ssl
+from collections.abc import Iterator
+
+import requests
+import urllib3
+
+from access_exporter.cloudflare import authorities
+
+_CONNECTING = "failed_while_connecting"
+
+_NETWORK_WORDS: dict[type[BaseException], str] = {
+    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
+    ssl.SSLError: "TLS could not be agreed on with the server",
+    ConnectionRefusedError: "the connection was refused",
+    requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
+    requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
+    UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
+    urllib3.exceptions.IncompleteRead: "the answer broke off",
+    ConnectionError: "the connection was reset",
+    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
+    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
+}
+
+
+def in_words(error: BaseException) -> str:
+    """Say what happened to a connection; the library's own words may hold a proxy's password."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate of the server is not valid: {cause.verify_message}"
+        if _is_about_authorities(cause):
+            trusted = authorities.from_environment()
+            where = f" that {trusted.variable} names" if trusted else ""
+            return f"the certificate authorities{where} cannot be used"
+    at_the_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
+    for kind, words in _NETWORK_WORDS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return f"at the proxy, {words}" if at_the_proxy else words
+    return "the proxy did not let the connection through" if at_the_proxy else "the connection failed"
+
+
+def mark_as_connecting(error: Exception) -> None:
+    """Note on a failure that there was no connection yet, however the libraries wrap it."""
+    setattr(error, _CONNECTING, True)
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Return whether nothing of a request can have left, since there was no connection to send it on."""
+    if isinstance(error, requests.exceptions.InvalidSchema) or _is_about_authorities(error):
+        return True
+    return any(hasattr(cause, _CONNECTING) for cause in _causes(error))
+
+
+def _is_about_authorities(error: BaseException) -> bool:
+    """Return whether the certificate authorities are missing, may not be read, or are none."""
+    if isinstance(error, ssl.SSLError):
+        return error.library in ("X509", "PEM")  # what is wrong with the server is of the library SSL
+    if isinstance(error, urllib3.exceptions.SSLError) and error.args:
+        return isinstance(error.args[0], OSError) and not isinstance(error.args[0], ssl.SSLError)
+    return type(error) is OSError and "CA certificate" in str(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((cause for cause in inner if isinstance(cause, BaseException)), None)

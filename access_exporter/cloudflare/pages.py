@@ -1,0 +1,148 @@
+"""One page of a list, what its `result_info` says, and the pages that are fetched before their turn."""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from access_exporter.errors import PollError
+
+_MOST = 2**63 - 1  # what is larger can be no number of rows
+
+
+class HasId(Protocol):
+    """A row of a list."""
+
+    id: str | None
+
+
+Row = TypeVar("Row", bound=HasId)
+
+
+class PageInfo(msgspec.Struct, frozen=True):
+    """What `result_info` says, with everything that is not a whole number left out.
+
+    `hints` is the number of totals left out that look as if there were rows all the same.
+    """
+
+    page: int | None = None
+    per_page: int | None = None
+    total_count: int | None = None
+    total_pages: int | None = None
+    count: int | None = None
+    hints: int = 0
+
+    @classmethod
+    def of(cls, result_info: object) -> "PageInfo":
+        """Read the decoded `result_info`, whatever it is."""
+        if not isinstance(result_info, dict):
+            return cls()
+        names = ("page", "per_page", "total_count", "total_pages", "count")
+        whole = {name: _whole(result_info.get(name)) for name in names}
+        hints = sum(_hints(result_info.get(name)) for name in ("total_count", "total_pages", "count"))
+        return cls(**whole, hints=hints)
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the totals are all there and agree with each other."""
+        if self.per_page is None or self.total_count is None or self.total_pages is None:
+            return False
+        return self.per_page > 0 and self.total_pages == -(-self.total_count // self.per_page)
+
+    @property
+    def suggests_rows(self) -> bool:
+        """Whether anything says that the list has rows; an empty list may still have one page, which is empty."""
+        pages_of_nothing = 1 if self.total_count == 0 else 0
+        return bool(self.hints or self.total_count or self.count or (self.total_pages or 0) > pages_of_nothing)
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST or value != value // 1:
+        return None
+    return int(value)
+
+
+def _hints(value: object) -> bool:
+    if _whole(value) is not None or isinstance(value, bool):
+        return False
+    return value > 0 if isinstance(value, int | float) else isinstance(value, str) and value.strip("0") != ""
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """One page of a list; `is_null` where its result was `null`, and `invalid_rows` of its rows lost a field."""
+
+    rows: list[Row]
+    info: PageInfo
+    is_null: bool = False
+    invalid_rows: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the page is as long as the server says a full one is."""
+        return 0 < (self.info.per_page or 0) <= len(self.rows)
+
+    def last_page(self, otherwise: float) -> float:
+        """Return the number of the last page that is surely there as far as this one tells, if it tells anything."""
+        if not self.info.is_consistent:
+            return otherwise
+        return self.info.total_pages or 0 if self.is_full else 0
+
+    @property
+    def total(self) -> int | None:
+        """The number of rows in the whole list, where the totals are consistent."""
+        return self.info.total_count if self.info.is_consistent else None
+
+    def agrees_with(self, listed: int) -> bool:
+        """Whether the totals are consistent and count exactly as many rows as were seen."""
+        return self.total == listed
+
+
+class Pages(Protocol[Row]):
+    """The pages of a list, counted from 1."""
+
+    def fetch(self, number: int) -> Page[Row]:
+        """Return a page; raises PollError."""
+
+    def start(self, number: int) -> Future[Page[Row]]:
+        """Fetch a page in the background."""
+
+    def close(self) -> None:
+        """Fetch no more: the walk is over."""
+
+
+class Ahead(Generic[Row]):
+    """The pages of a list one after the other, of which some are fetched before their turn."""
+
+    def __init__(self, pages: Pages[Row], concurrency: int) -> None:
+        """Fetch nothing yet."""
+        self._pages = pages
+        self._concurrency = concurrency
+        self._fetched: deque[Future[Page[Row]]] = deque()
+
+    def fetch(self, first: int, last: float) -> None:
+        """Fetch the pages from the `first`, whose turn is next, to the `last`, as far as there is room."""
+        while len(self._fetched) < self._concurrency and first + len(self._fetched) <= last:
+            self._fetched.append(self._pages.start(first + len(self._fetched)))
+
+    def page(self, number: int) -> Page[Row]:
+        """Return the page whose turn it is; raises PollError."""
+        return self._fetched.popleft().result() if self._fetched else self._pages.fetch(number)
+
+    def look(self, number: int) -> None:
+        """Fetch the page whose turn is next, unless it is fetched already."""
+        if self._fetched:
+            return
+        found: Future[Page[Row]] = Future()
+        try:
+            found.set_result(self._pages.fetch(number))
+        except PollError as failure:
+            found.set_exception(failure)
+        self._fetched.append(found)
+
+    def has(self, wanted: Callable[[list[Row]], bool]) -> bool:
+        """Tell whether the rows of a page fetched ahead are wanted; beyond the end of a list there may be anything."""
+        return any(page.exception() is None and wanted(page.result().rows) for page in self._fetched)

@@ -1,0 +1,74 @@
+"""A row that is not as documented in, a row that costs no more than the fields that are wrong out.
+
+"" stands for a missing value, a time without a zone is in UTC, and a value of a wrong type is not known. Only the `id`
+must be right: without it, a row that is listed twice would be counted twice.
+"""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from access_exporter.cloudflare import lenient_json
+
+T = TypeVar("T")
+
+_NEEDED = "id"
+_SHORTEST_TIME = len("2026-01-31T09:30:00")
+_TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
+
+
+def decode(raw: msgspec.Raw) -> object:
+    """Decode the bytes of a row; None for what is not JSON."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return lenient_json.decode(bytes(raw))
+
+
+def tidy(row: object, kind: Any) -> object:  # Any: mypy knows no fields of a type that is passed in
+    """Drop the fields that are empty strings or not read, and read times without a zone as UTC."""
+    if not isinstance(row, dict):
+        return row
+    read = {name: row[name] for name in kind.__struct_encode_fields__ if row.get(name, "") != ""}
+    for name, value in read.items():
+        if isinstance(value, str) and len(value) >= _SHORTEST_TIME and _TIME_WITHOUT_ZONE.fullmatch(value):
+            read[name] = f"{value}Z"
+    return read
+
+
+def convert(row: object, kind: type[T]) -> tuple[T, bool]:
+    """Return the row, and whether any of its fields was lost because it is invalid.
+
+    A row to which an invalid field is not the same as a missing one has a method `lose`, which is given their names.
+    Raises msgspec.ValidationError where nothing can be made of it.
+    """
+    data: Any = tidy(row, kind)  # Any: decoded JSON
+    lost: set[str] = set()
+    while True:
+        try:
+            converted = msgspec.convert(data, kind)
+            break
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
+            invalid = _invalid(error, data) - {_NEEDED}
+            if not invalid:
+                raise
+            lost |= invalid
+            data = {name: value for name, value in data.items() if name not in invalid}
+    lose = getattr(converted, "lose", None) if lost else None
+    if lose:
+        lose(lost)
+    return converted, bool(lost)
+
+
+def _invalid(error: Exception, data: object) -> set[str]:
+    """Return the fields that an error is about; nothing where it is about the whole row."""
+    if not isinstance(data, dict):
+        return set()
+    if isinstance(error, UnicodeEncodeError):  # of a time, and it does not say which one
+        return {name for name, value in data.items() if isinstance(value, str) and _is_broken(value)}
+    return data.keys() & {str(error).rpartition(" - at `$.")[2].rstrip("`")}
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,207 @@
+"""A policy test from its start to its counts: GET …/access/policy-tests/{id}, and …/{id}/users.
+
+The status `complete` can arrive before all rows do. Rows that do not add up to the users of the test are requested
+again, with growing pauses, for up to an hour. Then those that are there count, and the difference is reported.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.collectors import policy_test_progress
+from access_exporter.collectors.policy_test_progress import PATH, PERMISSION, STATUSES, Progress
+from access_exporter.collectors.stamps import Stamp
+from access_exporter.errors import InvalidResponseError, PollError
+from access_exporter.logs import facts
+
+log = logging.getLogger(__name__)
+
+USERS_ENDPOINT = Endpoint("policy_test_users", f"{PATH}/users", PERMISSION, has_totals=False)
+RESULTS = ("approved", "blocked", "error")
+PATIENCE_SECONDS = 3600
+_FIRST_PAUSE_SECONDS = 5
+_WAITS_IN_VAIN = (408, 429)  # they ask to come again, so they are no end of a list
+
+
+class Result(msgspec.Struct, gc=False):
+    """The result for one user; any field may be missing."""
+
+    id: str | None = None
+    status: str | None = None
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """A finished test whose rows are not all there: since when, when they were requested last, and the most so far."""
+
+    since: Stamp
+    requested: Stamp
+    announced: int | None = None
+    users: dict[str, int] | None = None
+
+    @property
+    def listed(self) -> int:
+        """The most rows that were listed at once."""
+        return _sum(self.users)
+
+
+class PolicyTestSummary(msgspec.Struct, frozen=True):
+    """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds.
+
+    `missing` is by how many rows `users` differ from what the test covers. `has_run_again` tells that the test was
+    reported as running after they were counted.
+    """
+
+    status: str | None = None
+    population: float | None = None
+    processed_ratio: float | None = None
+    users: dict[str, int] | None = None
+    finished: float | None = None
+    missing: int = 0
+    has_run_again: bool = False
+    awaited: Awaited | None = None
+
+
+def is_over(summary: PolicyTestSummary) -> bool:
+    """Tell whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
+    if summary.status == "complete":
+        return _is_counted(summary)
+    return summary.status in ("blocked", "exceeded time")
+
+
+def pauses(summary: PolicyTestSummary, now: float) -> Iterator[float]:
+    """Yield the seconds to the next moment at which missing rows are requested again."""
+    waited = now - summary.awaited.since.time if summary.awaited else PATIENCE_SECONDS
+    if waited < PATIENCE_SECONDS:
+        yield growing_pause(waited)
+        yield PATIENCE_SECONDS - waited
+
+
+def growing_pause(waited: float) -> float:
+    """Return the pause after so many seconds of waiting: half of them again."""
+    return max(_FIRST_PAUSE_SECONDS, waited / 2)
+
+
+def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
+    """Return the failure of a finished test of some users that lists nobody: no counts can be made of that."""
+    awaited = summary.awaited
+    if awaited is None or awaited.listed or not awaited.announced:
+        return None
+    return InvalidResponseError(f"the finished test of {awaited.announced} users has no rows")
+
+
+@dataclass(frozen=True)
+class FollowedTest:
+    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds."""
+
+    client: Client
+    account_id: str
+    id: str
+    within: float
+
+    def progress(self) -> Progress:
+        """Ask how far the test is. Raises a PollError when there is no whole answer."""
+        progress = self.client.get(policy_test_progress.ENDPOINT.of(self.account_id, self.id), Progress)
+        progress.check(self.id)
+        return progress
+
+    def summary(
+        self, progress: Progress, previous: PolicyTestSummary, clock: Clock, note: Callable[[Result], None]
+    ) -> PolicyTestSummary:
+        """Return how the test is now. When it has finished, count its rows and give each of them to `note`.
+
+        Raises a PollError when there is no whole answer.
+        """
+        present = replace(
+            previous,
+            status=progress.state,
+            population=progress.population,
+            processed_ratio=progress.processed_ratio,
+        )
+        if progress.state != "complete":
+            is_running = progress.state in STATUSES
+            again = previous.users is not None and (is_running or previous.has_run_again)
+            return replace(present, has_run_again=again, awaited=None if is_running else previous.awaited)
+        if _is_counted(present):
+            return present
+        now = Stamp.now(clock)
+        awaited = _awaited(progress, previous, now)
+        if not awaited.listed and _seconds(awaited.since, now) >= PATIENCE_SECONDS > _seconds(awaited.requested, now):
+            return replace(present, awaited=awaited)  # nothing in an hour: now and then is enough
+        counts = self._count(awaited.announced, note)
+        best = counts if awaited.users is None or _sum(counts) > awaited.listed else awaited.users
+        return self._judged(present, replace(awaited, requested=now, users=best), now)
+
+    def _judged(self, present: PolicyTestSummary, awaited: Awaited, now: Stamp) -> PolicyTestSummary:
+        """Return the test with its rows counted, or still awaited."""
+        announced, listed = awaited.announced, awaited.listed
+        has_all = listed > 0 if announced is None else listed >= announced
+        is_late = _seconds(awaited.since, now) >= PATIENCE_SECONDS and (listed > 0 or not announced)
+        if not has_all and not is_late:
+            return replace(present, awaited=awaited)
+        missing = 0 if announced is None else announced - listed
+        if missing:
+            told = facts(account_id=self.account_id, policy_test_id=self.id, announced=announced, listed=listed)
+            log.warning("a policy test lists another number of users than it covers", extra=told)
+        finished = None if present.has_run_again else present.finished
+        return replace(
+            present,
+            users=awaited.users,
+            finished=awaited.since.time if finished is None else finished,
+            missing=missing,
+            has_run_again=False,
+            awaited=None,
+        )
+
+    def _count(self, announced: int | None, note: Callable[[Result], None]) -> dict[str, int]:
+        """Count the users of a finished test by result."""
+        resource = USERS_ENDPOINT.of(self.account_id, self.id)
+        found: Counter[str | None] = Counter()
+        try:
+            for rows in self.client.walk(resource, Result, self.within, Found(announced or 0)):
+                found.update(row.status for row in rows)
+                for row in rows:
+                    note(row)
+        except PollError as failure:
+            if not _is_end(failure, found.total(), announced):
+                raise
+        known = {name: found[name] for name in RESULTS}
+        return known | {"unknown": found.total() - sum(known.values())}
+
+
+def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:
+    """Tell whether a refused page is the end of the list: as many rows were listed as there are."""
+    if failure.status is None or not 400 <= failure.status < 500 or failure.status in _WAITS_IN_VAIN:
+        return False
+    totals = [total for total in (announced, failure.total) if total is not None]
+    return any(listed >= total > 0 or listed == total for total in totals)  # a total of 0 beside rows says nothing
+
+
+def _awaited(progress: Progress, previous: PolicyTestSummary, now: Stamp) -> Awaited:
+    """Return since when the rows of a finished test are awaited, and how many there should be.
+
+    That is the population, or else the users with a result, or else the last of these that was told.
+    """
+    before = previous.awaited or Awaited(now, now)
+    told = (progress.population, progress.processed, before.announced, previous.population)
+    announced = next((int(each) for each in told if each), 0 if any(each is not None for each in told) else None)
+    return replace(before, since=before.since.dated(now), requested=before.requested.dated(now), announced=announced)
+
+
+def _seconds(since: Stamp, now: Stamp) -> float:
+    return now.uptime - since.uptime
+
+
+def _is_counted(summary: PolicyTestSummary) -> bool:
+    if summary.users is None or summary.has_run_again or summary.awaited:
+        return False
+    return _sum(summary.users) + max(0, summary.missing) >= (summary.population or 0)
+
+
+def _sum(users: dict[str, int] | None) -> int:
+    return sum((users or {}).values())

@@ -1,0 +1,189 @@
+"""One connection: it answers one request after the other, and has a deadline for each step.
+
+A deadline aborts the connection, which ends whatever waits for the client. It does not cancel the page that is being
+made: the limits on reloads and on checks of passwords count these until they have really ended.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote
+
+import h11
+
+from access_exporter.serving.channel import Channel
+from access_exporter.serving.messages import Application, Request, Response
+from access_exporter.serving.waiting import Waiting
+
+HANDSHAKE_SECONDS = 10
+REQUEST_SECONDS = 10
+ANSWER_SECONDS = 30
+KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
+CLOSE_SECONDS = 3  # for the rest of an answer, when its connection is closed
+MAX_HEAD_BYTES = 16 * 1024
+PIECE_BYTES = 32 * 1024
+PIECES_AT_ONCE = 8  # then others have their turn, however fast this client reads
+
+
+class Connection:
+    """A client's connection, from its handshake to its end."""
+
+    def __init__(self, channel: Channel, application: Application, waiting: Waiting) -> None:
+        """Do nothing yet, but count as waiting."""
+        self._channel = channel
+        self._application = application
+        self._waiting = waiting
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_answering = False
+        self._is_resting = False  # between two requests
+        self._is_last = False  # no request is answered after this one
+        waiting.add(channel.transport)
+
+    async def serve(self) -> None:
+        """Answer requests until the client or a deadline ends the connection."""
+        try:
+            with suppress(OSError):  # the connection is lost
+                self._allow(HANDSHAKE_SECONDS)
+                await self._channel.open()
+                self._allow(REQUEST_SECONDS)
+                await self._answer_all()
+        finally:
+            self._channel.close()
+            await self._channel.wait_closed()  # or for the deadline
+            self._forget_deadline()
+            self._waiting.remove(self._channel.transport)
+
+    def hang_up(self) -> None:
+        """Close the connection, but after the answer that is under way."""
+        self._is_last = True
+        if not self._is_answering:
+            self._channel.close()
+            self._allow(CLOSE_SECONDS)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._channel.transport.abort()
+
+    async def _answer_all(self) -> None:
+        try:
+            while not self._is_last and (request := await self._next_request()):
+                await self._answer(request)
+        except h11.RemoteProtocolError:
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                self._is_last = True
+                await self._send(Response("Bad request.\n", 400))
+
+    async def _next_request(self) -> Request | None:
+        """Return the next request, and None if there is none. Raises h11.RemoteProtocolError for what is no request."""
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                while isinstance(self._http.next_event(), h11.Data):
+                    pass  # no page reads a body, but what is there of it has to be HTTP
+                return _request(event, self._channel.client)
+            if isinstance(event, h11.EndOfMessage):  # of a body that was still coming after the answer
+                self._http.start_next_cycle()
+            elif event is h11.NEED_DATA:
+                data = await self._channel.read()
+                if not data:
+                    return None
+                if self._is_resting:
+                    self._is_resting = False
+                    self._allow(REQUEST_SECONDS)
+                self._http.receive_data(data)
+
+    async def _answer(self, request: Request) -> None:
+        # A client that sends the next request before there is an answer may read none: do not answer them all.
+        self._is_last = self._is_last or bool(self._http.trailing_data[0])
+        self._is_answering = True
+        self._waiting.remove(self._channel.transport)
+        self._allow(ANSWER_SECONDS)
+        await self._send(await self._application(request), has_body=request.method != "HEAD")
+        self._is_answering = False
+        self._waiting.add(self._channel.transport)
+        self._is_resting = True
+        self._allow(KEEP_ALIVE_SECONDS, self.hang_up)  # to read the answer and to ask again
+        if self._http.our_state is not h11.DONE:  # the client wants no other answer
+            self._is_last = True
+        elif self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+
+    async def _send(self, response: Response, *, has_body: bool = True) -> None:
+        parts = response.parts()
+        headers = {
+            **response.headers,
+            "content-type": response.content_type,
+            "content-length": str(sum(map(len, parts))),
+            **({"connection": "close"} if self._is_last else {}),
+        }
+        head = h11.Response(
+            status_code=response.status, headers=list(headers.items()), reason=HTTPStatus(response.status).phrase
+        )
+        unsent = self._http.send(head) or b""
+        for number, piece in enumerate(pieces(parts) if has_body else (), start=1):
+            await self._write(unsent + (self._http.send(h11.Data(piece)) or b""))
+            unsent = b""
+            if number % PIECES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        await self._write(unsent + (self._http.send(h11.EndOfMessage()) or b""))
+
+    async def _write(self, data: bytes) -> None:
+        """Send bytes; a client that does not read them waits like one that does not ask."""
+        if data:
+            self._channel.write(data)
+        if not self._channel.is_full:
+            await self._channel.drain()  # which fails if the client is gone
+            return
+        self._waiting.add(self._channel.transport)
+        await self._channel.drain()
+        self._waiting.remove(self._channel.transport)
+
+    def _allow(self, seconds: float, or_else: Callable[[], None] | None = None) -> None:
+        """Set the deadline of the next step; after it the connection is aborted, or else what is given is done."""
+        self._forget_deadline()
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(seconds, or_else or self._channel.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _request(head: h11.Request, client: str) -> Request:
+    path, _, query = head.target.partition(b"?")
+    headers: dict[str, list[str]] = {}
+    for name, value in head.headers:
+        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return Request(
+        head.method.decode("ascii"),
+        _path(unquote(path.decode("ascii"))),
+        parse_qs(query.decode("latin-1")),
+        {name: ", ".join(values) for name, values in headers.items()},  # RFC 9110, section 5.3: lines are one list
+        client,
+    )
+
+
+def _path(target: str) -> str:
+    """Return the path of a request's target, which may be a whole address: RFC 9112, section 3.2.2."""
+    whole = target.startswith(("http://", "https://"))
+    return "/" + target.partition("://")[2].partition("/")[2] if whole else target
+
+
+def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut an answer up, so that a client is given no more of it than it reads, and a page is not copied for each.
+
+    However small its parts, all pieces but the last are full: each is a system call, after which a scrape waits for
+    its turn while a poll computes.
+    """
+    piece = b""
+    for part in parts:
+        rest = memoryview(part)
+        while len(piece) + len(rest) > PIECE_BYTES:
+            room = PIECE_BYTES - len(piece)
+            yield piece + rest[:room]
+            piece, rest = b"", rest[room:]
+        piece += rest
+    yield piece

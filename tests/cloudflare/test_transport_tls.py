@@ -1,0 +1,124 @@
+"""Certificates that are not valid, or nobody signed, are refused, and said in words."""
+
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from access_exporter.simulator import Handler, Simulator
+from tests.api_client import POLICY_TEST, Bench, simulator
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of the loopback address with its key, both in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=planted"]
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
+    subprocess.run(["openssl", "req", "-x509", *kind, *files], check=True, capture_output=True)
+    return path
+
+
+VARIABLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+CUT_OFF = "-----BEGIN CERTIFICATE-----\nplanted"
+
+
+@pytest.fixture(autouse=True)
+def no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine names no certificate authorities."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("content", [None, "planted", "", CUT_OFF, "forbidden"])
+def test_no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None) -> None:
+    """Certificate authorities that are missing, or are none, are named by the variable that names them."""
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content)
+    if content == "forbidden":  # also to a superuser
+        monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", forbid)
+    monkeypatch.setenv(variable, str(path))
+    with simulator() as server:
+        message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
+    assert message.endswith(f": the certificate authorities that {variable} names cannot be used")
+
+
+def forbid(*_: object, **__: object) -> None:
+    """Open a file that nobody may read."""
+    raise PermissionError(13, "planted")
+
+
+def test_no_authorities_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no variable names the certificate authorities, none is blamed."""
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", forbid)
+    with simulator() as server:
+        message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
+    assert message.endswith(": the certificate authorities cannot be used")
+
+
+class TestTLS:
+    @pytest.fixture
+    def server(self, certificate: Path) -> Iterator[Simulator]:
+        """An account over TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, f"{certificate}.key")
+        with simulator(ssl_context=context) as server:
+            yield server
+
+    @pytest.mark.parametrize("variable", VARIABLES[:3])
+    def test_trusted(
+        self, server: Simulator, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        """A certificate of an authority the environment names is accepted, and the timeout holds over TLS."""
+        monkeypatch.setenv(variable, str(certificate))
+        end = threading.Event()
+
+        def drip(handler: Handler) -> None:
+            while not end.wait(0.02):
+                handler.wfile.write(b"H")
+
+        assert Bench(server.url).rows() == ["0"]
+        server.fault = lambda _: drip
+        Bench(server.url, timeout=0.15).failure(reason="timeout")
+        end.set()
+
+    def test_a_folder(
+        self, server: Simulator, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Authorities may stand in a folder, as OpenSSL looks them up there."""
+        (tmp_path / "authority.pem").write_bytes(certificate.read_bytes())
+        subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+        assert Bench(server.url).rows() == ["0"]
+
+    @pytest.mark.parametrize("first", range(len(VARIABLES)))
+    def test_which_variable_counts(
+        self, server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+    ) -> None:
+        """Of several variables the first one counts, and one that is empty is not set."""
+        for number, variable in enumerate(VARIABLES):
+            monkeypatch.setenv(variable, str(tmp_path / variable) if number >= first else "")
+        message = Bench(server.url).failure(reason="network")
+        assert message.endswith(f": the certificate authorities that {VARIABLES[first]} names cannot be used")
+
+    def test_not_trusted(self, server: Simulator) -> None:
+        """A certificate of nobody is refused, before the token is sent."""
+        message = Bench(server.url).failure(reason="network")
+        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: self" in message
+        assert not server.arrivals
+
+    def test_no_tls(self) -> None:
+        """A server that does not speak TLS is named as such."""
+        with simulator() as server:
+            message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
+        assert message == f"no whole answer of {POLICY_TEST.place}: TLS could not be agreed on with the server"

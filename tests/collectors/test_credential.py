@@ -1,0 +1,230 @@
+"""Answers of both endpoints that verify a token in, when the token expires out: once a day, and nobody waits for it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from access_exporter.collectors import credential
+from access_exporter.config.model import Account as AccountConfig
+from access_exporter.config.model import Api, Config
+from access_exporter.config.secrets import Secret
+from access_exporter.serving.status_page import Row, render
+from access_exporter.simulator import Account, Handler, Request, Simulator
+from access_exporter.simulator.account import TOKEN
+from tests.faults import answers, refuses, resets, result
+from tests.fleet import Fleet
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
+ID, OTHER = "a" * 32, "b" * 32
+SOON = datetime(2026, 10, 11, 14, 13, 20, tzinfo=UTC)
+DAY = 86400
+ENDPOINTS = ("user_token", "account_token")
+
+
+@pytest.fixture
+def server() -> Iterator[Simulator]:
+    """Two accounts with one token, which expires in 20 days."""
+    accounts = [Account(name) for name in (ID, OTHER)]
+    accounts[0].token_expires = SOON
+    with Simulator(accounts) as server:
+        yield server
+
+
+def exporter(server: Simulator, *accounts: AccountConfig) -> Fleet:
+    """An exporter of some accounts, or else of the first."""
+    return Fleet(config(server, *(accounts or (account(),))))
+
+
+def config(server: Simulator, *accounts: AccountConfig) -> Config:
+    return Config(api=Api(url=server.url, requests_per_second=10_000, burst=1_000_000), accounts=accounts)
+
+
+def account(name: str = ID, secret: Secret | None = None) -> AccountConfig:
+    """An account of which nothing is polled."""
+    return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), users=False)
+
+
+def shown(fleet: Fleet, name: str = ID) -> float | None:
+    """Return when `/metrics` says that a credential expires."""
+    return fleet.registry.get_sample_value(
+        "cloudflare_access_credential_expiry_timestamp_seconds", {"credential": name}
+    )
+
+
+def asked(server: Simulator) -> list[str]:
+    """Return which endpoints were asked, in their order."""
+    return [arrival.endpoint for arrival in server.arrivals if arrival.endpoint in ENDPOINTS]
+
+
+def says(body: str) -> Callable[[Request], Callable[[Handler], None]]:
+    """Let every request have this result."""
+    return lambda _: result(body)
+
+
+def test_a_token_of_a_person(server: Simulator) -> None:
+    """A token is asked about once a day, whatever else is polled, and there is no health of that."""
+    fleet = exporter(server)
+    fleet.run(DAY - 1)
+    assert shown(fleet) == SOON.timestamp() == 1791728000
+    assert asked(server) == ["user_token"]
+    assert fleet.page() == ""
+    fleet.run(600)
+    assert asked(server) == ["user_token"] * 2
+
+
+def test_a_token_of_an_account(server: Simulator) -> None:
+    """The endpoint for tokens of people refuses a token that an account owns, and then the other one is asked."""
+    server.accounts[ID].owns_token = True
+    fleet = exporter(server)
+    fleet.run(1)
+    assert shown(fleet) == SOON.timestamp()
+    assert asked(server) == ["user_token", "account_token"]
+
+
+def test_accounts_with_one_token(server: Simulator) -> None:
+    """A token that several accounts use is asked about once, and named by the first of them."""
+    fleet = exporter(server, account(OTHER), account())
+    fleet.run(1)
+    assert (shown(fleet, OTHER), shown(fleet)) == (SOON.timestamp(), None)
+    assert asked(server) == ["user_token"]
+
+
+def test_a_key(server: Simulator) -> None:
+    """A global key does not expire, and is never asked about."""
+    key = AccountConfig(id=ID, api_key=Secret("here", "key"), api_email=Secret("here", "me@example.com"), users=False)
+    fleet = exporter(server, key)
+    fleet.run(2 * DAY)
+    assert (shown(fleet), asked(server)) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"status": "active"}',
+        *(
+            f'{{"status": "active", "expires_on": {value}}}'
+            for value in ("null", '""', '"never"', "0", "1791728000", "true", "[]", '"2026-02-30T00:00:00Z"')
+        ),
+        '{"expires_on": "0001-01-01T00:00:00Z"}',
+        '{"expires_on": "2026-10-11T14:13:20"}',
+    ],
+)
+def test_no_expiry(server: Simulator, body: str) -> None:
+    """A token without a moment at which it expires has no series, and no answer is asked for again."""
+    server.fault = says(body)
+    fleet = exporter(server)
+    fleet.run(3600)
+    assert (shown(fleet), asked(server)) == (None, ["user_token"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*(refuses(status, 1000) for status in (400, 401, 403, 404, 500)), answers(403), answers(200), resets()],
+)
+def test_a_failure(server: Simulator, fault: Callable[[Handler], None], log: Callable[[], list[str]]) -> None:
+    """Where neither endpoint answers nothing is known, nothing is said, and it is asked again soon."""
+    server.fault = lambda _: fault
+    fleet = exporter(server)
+    fleet.run(1)
+    assert (shown(fleet), fleet.page(), log()) == (None, "", [])
+    assert asked(server) == list(ENDPOINTS)
+    server.fault = None
+    fleet.run(300)
+    assert shown(fleet) == SOON.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("faults", "stays"),
+    [
+        ((refuses(401, 1000), refuses(401, 1000)), False),
+        ((refuses(401, 1000), refuses(503, 1)), True),
+        ((refuses(503, 1), refuses(401, 1000)), True),
+        ((answers(403), refuses(401, 1000)), True),
+        ((resets(), resets()), True),
+        ((refuses(401, 1000), result('{"status": "active"}')), False),
+    ],
+)
+def test_a_failure_later(
+    server: Simulator, faults: tuple[Callable[[Handler], None], Callable[[Handler], None]], stays: bool
+) -> None:
+    """What is known goes where both refuse the token, and stays where that is a failure that may pass."""
+    fleet = exporter(server)
+    fleet.run(1)
+    by_endpoint = dict(zip(ENDPOINTS, faults, strict=True))
+    server.fault = lambda request: by_endpoint[request.endpoint]
+    fleet.run(DAY + 300)
+    assert shown(fleet) == (SOON.timestamp() if stays else None)
+
+
+def test_a_rotation(server: Simulator, tmp_path: Path) -> None:
+    """When the secret is another one, what was known of the old one is gone at once, and the new one is asked about."""
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    polled = AccountConfig(id=ID, api_token_file=str(path), devices=False)
+    fleet = exporter(server, polled)
+    fleet.run(10)
+    assert shown(fleet) == SOON.timestamp()
+    path.write_text("another")
+    server.accounts[ID].token = "another"
+    server.accounts[ID].token_expires = None
+    seen: list[float | None] = []
+
+    def look(request: Request) -> None:
+        if request.headers["authorization"] == "Bearer another":
+            seen.append(shown(fleet))
+
+    server.fault = look
+    fleet.run(600)
+    assert seen
+    assert set(seen) == {None}
+    assert asked(server) == ["user_token", "user_token"]
+
+
+def test_a_reload(server: Simulator) -> None:
+    """A reload asks again, and shows what is known until then."""
+    fleet = exporter(server)
+    fleet.run(1)
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    server.accounts[ID].token_expires = later
+    fleet.load(config(server, account()))
+    assert shown(fleet) == SOON.timestamp()
+    fleet.run(1)
+    assert shown(fleet) == later.timestamp()
+    assert asked(server) == ["user_token"] * 2
+
+
+def test_what_is_gone_is_gone(server: Simulator) -> None:
+    """An account that leaves the configuration takes the expiry of its token with it."""
+    fleet = exporter(server, account(), account(OTHER, Secret("elsewhere", "another")))
+    fleet.run(1)
+    fleet.load(config(server, account(OTHER, Secret("elsewhere", "another"))))
+    assert shown(fleet) is None
+
+
+def test_the_status_page(server: Simulator) -> None:
+    """The status page says when the token expires, and counts no poll for that."""
+    fleet = exporter(server)
+    assert "API token" not in status_page(fleet)
+    fleet.run(1)
+    page = status_page(fleet)
+    assert "<strong>API token</strong> <bdi>expires on 2026-10-11 at 14:13 UTC</bdi>" in page
+    assert "All 0 polls good" in page
+
+
+def status_page(fleet: Fleet) -> str:
+    """Return the page of an exporter."""
+    rows = [Row(snapshot, fresh=snapshot.succeeded_at is not None) for snapshot in fleet.snapshots()]
+    return render([account()], rows, fleet.clock.now, "/metrics", demo=False)
+
+
+def test_places() -> None:
+    """Messages name the endpoints as people know them."""
+    assert [each.place for each in (credential.OF_A_USER, credential.OF_AN_ACCOUNT)] == [
+        "/user/tokens/verify",
+        "/tokens/verify",
+    ]
+    assert urlsplit(credential.OF_AN_ACCOUNT.of(ID).path).path == f"/accounts/{ID}/tokens/verify"

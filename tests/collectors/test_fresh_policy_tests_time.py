@@ -1,0 +1,167 @@
+"""No policy test is started before its time: not by a reload, and not by a clock that is set."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from access_exporter.collectors.followed_policy_test import PolicyTestSummary
+from access_exporter.collectors.fresh_summary import FreshSummary
+from access_exporter.collectors.stamps import Stamp
+from access_exporter.config.model import PolicyTest
+from access_exporter.simulator.account import Life
+from tests.collectors.starting import POLICIES, REFRESH, Bench, moment, payroll, results, shows
+from tests.exporter import ACCOUNT_ID
+from tests.fakes import START
+
+OTHERS = ("other-policy",)
+FIRST = PolicyTest(name="first", policies=("first-policy",))
+YEAR = 365 * 86400.0
+STARTED = f'policy_test_started_timestamp_seconds{{{{account_id="{ACCOUNT_ID}",policy_test="payroll"}}}} {{}}\n'
+
+
+def started(bench: Bench) -> list[tuple[float, str]]:
+    """When tests were started, in seconds since the start, and the first policy of each."""
+    posts = [arrival for arrival in bench.server.arrivals if arrival.method == "POST"]
+    return [(each.time - START, json.loads(each.body)["policies"][0]) for each in posts]
+
+
+class TestReload:
+    @pytest.mark.parametrize("after", ["removed", "exchanged", "another kind", "removed and added again"])
+    def test_while_it_waits_for_its_turn(self, bench: Any, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+        """A test that a reload takes away while its POST waits for the pace is not started by that poll."""
+        exporter = bench(config=FIRST, requests_per_second=0.1, burst=1)
+        exporter.account.lives[OTHERS] = exporter.account.lives[FIRST.policies] = lambda: Life(results("error"))
+        tests = {"removed": [], "exchanged": [payroll(policies=OTHERS)], "another kind": [PolicyTest(id="payroll")]}
+        sleep = exporter.clock.sleep
+
+        def reload(seconds: float) -> None:
+            monkeypatch.undo()
+            assert policies_of(exporter) == ["first-policy"]
+            exporter.exporter.load(exporter.config(FIRST, *tests.get(after, [])))
+            if after == "removed and added again":
+                exporter.exporter.load(exporter.config(FIRST, payroll()))
+            sleep(seconds)
+
+        exporter.exporter.load(exporter.config(FIRST, payroll()))
+        monkeypatch.setattr(exporter.clock, "sleep", reload)
+        exporter.exporter.run(100)
+        last = {"exchanged": [OTHERS[0]], "removed and added again": [POLICIES[0]]}.get(after, [])
+        assert policies_of(exporter) == ["first-policy", *last]
+
+    def test_back_and_forth(self, bench: Any) -> None:
+        """Policies that are exchanged and come back are a test that was started already, whose results are shown."""
+        exporter = bench()
+        exporter.account.lives[OTHERS] = lambda: Life(results("error"))
+        for _ in range(5):
+            exporter.exporter.run(100)
+            exporter.exporter.load(exporter.config(payroll(policies=OTHERS)))
+            exporter.exporter.run(100)
+            assert shows(exporter.page(), error=1, approved=0)
+            exporter.exporter.load(exporter.config(payroll()))
+        exporter.exporter.run(100)
+        assert started(exporter) == [(0, POLICIES[0]), (100, OTHERS[0])]
+        assert shows(exporter.page(), approved=3, blocked=1)
+        exporter.exporter.run(REFRESH)
+        assert started(exporter)[2:] == [(REFRESH, POLICIES[0])]
+
+    def test_removed_and_added_again(self, bench: Any) -> None:
+        """A test that is taken out of the configuration and put back is not started before its time."""
+        exporter = bench()
+        exporter.exporter.run(100)
+        exporter.exporter.load(exporter.config())
+        exporter.exporter.run(100)
+        exporter.exporter.load(exporter.config(PolicyTest(id="gone", name="payroll")))
+        exporter.exporter.run(100)
+        exporter.exporter.load(exporter.config(payroll()))
+        exporter.exporter.run(REFRESH - 301)
+        assert started(exporter) == [(0, POLICIES[0])]
+        assert shows(exporter.page(), approved=3)
+        exporter.exporter.run(2)
+        assert [at for at, _ in started(exporter)] == [0, REFRESH]
+
+    def test_a_refused_start(self, bench: Any) -> None:
+        """Policies whose start was refused are not tried again sooner because others were tested meanwhile."""
+        exporter = bench(config=payroll(policies=("unknown",)))
+        exporter.exporter.run(100)
+        for policies in (POLICIES, ("unknown",), POLICIES, ("unknown",)):
+            exporter.exporter.load(exporter.config(payroll(policies=policies)))
+            exporter.exporter.run(100)
+        assert [policy for _, policy in started(exporter)] == ["unknown", POLICIES[0]]
+        assert exporter.exporter.failure().endswith("the next test is started at 2026-09-21 15:13:20 UTC")
+
+
+class TestPace:
+    def test_the_time_of_a_test_is_that_of_its_request(self, bench: Any) -> None:
+        """A test whose POST waited for the pace is not started again sooner than a refresh after it left."""
+        exporter = bench(config=FIRST, requests_per_second=0.1, burst=1)
+        exporter.account.lives[FIRST.policies] = lambda: Life(results("error"))
+        exporter.exporter.load(exporter.config(FIRST, payroll()))
+        exporter.exporter.run(1.5 * REFRESH)
+        first, second = (at for at, policy in started(exporter) if policy == POLICIES[0])
+        assert first > 5
+        assert second - first >= REFRESH
+        assert STARTED.format(moment(second)) in exporter.page()
+
+
+class TestClock:
+    @pytest.mark.parametrize("jump", [YEAR, -YEAR, 2 * REFRESH, -2 * REFRESH, 0.9 * REFRESH])
+    @pytest.mark.parametrize("polls", [0.1, 0.9])
+    def test_that_jumps_and_comes_back(self, bench: Any, jump: float, polls: float) -> None:
+        """However the time of day is set, the next test is a refresh after the last, and its counts stay."""
+        exporter = bench()
+        exporter.exporter.run(100)
+        exporter.clock.set_forward = jump
+        exporter.exporter.run(polls * REFRESH - 100)
+        assert shows(exporter.page(), approved=3)
+        exporter.clock.set_forward = 0
+        exporter.exporter.run((1 - polls) * REFRESH - 1)
+        assert len(exporter.asked("POST")) == 1
+        assert shows(exporter.page(), approved=3)
+        exporter.exporter.run(302)
+        assert len(exporter.asked("POST")) == 2
+
+    @pytest.mark.parametrize("jump", [YEAR, -YEAR])
+    def test_that_is_set_for_good(self, bench: Any, jump: float) -> None:
+        """A clock that is set right, and stays so, changes no rhythm; times are as that clock has them."""
+        exporter = bench()
+        exporter.exporter.run(100)
+        exporter.clock.set_forward = jump
+        exporter.exporter.run(REFRESH - 101)
+        assert len(exporter.asked("POST")) == 1
+        assert STARTED.format(moment(jump)) in exporter.page()
+        exporter.exporter.run(2)
+        assert len(exporter.asked("POST")) == 2
+
+    @pytest.mark.parametrize("jump", [YEAR, -YEAR])
+    def test_while_a_test_runs(self, bench: Any, jump: float) -> None:
+        """A test that runs while the clock is set is polled with growing pauses still."""
+        exporter = bench(Life(results("approved"), seconds=600))
+        exporter.exporter.run(20)
+        exporter.clock.set_forward = jump
+        exporter.exporter.run(900)
+        assert shows(exporter.page(), approved=1)
+        assert len(exporter.asked("GET", "policy_test")) < 20
+
+    def test_of_another_run(self) -> None:
+        """Of an earlier run of the process, what was asked for in the future counts from now, and its counts go."""
+        now = Stamp(START, "now", 5.0)
+        future = START + YEAR
+        seen = PolicyTestSummary(finished=future)
+        users = {"approved": 1}
+        before = FreshSummary(future, finished=future, users=users, test=seen, dated=Stamp(1, "before", 1))
+        assert before.at(now) == FreshSummary(START, dated=now)
+        seen = PolicyTestSummary(finished=START - 50)
+        recent = msgspec.structs.replace(before, asked=START - 60, finished=START - 50, test=seen)
+        assert recent.at(now) == msgspec.structs.replace(recent, dated=now)
+
+    def test_of_an_older_version(self) -> None:
+        """What an older version stored is read; its times are those of an earlier run."""
+        old = msgspec.json.decode(b'{"asked":17.0,"test_id":"t","test":{"status":"complete"}}', type=FreshSummary)
+        assert old.at(Stamp(START, "now", 5.0)).asked == 17.0
+        assert old.is_running()
+
+
+def policies_of(bench: Bench) -> list[str]:
+    return [policy for _, policy in started(bench)]

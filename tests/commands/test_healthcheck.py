@@ -1,0 +1,63 @@
+"""The health check finds out whether the exporter lives, behind TLS and basic auth too."""
+
+import contextlib
+import socket
+from threading import Thread
+
+import pytest
+
+from access_exporter.commands import healthcheck
+from tests.processes import Exporter, exporter
+
+
+def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
+    """The container's health check needs no password and no trust: a living exporter is healthy behind both."""
+    assert healthcheck.main([str(secured.port)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0),
+        (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 0),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 1),
+        (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 1),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 1),
+        (b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", 1),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", 1),
+        (b"garbage\r\n\r\n", 1),
+        (b"", 1),
+    ],
+)
+def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
+    """Only 200, and the 401 of a page behind a password, are healthy."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection = listener.accept()[0]
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        assert healthcheck.main([str(listener.getsockname()[1])]) == code
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_health_check_finds_the_other_loopback_address() -> None:
+    """An exporter that listens on IPv6 only is found, too."""
+    with exporter("--demo", "--web.listen-address=[::1]:0") as running:
+        assert healthcheck.main([str(running.port)]) == 0
+
+
+def test_health_check_fails_where_nobody_listens() -> None:
+    """A refused connection is not healthy."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert healthcheck.main([str(port)]) == 1

@@ -1,0 +1,65 @@
+"""Optional targets: they come after the others of their account, and their failures are nobody's trouble."""
+
+from collections.abc import Callable
+
+from access_exporter.collectors.protocol import Key
+from access_exporter.errors import ServerError
+from tests.polling.targets import Bench
+
+
+def test_others_come_first() -> None:
+    """An optional target waits as long as another one of its account is being polled, and for no other account."""
+    bench = Bench()
+    bench.poller.configure(
+        [
+            bench.target("walk"),
+            bench.target("extra", is_optional=True, key=Key("account", "extra", "extra")),
+            bench.target("other", is_optional=True, key=Key("another", "extra", "other")),
+        ]
+    )
+    for _ in range(3):
+        bench.start()
+        bench.clock.now += 5
+    assert len(bench.started) == 2
+    bench.finish()
+    assert [name for name, _ in bench.polled] == ["walk", "other"]
+    bench.start()
+    bench.finish()
+    assert [name for name, _ in bench.polled] == ["walk", "other", "extra"]
+
+
+def test_one_that_hangs_delays_nothing() -> None:
+    """A target is polled at its interval while an optional one of its account is still on its way."""
+    bench = Bench()
+    extra = bench.target("extra", is_optional=True, key=Key("account", "extra", "extra"))
+    bench.poller.configure([extra, bench.target("walk")])
+    bench.start()
+    (_, walk), bench.started = bench.started, []
+    walk()
+    bench.clock.now += 60
+    bench.start()
+    bench.finish()
+    assert bench.polled == [("walk", 0), ("walk", 60)]
+
+
+def test_a_failure_is_not_shown(log: Callable[[], list[str]]) -> None:
+    """An optional target that fails is no warning, has no health, and keeps nobody from being ready."""
+    bench = Bench()
+    bench.outcome["extra"] = ServerError("500 from /extra")
+    bench.poller.configure([bench.target("extra", is_optional=True)])
+    assert bench.snapshots.all_tried()
+    bench.turn(130)
+    assert [at for _, at in bench.polled] == [0, 60, 120]
+    assert bench.series() == {}
+    assert log() == []
+
+
+def test_numbers_are_shown_and_grow_stale() -> None:
+    """The numbers of an optional target are shown like those of any other."""
+    bench = Bench()
+    bench.poller.configure([bench.target("extra", is_optional=True)])
+    bench.turn(1)
+    assert bench.series() == {("value", "extra"): 1.0}
+    bench.outcome["extra"] = ServerError("500 from /extra")
+    bench.turn(160)
+    assert bench.series() == {}

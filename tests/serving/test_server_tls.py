@@ -1,0 +1,137 @@
+"""TLS and client certificates of a real process: what is refused, and which certificates are used."""
+
+import socket
+import ssl
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from access_exporter.commands import healthcheck
+from tests.certificates import Authority
+from tests.processes import Exporter, exporter
+from tests.running_server import connect, everything, pages, serving
+from tests.secured import PASSWORD, get, install, write
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"])
+def test_everything_asks_for_the_password(secured: Exporter, authority: Authority, path: str) -> None:
+    """Without the password every path answers 401 and how to give it, with it the page; headers are always there."""
+    refused = get(secured, authority, path)
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
+    wrong = get(secured, authority, path, auth=("prometheus", "wrong"))
+    unknown = get(secured, authority, path, auth=("nobody", PASSWORD))
+    assert (wrong.status_code, unknown.status_code) == (401, 401)
+    assert wrong.text == unknown.text == refused.text
+    admitted = get(secured, authority, path, auth=("prometheus", PASSWORD))
+    assert admitted.status_code == (404 if path == "/nothing" else 200)
+    assert admitted.headers["x-frame-options"] == refused.headers["x-frame-options"] == "deny"
+
+
+def test_older_tls_is_refused(secured: Exporter) -> None:
+    """With min_version TLS13 a client that speaks at most TLS 1.2 is refused."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("127.0.0.1", secured.port)) as connection, pytest.raises(ssl.SSLError):
+        context.wrap_socket(connection)
+
+
+def test_tls_1_1_is_always_refused(authority: Authority, tmp_path: Path) -> None:
+    """TLS 1.1 is refused by default, with the strongest wish of a real client."""
+    install(authority, tmp_path)
+    config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+    with exporter("--demo", f"--web.config.file={config}") as running:
+
+        def offered(version: str) -> bool:
+            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{running.port}", version]
+            cipher = ["-cipher", "ALL:@SECLEVEL=0"]
+            talk = subprocess.run([*command, *cipher], input=b"", capture_output=True, timeout=10, check=False)
+            return b"BEGIN CERTIFICATE" in talk.stdout
+
+        assert not offered("-tls1_1")
+        assert offered("-tls1_2")
+        assert offered("-tls1_3")
+
+
+def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
+    """With RequireAndVerifyClientCert only who has a certificate of the authority gets an answer."""
+    install(authority, tmp_path)
+    client = authority.issue("client")
+    stranger = Authority(tmp_path_factory_folder(tmp_path), "stranger").issue("strange")
+    config = write(
+        tmp_path / "web.yaml",
+        "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: ca.crt, "
+        "client_auth_type: RequireAndVerifyClientCert}\n",
+    )
+    with exporter("--demo", f"--web.config.file={config}") as running:
+        running.url = running.url.replace("http:", "https:")
+        assert get(running, authority, cert=client.files).status_code == 200
+        for cert in (None, stranger.files):
+            with pytest.raises(requests.ConnectionError):
+                get(running, authority, cert=cert)
+        assert healthcheck.main([str(running.port)]) == 0
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_session_is_no_younger(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    """A client whose certificate has expired is refused, even where its TLS session was begun before that."""
+    issued = authority.issue("client")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server").files)
+    context.load_verify_locations(authority.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    client = authority.client_context()
+    client.load_cert_chain(*issued.files)
+    client.minimum_version = client.maximum_version = version
+
+    def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        with client.wrap_socket(connect(port), server_hostname="127.0.0.1", session=session) as connection:
+            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert connection.session_reused is (session is not None)
+            return everything(connection)[:15], connection.session
+
+    with serving(pages(), lambda: context) as port:
+        answer, session = ask(port, None)
+        assert answer == ask(port, session)[0] == b"HTTP/1.1 200 OK"
+        later = time.time() + 3 * 86400
+        monkeypatch.setattr(time, "time", lambda: later)
+        with suppress(ssl.SSLError, ConnectionError):
+            assert ask(port, session)[0] == b""
+
+
+def tmp_path_factory_folder(folder: Path) -> Path:
+    made = folder / "other"
+    made.mkdir()
+    return made
+
+
+def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> None:
+    """A certificate that is exchanged is used for the next connection; one that cannot be used leaves the old one."""
+    install(authority, tmp_path, "first")
+    config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+    context = authority.client_context()
+
+    def name(port: int) -> str:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.1") as tls,
+        ):
+            certificate = tls.getpeercert()
+            assert certificate is not None
+            return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc]  # the certificate is typed as any of many
+
+    with exporter("--demo", f"--web.config.file={config}") as running:
+        assert name(running.port) == "first"
+        install(authority, tmp_path, "second")
+        assert name(running.port) == "second"
+        write(tmp_path / "tls.crt", "no certificate")
+        assert name(running.port) == "second"
+        assert "tls_server_config.cert_file" in running.wait_for("web configuration not reloaded")["error"]
+        install(authority, tmp_path, "third")
+        assert name(running.port) == "third"

@@ -1,0 +1,121 @@
+"""Connections that stall by the thousand: what they cost others, which is nothing."""
+
+import asyncio
+import resource
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from access_exporter.serving import waiting
+from access_exporter.serving.messages import Request, Response
+from tests.processes import Exporter
+from tests.running_server import BIG, REQUEST, answered, connect, everything, pages, scrape, sending, serving, status
+
+
+class TestCrowds:
+    def test_the_longest_waiting_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where too many connections wait, the one that waits longest is dropped for the newest, which is answered."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 3)
+        with serving(pages()) as port, ExitStack() as opened:
+            first, *others = [opened.enter_context(connect(port)) for _ in range(4)]
+            assert everything(first) == b""
+            for connection in others:
+                assert answered(connection) == b"HTTP/1.1 200 OK"
+
+    def test_who_is_being_answered_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A request that is being worked on is never dropped for others that wait."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 2)
+        begun, finish = threading.Event(), threading.Event()
+
+        async def application(request: Request) -> Response:
+            if request.path == "/slow":
+                begun.set()
+                await asyncio.to_thread(finish.wait, 10)
+            return Response("ok")
+
+        with serving(application) as port, connect(port) as slow, ExitStack() as opened:
+            slow.sendall(REQUEST.replace(b"/-/healthy", b"/slow"))
+            assert begun.wait(10)
+            crowd = [opened.enter_context(connect(port)) for _ in range(10)]
+            assert [everything(connection) for connection in crowd[:8]] == [b""] * 8
+            finish.set()
+            assert status(slow.recv(65536)) == b"HTTP/1.1 200 OK"
+
+    def test_who_does_not_read_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that does not read its answer waits like any other, and is dropped for newer ones."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 10)
+        with serving(sending(BIG // 100, parts=100)) as port, ExitStack() as opened:
+            reader = opened.enter_context(connect(port, SO_RCVBUF=65536))
+            reader.sendall(REQUEST)
+            received = reader.recv(1)
+            crowd = [opened.enter_context(connect(port)) for _ in range(20)]
+            assert [everything(connection) for connection in crowd[:10]] == [b""] * 10
+            assert len(received + everything(reader)) < BIG
+
+    def test_who_reads_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that reads slowly but steadily gets its whole answer, however many others wait meanwhile."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 10)
+        with serving(sending(BIG // 100, parts=100)) as port, ExitStack() as opened:
+            reader = opened.enter_context(connect(port, SO_RCVBUF=65536))
+            reader.sendall(REQUEST)
+            received, opened_at = 0, 0
+            while received < BIG:
+                data = reader.recv(65536)
+                assert data
+                received += len(data)
+                if received - opened_at > BIG // 50:
+                    opened.enter_context(connect(port))
+                    opened_at = received
+
+    @pytest.mark.parametrize(
+        ("soft", "hard", "raised", "allowed"),
+        [
+            (1024, 4096, 4000, 1000),
+            (256, 512, 512, 256),
+            (256, resource.RLIM_INFINITY, 4000, 1000),
+            (8192, 8192, None, 1000),
+        ],
+    )
+    def test_open_files(
+        self, monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, raised: int | None, allowed: int
+    ) -> None:
+        """The limit of open files is raised as far as it may be, and half of it is left for everything else."""
+        limits: list[tuple[int, int]] = []
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
+        assert waiting.allowed_connections() == allowed
+        assert limits == ([] if raised is None else [(raised, hard)])
+
+
+def test_stalled_connections_of_every_kind(running: Exporter) -> None:
+    """With more connections of each kind stalled than may wait, every scrape is answered."""
+    starts = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", REQUEST, b"\x16\x03\x01"]
+    with ExitStack() as opened:
+        for number in range(waiting.MAX_WAITING + 200):
+            connection = opened.enter_context(connect(running.port, SO_RCVBUF=65536))
+            with suppress(OSError):  # dropped for a newer one
+                connection.sendall(starts[number % len(starts)])
+            if number % 100 == 0:
+                assert scrape(running.port) == 200
+        assert scrape(running.port) == 200
+
+
+def test_few_open_files(tmp_path: Path) -> None:
+    """A process that starts with room for few files makes more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    config = tmp_path / "config.yaml"
+    config.write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        running = Exporter(f"--config.file={config}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        with ExitStack() as opened:
+            for _ in range(200):
+                opened.enter_context(connect(running.port))
+            assert scrape(running.port) == 200
+    finally:
+        running.stop()
