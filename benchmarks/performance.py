@@ -92,6 +92,8 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     yield Promise(
         "CPU: the exporter's, as a multiple of a plain download's", cpu.exporter / cpu.download, 1.5, digits=2
     )
+    slope = polling.excess_by_slope()
+    yield Promise("The same for each page beyond the first 50, so that no start is in it", slope, 1.3, digits=2)
     empty = polling.excess_of_unusual(MANY, {"last_successful_login": ""})
     yield Promise("CPU with an empty login on each page, as a multiple of the CPU without", empty, 2, digits=2)
     domain = polling.excess_of_unusual(MANY, {"email": "user@b\u00fccher.example"}, domains=20)

@@ -61,6 +61,24 @@ def compare_cpu(users: int, rounds: int = 9) -> Cpu:
     return Cpu(*map(statistics.median, (polls, downloads, iterations)))
 
 
+def excess_by_slope(pages: tuple[int, int] = (50, 350), rounds: int = 15) -> float:
+    """Return the CPU time that each page beyond the first ones takes, as a multiple of its plain download's.
+
+    What a poll takes to start, and a download, is the same for both numbers of pages, and so cannot hide anything.
+    """
+    with contextlib.ExitStack() as stack:
+        ways: list[tuple[Exporter | Program, Callable[[], object]]] = []
+        for number in pages:
+            server = stack.enter_context(cloudflare(Scenario(number * PAGE_SIZE - 1)))
+            running = stack.enter_context(exporter(stack.enter_context(configuration(server.url))))
+            download = stack.enter_context(program("baselines", "download", server.url))
+            running.wait_until_polled()
+            ways += [(running, running.poll), (download, download.tell)]
+        turns = [[_spent(*way) for way in ways] for _ in range(rounds)]
+    ours, theirs, all_ours, all_theirs = map(statistics.median, zip(*turns, strict=True))
+    return float((all_ours - ours) / (all_theirs - theirs))
+
+
 def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
     before = cpu(measured.process)
     do()

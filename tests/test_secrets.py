@@ -70,7 +70,7 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
     "an odd date": result(
-        f'[{{"id": "{PLANTED}", "created_at": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}]'
+        f'{{"id": "{PLANTED}", "created_at": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'
     ),
     "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),

@@ -40,7 +40,7 @@ class Restarts:
     def write(self, test: str = "t1", stale_after: str = "30m") -> None:
         self.config.write_text(
             f"api: {{url: '{self.cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
-            f"    users: {{stale_after: {stale_after}}}\n    devices: false\n"
+            f"    users: {{stale_after: {stale_after}}}\n"
             f"    policy_tests: [{{id: {test}, name: wiki, stale_after: {stale_after}}}]\n",
             encoding="utf-8",
         )
