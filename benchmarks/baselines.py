@@ -14,9 +14,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from benchmarks.cloudflare import PAGE_SIZE, TOKEN
-
-ACCOUNT_ID = "account-0"
+from benchmarks.cloudflare import ACCOUNT_ID, PAGE_SIZE, TOKEN
 
 
 def sdk(url: str) -> Callable[[], int]:

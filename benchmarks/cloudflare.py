@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+ACCOUNT_ID = "0" * 32
 TOKEN = "a-token-of-the-benchmark"  # noqa: S105 – made up
 PAGE_SIZE = 1000
 TEST_ID = "f1a8" * 16

@@ -4,7 +4,7 @@ import statistics
 
 import msgspec
 
-from benchmarks.cloudflare import Scenario
+from benchmarks.cloudflare import ACCOUNT_ID, Scenario
 from benchmarks.processes import Exporter, cloudflare, configuration, cpu, exporter
 
 _OFTEN = {"interval": "10s", "stale_after": "1d"}
@@ -63,5 +63,5 @@ def _wait_for_devices(running: Exporter, *, expected: bool) -> None:
 
 
 def _last_success(running: Exporter) -> bytes:
-    series = b'cloudflare_access_poll_last_success_timestamp_seconds{account_id="account-0",collector="devices"'
-    return running.get("/metrics").partition(series)[2].partition(b"\n")[0]
+    series = f'cloudflare_access_poll_last_success_timestamp_seconds{{account_id="{ACCOUNT_ID}",collector="devices"'
+    return running.get("/metrics").partition(series.encode())[2].partition(b"\n")[0]

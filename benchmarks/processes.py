@@ -115,7 +115,7 @@ class Configuration:
         interval = {"interval": next(self._intervals), "stale_after": "1d"}
         account = {"api_token": TOKEN, "users": interval, "devices": False, **self._account}
         account["policy_tests"] = [interval | test for test in account.get("policy_tests", [])]
-        accounts = [{"id": f"account-{number}"} | account for number in range(self.accounts)]
+        accounts = [{"id": f"{number:032x}"} | account for number in range(self.accounts)]
         self.path.write_text(json.dumps({"api": self._api, "accounts": accounts}), encoding="utf-8")
 
 
@@ -209,12 +209,13 @@ def exporter(configured: Configuration) -> Iterator[Exporter]:
     """Run the exporter for the length of a `with` block."""
     flags = ("--web.listen-address=127.0.0.1:0", "--log.format=json", "--log.level=debug")
     with subprocess.Popen(_command(configured, *flags), stderr=subprocess.PIPE, text=True) as process:
-        running = Exporter(process, configured)
         try:
+            running = Exporter(process, configured)
             yield running
-        finally:
             process.terminate()
             running.log_reader.join()
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from access_exporter.errors import InvalidResponseError, NetworkError, PollError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
 MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
-_PIECE_BYTES = 256 * 1024
 _WITH_RESULT = (200, 201, 202)
 
 
@@ -58,9 +57,8 @@ def _body(response: requests.Response, deadline: float) -> bytes:
 
 def _read(response: requests.Response, most: int, deadline: float) -> bytes:
     """Return the unpacked body, of which at most one byte above `most` is read, up to a monotonic moment."""
-    is_packed = "Content-Encoding" in response.headers
     body, left = io.BytesIO(), most + 1
-    while left and (piece := response.raw.read1(min(left, _PIECE_BYTES), decode_content=is_packed)):
+    while left and (piece := response.raw.read1(left, decode_content=True)):
         left -= body.write(piece)
         if monotonic() > deadline:
             raise TimeoutError
