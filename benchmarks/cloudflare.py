@@ -28,7 +28,7 @@ _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}
 class Scenario(msgspec.Struct, frozen=True):
     """What is served: so many users in every account, each with a device, and a finished policy test of so many.
 
-    `unusual` are values of one user on each page.
+    `unusual` are values of one user in so many.
     """
 
     users: int = 0
@@ -36,6 +36,7 @@ class Scenario(msgspec.Struct, frozen=True):
     tested_users: int = 0
     latency: float = 0.0  # seconds before each answer
     unusual: dict[str, Any] = {}
+    unusual_every: int = PAGE_SIZE
 
 
 class Asked(msgspec.Struct):
@@ -54,7 +55,8 @@ class Pages:
         self._scenario = scenario
         self._claimed = scenario.users if scenario.claimed_users is None else scenario.claimed_users
         users = list(_users())
-        users[PAGE_SIZE // 2] |= scenario.unusual
+        for number in range(scenario.unusual_every // 2, PAGE_SIZE, scenario.unusual_every):
+            users[number] |= scenario.unusual
         self._users = [_json(row) for row in users]
         self._full_page = b",".join(self._users).split(_PAGE_NUMBER)
         self._devices = b",".join(_json(row) for row in _devices()).split(_PAGE_NUMBER)

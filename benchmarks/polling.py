@@ -85,13 +85,13 @@ def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
     return cpu(measured.process) - before
 
 
-def excess_of_unusual(users: int, unusual: dict[str, Any], domains: int = 0, rounds: int = 5) -> float:
-    """Return the CPU time of polls with one such user on each page, as a multiple of that without them."""
+def excess_of_unusual(users: int, unusual: dict[str, Any], every: int, domains: int = 0, rounds: int = 5) -> float:
+    """Return the CPU time of polls with one such user in so many, as a multiple of that without them."""
     account = {"users": {"interval": "10s", "stale_after": "1d", "domains": domains}}
     with contextlib.ExitStack() as stack:
         running = []
         for values in (unusual, {}):
-            server = stack.enter_context(cloudflare(Scenario(users, unusual=values)))
+            server = stack.enter_context(cloudflare(Scenario(users, unusual=values, unusual_every=every)))
             configured = stack.enter_context(configuration(server.url, account=account))
             running.append(stack.enter_context(exporter(configured)))
             running[-1].wait_until_polled()
