@@ -45,12 +45,12 @@ def with_bom(handler: Handler) -> None:
 
 
 def with_info(info: Callable[[dict[str, Any]], object]) -> Callable[[Handler], None]:
-    """Send the proper answer with something else said of the list and its page."""
+    """Send the proper answer with something else said of the list and its page, where pages have numbers."""
 
     def send(handler: Handler) -> None:
         answer = handler.response()
         data = json.loads(answer.body)
-        if isinstance(data.get("result_info"), dict):
+        if "page" in (data.get("result_info") or {}):
             data["result_info"] = info(data["result_info"])
         handler.send(replace(answer, body=json.dumps(data).encode()))
 

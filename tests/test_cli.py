@@ -235,7 +235,7 @@ class TestOnce:
 
     def test_refused_connection(self, run: Run, refused_url: str) -> None:
         """A poll that fails is exit code 1; the metrics still tell what failed and why, and make no number up."""
-        write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n    devices: false\n")
+        write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n")
         code, out, err = run("--once")
         assert code == 1
         found = samples(out)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import bcrypt
@@ -69,9 +70,7 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "rows of text": result(f'["{PLANTED}"]'),
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
-    "an odd date": result(
-        f'{{"id": "{PLANTED}", "created_at": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'
-    ),
+    "an odd date": result(f'{{"id": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'),
     "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),
     "gzip": answers(200, PAGE, Content_Encoding="gzip"),
@@ -202,19 +201,16 @@ def test_the_running_process(tmp_path: Path) -> None:
             "--web.enable-lifecycle",
         )
         with exporter(*flags, environ=ENVIRON) as running:
-            for name in (*LEAKING, *CREDENTIALS):
-                for target in ("users", "devices"):
-                    running.wait_for("poll succeeded", account_id=name, target=target)
-            for name in CREDENTIALS:
-                for target in ("wiki", "odd", "fresh"):
-                    running.wait_for("poll succeeded", account_id=name, target=target)
+            for name, target in product((*LEAKING, *CREDENTIALS), ("users", "devices")):
+                running.wait_for("poll succeeded", account_id=name, target=target)
+            for name, target in product(CREDENTIALS, ("wiki", "odd", "fresh")):
+                running.wait_for("poll succeeded", account_id=name, target=target)
             look(running)
             server.fault = leak
             write(tmp_path, server.url, interval=601)
             reload(running, 200)
-            for name in (*LEAKING, *CREDENTIALS):
-                for target in ("users", "devices"):
-                    running.wait_for("poll failed", account_id=name, target=target)
+            for name, target in product((*LEAKING, *CREDENTIALS), ("users", "devices")):
+                running.wait_for("poll failed", account_id=name, target=target)
             config.write_text(f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]", encoding="utf-8")
             reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")

@@ -1,17 +1,13 @@
 """Users and devices, which are polled at different times and may be read or not: what is shown when."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import prometheus_client
 import pytest
 
 from access_exporter.config.durations import Duration, Interval
 from access_exporter.config.model import Devices, Users
-from access_exporter.polling.snapshots import Snapshots
-from access_exporter.polling.storage import Storage
 from access_exporter.simulator import Simulator, User
 from access_exporter.simulator.account import Registration
 from tests.collectors.registered import NOW, shown
@@ -172,24 +168,20 @@ class TestLater:
         assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
 
 
-def test_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart(tmp_path: Path) -> None:
     """After a restart the last numbers are there, and then those of users who were judged with devices read anew."""
-    stored: Callable[..., Snapshots] = lambda clock: Snapshots(  # noqa: E731 – stands in for the class
-        clock, Storage(str(tmp_path), prometheus_client.Counter("errors", "", registry=None))
-    )
-    monkeypatch.setattr("tests.fleet.Snapshots", stored)
     with people() as server:
         loaded = config(server, account("first", devices="auto"))
-        exporter = Fleet(loaded)
+        exporter = Fleet(loaded, folder=tmp_path)
         exporter.run(20)
         assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
-        again = Fleet(loaded, exporter.clock)
+        again = Fleet(loaded, exporter.clock, tmp_path)
         assert activity(again) == (NOBODY, NOBODY, ACTIVE)
         assert shown(again.page(), "device_registrations")["warp"] == 1
         server.fault = lambda request: answers(500) if request.endpoint == "devices" else None
         again.run(1)
         assert activity(again) == ({}, {}, {})
         server.fault = None
-        again = Fleet(loaded, exporter.clock)
+        again = Fleet(loaded, exporter.clock, tmp_path)
         again.run(20)
         assert activity(again) == (NOBODY, NOBODY, ACTIVE)
