@@ -6,3 +6,12 @@ KEY = f"{PLANTED}4079dac9320b638f5e225cf483cc5cfdda"
 EMAIL = f"admin@{PLANTED}.example"
 SCRAPER = f"jane-{PLANTED}"
 PASSWORD = f"{PLANTED} horse"
+
+# What a reload refuses: a secret that cannot be one, and secrets that would be shown.
+MISPLACED = [
+    f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]",
+    f"accounts: [{{id: x, name: 'of {TOKEN}', api_token: {TOKEN}}}]",
+    f"accounts: [{{id: x, name: {TOKEN}, api_token: y}}]",
+    f"accounts: [{{id: x, policy_tests: [{{id: {KEY}}}], api_token: y}}]",
+    f"accounts: [{{id: x, name: {EMAIL}, api_token: y}}, {{id: z, api_email: {EMAIL}, api_key: {KEY}}}]",
+]

@@ -33,7 +33,7 @@ from access_exporter.simulator.account import Life
 from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
-from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
+from tests.planted import EMAIL, KEY, MISPLACED, PASSWORD, PLANTED, SCRAPER, TOKEN
 from tests.processes import ROOT, Exporter, exporter
 
 TEST = "f1a8" * 16
@@ -207,8 +207,9 @@ def test_the_running_process(tmp_path: Path) -> None:
             reload(running, 200)
             for name in (*LEAKING, *CREDENTIALS):
                 running.wait_for("poll failed", account_id=name, target="users")
-            config.write_text(f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]", encoding="utf-8")
-            reload(running, 500)
+            for wrong in MISPLACED:
+                config.write_text(wrong, encoding="utf-8")
+                reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")
             look(running)
             running.wait_for("web configuration not reloaded")

@@ -53,7 +53,7 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api.url, api.concurrency + 1)  # one for what is optional
+        self._session = transport.session(api, api.concurrency + 1)  # one for what is optional
         self._doubts = DoubtsOfLists()
 
     @property
@@ -87,8 +87,8 @@ class Client:
         without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
         """
         with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
-            self.credential.refresh()
-        with transport.session(self.api.url, 1) as session:  # no connection that was left open and may be gone
+            self.credential.rotate()
+        with transport.session(self.api, 1) as session:  # no connection that was left open and may be gone
             request = self._request("POST", resource, json=body)
             call = _Call(resource.endpoint, session, request, before=before, good=_STARTED)
             return self._ask_once(call, result)
