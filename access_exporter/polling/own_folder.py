@@ -7,6 +7,7 @@ are resolved from the open folder, so that nobody can exchange it in between.
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import stat
@@ -39,7 +40,7 @@ class OwnFolder:
         """Return the content of a file; raises ValueError, with the reason, for one that is refused or larger."""
         with self._opened() as folder:
             _check_file(os.stat(name, dir_fd=folder, follow_symlinks=False))
-            with open(os.open(name, _READ, dir_fd=folder), "rb") as file:
+            with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as file:
                 _check_file(os.fstat(file.fileno()))
                 content = file.read(limit + 1)
         if len(content) > limit:
@@ -51,7 +52,7 @@ class OwnFolder:
         with self._opened() as folder:
             writing = f"{_WRITING}{secrets.token_hex(8)}"
             try:
-                with open(os.open(writing, _CREATE, 0o600, dir_fd=folder), "wb") as file:
+                with os.fdopen(os.open(writing, _CREATE, 0o600, dir_fd=folder), "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
@@ -65,18 +66,16 @@ class OwnFolder:
     def set_aside(self, name: str) -> Path:
         """Give a file, or whatever else has its name, another name, and return that."""
         with self._opened() as folder:
-            taken = set(os.listdir(folder))
-            stem = name.removesuffix(".json")
-            aside = next(
-                each for each in (f"{stem}.unusable-{n}" for n in range(1, len(taken) + 2)) if each not in taken
-            )
+            taken = set(_names(folder))
+            numbered = (f"{name.removesuffix('.json')}.unusable-{number}" for number in itertools.count(1))
+            aside = next(each for each in numbered if each not in taken)
             os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
         return self.path / aside
 
     def remove_leftovers(self) -> Iterator[tuple[Path, OSError]]:
         """Remove what a killed process was writing, and yield what cannot be removed, with the reason."""
         with self._opened() as folder:
-            for name in os.listdir(folder):
+            for name in _names(folder):
                 if name.startswith(_WRITING):
                     try:
                         os.unlink(name, dir_fd=folder)
@@ -106,6 +105,10 @@ class OwnFolder:
             yield folder
         finally:
             os.close(folder)
+
+
+def _names(folder: int) -> list[str]:
+    return os.listdir(folder)
 
 
 def _check_file(found: os.stat_result) -> None:
