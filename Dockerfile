@@ -10,9 +10,13 @@ RUN python -m venv --without-pip /venv
 # Dependencies first: a change of the code leaves this layer as it is. Wheels only, there is no compiler here.
 COPY requirements.txt ./
 RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+# What builds the wheel is pinned, too, and is not shipped.
+COPY requirements-build.txt ./
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY access_exporter ./access_exporter
-RUN pip --python /venv/bin/python install --no-deps .
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
+ && pip --python /venv/bin/python install --no-deps /wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
