@@ -13,7 +13,7 @@ import requests
 from access_exporter.background import Background
 from access_exporter.clock import Clock, Stopwatch
 from access_exporter.cloudflare import quota, refusals, responses, retries, transport
-from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
@@ -182,6 +182,8 @@ class Client:
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
+        if is_repeated(headers, body):
+            raise InvalidResponseError(f"the answer of {call.endpoint.place} repeats the token or key")
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")

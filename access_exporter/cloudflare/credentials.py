@@ -9,6 +9,13 @@ from access_exporter.logs import facts
 log = logging.getLogger(__name__)
 
 _BEARER = "Bearer "
+_SHORTEST_REPEATED = 16  # a shorter one, which is none of Cloudflare's, stands in an answer by chance
+
+
+def is_repeated(headers: dict[str, str], body: bytes) -> bool:
+    """Tell whether an answer repeats the secret that it was asked with: whatever is shown of it could show that."""
+    secret = headers.get("X-Auth-Key") or headers["Authorization"].removeprefix(_BEARER)
+    return len(secret) >= _SHORTEST_REPEATED and secret.encode() in body
 
 
 class Credential:
