@@ -76,6 +76,12 @@ class TestFlags:
         assert "<hidden>" in err
         assert PLANTED not in err
 
+    def test_a_token_for_a_file(self, run: Run) -> None:
+        """Nor does the error about a configuration file that is not there."""
+        code, out, err = run("--config.check", f"--config.file={TOKEN}")
+        assert (code, out) == (1, "")
+        assert err == "cloudflare-access-exporter: <hidden>: cannot be read: No such file or directory\n"
+
     @pytest.mark.parametrize(
         ("arguments", "complaint"),
         [

@@ -138,9 +138,9 @@ class Storage:
             if _OF_OLDER_VERSIONS.fullmatch(file.name):
                 try:
                     self._folder.adopt(file)
-                except ValueError as refusal:
+                except (OSError, ValueError) as error:
                     self._errors.inc()
-                    told = facts(file=file, reason=refusal)
+                    told = facts(file=file, reason=error.strerror if isinstance(error, OSError) else error)
                     log.warning("stored snapshot of an older version cannot be used", extra=told)
 
     def _warn(self, message: str, error: OSError) -> None:
