@@ -1,4 +1,5 @@
-# The base is an argument: pin it by digest, or take it from a mirror, without a change here.
+# The base is an argument. A release sets it to this tag with the digest that it has then; pass your own, or a mirror's, by
+# make image ARGS=--build-arg=PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:…
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS builder
@@ -9,18 +10,24 @@ RUN python -m venv --without-pip /venv
 # Dependencies first: a change of the code leaves this layer as it is. Wheels only, there is no compiler here.
 COPY requirements.txt ./
 RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -r requirements.txt
+# What builds the wheel is pinned, too, and is not shipped.
+COPY requirements-build.txt ./
+RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY access_exporter ./access_exporter
-RUN pip --python /venv/bin/python install --no-deps .
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
+ && pip --python /venv/bin/python install --no-deps /wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG PYTHON_IMAGE
 LABEL org.opencontainers.image.title="cloudflare-access-exporter" \
       org.opencontainers.image.description="Prometheus exporter for Cloudflare Access" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 # Nothing is written at run time, so the root file system may be read-only and the user may be any number.
 ENV PATH="/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=builder /venv /venv

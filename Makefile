@@ -76,6 +76,8 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
 	$(PIN) --output-file=requirements.txt pyproject.toml
 	$(PIN) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
+	$(PIN) --only-build-deps --build-deps-for=wheel --constraint=requirements-dev.txt \
+	  --output-file=requirements-build.txt pyproject.toml
 	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
 	$(PIN) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 

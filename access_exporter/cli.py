@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from access_exporter import options
 from access_exporter.errors import ConfigError, UsageError
 from access_exporter.options import Options
+from access_exporter.token_shapes import without_tokens
 
 if TYPE_CHECKING:
     from access_exporter.config import Config
@@ -56,7 +57,7 @@ def execute(chosen: Options) -> int:
         with ExitStack() as stack:
             return _choose(chosen, _loader(chosen, stack))
     except (ConfigError, UsageError) as error:
-        sys.stderr.write(f"cloudflare-access-exporter: {error}\n")
+        sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
         return 2 if isinstance(error, UsageError) else 1
 
 

@@ -6,10 +6,11 @@ import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from access_exporter import __version__
 from access_exporter.errors import UsageError
+from access_exporter.token_shapes import without_tokens
 
 
 @dataclass
@@ -146,8 +147,15 @@ def parse(arguments: Sequence[str] | None) -> Options:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """Repeats no token that was given in place of a flag or its value."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(without_tokens(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cloudflare-access-exporter",
         description="Prometheus exporter for Cloudflare Access: seats, devices and policy test results.",
         allow_abbrev=False,

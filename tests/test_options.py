@@ -4,6 +4,7 @@ import pytest
 
 from access_exporter import __version__, cli
 from access_exporter.options import Options
+from tests.planted import PLANTED, TOKEN
 from tests.processes import Run
 
 # With every flag that takes a value, another than its default, and what it means.
@@ -66,6 +67,20 @@ class TestFlags:
     def test_switches(self, parsed: Callable[..., Options], flag: str, meant: dict[str, bool]) -> None:
         """A switch needs no value and changes nothing else."""
         assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]  # the values are of several types
+
+    @pytest.mark.parametrize("given", ["{}", "--{}", "--shard={}", "--log.level={}", "--web.listen-address={}"])
+    def test_a_token_for_a_flag(self, run: Run, given: str) -> None:
+        """An error in the usage does not repeat a token that was given in place of a flag or its value."""
+        code, out, err = run(given.format(TOKEN))
+        assert (code, out) == (2, "")
+        assert "<hidden>" in err
+        assert PLANTED not in err
+
+    def test_a_token_for_a_file(self, run: Run) -> None:
+        """Nor does the error about a configuration file that is not there."""
+        code, out, err = run("--config.check", f"--config.file={TOKEN}")
+        assert (code, out) == (1, "")
+        assert err == "cloudflare-access-exporter: <hidden>: cannot be read: No such file or directory\n"
 
     @pytest.mark.parametrize(
         ("arguments", "complaint"),

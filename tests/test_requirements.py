@@ -17,6 +17,27 @@ def asked_for_with_extras() -> Iterator[tuple[str, frozenset[str]]]:
                 yield canonicalize_name(requirement.name), frozenset(requirement.extras)
 
 
+def test_the_image_installs_what_is_pinned() -> None:
+    """Every package that the image, or what builds it, gets from PyPI is pinned with its hash."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    installed = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) ([^&\n]*)", dockerfile)
+    assert len(installed) == 4
+    for arguments in installed:
+        if "--require-hashes" not in arguments:
+            assert "--no-deps" in arguments
+            assert "--no-build-isolation" in arguments or "/wheels/*.whl" in arguments
+
+
+def test_the_wheel_is_built_alike_everywhere() -> None:
+    """What builds the wheel in the image is what builds it elsewhere."""
+    build, dev = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("requirements-build.txt", "requirements-dev.txt")
+    )
+    assert "hatchling" in build
+    assert build.items() <= dev.items()
+
+
 def test_extras_are_pinned_as_such() -> None:
     """A package that is needed with an extra is pinned with it: for older versions of pip, `a` is no pin of `a[b]`."""
     text = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")

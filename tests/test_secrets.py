@@ -29,12 +29,12 @@ from access_exporter.errors import PollError
 from access_exporter.logs import FORMATS
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshots
-from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
-from access_exporter.simulator.account import Life, Registration
+from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator
+from access_exporter.simulator.account import Life
 from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
-from tests.planted import EMAIL, KEY, PASSWORD, PLANTED, SCRAPER, TOKEN
+from tests.planted import DEVICE, EMAIL, KEY, MISPLACED, PASSWORD, PEOPLE, PLANTED, SCRAPER, TOKEN
 from tests.processes import ROOT, Exporter, exporter
 
 TEST = "f1a8" * 16
@@ -84,19 +84,6 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "a chunk that breaks off": sends(OK, CHUNKED, "", f"500;{PLANTED}", PLANTED),
     "a body that breaks off": sends(OK, "Content-Length: 5000", "", PAGE),
 }
-HOLDER = {"id": f"{PLANTED}-1", "email": f"JANE@{PLANTED}.example", "name": f"Jane {PLANTED}"}
-DEVICE = Registration(PLANTED, HOLDER, {"name": PLANTED, "client_version": PLANTED}, registration_type=PLANTED)
-PEOPLE = [
-    User(
-        id=f"{PLANTED}-{number}",
-        uid=f"{PLANTED}-uid",
-        seat_uid=f"{PLANTED}-seat",
-        email=f"jane@{PLANTED}.example",
-        name=f"Jane {PLANTED}",
-        access_seat=True,
-    )
-    for number in range(3)
-]
 RESULTS = [
     PolicyTestUser(user.id, user.email, user.name, status)
     for user, status in zip(PEOPLE, ("approved", PLANTED, None), strict=True)
@@ -211,13 +198,14 @@ def test_the_running_process(tmp_path: Path) -> None:
             reload(running, 200)
             for name, target in product((*LEAKING, *CREDENTIALS), ("users", "devices")):
                 running.wait_for("poll failed", account_id=name, target=target)
-            config.write_text(f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]", encoding="utf-8")
-            reload(running, 500)
+            for wrong in MISPLACED:
+                config.write_text(wrong, encoding="utf-8")
+                reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")
             look(running)
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
-        stored = list(storage.iterdir())
+        stored = list((storage / "snapshots").iterdir())
         others = ("organization-", ".writing-")  # optional ones, and what the end of the process cut off
         required = [file for file in stored if not file.name.startswith(others)]
         assert len(required) == 2 * len(LEAKING) + 5 * len(CREDENTIALS)

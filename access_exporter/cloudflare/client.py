@@ -13,7 +13,7 @@ import requests
 from access_exporter.background import Background
 from access_exporter.clock import Clock, Stopwatch
 from access_exporter.cloudflare import quota, refusals, responses, retries, transport
-from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
 from access_exporter.cloudflare.metrics import RequestMetrics
@@ -53,7 +53,7 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api.url, api.concurrency + 1)  # one for what is optional
+        self._session = transport.session(api, api.concurrency + 1)  # one for what is optional
         self._doubts = DoubtsOfLists()
 
     @property
@@ -87,8 +87,8 @@ class Client:
         without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
         """
         with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
-            self.credential.refresh()
-        with transport.session(self.api.url, 1) as session:  # no connection that was left open and may be gone
+            self.credential.rotate()
+        with transport.session(self.api, 1) as session:  # no connection that was left open and may be gone
             request = self._request("POST", resource, json=body)
             call = _Call(resource.endpoint, session, request, before=before, good=_STARTED)
             return self._ask_once(call, result)
@@ -182,6 +182,8 @@ class Client:
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
+        if is_repeated(headers, body):
+            raise InvalidResponseError(f"the answer of {call.endpoint.place} repeats the token or key")
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")

@@ -47,6 +47,7 @@ class Clients:
         self._metrics.credentials = ()  # so that a scrape sees no name twice
         for source, client in clients.items():
             client.credential.name = names[source]
+            client.credential.is_shown = config.shows
         self._metrics.credentials = [client.credential for client in clients.values()]
         in_use = [credential.headers() for credential in self._metrics.credentials]
         self._rate_limiters.configure(config.api, in_use)

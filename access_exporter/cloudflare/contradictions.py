@@ -1,9 +1,10 @@
 """What contradicts itself in a list, and whether that is news: the rows, their totals, and the numbers of the pages."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from access_exporter.cloudflare.pages import Page, Row
 from access_exporter.errors import InvalidResponseError
@@ -20,12 +21,12 @@ class Found(msgspec.Struct, frozen=True):
     `invalid_rows` lost a field that could not be read.
     """
 
-    rows: int = 0
+    rows: Annotated[int, Meta(ge=0)] = 0
     totals_agreed: bool = False
-    announced: int | None = None
+    announced: Annotated[int, Meta(ge=0)] | None = None
     is_contradicted: bool = False
     numbers_were_right: bool = False
-    invalid_rows: int = 0
+    invalid_rows: Annotated[int, Meta(ge=0)] = 0
 
     @property
     def missing(self) -> int:

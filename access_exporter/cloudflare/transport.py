@@ -40,6 +40,7 @@ from urllib3.util.connection import allowed_gai_family, create_connection
 from access_exporter import __version__, keep_alive
 from access_exporter.background import call
 from access_exporter.cloudflare import authorities, failures
+from access_exporter.config import Api
 
 # Firewalls drop idle connections without a word: what is sent on one then gets no answer, and no refusal either.
 MOST_IDLE_SECONDS = 60
@@ -51,8 +52,8 @@ def uptime() -> float:
     return time.clock_gettime(_UPTIME)
 
 
-def session(url: str, connections: int) -> requests.Session:
-    """Return a session for a base URL that keeps up to so many connections open and no cookies.
+def session(api: Api, connections: int) -> requests.Session:
+    """Return a session for an API that keeps up to so many connections open and no cookies.
 
     The proxy and the certificate authorities that the environment names are looked up once, not at each request, and
     a .netrc, which would replace the credential, not at all.
@@ -60,7 +61,8 @@ def session(url: str, connections: int) -> requests.Session:
     made = _Session()
     trusted = authorities.from_environment()
     made.verify = trusted.path if trusted else True
-    made.proxies = made.merge_environment_settings(url, {}, None, None, None)["proxies"]
+    if api.uses_proxy:
+        made.proxies = made.merge_environment_settings(api.url, {}, None, None, None)["proxies"]
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[], netscape=False))  # rejected, and not even parsed
     made.headers.update(

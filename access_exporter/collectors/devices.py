@@ -21,6 +21,7 @@ from prometheus_client import Metric
 from access_exporter import memory
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors.last_seen import LastSeen
+from access_exporter.collectors.possible import MOST, Count, Moment, add_up, are_parts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.seats import NEVER
 from access_exporter.config import Account
@@ -74,12 +75,12 @@ class DevicesSummary(msgspec.Struct, frozen=True):
     registrations listed, revoked ones as well.
     """
 
-    at: float
+    at: Moment
     readable: bool = True
-    types: dict[str, int] = {}
-    seen: dict[str, int] = {}
-    versions: dict[str, int] = {}
-    rows: int = 0
+    types: dict[str, Count] = {}
+    seen: dict[str, Count] = {}
+    versions: dict[str, Count] = {}
+    rows: Count = 0
     last_seen: Any = None  # Any: a LastSeen, which the storage cannot decode
 
 
@@ -141,6 +142,18 @@ class DevicesCollector(Collector[DevicesSummary]):
     def to_store(self, summary: DevicesSummary) -> DevicesSummary:
         """Return the numbers alone: what is known of single users is never stored."""
         return msgspec.structs.replace(summary, last_seen=None)
+
+    def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
+        """Tell whether the numbers go together, and nothing is known of single users."""
+        total = sum(summary.types.values())
+        versions = [each for each in summary.versions if _VERSION.fullmatch(each)]
+        return (
+            summary.last_seen is None
+            and len(versions) <= _MOST_VERSIONS
+            and add_up(summary.types, (*_TYPES, _UNKNOWN), MOST)
+            and are_parts(summary.seen, _WITHIN, total)
+            and add_up(summary.versions, (*versions, _OTHER, _UNKNOWN), total)
+        )
 
     def families(self, summary: DevicesSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about devices; nothing where the token may not read them."""

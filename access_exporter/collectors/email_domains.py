@@ -47,6 +47,11 @@ def domain(email: str | None) -> str:
     return text if len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) and text != OTHER else UNKNOWN
 
 
+def is_label(text: str) -> bool:
+    """Tell whether a text can be the value of the label `domain`."""
+    return text in (OTHER, UNKNOWN) or (len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) is not None)
+
+
 @lru_cache(_MOST_CONVERTED)
 def _converted(text: str) -> str:
     """Return an internationalised domain name as the DNS writes it; an empty text for what is none."""

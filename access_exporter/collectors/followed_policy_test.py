@@ -8,14 +8,24 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Client, Endpoint, Found
 from access_exporter.collectors import policy_test_progress
-from access_exporter.collectors.policy_test_progress import PATH, PERMISSION, STATUSES, Progress
+from access_exporter.collectors.policy_test_progress import (
+    MOST_USERS,
+    PATH,
+    PERMISSION,
+    STATUSES,
+    UNDOCUMENTED,
+    Progress,
+)
+from access_exporter.collectors.possible import MOST, Count, Moment, Ratio, add_up
 from access_exporter.collectors.stamps import Stamp
 from access_exporter.errors import InvalidResponseError, PollError
 from access_exporter.logs import facts
@@ -41,8 +51,8 @@ class Awaited(msgspec.Struct, frozen=True):
 
     since: Stamp
     requested: Stamp
-    announced: int | None = None
-    users: dict[str, int] | None = None
+    announced: Count | None = None
+    users: dict[str, Count] | None = None
 
     @property
     def listed(self) -> int:
@@ -58,13 +68,24 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
     """
 
     status: str | None = None
-    population: float | None = None
-    processed_ratio: float | None = None
-    users: dict[str, int] | None = None
-    finished: float | None = None
-    missing: int = 0
+    population: Annotated[float, Meta(ge=0, le=MOST_USERS)] | None = None
+    processed_ratio: Ratio | None = None
+    users: dict[str, Count] | None = None
+    finished: Moment | None = None
+    missing: Annotated[int, Meta(ge=-MOST, le=MOST)] = 0
     has_run_again: bool = False
     awaited: Awaited | None = None
+
+
+def is_possible(summary: PolicyTestSummary) -> bool:
+    """Tell whether the results are known ones, and their numbers those of a test; see `Collector.is_possible`."""
+    status, awaited = summary.status, summary.awaited
+    return (
+        (status is None or status in (*STATUSES, UNDOCUMENTED))
+        and add_up(summary.users, (*RESULTS, "unknown"), MOST)
+        and (awaited is None or add_up(awaited.users, (*RESULTS, "unknown"), MOST))
+        and _sum(summary.users) + summary.missing >= 0
+    )
 
 
 def is_over(summary: PolicyTestSummary) -> bool:

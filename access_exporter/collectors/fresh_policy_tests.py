@@ -27,7 +27,7 @@ from access_exporter.collectors.followed_policy_test import (
     pauses,
     without_rows,
 )
-from access_exporter.collectors.fresh_summary import FreshSummary, Refusal
+from access_exporter.collectors.fresh_summary import TEST_ID, FreshSummary, Refusal
 from access_exporter.collectors.policy_tests import PolicyTestCollector
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.result_digest import DigestBuilder
@@ -39,7 +39,6 @@ from access_exporter.exposition import gauge
 ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests", "Access: Policy Test Write")
 
 DAY = 86400
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label, and part of a path
 _REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
 _SHORTEST_PAUSE_SECONDS = 1
 
@@ -104,7 +103,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         try:
             body = {"policies": self._config.policies}
             test = self._client.post(ENDPOINT.of(self._account.id), Started, body, before)
-            if not _ID.fullmatch(test.id or ""):
+            if not re.fullmatch(TEST_ID, test.id or ""):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except PollError as failure:
             if asked and not failure.was_sent:
@@ -167,6 +166,10 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         if (finished := self.made_at(summary)) is not None:
             waits.append(finished + self.stale_after - started)
         return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
+
+    def is_possible(self, summary: FreshSummary, _succeeded_at: float | None) -> bool:
+        """Tell whether the numbers are those of tests."""
+        return summary.is_possible()
 
     def lasting(self, summary: FreshSummary) -> FreshSummary | None:
         """Return that a test was asked for; its counts can be read again."""

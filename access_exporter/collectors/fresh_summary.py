@@ -1,12 +1,18 @@
 """What is known of a policy test that the exporter starts: the one that was asked for last, and the last counts."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
-from access_exporter.collectors.followed_policy_test import PolicyTestSummary, is_over
+from access_exporter.collectors.followed_policy_test import RESULTS, PolicyTestSummary, is_over, is_possible
+from access_exporter.collectors.possible import MOST, Count, Moment, add_up
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.collectors.stamps import Stamp
+from access_exporter.errors import BY_REASON
 
+TEST_ID = "[A-Za-z0-9_-]{1,64}"  # it becomes a label, and part of a path
 _CLOCK_JUMP_SECONDS = 1
 
 
@@ -25,19 +31,26 @@ class FreshSummary(msgspec.Struct, frozen=True):
     `stale`. The times are as the machine's clock had them at `dated`.
     """
 
-    asked: float | None = None
+    asked: Moment | None = None
     refusal: Refusal | None = None
-    test_id: str | None = None
+    test_id: Annotated[str, Meta(pattern=rf"^{TEST_ID}\Z")] | None = None
     test: PolicyTestSummary = PolicyTestSummary()
-    users: dict[str, int] | None = None
-    finished: float | None = None
-    changed: dict[str, int] | None = None
+    users: dict[str, Count] | None = None
+    finished: Moment | None = None
+    changed: dict[str, Count] | None = None
     outcomes: ResultDigest | None = None
     before: ResultDigest | None = None
     partial: ResultDigest | None = None
-    missing: int = 0
+    missing: Annotated[int, Meta(ge=-MOST, le=MOST)] = 0
     stale: bool = False
     dated: Stamp | None = None
+
+    def is_possible(self) -> bool:
+        """Tell whether these are the numbers of tests; see `Collector.is_possible`."""
+        changes = [f"newly_{result}" for result in RESULTS]
+        counted = PolicyTestSummary(users=self.users, missing=self.missing)
+        is_known = self.refusal is None or self.refusal.reason in BY_REASON
+        return is_known and is_possible(self.test) and is_possible(counted) and add_up(self.changed, changes, MOST)
 
     @property
     def shown(self) -> PolicyTestSummary:

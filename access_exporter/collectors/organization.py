@@ -9,11 +9,13 @@ and again at the interval of the users where there was no answer.
 import logging
 import re
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.collectors.possible import Moment
 from access_exporter.collectors.protocol import Collector, Key, Poll
 from access_exporter.config import Account
 from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError
@@ -46,8 +48,8 @@ class Organization(msgspec.Struct):
 class SeatExpiration(msgspec.Struct, frozen=True):
     """What is known, in seconds, and when it was asked, in seconds since the epoch; `refused` where it may not be."""
 
-    asked: float
-    seconds: float | None = None
+    asked: Moment
+    seconds: Annotated[float, msgspec.Meta(gt=0, lt=_LONGEST)] | None = None
     refused: bool = False
 
 

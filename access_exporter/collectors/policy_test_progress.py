@@ -10,6 +10,7 @@ PERMISSION = "Access: Policy Test Read"
 ENDPOINT = Endpoint("policy_test", PATH, PERMISSION)
 
 STATUSES = ("blocked", "processing", "exceeded time", "complete")
+UNDOCUMENTED = "undocumented"
 MOST_USERS = 1_000_000_000
 
 
@@ -29,7 +30,7 @@ class Progress(msgspec.Struct):
         """The status; one that is not documented could be any text, so it is not shown."""
         if not isinstance(self.status, str) or not self.status:
             return None
-        return self.status if self.status in STATUSES else "undocumented"
+        return self.status if self.status in STATUSES else UNDOCUMENTED
 
     @property
     def population(self) -> int | None:

@@ -18,6 +18,7 @@ from access_exporter.collectors.followed_policy_test import (
     USERS_ENDPOINT,
     FollowedTest,
     PolicyTestSummary,
+    is_possible,
     pauses,
     without_rows,
 )
@@ -66,6 +67,10 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         """Return the seconds to the next poll: the interval, or less while rows of a finished test are missing."""
         waits = pauses(summary or PolicyTestSummary(), started)
         return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
+
+    def is_possible(self, summary: PolicyTestSummary, _succeeded_at: float | None) -> bool:
+        """Tell whether the numbers are those of a test."""
+        return is_possible(summary)
 
     def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
         """Yield when the test was seen finished."""

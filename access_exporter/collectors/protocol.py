@@ -91,6 +91,13 @@ class Collector(Protocol[Summary]):
         """Return what of a summary may be stored; None: nothing."""
         return summary
 
+    def is_possible(self, _summary: Summary, _succeeded_at: float | None) -> bool:
+        """Tell whether a summary that was stored can be one: whoever writes the file can write anything into it.
+
+        `succeeded_at` is when the last good poll ended, in seconds since the epoch. The types were checked before.
+        """
+        return True
+
     def lasting(self, _summary: Summary) -> Summary | None:
         """Return what must outlast a time in which the target is not polled or has another subject; None: nothing."""
         return None

@@ -44,8 +44,8 @@ class ServiceToken(msgspec.Struct):
 class Shown(msgspec.Struct, frozen=True):
     """What is shown of a token; `expiry` is in seconds since the epoch."""
 
-    id: str
-    name: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)]
     enabled: bool | None
     expiry: float | None
 
@@ -53,7 +53,7 @@ class Shown(msgspec.Struct, frozen=True):
 class ServiceTokensSummary(msgspec.Struct, frozen=True):
     """The tokens of an account, in the order Cloudflare lists them."""
 
-    tokens: tuple[Shown, ...]
+    tokens: Annotated[tuple[Shown, ...], msgspec.Meta(max_length=MAX_TOKENS)]
     totals_agreed: bool = False
     found: Found = NOTHING_FOUND
 

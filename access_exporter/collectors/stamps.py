@@ -3,6 +3,7 @@
 import msgspec
 
 from access_exporter.clock import Clock
+from access_exporter.collectors.possible import Moment
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -11,7 +12,7 @@ class Stamp(msgspec.Struct, frozen=True):
     `time` is in seconds since the epoch, and `uptime` in seconds of a clock that never jumps.
     """
 
-    time: float
+    time: Moment
     run: str
     uptime: float
 

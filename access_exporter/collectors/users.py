@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
-from access_exporter.collectors import devices, email_domains, listed
+from access_exporter.collectors import devices, email_domains, listed, users_summary
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
 from access_exporter.collectors.last_seen import LastSeen
@@ -98,6 +98,10 @@ class UsersCollector(Collector[UsersSummary]):
     def to_store(self, summary: UsersSummary) -> UsersSummary:
         """Return the summary as the next process gets it."""
         return msgspec.structs.replace(summary, is_restored=True)
+
+    def is_possible(self, summary: UsersSummary, succeeded_at: float | None) -> bool:
+        """Tell whether the numbers go together."""
+        return users_summary.is_possible(summary, succeeded_at)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
         """Yield how many seats cannot be judged, and that the totals contradict the rows."""

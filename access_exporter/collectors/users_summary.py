@@ -9,11 +9,13 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from access_exporter.cloudflare import NOTHING_FOUND, Found
-from access_exporter.collectors import seats
+from access_exporter.collectors import email_domains, seats
 from access_exporter.collectors.last_seen import LastSeen, Seen, half_seconds
+from access_exporter.collectors.possible import MOST, Count, Moment, add_up, are_parts
 from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
+_DEVICES = ("0", "1", "2", "3-5", "6+", "unknown")
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _MAX_GROUPS = 100_000  # some thousands are plausible
 _UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
@@ -49,24 +51,45 @@ class UserWithEmail(User, gc=False):
 class UsersSummary(msgspec.Struct, frozen=True):
     """What one walk over the users says of the moment it was made: numbers of users, and one time in seconds."""
 
-    users: dict[str, int]
-    seats: dict[str, int]
-    seats_used: int
-    active_devices: float
-    users_by_devices: dict[str, int]
-    users_logged_in: dict[str, int]
-    last_login: float | None
+    users: dict[str, Count]
+    seats: dict[str, Count]
+    seats_used: Count
+    active_devices: Annotated[float, msgspec.Meta(ge=0)]
+    users_by_devices: dict[str, Count]
+    users_logged_in: dict[str, Count]
+    last_login: Moment | None
     # What is younger than the first version has a default, so that what an older one has stored can be read.
-    users_by_domain: dict[str, dict[str, int]] = {}
-    idle: dict[str, int] = {}  # seats without activity, by days
-    activity_unknown: dict[str, int] = {}  # seats whose activity is not known, by days
-    never_used: int | None = None
-    users_active: dict[str, int] | None = None  # None where devices were not read
+    users_by_domain: dict[str, dict[str, Count]] = {}
+    idle: dict[str, Count] = {}  # seats without activity, by days
+    activity_unknown: dict[str, Count] = {}  # seats whose activity is not known, by days
+    never_used: Count | None = None
+    users_active: dict[str, Count] | None = None  # None where devices were not read
     devices_refused: bool = False  # whether the token may not read devices
-    waited_at: float | None = None  # when users were read before the devices of the account, since the epoch
+    waited_at: Moment | None = None  # when users were read before the devices of the account, since the epoch
     is_restored: bool = False  # whether another process made it
-    totals_right_at: float | None = None  # when as many users were listed as the API counts, since the epoch
+    totals_right_at: Moment | None = None  # when as many users were listed as the API counts, since the epoch
     found: Found = NOTHING_FOUND
+
+
+def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
+    """Tell whether the numbers of a summary go together; see `Collector.is_possible`."""
+    total, used = sum(summary.users.values()), summary.seats_used
+    latest = (succeeded_at or 0.0) + seats.LATEST_AHEAD.total_seconds()
+    by_days = {**summary.idle, **summary.activity_unknown}
+    domains = summary.users_by_domain
+    return (
+        add_up(summary.users, SEATS, MOST)
+        and used == sum(summary.users.get(seat, 0) for seat in ("access", "gateway", "both"))
+        and are_parts(summary.seats, ("access", "gateway"), used)
+        and add_up(summary.users_by_devices, _DEVICES, total)
+        and are_parts(summary.users_logged_in, _WITHIN, total)
+        and are_parts(summary.users_active, _WITHIN, total)
+        and all(days.isascii() and days.isdigit() for days in by_days)
+        and max((*summary.idle.values(), *summary.activity_unknown.values(), summary.never_used or 0)) <= used
+        and all(email_domains.is_label(name) and counts.keys() <= set(SEATS) for name, counts in domains.items())
+        and sum(sum(counts.values()) for counts in domains.values()) <= total
+        and (summary.last_login or 0.0) <= latest
+    )
 
 
 class _Group(NamedTuple):
@@ -181,7 +204,7 @@ def _seen(
 
 def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
     users = dict.fromkeys(SEATS, 0)
-    users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
+    users_by_devices = dict.fromkeys(_DEVICES, 0)
     users_logged_in = dict.fromkeys(moments.within, 0)
     active_devices = 0.0
     for group, number in groups.items():

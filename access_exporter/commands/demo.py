@@ -20,4 +20,4 @@ def account(clock: Callable[[], float] = time.time) -> Iterator[Config]:
             "seat_limit": DEMO.seat_limit,
             **DEMO.polled(),
         }
-        yield config.parse({"api": {"url": simulated.url}, "accounts": [polled]})
+        yield config.parse({"api": {"url": simulated.url}, "accounts": [polled]}).of_this_machine()

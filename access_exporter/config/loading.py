@@ -6,11 +6,12 @@ was expected. Values are only named where they cannot be a secret.
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Annotated, get_args, get_origin
 
 import msgspec
 
-from access_exporter.config import checks, strict_yaml
+from access_exporter.config import checks, exposure, strict_yaml
 from access_exporter.config.durations import Duration
 from access_exporter.config.model import Config
 from access_exporter.config.secrets import Secret
@@ -43,7 +44,7 @@ def _config(tree: object, environ: Mapping[str, str]) -> Config:
     if not isinstance(tree, dict):
         raise DocumentError("", "expected a mapping with the keys `accounts` and, optionally, `api`")
     config = strict_yaml.convert(_expand(tree, "", environ), Config, _hook)
-    for where, problem in checks.problems(config):
+    for where, problem in chain(exposure.problems(config), checks.problems(config)):  # no other may repeat a secret
         raise DocumentError(where, problem)
     return config
 

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from access_exporter.config import sharding
+from access_exporter.config import exposure, sharding
 from access_exporter.config.durations import Duration, Interval
 from access_exporter.config.secrets import Secret
 
@@ -48,6 +48,13 @@ class Api(_Section, frozen=True, kw_only=True):
     requests_per_second: Annotated[float, _means("average rate over five minutes", ge=0.01, le=10_000)] = 2
     burst: Annotated[int, _means("requests at once, from the same five-minute budget", ge=1, le=1_000_000)] = 40
     concurrency: Annotated[int, _means("requests in flight at the same time", ge=1, le=64)] = 4
+    uses_proxy: ClassVar[bool] = True  # of the environment, if it names one
+
+
+class _OfThisMachine(Api, frozen=True, kw_only=True):
+    """An API that no request leaves this machine for."""
+
+    uses_proxy: ClassVar[bool] = False
 
 
 class Users(_Section, frozen=True, kw_only=True):
@@ -186,6 +193,14 @@ class Config(_Section, frozen=True, kw_only=True):
         """Return the configuration with the accounts of one of `total` shards, counted from 0."""
         accounts = tuple(account for account in self.accounts if sharding.owner(account.id, total) == number)
         return msgspec.structs.replace(self, accounts=accounts)
+
+    def of_this_machine(self) -> "Config":
+        """Return the configuration of an API that is asked without the proxy of the environment."""
+        return msgspec.structs.replace(self, api=_OfThisMachine(**msgspec.structs.asdict(self.api)))
+
+    def shows(self, secret: str) -> bool:
+        """Tell whether a secret stands in a text of the configuration that is shown, such as a name."""
+        return exposure.shows(self, secret)
 
     def without_fresh_tests(self) -> "Config":
         """Return the configuration with the policy tests that exist, and none that the exporter would start."""

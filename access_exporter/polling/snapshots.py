@@ -87,6 +87,9 @@ class Store(Protocol):
     def load(self, collector: AnyCollector) -> Kept | None:
         """Return what was kept under the name of the target, or None."""
 
+    def set_aside(self, collector: AnyCollector, reason: str) -> None:
+        """Keep what was kept of the target under another name, and say why."""
+
 
 class _Made(NamedTuple):
     page: Page
@@ -219,6 +222,8 @@ class Snapshots:
         now = self._clock.time()
         if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
             log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
+            if self._store and collector.lasting(summary) is None:  # else it must outlast one more restart
+                self._store.set_aside(collector, "it is dated in the future")
             return self._rendered(Snapshot(collector, summary=summary, is_undated=True))
         snapshot = Snapshot(collector, summary=summary, succeeded_at=succeeded_at)
         if succeeded_at is not None:

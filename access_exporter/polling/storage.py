@@ -1,32 +1,31 @@
 """The last good summaries in a folder, so that a restart while Cloudflare is down still has numbers.
 
-One file a target, replaced atomically: whatever moment the process is killed at, a file is either the old or the new
-one. It holds sums, times and hashes, and domains where they are asked for, but no user and no secret. A disk that
-cannot be written costs a warning and a counter.
+One file a target, replaced atomically. It holds sums, times and hashes, and domains where they are asked for, but no
+user and no secret. What is read is not trusted: a file of somebody else, a damaged one and impossible numbers are set
+aside. A disk that cannot be written costs a warning and a counter.
 """
 
-import contextlib
 import hashlib
-import itertools
 import logging
-import os
-import stat
-import tempfile
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 import prometheus_client
+from msgspec import Meta
 
 from access_exporter.collectors import AnyCollector
 from access_exporter.logs import facts
 from access_exporter.polling.lasting import Others, fingerprint
+from access_exporter.polling.own_folder import OwnFolder
 
 log = logging.getLogger(__name__)
 
 FORMAT = "cloudflare-access-exporter snapshot 2"
 _MAX_BYTES = 64 * 1024 * 1024  # the results of a policy test over five million people, far above any other summary
-_WRITING = ".writing-"
+_FOLDER = "snapshots"
+_OF_OLDER_VERSIONS = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")  # which stood in the folder above
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -38,7 +37,7 @@ class Stored(msgspec.Struct, frozen=True):
     format: str
     key: list[str]
     subject: str
-    succeeded_at: float | None
+    succeeded_at: Annotated[float, Meta(ge=0)] | None
     summary: msgspec.Raw
     checksum: str = ""
     others: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
@@ -61,14 +60,17 @@ class Storage:
     """Keeps summaries in a folder."""
 
     def __init__(self, folder: str, errors: prometheus_client.Counter) -> None:
-        """Make the folder where it is missing, and remove what a killed process was writing in it."""
-        self._folder = Path(folder)
+        """Make a folder in this one where it is missing, and tidy up what other versions and killed processes left."""
+        self._folder = OwnFolder(Path(folder) / _FOLDER)
         self._errors = errors
         self._failing = False
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for leftover in self._folder.glob(f"{_WRITING}*"):
-                leftover.unlink()
+            self._folder.make()
+            for path, error in self._folder.remove_leftovers():
+                self._errors.inc()
+                told = facts(file=path, error=error.strerror)
+                log.warning("the rest of an interrupted write cannot be removed", extra=told)
+            self._adopt(Path(folder))
         except OSError as error:
             self._warn("the storage folder cannot be used", error)
 
@@ -83,7 +85,7 @@ class Storage:
             others=dict(others) or msgspec.UNSET,
         )
         try:
-            _replace(self._path(collector), msgspec.json.encode(stored.summed()))
+            self._folder.replace(_name(collector), msgspec.json.encode(stored.summed()))
         except OSError as error:
             self._warn("snapshot not stored", error)
             return False
@@ -92,24 +94,23 @@ class Storage:
 
     def load(self, collector: AnyCollector) -> Kept | None:
         """Return what was stored under the name of the target; None where that is nothing."""
-        path = self._path(collector)
         try:
-            content = _read(path)
-            stored = msgspec.json.decode(content, type=Stored)
-            if (
-                stored.format != FORMAT
-                or stored.key != list(collector.key)
-                or stored.checksum != stored.summed().checksum
-            ):
-                raise ValueError("not a snapshot of this target")
-            summary: object = msgspec.json.decode(stored.summary, type=collector.summary_type)
+            content = self._folder.read(_name(collector), _MAX_BYTES)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._warn("snapshot not read", error)
             return None
+        except ValueError as refusal:
+            self.set_aside(collector, str(refusal))
+            return None
+        try:
+            stored, summary = _decoded(content, collector)
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            self._set_aside(path)
+            self.set_aside(collector, "it is damaged, or not a snapshot of this target")
+            return None
+        if not collector.is_possible(summary, stored.succeeded_at):
+            self.set_aside(collector, "its numbers are impossible")
             return None
         others = stored.others or {}
         if stored.subject == fingerprint(collector):
@@ -118,53 +119,47 @@ class Storage:
         left = {} if lasting is None else {stored.subject: msgspec.Raw(msgspec.json.encode(lasting))}
         return Kept(None, None, others | left)
 
-    def _path(self, collector: AnyCollector) -> Path:
-        name = hashlib.sha256("\0".join(collector.key).encode()).hexdigest()[:32]
-        return self._folder / f"{collector.key.collector}-{name}.json"
-
-    def _set_aside(self, path: Path) -> None:
+    def set_aside(self, collector: AnyCollector, reason: str) -> None:
+        """Give the file of a target another name, so that it is not read again, and say why."""
         self._errors.inc()
-        names = (path.with_suffix(f".unusable-{number}") for number in itertools.count(1))
-        aside = next(name for name in names if not os.path.lexists(name))
+        file = self._folder.path / _name(collector)
         try:
-            path.rename(aside)
+            aside = self._folder.set_aside(file.name)
         except OSError as error:
-            log.warning("stored snapshot cannot be used", extra=facts(file=path, error=error.strerror))
+            told = facts(file=file, reason=reason, error=error.strerror)
+            log.warning("stored snapshot cannot be used", extra=told)
         else:
-            log.warning("stored snapshot cannot be used and is set aside", extra=facts(file=path, aside=aside))
+            told = facts(file=file, reason=reason, aside=aside)
+            log.warning("stored snapshot cannot be used and is set aside", extra=told)
+
+    def _adopt(self, folder: Path) -> None:
+        """Take over what older versions stored one folder above."""
+        for file in list(folder.iterdir()):
+            if _OF_OLDER_VERSIONS.fullmatch(file.name):
+                try:
+                    self._folder.adopt(file)
+                except (OSError, ValueError) as error:
+                    self._errors.inc()
+                    told = facts(file=file, reason=error.strerror if isinstance(error, OSError) else error)
+                    log.warning("stored snapshot of an older version cannot be used", extra=told)
 
     def _warn(self, message: str, error: OSError) -> None:
         self._errors.inc()
         if not self._failing:
-            log.warning(message, extra=facts(folder=self._folder, error=error.strerror))
+            log.warning(message, extra=facts(folder=self._folder.path, error=error.strerror))
         self._failing = True
 
 
-def _read(path: Path) -> bytes:
-    """Return the content of a file; raises OSError, or ValueError for what is none of ours at first sight."""
-    if not stat.S_ISREG(path.stat().st_mode):  # to open a named pipe would wait for somebody to write into it
-        raise ValueError("not a file")
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise ValueError("too big")
-    return content
+def _name(collector: AnyCollector) -> str:
+    name = hashlib.sha256("\0".join(collector.key).encode()).hexdigest()[:32]
+    return f"{collector.key.collector}-{name}.json"
 
 
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=_WRITING, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _decoded(content: bytes, collector: AnyCollector) -> tuple[Stored, object]:
+    """Return what a file holds, and the summary in it; raises MsgspecError or ValueError for any other content."""
+    stored = msgspec.json.decode(content, type=Stored)
+    is_of_target = stored.format == FORMAT and stored.key == list(collector.key)
+    if not is_of_target or stored.checksum != stored.summed().checksum:
+        raise ValueError("not a snapshot of this target")
+    summary: object = msgspec.json.decode(stored.summary, type=collector.summary_type)
+    return stored, summary

@@ -43,3 +43,24 @@ class TestReload:
             exporter.run(600)
             assert exporter.health("first") == {"success": 1}
             assert '"second"' not in exporter.page()
+
+    def test_of_a_secret_that_is_shown(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A secret file that is exchanged for what stands in a name is not used, and the log does not repeat it."""
+        token = tmp_path / "token"
+        token.write_text(TOKEN, encoding="utf-8")
+        with cloudflare("first") as server:
+            named = account("first", Secret("the file", path=str(token)), name="Team planted-secret")
+            exporter = Fleet(config(server, named))
+            exporter.run(10)
+            server.accounts["first"].token = "planted-secret"
+            token.write_text("planted-secret", encoding="utf-8")
+            exporter.run(600)
+            assert exporter.health("first") == {"success": 0, "permission": 2}
+            assert "new secret not used: it stands in the configuration, where it is shown" in caplog.text
+            assert "planted" not in caplog.text
+            server.accounts["first"].token = "another-secret"
+            token.write_text("another-secret", encoding="utf-8")
+            exporter.run(600)
+            assert exporter.health("first")["success"] == 1
+        sent = {request.headers["authorization"] for request in server.arrivals}
+        assert sent == {f"Bearer {TOKEN}", "Bearer another-secret"}

@@ -188,3 +188,14 @@ def test_switched_off(mock: responses.RequestsMock) -> None:
     exporter.poll()
     assert exporter.page() == ""
     assert not [call for call in mock.calls if PATH in str(call.request.url)]
+
+
+@pytest.mark.parametrize(
+    "name", ["a-token-nobody-may-see", "used with a-token-nobody-may-see", "a-token-nobody-may-see-2"]
+)
+def test_an_answer_that_repeats_the_credential(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
+    """Nothing of an answer is used that repeats the token it was asked with, and the failure does not repeat it."""
+    cloudflare.lists(PATH, *honest_pages([CI | {"name": name}]))
+    exporter.poll()
+    assert exporter.failure() == ("invalid_response: the answer of /access/service_tokens repeats the token or key")
+    assert "nobody" not in exporter.whole_page() + exporter.status_page()

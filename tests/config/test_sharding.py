@@ -20,13 +20,13 @@ IDS = [f"{number:032x}" for number in range(1000)]
 def test_seven_processes_poll_each_of_a_thousand_accounts_once(tmp_path: Path) -> None:
     """Seven real processes with one configuration poll each account exactly once, and say how many they have."""
     # Each with a token of its own: those of one would wait for its quota.
-    accounts = [Account(account_id, [User("1", access_seat=True)], token=account_id) for account_id in IDS]
+    accounts = [Account(account_id, [User("1", access_seat=True)], token=f"token-{account_id}") for account_id in IDS]
     with Simulator(accounts) as cloudflare:
         config = tmp_path / "config.yaml"
         config.write_text(
             f"api: {{url: '{cloudflare.url}', requests_per_second: 10000, burst: 10000}}\naccounts:\n"
             + "".join(
-                f"  - {{id: '{account_id}', api_token: '{account_id}', devices: false, "
+                f"  - {{id: '{account_id}', api_token: 'token-{account_id}', devices: false, "
                 "users: {interval: 1h, stale_after: 2h}}\n"
                 for account_id in IDS
             ),

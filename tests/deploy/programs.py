@@ -25,6 +25,7 @@ GET = {
     "prometheus-alertmanager": "apt-get install prometheus-alertmanager",
     "promtool": "apt-get install prometheus",
     "systemd-analyze": "apt-get install systemd",
+    "zizmor": "pip install -r .github/requirements-zizmor.txt",
 }
 
 

@@ -33,7 +33,8 @@ class Restarts:
 
     def __init__(self, cloudflare: Simulator, folder: Path) -> None:
         self.cloudflare = cloudflare
-        self.folder = folder / "storage"
+        self.path = folder / "storage"
+        self.folder = self.path / "snapshots"
         self.config = folder / "config.yaml"
         self.write()
 
@@ -46,7 +47,7 @@ class Restarts:
         )
 
     def run(self) -> AbstractContextManager[Exporter]:
-        return exporter(f"--config.file={self.config}", f"--storage.path={self.folder}")
+        return exporter(f"--config.file={self.config}", f"--storage.path={self.path}")
 
     def fill(self) -> str:
         """Let it store good numbers, kill it, and return what it served."""

@@ -22,6 +22,9 @@ class Stored:
         name = collector.key.target
         return Kept(7.0, self._times[name], {}) if name in self._times else None
 
+    def set_aside(self, collector: AnyCollector, reason: str) -> None:
+        del self._times[collector.key.target]
+
 
 def order(bench: Bench) -> list[str]:
     """Poll all that is due and return in which order."""

@@ -136,7 +136,7 @@ def test_a_named_pipe_is_set_aside(cloudflare: Simulator, tmp_path: Path) -> Non
 def test_a_disk_that_cannot_be_written_is_a_warning(cloudflare: Simulator, tmp_path: Path) -> None:
     """Without a folder to write to the exporter warns, counts, and goes on polling and serving."""
     restarts = Restarts(cloudflare, tmp_path)
-    restarts.folder.write_text("a file where the folder should be", encoding="utf-8")
+    restarts.path.write_text("a file where the folder should be", encoding="utf-8")
     with restarts.run() as running:
         running.wait_for("the storage folder cannot be used")
         running.wait_for("poll succeeded", target="users")
@@ -165,8 +165,8 @@ def test_a_folder_that_vanishes_is_a_warning(cloudflare: Simulator, tmp_path: Pa
 def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) -> None:
     """Stored files hold sums and times: no person, no secret, and only their owner may read them."""
     restarts = Restarts(cloudflare, tmp_path)
-    (tmp_path / "storage").mkdir()
-    (tmp_path / "storage" / ".writing-left").write_text("half", encoding="utf-8")
+    restarts.folder.mkdir(parents=True, mode=0o700)
+    (restarts.folder / ".writing-left").write_text("half", encoding="utf-8")
     restarts.fill()
     files = list(restarts.folder.iterdir())
     names = [name for device in DEVICES for name in (*device.user.values(), device.user["email"].lower(), device.id)]

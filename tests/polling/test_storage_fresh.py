@@ -114,7 +114,7 @@ def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "--once needs --storage.path" in err
     assert restarts.posts() == 0
     for _ in range(3):
-        assert cli.main([*arguments, f"--storage.path={restarts.folder}"]) == 0
+        assert cli.main([*arguments, f"--storage.path={restarts.path}"]) == 0
         assert "cloudflare_access_policy_test_finished_timestamp_seconds{" in capsys.readouterr().out
     assert restarts.posts() == 1
 
@@ -122,7 +122,7 @@ def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_folder_that_cannot_be_written_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
     """What would be forgotten at the next start is not started, as long as that is so, and each poll says why."""
     restarts = Fresh(cloudflare, tmp_path)
-    restarts.folder.write_text("a file where the folder should be", encoding="utf-8")
+    restarts.path.write_text("a file where the folder should be", encoding="utf-8")
     for _ in range(2):
         with restarts.run() as running:
             failed = running.wait_for("poll failed", target="payroll")
@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written_starts_nothing(cloudflare: Simulator, t
             assert "no test is started: the storage folder cannot be written" in failed["error"]
             assert "policy_test_users{" not in metrics(running)
     assert restarts.posts() == 0
-    restarts.folder.unlink()
+    restarts.path.unlink()
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")
     assert restarts.posts() == 1

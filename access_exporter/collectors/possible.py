@@ -1,0 +1,24 @@
+"""What numbers of a stored summary can be at all: whoever can write a file can write any number into it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+MOST = 10**12  # far above any number of users, devices or rows
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST)]
+Moment: TypeAlias = Annotated[float, Meta(ge=0, le=1e11)]  # in seconds since the epoch, up to the year 5138
+Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+
+
+def are_parts(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
+    """Tell whether counts have known names only, and none of them is more than the whole."""
+    found = counts or {}
+    return found.keys() <= set(names) and max(found.values(), default=0) <= most
+
+
+def add_up(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
+    """Tell whether counts have known names only, and are together no more than the whole."""
+    found = counts or {}
+    return found.keys() <= set(names) and sum(found.values()) <= most

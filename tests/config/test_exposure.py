@@ -1,0 +1,115 @@
+"""A secret that stands where values are shown is an error, and the line about it does not repeat it."""
+
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from access_exporter import config
+from access_exporter.config import Account, Config, Secret, exposure
+from access_exporter.errors import ConfigError
+from tests.planted import EMAIL, KEY, PLANTED, TOKEN
+
+# Fits where an id of 32 characters is expected, and looks like no token of Cloudflare's.
+SHORT = f"{PLANTED}-horse-battery"
+A = "0123456789abcdef" * 2
+B = "fedcba9876543210" * 2
+ELSEWHERE = "a secret of the configuration stands here, where it would be shown; remove it"
+SHAPE = "this looks like a token or key, and would be shown; remove it"
+
+
+def refusal(tmp_path: Path, content: str) -> str:
+    """Return why a file is refused, without its name; nothing that was planted stands in it."""
+    (tmp_path / "token").write_text(f"{SHORT}\n", encoding="utf-8")
+    file = tmp_path / "config.yaml"
+    file.write_text(content.replace("{file}", str(tmp_path / "token")), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        config.load(str(file), {"TOKEN": SHORT})
+    assert PLANTED not in str(refused.value).lower()
+    return str(refused.value).removeprefix(f"{file}: ")
+
+
+# Each way to give a secret, and each way to write it where it is shown.
+GIVEN = {
+    "a value": f"api_token: {SHORT}",
+    "a variable": "api_token: '${TOKEN}'",
+    "a file": "api_token_file: '{file}'",
+    "a key": f"api_email: me@example.com, api_key: {SHORT}",
+    "an e-mail": f"api_email: {SHORT}, api_key: other-secret",
+}
+PLACES = {
+    "accounts[0].id": "{{id: {0}, {1}}}",
+    "accounts[0].name": "{{id: a, name: {0}, {1}}}",
+    "accounts[0].policy_tests[0].id": "{{id: a, policy_tests: [{{id: {0}}}], {1}}}",
+    "accounts[0].policy_tests[1].name": "{{id: a, policy_tests: [{{id: b}}, {{id: c, name: {0}}}], {1}}}",
+    "accounts[0].policy_tests[0].policies[1]": "{{id: a, policy_tests: [{{name: c, policies: [d, {0}]}}], {1}}}",
+    "accounts[1].name": "{{id: a, {1}}}, {{id: b, name: {0}, api_token: other-secret}}",
+    "accounts[0].policy_tests[0].name": (
+        "{{id: a, policy_tests: [{{id: b, name: {0}}}, {{id: c, name: {0}}}], api_token: other-secret}}, {{id: b, {1}}}"
+    ),
+}
+WRITTEN = {
+    "alone": SHORT,
+    "in other words": f"'of {SHORT}, old'",
+    "in capitals": SHORT.upper(),
+    "with a line": f'"{SHORT}\\n"',
+    "from the environment": "'${TOKEN}'",
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_where_values_are_shown(tmp_path: Path, given: str, place: str) -> None:
+    """A secret of any account, wherever it comes from, is refused in an id, a name and a list of ids."""
+    accounts = PLACES[place].format(SHORT, given)
+    assert refusal(tmp_path, f"accounts: [{accounts}]") == f"{place}: {ELSEWHERE}"
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+def test_however_it_is_written(tmp_path: Path, written: str) -> None:
+    """Other words around a secret, other letters and white space do not hide it."""
+    content = f"accounts: [{{id: a, name: {written}, api_token: {SHORT}}}]"
+    assert refusal(tmp_path, content) == f"accounts[0].name: {ELSEWHERE}"
+
+
+@pytest.mark.parametrize("place", ["url: 'https://example.com/{0}'", "url: 'https://{0}.example.com'"])
+def test_a_secret_in_the_address(tmp_path: Path, place: str) -> None:
+    """The address of the API is shown as well, so no secret may stand in it."""
+    content = f"api: {{{place.format(SHORT)}}}\naccounts: [{{id: a, api_token: {SHORT}}}]"
+    assert refusal(tmp_path, content) == f"api.url: {ELSEWHERE}"
+
+
+def test_a_short_secret(tmp_path: Path) -> None:
+    """Even the shortest secret is refused as the whole of a text; as a part of a word it stands there by chance."""
+    assert refusal(tmp_path, "accounts: [{id: a, name: x, api_token: x}]") == f"accounts[0].name: {ELSEWHERE}"
+    (tmp_path / "config.yaml").write_text("accounts: [{id: a, name: Example, api_token: x}]", encoding="utf-8")
+    assert config.load(str(tmp_path / "config.yaml"), {}).accounts[0].name == "Example"
+
+
+@pytest.mark.parametrize("secret", [TOKEN, KEY, f"cfut_{PLANTED}0123456789abcdef"])
+@pytest.mark.parametrize("place", [place for place in PLACES if not place.endswith("[0].id")])
+def test_what_looks_like_a_secret(tmp_path: Path, secret: str, place: str) -> None:
+    """A token or key is refused where an id or name belongs, although no account uses it."""
+    accounts = PLACES[place].format(secret, "api_token: another-secret")
+    assert refusal(tmp_path, f"accounts: [{accounts}]") == f"{place}: {SHAPE}"
+
+
+def test_tokens_side_by_side(tmp_path: Path) -> None:
+    """Ids, names and secrets that have nothing in common are accepted."""
+    content = (
+        f"accounts: [{{id: {A}, name: Example, api_token: {TOKEN}}},"
+        f" {{id: {B}, name: Other, api_email: {EMAIL}, api_key: {KEY}}}]"
+    )
+    (tmp_path / "config.yaml").write_text(content, encoding="utf-8")
+    assert len(config.load(str(tmp_path / "config.yaml"), {}).accounts) == 2
+
+
+def test_many_accounts() -> None:
+    """The check grows with the number of accounts, not with its square: ten thousand take seconds."""
+    accounts = tuple(
+        Account(id=str(number), name=f"The account {number}", api_token=Secret("the test", f"token-{number}"))
+        for number in range(10_000)
+    )
+    began = perf_counter()
+    assert list(exposure.problems(Config(accounts=accounts))) == []
+    assert perf_counter() - began < 10

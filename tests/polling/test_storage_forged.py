@@ -1,0 +1,184 @@
+"""Stored files with the right checksum and numbers that cannot be: they are set aside, and none of them is shown."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from access_exporter.config.model import PolicyTest, Users
+from access_exporter.polling.storage import Stored
+from access_exporter.simulator import Simulator
+from access_exporter.simulator.account import Life
+from tests.fakes import START
+from tests.fleet import Fleet
+from tests.reloads import RESULTS, TEST, account, cloudflare, config
+
+DAY = 86400.0
+FRESH = PolicyTest(name="fresh", policies=("policy",))
+
+FORGED: dict[str, tuple[str, dict[str, Any]]] = {
+    "negative seats": ("users", {"seats_used": -1}),
+    "negative users": ("users", {"users": {"none": -5, "access": 5}}),
+    "negative idle seats": ("users", {"idle": {"30": -1}}),
+    "more seats than users": ("users", {"seats_used": 6}),
+    "more seats of a product than seats": ("users", {"seats": {"access": 6, "gateway": 0}}),
+    "more idle seats than seats": ("users", {"idle": {"30": 6}}),
+    "more unknown seats than seats": ("users", {"activity_unknown": {"30": 6}}),
+    "more seats never used than seats": ("users", {"never_used": 6}),
+    "more logins than users": ("users", {"users_logged_in": {"1d": 6}}),
+    "more active users than users": ("users", {"users_active": {"1d": 6}}),
+    "more users by devices than users": ("users", {"users_by_devices": {"0": 3, "1": 3}}),
+    "more users by domain than users": ("users", {"users_by_domain": {"example.com": {"both": 6}}}),
+    "negative devices": ("users", {"active_devices": -1}),
+    "a login of the future": ("users", {"last_login": START + 3 * DAY}),
+    "a login that is no time": ("users", {"last_login": -1}),
+    "a number that is text": ("users", {"seats_used": "planted"}),
+    "a number that is a fraction": ("users", {"seats_used": 4.5}),
+    "a number that is nothing": ("users", {"seats_used": None}),
+    "a number beyond all others": ("users", {"active_devices": 10**400}),
+    "a person for a kind of seat": ("users", {"users": {"planted@example.com": 5}}),
+    "a person for a span": ("users", {"users_logged_in": {"planted": 1}}),
+    "a person for days": ("users", {"idle": {"planted": 1}}),
+    "a person for a number of devices": ("users", {"users_by_devices": {"planted": 1}}),
+    "a person for a domain": ("users", {"users_by_domain": {"planted@example.com": {"both": 1}}}),
+    "rows below 0": ("users", {"found": {"rows": -1}}),
+    "negative results": ("policy_tests", {"users": {"approved": -1}}),
+    "a person for a result": ("policy_tests", {"users": {"planted": 1}}),
+    "a status that is none": ("policy_tests", {"status": "planted"}),
+    "more done than everything": ("policy_tests", {"processed_ratio": 1.5}),
+    "a negative population": ("policy_tests", {"population": -1}),
+    "more missing than there were": ("policy_tests", {"missing": -6}),
+    "negative registrations": ("devices", {"types": {"warp": -1}}),
+    "a person for a type": ("devices", {"types": {"planted": 1}}),
+    "a person for a version": ("devices", {"versions": {"planted": 1}}),
+    "more devices seen than there are": ("devices", {"seen": {"1d": 1000}}),
+    "more versions than devices": ("devices", {"versions": {"1.0": 1000}}),
+    "what is known of single users": ("devices", {"last_seen": ["planted"]}),
+    "a seat that never expires": ("organization", {"seconds": -1}),
+    "a token without an id": (
+        "service_tokens",
+        {"tokens": [{"id": "", "name": "planted", "enabled": True, "expiry": 1}]},
+    ),
+    "a reason that is none": ("fresh", {"refusal": {"reason": "planted", "message": "planted"}}),
+    "an id that leads elsewhere": ("fresh", {"test_id": "../planted"}),
+    "negative changes": ("fresh", {"changed": {"newly_blocked": -1}}),
+    "a person for a change": ("fresh", {"changed": {"planted": 1}}),
+    "results that are none": ("fresh", {"outcomes": {"salt": "", "people": "planted"}}),
+}
+FUTURE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "users": ("users", {}, {"succeeded_at": START + 30 * DAY}),
+    "users whose totals agreed": ("users", {"totals_right_at": START + 30 * DAY}, {}),
+    "a policy test": ("policy_tests", {"finished": START + 30 * DAY}, {}),
+    "devices": ("devices", {"at": START + 30 * DAY}, {}),
+    "an organization": ("organization", {"asked": START + 30 * DAY}, {}),
+}
+
+
+class Restarted:
+    """An exporter that polled everything once, and what it stored."""
+
+    def __init__(self, server: Simulator, path: Path) -> None:
+        self._config = config(
+            server,
+            account(
+                "first",
+                users=Users(domains=3),
+                devices=True,
+                service_tokens=True,
+                policy_tests=(PolicyTest(id=TEST, name="wiki"), FRESH),
+            ),
+        )
+        self._path = path
+        self.folder = path / "snapshots"
+        self.start().run(30)
+
+    def start(self) -> Fleet:
+        return Fleet(self._config, folder=self._path)
+
+    def file(self, collector: str) -> Path:
+        """Return the file of a target; both policy tests are of one collector."""
+        name = {"fresh": "policy_tests"}.get(collector, collector)
+        target = {"fresh": "fresh", "policy_tests": "wiki"}.get(collector)
+        files = [(file, json.loads(file.read_bytes())["key"]) for file in self.folder.glob(f"{name}-*.json")]
+        (found,) = [file for file, key in files if target in (None, key[2])]
+        return found
+
+    def forge(self, collector: str, summary: dict[str, Any], **changes: Any) -> Path:
+        """Change what is stored of a target, with the right checksum."""
+        file = self.file(collector)
+        stored = msgspec.json.decode(file.read_bytes(), type=Stored)
+        content = msgspec.Raw(json.dumps(json.loads(bytes(stored.summary)) | summary).encode())
+        file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, summary=content, **changes).summed()))
+        return file
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Iterator[Restarted]:
+    """One account of which everything is polled."""
+    with cloudflare("first") as server:
+        simulated = server.accounts["first"]
+        simulated.lives["policy",] = lambda: Life(RESULTS)
+        simulated.registrations = ({"id": "1", "registration_type": "warp", "device": {"client_version": "1.0"}},)
+        simulated.lists["service_tokens"] = ({"id": "1", "name": "ci", "duration": "forever"},)
+        simulated.seat_expiration = "730h"
+        yield Restarted(server, tmp_path)
+
+
+def test_what_is_not_forged_comes_back(restarted: Restarted, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the exporter stores itself is possible: nothing is set aside, and all numbers are back."""
+    caplog.clear()
+    for collector in ("users", "policy_tests", "fresh", "devices", "organization", "service_tokens"):
+        restarted.forge(collector, {})
+    exporter = restarted.start()
+    assert caplog.text == ""
+    for name in ("seats_used", "device_registrations", "seat_expiration_seconds", "policy_test_finished"):
+        assert f"cloudflare_access_{name}" in exporter.page()
+
+
+@pytest.mark.parametrize(("collector", "summary"), FORGED.values(), ids=FORGED)
+def test_impossible_numbers(
+    restarted: Restarted, caplog: pytest.LogCaptureFixture, collector: str, summary: dict[str, Any]
+) -> None:
+    """A file with impossible numbers is set aside, nothing of it is shown or logged, and polls go on."""
+    file = restarted.forge(collector, summary)
+    exporter = restarted.start()
+    assert not file.exists()
+    assert file.with_suffix(".unusable-1").exists()
+    assert "stored snapshot cannot be used and is set aside" in caplog.text
+    assert "planted" not in exporter.whole_page() + exporter.status_page() + caplog.text
+    assert " -" not in exporter.page().replace("# HELP", "")
+    exporter.run(30)
+    assert exporter.health("first")["success"] == 1
+
+
+@pytest.mark.parametrize(("collector", "summary", "changes"), FUTURE.values(), ids=FUTURE)
+def test_the_future(
+    restarted: Restarted,
+    caplog: pytest.LogCaptureFixture,
+    collector: str,
+    summary: dict[str, Any],
+    changes: dict[str, Any],
+) -> None:
+    """A file of the future is set aside."""
+    file = restarted.forge(collector, summary, **changes)
+    restarted.start()
+    assert not file.exists()
+    assert file.with_suffix(".unusable-1").exists()
+    assert "it is dated in the future" in " ".join(repr(vars(record)) for record in caplog.records)
+
+
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", "1e999", "-0.1e-400e", '"5"', "[]", "true"])
+def test_what_is_no_number(restarted: Restarted, written: str) -> None:
+    """Nor is anything shown that JSON does not know as a number."""
+    file = restarted.file("users")
+    stored = msgspec.json.decode(file.read_bytes(), type=Stored)
+    number = f'"active_devices":{json.loads(bytes(stored.summary))["active_devices"]}'.encode()
+    assert number in bytes(stored.summary)
+    content = bytes(stored.summary).replace(number, f'"active_devices":{written}'.encode())
+    forged = msgspec.structs.replace(stored, summary=msgspec.Raw(content))
+    file.write_bytes(msgspec.json.encode(forged.summed()))
+    assert "seats_used{" not in restarted.start().page()
+    assert file.with_suffix(".unusable-1").exists()
