@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import responses
 
-from access_exporter.cloudflare import sending
+from access_exporter.cloudflare import sending, unpacking
 from access_exporter.simulator import Handler, Response
 from tests.api_client import POLICY_TEST, READ_TESTS, Anything, Bench, Script, simulator
 from tests.cloudflare.answers import (
@@ -101,7 +101,8 @@ class TestTime:
     def test_a_body_that_never_waits(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
         """A body that always has more to read is cut off at the timeout as well."""
         clock = FakeClock()
-        monkeypatch.setattr(sending, "monotonic", clock.monotonic)
+        for module in (sending, unpacking):
+            monkeypatch.setattr(module, "monotonic", clock.monotonic)
 
         class Trickle(io.RawIOBase):
             def readable(self) -> bool:
