@@ -174,7 +174,7 @@ class Client:
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
         with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
-            status, answered, body = self._send(call, headers)
+            status, answered, body, deadline = self._send(call, headers)
             quota.follow(answered, self.credential, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
@@ -185,7 +185,7 @@ class Client:
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
-        return responses.decode(call.endpoint, body, result)
+        return responses.decode(call.endpoint, body, result, deadline)
 
     def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
         """Send one request, and count it by how it ended."""
