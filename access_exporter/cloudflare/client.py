@@ -16,7 +16,7 @@ from access_exporter.cloudflare import quota, refusals, responses, retries, tran
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
-from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.metrics import RequestMetrics, code_of
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, DoubtsOfLists, Found, Page, PageInfo, Row, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.responses import Decoded
@@ -194,7 +194,7 @@ class Client:
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
             answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
-            code = str(answer.status)
+            code = code_of(answer.status)
             return answer
         except PollTimeoutError:
             code = PollTimeoutError.reason

@@ -12,13 +12,11 @@ from typing import NamedTuple
 _IS_DATED, _IS_UNCLEAR, _WAS_EVER = 1, 2, 4  # the lowest bits of a key are flags
 _FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER
 _HASH = (1 << 64) - 1 - _FLAGS
-_BUCKETS = 256
-_BUCKET_SHIFT = 64 - 8
+_BUCKETS = 512
+_BUCKET_SHIFT = 64 - 9
 _NAMES_IN_A_SLOT = 8  # on average; fewer would only make the index larger
-_TIME_BITS = 32
-_TIME = (1 << _TIME_BITS) - 1
 _BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch: no device was seen before
-_END = _BEGINNING + _TIME // 2  # in the year 2068
+_END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
 
 class Seen(NamedTuple):
@@ -72,10 +70,13 @@ class LastSeen:
         """Sort the names, a bucket at a time, and make an index of them."""
         while self._unsorted:  # from the last on, so that each is given back
             keys, times = self._unsorted.pop(0)
-            pairs = [key << _TIME_BITS | time for key, time in zip(keys, times, strict=True)]
-            pairs.sort()
-            self._keys.extend([pair >> _TIME_BITS for pair in pairs])
-            self._times.extend([pair & _TIME for pair in pairs])
+            latest: dict[int, int] = {}  # a user with a million devices takes as much as one with a few
+            for key, time in zip(keys, times, strict=True):
+                if latest.get(key, -1) < time:
+                    latest[key] = time
+            pairs = sorted(latest.items())
+            self._keys.extend([key for key, _ in pairs])
+            self._times.extend([time for _, time in pairs])
         bits = max(1, (len(self._keys) // _NAMES_IN_A_SLOT).bit_length())
         self._shift = 64 - bits
         self._starts = array("I", [bisect_left(self._keys, slot << self._shift) for slot in range(1 << bits)])

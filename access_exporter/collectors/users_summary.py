@@ -15,7 +15,8 @@ from access_exporter.collectors.seats import NEVER, SEATS
 from access_exporter.errors import InvalidResponseError
 
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-_MAX_GROUPS = 100_000  # some thousands are plausible
+_MOST_FOUND = 10_000  # kinds of rows that are counted before they are put into groups; some hundreds are plausible
+_MAX_GROUPS = 100_000
 _UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -75,12 +76,13 @@ class _Group(NamedTuple):
     `login` tells between which of the moments the user last logged in, counted from 1; 0 means never, and
     _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
     of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
-    they cannot be read, or do not matter after a recent login.
+    they cannot be read, or do not matter after a recent login. `devices` is the least number of them that counts as
+    theirs does.
     """
 
     access_seat: bool | None
     gateway_seat: bool | None
-    active_device_count: float | None
+    devices: float | None
     login: int
     activity: int
     seen: Seen | None
@@ -89,9 +91,23 @@ class _Group(NamedTuple):
     def seat(self) -> str:
         return seats.seat(access_seat=self.access_seat, gateway_seat=self.gateway_seat)
 
-    @property
-    def devices(self) -> float | None:
-        return seats.devices(self.active_device_count)
+
+class _Groups:
+    """The number of users in each group, and the active devices of all."""
+
+    def __init__(self) -> None:
+        self.numbers: Counter[_Group] = Counter()
+        self.active_devices = 0.0
+
+    def add(self, found: Counter[tuple[Any, ...]]) -> None:  # Any: the values of a _Group, as in the rows
+        """Put rows into groups, of which there are few whatever the rows say, and forget what they said."""
+        for (access_seat, gateway_seat, count, *times), number in found.items():
+            devices = seats.devices(count)
+            self.active_devices += (devices or 0) * number
+            self.numbers[_Group(access_seat, gateway_seat, _least_alike(devices), *times)] += number
+        found.clear()
+        if len(self.numbers) > _MAX_GROUPS:
+            raise InvalidResponseError("the users differ in more ways than there can be")
 
 
 class _Moments:
@@ -117,24 +133,28 @@ def summarize(
     With `last_seen`, the rows are of the type UserWithEmail.
     """
     moments = _Moments(idle_days, now)
-    groups: Counter[tuple[object, ...]] = Counter()
+    found: Counter[tuple[Any, ...]] = Counter()  # Any: the values of a _Group; tuples are faster
+    groups = _Groups()
     last_login = NEVER
     for users in pages:
-        last_login = max(last_login, _count(users, moments, last_seen, groups))
-        if len(groups) > _MAX_GROUPS:
-            raise InvalidResponseError("the users differ more than numbers of devices can")
-    known = {_Group(*group): number for group, number in groups.items()}  # type: ignore[arg-type]  # tuples are faster
-    summary = _sum_up(known, moments, last_login.timestamp() if last_login > NEVER else None)
+        last_login = max(last_login, _count(users, moments, last_seen, found))
+        if len(found) > _MOST_FOUND:
+            groups.add(found)
+    groups.add(found)
+    summary = _sum_up(groups, moments, last_login.timestamp() if last_login > NEVER else None)
     return msgspec.structs.replace(
-        _with_activity(summary, known, moments),
-        users_active=None if last_seen is None else _active(known, moments),
+        _with_activity(summary, groups.numbers, moments),
+        users_active=None if last_seen is None else _active(groups.numbers, moments),
     )
 
 
 def _count(
-    users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
+    users: Sequence[User],
+    moments: _Moments,
+    last_seen: LastSeen | None,
+    found: Counter[tuple[Any, ...]],  # Any: as above
 ) -> datetime:
-    """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
+    """Count users by the values of a _Group, and return the last login; polls spend their CPU here."""
     times, seconds, newest = moments.times, moments.seconds, len(moments.times)
     last_login = NEVER
     alike = []
@@ -154,7 +174,7 @@ def _count(
         if activity == 0 == age and user.created_at:
             activity = -bisect_left(times, user.created_at)
         alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, seen))
-    groups.update(alike)
+    found.update(alike)
     return last_login
 
 
@@ -163,22 +183,20 @@ def _seen(user: Any, last_seen: LastSeen, newest: float) -> tuple[float, Seen]: 
     return last_seen.of((*names(user.id, user.email), user.uid), enough)
 
 
-def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
+def _sum_up(groups: _Groups, moments: _Moments, last_login: float | None) -> UsersSummary:
     users = dict.fromkeys(SEATS, 0)
     users_by_devices = dict.fromkeys(("0", "1", "2", "3-5", "6+", "unknown"), 0)
     users_logged_in = dict.fromkeys(moments.within, 0)
-    active_devices = 0.0
-    for group, number in groups.items():
+    for group, number in groups.numbers.items():
         users[group.seat] += number
         users_by_devices[_devices_bucket(group.devices)] += number
-        active_devices += (group.devices or 0) * number
         for name, moment in moments.within.items():
             users_logged_in[name] += number * (group.login > moment)
     return UsersSummary(
         users=users,
         seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
         seats_used=users["access"] + users["gateway"] + users["both"],
-        active_devices=active_devices,
+        active_devices=groups.active_devices,
         users_by_devices=users_by_devices,
         users_logged_in=users_logged_in,
         last_login=last_login,
@@ -210,6 +228,13 @@ def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
         name: sum(number for group, number in groups.items() if group.activity > moment)
         for name, moment in moments.within.items()
     }
+
+
+def _least_alike(devices: float | None) -> float | None:
+    """Return the least number of devices that counts in every metric as this one does."""
+    if devices is None or devices == 0:
+        return devices
+    return next((least for least in (6, 3, 2, 1) if devices >= least), 0.5)  # some, though not a whole one
 
 
 def _devices_bucket(devices: float | None) -> str:
