@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from threading import Event
 from typing import Generic, TypeVar
 
@@ -53,8 +53,12 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api.url, api.concurrency + 1)  # one for what is optional
         self._doubts = DoubtsOfLists()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        """The connections: made with the first request, since a check of the configuration sends none."""
+        return transport.session(self.api.url, self.api.concurrency + 1)  # one for what is optional
 
     @property
     def url(self) -> str:

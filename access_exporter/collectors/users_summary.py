@@ -121,8 +121,9 @@ class _Moments:
         self.times = sorted({NEVER, *idle.values(), *within.values()})
         self.latest = present + seats.LATEST_AHEAD
         self.seconds = [time.timestamp() for time in self.times]
-        self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
-        self.within = {name: self.times.index(moment) for name, moment in within.items()}
+        places = {moment: place for place, moment in enumerate(self.times)}
+        self.idle = {days: places[moment] for days, moment in idle.items()}
+        self.within = {name: places[moment] for name, moment in within.items()}
 
 
 def summarize(
