@@ -19,7 +19,7 @@ from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutE
 
 # A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
 # slow way leave Python's memory in fragments.
-MAX_OBJECTS, MAX_ROWS, MAX_ODD_VALUES = 200_000, 20_000, 50_000
+MAX_OBJECTS, MAX_ROWS, MAX_ODD_VALUES = 100_000, 20_000, 50_000
 # What is read of anything but a list, and of what stands beside a list, has some fields. Whatever those may hold is
 # decoded, and no other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
