@@ -12,11 +12,14 @@ from typing import NamedTuple
 _IS_DATED, _IS_UNCLEAR, _WAS_EVER = 1, 2, 4  # the lowest bits of a key are flags
 _FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER
 _HASH = (1 << 64) - 1 - _FLAGS
-_BUCKETS = 512
-_BUCKET_SHIFT = 64 - 9
+_BUCKETS = 256
+_BUCKET_SHIFT = 64 - 8
 _NAMES_IN_A_SLOT = 8  # on average; fewer would only make the index larger
+_MANY_IN_A_BUCKET = 50_000  # of two million users with two names each there are 16,000
+_TIME_BITS = 32
+_TIME = (1 << _TIME_BITS) - 1
 _BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch: no device was seen before
-_END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
+_END = _BEGINNING + _TIME // 2  # in the year 2068
 
 
 class Seen(NamedTuple):
@@ -70,13 +73,12 @@ class LastSeen:
         """Sort the names, a bucket at a time, and make an index of them."""
         while self._unsorted:  # from the last on, so that each is given back
             keys, times = self._unsorted.pop(0)
-            latest: dict[int, int] = {}  # a user with a million devices takes as much as one with a few
-            for key, time in zip(keys, times, strict=True):
-                if latest.get(key, -1) < time:
-                    latest[key] = time
-            pairs = sorted(latest.items())
-            self._keys.extend([key for key, _ in pairs])
-            self._times.extend([time for _, time in pairs])
+            if len(keys) > _MANY_IN_A_BUCKET:
+                keys, times = _latest(keys, times)
+            pairs = [key << _TIME_BITS | time for key, time in zip(keys, times, strict=True)]
+            pairs.sort()
+            self._keys.extend([pair >> _TIME_BITS for pair in pairs])
+            self._times.extend([pair & _TIME for pair in pairs])
         bits = max(1, (len(self._keys) // _NAMES_IN_A_SLOT).bit_length())
         self._shift = 64 - bits
         self._starts = array("I", [bisect_left(self._keys, slot << self._shift) for slot in range(1 << bits)])
@@ -105,6 +107,14 @@ class LastSeen:
                 if time >= enough:
                     break
         return time, _SEEN[flags & _FLAGS]
+
+
+def _latest(keys: "array[int]", times: "array[int]") -> tuple["array[int]", "array[int]"]:
+    """Return each key once, with its latest time: a user may be said to have a million devices."""
+    latest: dict[int, int] = {}
+    for key, time in zip(keys, times, strict=True):
+        latest[key] = max(time, latest.get(key, 0))
+    return array("Q", latest.keys()), array("I", latest.values())
 
 
 def names(user_id: str | None, email: str | None) -> tuple[str | None, str | None]:

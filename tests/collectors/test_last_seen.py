@@ -112,3 +112,18 @@ def test_memory() -> None:
     assert known.of(rows[5])[0] == START - 5
     assert kept / number < 30
     assert peak / number < 40
+
+
+def test_a_user_with_many_devices() -> None:
+    """A user with 100,000 devices takes as much memory as one with a few, and was seen with the latest of them."""
+    tracemalloc.start()
+    try:
+        known = LastSeen()
+        for index in range(100_000):
+            known.add(("user",), START - abs(index - 70_000), is_active=index % 2 == 0, is_unclear=index == 5)
+        known.finish()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert known.of(["user"]) == (START, Seen(was_ever=True, is_dated=True, is_unclear=True))
+    assert kept < 100_000
