@@ -11,8 +11,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled bench simulation lint format requirements docs home wheel sbom \
-  audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled hostile bench simulation lint format \
+  requirements docs home wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -21,8 +21,8 @@ AUDIT := $(VENV)/.audit-installed
 AXE := tests/deploy/node_modules/.package-lock.json
 BENCH := $(VENV)/.bench-installed
 BIN := $(VENV)/bin
-SLOW := $(addprefix tests/,test_faults.py test_faults_outages.py test_faults_process.py test_limits.py test_secrets.py \
-  test_soak.py config/test_sharding.py polling/test_storage.py polling/test_storage_clock.py \
+SLOW := $(addprefix tests/,test_faults.py test_faults_endless.py test_faults_outages.py test_faults_process.py \
+  test_limits.py test_secrets.py test_soak.py config/test_sharding.py polling/test_storage.py polling/test_storage_clock.py \
   polling/test_storage_fresh.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -53,6 +53,9 @@ soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growt
 
 stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
+
+hostile: $(DEV) ## measure how long one hostile answer of Cloudflare holds up every other thread
+	$(BIN)/python -m benchmarks.hostile
 
 bench: $(BENCH) ## measure what is promised of speed and memory beside what else there is; writes docs/performance.*
 	$(BIN)/python -m benchmarks.performance

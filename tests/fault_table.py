@@ -1,9 +1,11 @@
 """Every fault that the exporter is tried with, the reason it is counted under, and words of the line about it."""
 
+import gzip
 from email.utils import formatdate
 
 from tests.faults import (
     CHUNKED,
+    EMPTY_MEMBER,
     HALF,
     HTML,
     LISTS,
@@ -27,6 +29,7 @@ from tests.faults import (
     lacks_rows_and_totals,
     lists_more,
     lists_the_same,
+    packs,
     pours,
     refuses,
     resets,
@@ -35,6 +38,13 @@ from tests.faults import (
 )
 
 DEEP = 300_000
+GZIP_HEADER = EMPTY_MEMBER[:10]
+NAMED_HEADER = GZIP_HEADER[:3] + b"\x08" + GZIP_HEADER[4:]  # RFC 1952: a name follows, which ends with a zero
+EMPTY_BLOCK = b"\0\0\0\xff\xff"
+LISTS_IN_OBJECT = f'{{"total_users": [{"[]," * 1_000_000}[]]}}'
+FAILED_OF_LISTS = f'{{"success": false, "result": [], "result_info": [{"[]," * 1_000_000}[]]}}'
+QUOTES = '""' * 500_000
+TEST = ["policy_test"]
 NOT_JSON = "is not JSON"
 ODD = "is not as documented"
 
@@ -98,7 +108,7 @@ ANSWERS = [
     Fault("a list for the envelope", "invalid_response", ODD, answers(200, '["planted"]')),
     Fault("gzip of nothing", "invalid_response", NOT_JSON, answers(200, b"", Content_Encoding="gzip")),
     Fault("gzip that is none", "invalid_response", "cannot be unpacked", answers(200, HTML, Content_Encoding="gzip")),
-    Fault("gzip that breaks off", "invalid_response", NOT_JSON, breaks_off_in_gzip),
+    Fault("gzip that breaks off", "invalid_response", "cannot be unpacked", breaks_off_in_gzip),
     Fault("gzip that changed", "invalid_response", "cannot be unpacked", is_changed_in_gzip),
     Fault("an encoding nobody asked for", "invalid_response", NOT_JSON, answers(200, HTML, Content_Encoding="br")),
     Fault("200 MB", "invalid_response", TOO_LARGE, pours(OK, f"Content-Length: {200 << 20}", "", "")),
@@ -117,6 +127,17 @@ ANSWERS = [
         "403 from",
         pours("HTTP/1.1 403 Forbidden", f"Content-Length: {200 << 20}", "", ""),
     ),
+    Fault("200,000 members of nothing", "invalid_response", "50 gzip members", packs(EMPTY_MEMBER * 200_000)),
+    Fault("members of nothing in gzip", "invalid_response", "50 gzip", packs(gzip.compress(EMPTY_MEMBER * 200_000), 2)),
+    Fault("a gzip bomb in gzip", "invalid_response", "packed as it is", packs(gzip.compress(b" " * (200 << 20)), 2)),
+    Fault("blocks of nothing", "invalid_response", "packed as it is", packs(GZIP_HEADER + EMPTY_BLOCK * 1_000_000)),
+    Fault("a gzip header without end", "invalid_response", "packed", packs(NAMED_HEADER + b"x" * (5 << 20))),
+    Fault("compressed 50 times", "invalid_response", "more than 2 times", packs(EMPTY_MEMBER, 50)),
+    Fault("an object of a million lists", "invalid_response", "more than a page", result(LISTS_IN_OBJECT), TEST),
+    Fault("a million lists that are no JSON", "invalid_response", NOT_JSON, result(f"\x01{'[]' * 1_000_000}")),
+    Fault("a million strings that are no JSON", "invalid_response", NOT_JSON, result(f"\x01{'[' * 60}{QUOTES}")),
+    Fault("success: false of a million lists", "invalid_response", "it failed", answers(200, FAILED_OF_LISTS), LISTS),
+    Fault("90,000 rows", "invalid_response", "more than a page", result(f"[{'{},' * 90_000}{{}}]"), LISTS),
     Fault("more rows than a page has", "invalid_response", ODD, result("[" + "[]," * 300_000 + "[]]"), ["users"]),
     Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS, needs_totals=True),
     Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), ["users"], needs_totals=True),

@@ -117,6 +117,14 @@ def explodes(status: int) -> Callable[[Handler], None]:
     return answers(status, gzip.compress(b" " * (1 << 20)) * 200, Content_Encoding="gzip")
 
 
+EMPTY_MEMBER = gzip.compress(b"")
+
+
+def packs(body: bytes, times: int = 1) -> Callable[[Handler], None]:
+    """Give an answer with this compressed body, which is said to be compressed so many times."""
+    return answers(200, body, Content_Encoding=", ".join(["gzip"] * times))
+
+
 def breaks_off(handler: Handler) -> None:
     """Send the proper answer but for its end, under the length of the whole."""
     body = handler.response().body

@@ -38,6 +38,14 @@ def compressed_twice(handler: Handler) -> None:
     handler.send(replace(answer, body=body, headers={"Content-Encoding": "gzip, gzip"}))
 
 
+def compressed_in_pieces(handler: Handler) -> None:
+    """Send the proper answer in several gzip members, with the zeros behind them that fill a block."""
+    answer = handler.response()
+    pieces = [answer.body[start : start + 100] for start in range(0, len(answer.body), 100)]
+    body = b"".join(map(gzip.compress, pieces)) + bytes(512)
+    handler.send(replace(answer, body=body, headers={"Content-Encoding": "X-GZIP"}))
+
+
 def with_bom(handler: Handler) -> None:
     """Send the proper answer behind a byte order mark."""
     answer = handler.response()
@@ -91,6 +99,7 @@ NOISES = [
     Noise("an odd Ratelimit", with_headers('Ratelimit: "default";r=99999999999999999999;t=-5', "Ratelimit-Policy: q")),
     Noise("chunks of a byte", in_chunks),
     Noise("compressed twice", compressed_twice),
+    Noise("compressed in pieces", compressed_in_pieces),
     Noise("a byte order mark", with_bom),
     Noise("pages from 0", with_info(lambda info: info | {"page": info["page"] - 1})),
     Noise("always page 1", with_info(lambda info: info | {"page": 1})),

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from threading import Event
 from typing import Generic, TypeVar
 
@@ -16,7 +16,7 @@ from access_exporter.cloudflare import quota, refusals, responses, retries, tran
 from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
-from access_exporter.cloudflare.metrics import RequestMetrics
+from access_exporter.cloudflare.metrics import RequestMetrics, code_of
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, DoubtsOfLists, Found, Page, PageInfo, Row, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.responses import Decoded
@@ -53,8 +53,12 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._session = transport.session(api, api.concurrency + 1)  # one for what is optional
         self._doubts = DoubtsOfLists()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        """The connections: made with the first request, since a check of the configuration sends none."""
+        return transport.session(self.api, self.api.concurrency + 1)  # one for what is optional
 
     @property
     def url(self) -> str:
@@ -174,7 +178,7 @@ class Client:
             raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
         with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
-            status, answered, body = self._send(call, headers)
+            status, answered, body, deadline = self._send(call, headers)
             quota.follow(answered, self.credential, limiter)
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
@@ -187,7 +191,7 @@ class Client:
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
-        return responses.decode(call.endpoint, body, result)
+        return responses.decode(call.endpoint, body, result, deadline)
 
     def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
         """Send one request, and count it by how it ended."""
@@ -196,7 +200,7 @@ class Client:
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
         try:
             answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
-            code = str(answer.status)
+            code = code_of(answer.status)
             return answer
         except PollTimeoutError:
             code = PollTimeoutError.reason

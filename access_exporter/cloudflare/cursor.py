@@ -17,6 +17,7 @@ from access_exporter.errors import AuthError, InvalidResponseError, PollError
 Row = TypeVar("Row", bound=HasId)
 
 SMALLER_PAGES = (100, 50, 20)
+MAX_CURSOR_LENGTH = 4096  # it becomes part of a URL
 _BUCKET_BITS = 12
 _BUCKET_SHIFT = 64 - _BUCKET_BITS
 _MASK = (1 << 64) - 1
@@ -31,8 +32,13 @@ class CursorPage(NamedTuple, Generic[Row]):
 
     @classmethod
     def of(cls, rows: list[Row], result_info: object) -> "CursorPage[Row]":
-        """Return a page of these rows with what a decoded `result_info` says, whatever it is."""
+        """Return a page of these rows with what a decoded `result_info` says, whatever it is.
+
+        Raises InvalidResponseError for a cursor that is too long for a URL.
+        """
         cursor = result_info.get("cursor") if isinstance(result_info, dict) else None
+        if isinstance(cursor, str) and len(cursor) > MAX_CURSOR_LENGTH:
+            raise InvalidResponseError(f"the next page has a cursor of {len(cursor)} characters")
         return cls(rows, cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count)
 
 

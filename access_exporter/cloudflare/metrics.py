@@ -7,6 +7,7 @@ cloudflare_access_credential_expiry_timestamp_seconds{credential="…"} 1.8e+09
 """
 
 from collections.abc import Iterator, Sequence, Set
+from http import HTTPStatus
 from itertools import chain
 
 import prometheus_client
@@ -16,6 +17,13 @@ from prometheus_client.registry import Collector
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.exposition import gauge
 
+_STATUSES = {*HTTPStatus, *range(520, 531)}  # Cloudflare's own are 520 to 530
+
+
+def code_of(status: int) -> str:
+    """Return the label of a status, of which there are few, though a server may send any of 900."""
+    return str(status) if status in _STATUSES else f"{status // 100}xx"
+
 
 class RequestMetrics(Collector):
     """What is counted about requests, over all credentials."""
@@ -24,7 +32,8 @@ class RequestMetrics(Collector):
         """Register the families; requests to an endpoint that is `hidden` by its name are counted, but not shown."""
         self.requests = prometheus_client.Counter(
             "cloudflare_access_api_requests",
-            "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came.",
+            "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came; a "
+            "status that is not registered counts by its class, such as 5xx.",
             ["endpoint", "code"],
             registry=None,
         )

@@ -18,9 +18,11 @@ from access_exporter.cloudflare.rate_limit import WINDOW_SECONDS, RateLimiter
 CLOUDFLARE_QUOTA = 1200
 LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
 
-_STRING = r'"(?:[^"\\]|\\.)*"'
+# A string that does not end goes to the end of the text: were it no match, each of its quotes would be tried again.
+_STRING = r'"(?:[^"\\]++|\\.?)*+"?'
 _ITEM = re.compile(rf"(?:{_STRING}|[^,\"])+")
 _PART = re.compile(rf"(?:{_STRING}|[^;\"])+")
+_MAX_LENGTH = 64 * 1024  # of a header; a hundred such lines are one header, too
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -70,7 +72,8 @@ def left(headers: Mapping[str, str]) -> list[Left]:
 
 
 def _items(header: str) -> Iterator[_Item]:
-    for item in _ITEM.findall(header):
+    whole = header if len(header) <= _MAX_LENGTH else header[:_MAX_LENGTH].rpartition(",")[0]
+    for item in _ITEM.findall(whole):
         parts = [part.strip() for part in _PART.findall(item)]
         pairs = (part.partition("=") for part in parts)
         numbers = {key: int(value) for key, _, value in pairs if _WHOLE_NUMBER.fullmatch(value)}

@@ -27,6 +27,8 @@ from access_exporter.errors import (
 
 # "Once exceeded, every call is refused for the next five minutes": a longer wait is capped.
 MAX_PAUSE_SECONDS = 300
+MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
+_MAX_WAIT_LENGTH = 100  # of the text; a date takes 29 characters
 
 
 class Rule(NamedTuple):
@@ -85,7 +87,7 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
 
 
 def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
-    data = lenient_json.decode(body)
+    data = lenient_json.decode(body) if len(body) <= MAX_REFUSAL_BYTES else None
     codes = _codes(data)
     wait = _wait(headers, data)
     failed = " and success: false" if status == 200 else ""
@@ -148,6 +150,8 @@ def _wait(headers: Mapping[str, str], data: object) -> float | None:
 def _seconds(value: object) -> float | None:
     """Return a wait in seconds: a number, its text, or the date of RFC 9110, section 10.2.3; None for anything else."""
     if isinstance(value, str):
+        if len(value) > _MAX_WAIT_LENGTH:
+            return None
         try:
             return float(value) if _NUMBER.fullmatch(value) else _until(value)
         except (ValueError, OverflowError):

@@ -1,10 +1,13 @@
 """What an answer of Cloudflare says: its rows, or why there are none, in words for people."""
 
+import contextlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from time import monotonic
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -12,11 +15,14 @@ import msgspec
 from access_exporter.cloudflare import lenient_json, unusual
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.refusals import refusal
-from access_exporter.errors import InvalidResponseError, PollError, describe
+from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, describe
 
 # A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
 # slow way leave Python's memory in fragments.
-MAX_OBJECTS, MAX_ODD_VALUES = 200_000, 50_000
+MAX_OBJECTS, MAX_ROWS, MAX_ODD_VALUES = 100_000, 20_000, 50_000
+# What is read of anything but a list, and of what stands beside a list, has some fields. Whatever those may hold is
+# decoded, and no other thread runs meanwhile.
+MAX_OBJECT_BYTES = 128 * 1024
 
 T = TypeVar("T")
 
@@ -57,25 +63,47 @@ class Decoded(Generic[T]):
     @property
     def info(self) -> object:
         """The decoded `result_info`, whatever it is; None where it cannot be decoded."""
-        return lenient_json.decode(bytes(self.result_info))
+        info = bytes(self.result_info)
+        return lenient_json.decode(info) if len(info) <= MAX_OBJECT_BYTES else None
 
 
-def decode(endpoint: Endpoint, body: bytes, result: type[T]) -> Decoded[T]:
-    """Decode an answer straight from its bytes; the slow way only where something in it is odd."""
+def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = math.inf) -> Decoded[T]:
+    """Decode an answer straight from its bytes; the slow way only where something in it is odd.
+
+    Raises PollTimeoutError where the slow way goes on after the `deadline`, a monotonic moment.
+    """
     if len(body) > MAX_OBJECTS * len("{},") and body.count(b"{") > MAX_OBJECTS:  # to count costs a tenth of decoding
         raise _too_much(endpoint)
+    is_list = get_origin(result) is list
+    if not is_list and len(body) > MAX_OBJECT_BYTES:
+        _check_object(endpoint, body)
     kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy knows no type that is passed in
     invalid_rows = 0
     try:
         envelope = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        envelope, invalid_rows = _decode_odd(endpoint, body, result)
+        envelope, invalid_rows = _decode_odd(endpoint, body, result, deadline)
     if envelope.has_failed:
         raise refusal(endpoint, 200, {}, body)
-    is_empty_list = envelope.result is None and envelope.success and get_origin(result) is list
+    is_empty_list = envelope.result is None and envelope.success and is_list
     if envelope.result in (None, msgspec.UNSET) and not is_empty_list:
         raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
+    if is_list and len(envelope.result or ()) > MAX_ROWS:
+        raise _too_much(endpoint)
     return Decoded(envelope.result, envelope.result_info, invalid_rows)
+
+
+class _Outside(msgspec.Struct):
+    """An answer with its result as bytes, whatever it is."""
+
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def _check_object(endpoint: Endpoint, body: bytes) -> None:
+    """Raise InvalidResponseError for a result that is too large for what is no list."""
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # that is told where it is decoded
+        if len(bytes(_decoder(_Outside).decode(body).result)) > MAX_OBJECT_BYTES:
+            raise _too_much(endpoint)
 
 
 _MAKING = Lock()  # msgspec crashes where two threads look at a type for the first time
@@ -92,7 +120,7 @@ def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
 
 
 def _decode_odd(
-    endpoint: Endpoint, body: bytes, result: type[T]
+    endpoint: Endpoint, body: bytes, result: type[T], deadline: float
 ) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
     """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone.
 
@@ -108,7 +136,7 @@ def _decode_odd(
         rows = envelope.result
         if row is None or not isinstance(rows, list):
             return envelope, 0
-        envelope.result, invalid_rows = _rows(endpoint, rows, row)
+        envelope.result, invalid_rows = _rows(endpoint, rows, row, deadline)
     except msgspec.ValidationError as error:
         raise _not_as_documented(endpoint, *describe(error)) from None
     except UnicodeEncodeError:
@@ -141,10 +169,12 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
     return envelope
 
 
-def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T]) -> tuple[list[T], int]:
+def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: float) -> tuple[list[T], int]:
     """Return the rows, decoded or not, and how many of them have an invalid field."""
     decoder, converted, invalid = _decoder(kind), [], 0
     for number, row in enumerate(rows):
+        if monotonic() > deadline:
+            raise PollTimeoutError(f"the answer of {endpoint.place} is not decoded within the time of its request")
         try:
             converted.append(decoder.decode(row) if isinstance(row, msgspec.Raw) else msgspec.convert(row, kind))
             continue

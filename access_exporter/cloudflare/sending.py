@@ -1,7 +1,7 @@
 """One signed request out, one answer in: within its time, bounded in size, and every failure a PollError."""
 
 import contextlib
-import io
+import math
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any, NamedTuple
@@ -9,20 +9,24 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 
-from access_exporter.cloudflare import failures
+from access_exporter.cloudflare import failures, unpacking
+from access_exporter.cloudflare.refusals import MAX_REFUSAL_BYTES
 from access_exporter.errors import InvalidResponseError, NetworkError, PollError, PollTimeoutError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
-MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
 _WITH_RESULT = (200, 201, 202)
 
 
 class Answer(NamedTuple):
-    """What came back. A body that is too large ends one byte above the limit."""
+    """What came back. A body that is too large ends one byte above the limit.
+
+    `deadline` is the monotonic moment at which the request's time is over, to decode it included.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    deadline: float = math.inf
 
 
 def send(session: requests.Session, request: requests.PreparedRequest, place: str, timeout: float) -> Answer:
@@ -35,12 +39,12 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
     total: Any = urllib3.Timeout(total=timeout)  # Any: the stubs of requests know numbers only
     try:
         with session.send(request, timeout=total, stream=True) as response:
-            return Answer(response.status_code, response.headers, _body(response, deadline))
+            return Answer(response.status_code, response.headers, _body(response, deadline), deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         late = f"no whole answer of {place} within {timeout:g} s"
         raise _unanswered(PollTimeoutError(late), error) from None
-    except urllib3.exceptions.DecodeError:
-        raise InvalidResponseError(f"the answer of {place} cannot be unpacked") from None
+    except unpacking.UnpackingError as error:
+        raise InvalidResponseError(f"the answer of {place} {error}") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
         failed = f"no whole answer of {place}: {failures.in_words(error)}"
         raise _unanswered(NetworkError(failed), error) from None
@@ -49,20 +53,11 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
 def _body(response: requests.Response, deadline: float) -> bytes:
     """Return the body; a refusal is one whatever comes of its body."""
     if response.status_code in _WITH_RESULT:
-        return _read(response, MAX_BODY_BYTES, deadline)
-    with contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-        return _read(response, MAX_REFUSAL_BYTES, deadline)
+        return unpacking.read(response, MAX_BODY_BYTES, deadline)
+    failed = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, unpacking.UnpackingError)
+    with contextlib.suppress(*failed):
+        return unpacking.read(response, MAX_REFUSAL_BYTES, deadline)
     return b""
-
-
-def _read(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Return the unpacked body, of which at most one byte above `most` is read, up to a monotonic moment."""
-    body, left = io.BytesIO(), most + 1
-    while left and (piece := response.raw.read1(left, decode_content=True)):
-        left -= body.write(piece)
-        if monotonic() > deadline:
-            raise TimeoutError
-    return body.getvalue()
 
 
 def _unanswered(failure: PollError, error: Exception) -> PollError:

@@ -23,6 +23,7 @@ OTHER, UNKNOWN = "other", "unknown"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.ASCII)
 _MAX_LENGTH = 253
+_MOST_NAMES = 20_000  # that are told apart at a time; the accounts of the largest companies have some hundreds
 _MOST_CONVERTED = 10_000  # names that are kept: to convert one takes a hundred times as long as all else of a user
 
 
@@ -62,7 +63,10 @@ def _converted(text: str) -> str:
 
 
 class DomainCounts:
-    """Numbers of users by domain, and by which of the two seats they hold."""
+    """Numbers of users by domain, and by which of the two seats they hold.
+
+    Where there are too many domains, users of the smallest ones so far count as OTHER, whatever comes after them.
+    """
 
     def __init__(self) -> None:
         """Start with no user."""
@@ -72,14 +76,22 @@ class DomainCounts:
         """Yield the pages as they come, and count their users."""
         for users in pages:
             self._found.update((domain(user.email), user.access_seat, user.gateway_seat) for user in users)
+            if len(self._found) > _MOST_NAMES:
+                self._forget_smallest()
             yield users
+
+    def _forget_smallest(self) -> None:
+        """Keep half as many names as there may be."""
+        known = {key: users for key, users in self._found.items() if key[0] not in (OTHER, UNKNOWN)}
+        for key in sorted(known, key=known.__getitem__)[: len(known) - _MOST_NAMES // 2]:
+            self._found[OTHER, key[1], key[2]] += self._found.pop(key)
 
     def largest(self, number: int) -> dict[str, dict[str, int]]:
         """Return the users by seat of so many domains, those with the most users, and of all OTHER and UNKNOWN ones."""
         sizes: Counter[str] = Counter()
         for (name, *_), users in self._found.items():
             sizes[name] += users
-        ranking = sorted(sizes.keys() - {UNKNOWN}, key=lambda name: (-sizes[name], name))
+        ranking = sorted(sizes.keys() - {OTHER, UNKNOWN}, key=lambda name: (-sizes[name], name))
         kept = {name: dict.fromkeys(SEATS, 0) for name in (*ranking[:number], OTHER, UNKNOWN)}
         for (name, access_seat, gateway_seat), users in self._found.items():
             held = seat(access_seat=access_seat, gateway_seat=gateway_seat)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 USERS_ENDPOINT = Endpoint("policy_test_users", f"{PATH}/users", PERMISSION, has_totals=False)
 RESULTS = ("approved", "blocked", "error")
+_UNKNOWN = "unknown"
 PATIENCE_SECONDS = 3600
 _FIRST_PAUSE_SECONDS = 5
 _WAITS_IN_VAIN = (408, 429)  # they ask to come again, so they are no end of a list
@@ -182,17 +183,17 @@ class FollowedTest:
     def _count(self, announced: int | None, note: Callable[[Result], None]) -> dict[str, int]:
         """Count the users of a finished test by result."""
         resource = USERS_ENDPOINT.of(self.account_id, self.id)
-        found: Counter[str | None] = Counter()
+        found = Counter(dict.fromkeys((*RESULTS, _UNKNOWN), 0))
         try:
             for rows in self.client.walk(resource, Result, self.within, Found(announced or 0)):
-                found.update(row.status for row in rows)
+                for status, number in Counter(row.status for row in rows).items():  # any text, of one page only
+                    found[status if status in RESULTS else _UNKNOWN] += number
                 for row in rows:
                     note(row)
         except PollError as failure:
             if not _is_end(failure, found.total(), announced):
                 raise
-        known = {name: found[name] for name in RESULTS}
-        return known | {"unknown": found.total() - sum(known.values())}
+        return dict(found)
 
 
 def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:

@@ -14,6 +14,7 @@ _IS_DATED, _IS_UNCLEAR, _WAS_EVER, _IS_SHARED = 1, 2, 4, 8
 _FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER | _IS_SHARED
 _MASK = (1 << 64) - 1
 _HASH = _MASK - _FLAGS
+_MANY = 64  # devices whose names have the same highest bits; as a rule there are one or two
 _BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch: no device was seen before
 _END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
@@ -56,6 +57,8 @@ class LastSeen:
         self._places = array("I")
         self._first_places = array("I")
         self._shift = 0
+        # What is known of a name of many devices: a list may give every user and every device the same one.
+        self._crowds: dict[tuple[bool, int], tuple[int, int]] = {}
 
     def add(self, user_id: str | None, email: str | None, time: float, *, is_active: bool, is_unclear: bool) -> None:
         """Note a device, whose it is, and when it was seen, in seconds since the epoch.
@@ -120,6 +123,9 @@ class LastSeen:
                     slot = key >> shift
                     place = first[slot]
                     end = first[slot + 1]
+                    if end - place > _MANY:
+                        other, other_flags = self._of_crowd(key, place, end, is_id=True)
+                        latest, flags, place = max(latest, other), flags | other_flags, end
                     while place < end:
                         found = ids[place]
                         if found & _HASH == key:
@@ -136,10 +142,27 @@ class LastSeen:
         return known
 
     def _of_address(self, address: int) -> tuple[int, int]:
-        latest = flags = 0
         slot = address >> self._shift
-        for place in self._places[self._first_places[slot] : self._first_places[slot + 1]]:
-            if self._addresses[place] == address:
+        start, end = self._first_places[slot], self._first_places[slot + 1]
+        if end - start > _MANY:
+            return self._of_crowd(address, start, end, is_id=False)
+        return self._latest(self._addresses, _MASK, address, self._places[start:end])
+
+    def _of_crowd(self, key: int, start: int, end: int, *, is_id: bool) -> tuple[int, int]:
+        found = self._crowds.get((is_id, key))
+        if found is None:
+            found = (
+                self._latest(self._ids, _HASH, key, range(start, end))
+                if is_id
+                else self._latest(self._addresses, _MASK, key, self._places[start:end])
+            )
+            self._crowds[is_id, key] = found
+        return found
+
+    def _latest(self, keys: "array[int]", mask: int, key: int, places: Iterable[int]) -> tuple[int, int]:
+        latest = flags = 0
+        for place in places:
+            if keys[place] & mask == key:
                 flags |= self._ids[place]
                 latest = max(latest, self._times[place])
         return latest, flags

@@ -24,6 +24,16 @@ ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/service_tokens", "Acces
 
 MAX_TOKENS = 10_000  # each is two series; Cloudflare's default limit is 50
 MAX_NAME_LENGTH = 200
+MAX_ID_LENGTH = 64  # a UUID has 36
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What is shown of a token; `expiry` is in seconds since the epoch."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)]
+    enabled: bool | None
+    expiry: float | None
 
 
 class ServiceToken(msgspec.Struct):
@@ -40,14 +50,11 @@ class ServiceToken(msgspec.Struct):
         """When the token expires, in seconds since the epoch; None where it does not, or that is not known."""
         return self.expires_at.timestamp() if self.expires_at and self.duration != "forever" else None
 
-
-class Shown(msgspec.Struct, frozen=True):
-    """What is shown of a token; `expiry` is in seconds since the epoch."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1)]
-    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)]
-    enabled: bool | None
-    expiry: float | None
+    def shown(self, token_id: str) -> Shown:
+        """Return what is shown of it. Raises InvalidResponseError for an id that cannot be one."""
+        if len(token_id) > MAX_ID_LENGTH:
+            raise InvalidResponseError(f"the account lists a service token with an id of {len(token_id)} characters")
+        return Shown(token_id, (self.name or token_id)[:MAX_NAME_LENGTH], self.enabled, self.expiry)
 
 
 class ServiceTokensSummary(msgspec.Struct, frozen=True):
@@ -88,9 +95,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
         tokens: list[Shown] = []
         for rows in walk:
-            tokens += (
-                Shown(row.id, (row.name or row.id)[:MAX_NAME_LENGTH], row.enabled, row.expiry) for row in rows if row.id
-            )
+            tokens += (row.shown(row.id) for row in rows if row.id)
             if len(tokens) > MAX_TOKENS:
                 raise InvalidResponseError(f"the account lists more than {MAX_TOKENS} service tokens")
         listed.report(self.key, walk.found, previous.found)

@@ -17,7 +17,8 @@ from access_exporter.errors import InvalidResponseError
 
 _DEVICES = ("0", "1", "2", "3-5", "6+", "unknown")
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-_MAX_GROUPS = 100_000  # some thousands are plausible
+_MOST_FOUND = 10_000  # kinds of rows that are counted before they are put into groups; some hundreds are plausible
+_MAX_GROUPS = 100_000
 _UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -98,12 +99,13 @@ class _Group(NamedTuple):
     `login` tells between which of the moments the user last logged in, counted from 1; 0 means never, and
     _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
     of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
-    they cannot be read, or do not matter after a recent login.
+    they cannot be read, or do not matter after a recent login. `devices` is the least number of them that counts as
+    theirs does.
     """
 
     access_seat: bool | None
     gateway_seat: bool | None
-    active_device_count: float | None
+    devices: float | None
     login: int
     activity: int
     seen: Seen | None
@@ -112,9 +114,23 @@ class _Group(NamedTuple):
     def seat(self) -> str:
         return seats.seat(access_seat=self.access_seat, gateway_seat=self.gateway_seat)
 
-    @property
-    def devices(self) -> float | None:
-        return seats.devices(self.active_device_count)
+
+class _Groups:
+    """The number of users in each group, and the active devices of all."""
+
+    def __init__(self) -> None:
+        self.numbers: Counter[_Group] = Counter()
+        self.active_devices = 0.0
+
+    def add(self, found: Counter[tuple[Any, ...]]) -> None:  # Any: the values of a _Group, as in the rows
+        """Put rows into groups, of which there are few whatever the rows say, and forget what they said."""
+        for (access_seat, gateway_seat, count, *times), number in found.items():
+            devices = seats.devices(count)
+            self.active_devices += (devices or 0) * number
+            self.numbers[_Group(access_seat, gateway_seat, _least_alike(devices), *times)] += number
+        found.clear()
+        if len(self.numbers) > _MAX_GROUPS:
+            raise InvalidResponseError("the users differ in more ways than there can be")
 
 
 class _Moments:
@@ -128,8 +144,9 @@ class _Moments:
         self.times = sorted({NEVER, *idle.values(), *within.values()})
         self.latest = present + seats.LATEST_AHEAD
         self.half_seconds = [half_seconds(time.timestamp()) for time in self.times]
-        self.idle = {days: self.times.index(moment) for days, moment in idle.items()}
-        self.within = {name: self.times.index(moment) for name, moment in within.items()}
+        places = {moment: place for place, moment in enumerate(self.times)}
+        self.idle = {days: places[moment] for days, moment in idle.items()}
+        self.within = {name: places[moment] for name, moment in within.items()}
 
 
 def summarize(
@@ -140,24 +157,28 @@ def summarize(
     With `last_seen`, the rows are of the type UserWithEmail.
     """
     moments = _Moments(idle_days, now)
-    groups: Counter[tuple[object, ...]] = Counter()
+    found: Counter[tuple[Any, ...]] = Counter()  # Any: the values of a _Group; tuples are faster
+    groups = _Groups()
     last_login = NEVER
     for users in pages:
-        last_login = max(last_login, _count(users, moments, last_seen, groups))
-        if len(groups) > _MAX_GROUPS:
-            raise InvalidResponseError("the users differ more than numbers of devices can")
-    known = {_Group(*group): number for group, number in groups.items()}  # type: ignore[arg-type]  # tuples are faster
-    summary = _sum_up(known, moments, last_login.timestamp() if last_login > NEVER else None)
+        last_login = max(last_login, _count(users, moments, last_seen, found))
+        if len(found) > _MOST_FOUND:
+            groups.add(found)
+    groups.add(found)
+    summary = _sum_up(groups, moments, last_login.timestamp() if last_login > NEVER else None)
     return msgspec.structs.replace(
-        _with_activity(summary, known, moments),
-        users_active=None if last_seen is None else _active(known, moments),
+        _with_activity(summary, groups.numbers, moments),
+        users_active=None if last_seen is None else _active(groups.numbers, moments),
     )
 
 
 def _count(
-    users: Sequence[User], moments: _Moments, last_seen: LastSeen | None, groups: Counter[tuple[object, ...]]
+    users: Sequence[User],
+    moments: _Moments,
+    last_seen: LastSeen | None,
+    found: Counter[tuple[Any, ...]],  # Any: as above
 ) -> datetime:
-    """Count users into groups, each the values of a _Group, and return the last login; polls spend their CPU here."""
+    """Count users by the values of a _Group, and return the last login; polls spend their CPU here."""
     times, newest = moments.times, len(moments.times)
     alike = []
     ages, last_login = _ages(users, moments)
@@ -171,7 +192,7 @@ def _count(
         if activity <= 0:
             activity = -bisect_left(times, user.created_at) if age == 0 and user.created_at else 0
         alike.append((user.access_seat, user.gateway_seat, user.active_device_count, age, activity, devices))
-    groups.update(alike)
+    found.update(alike)
     return last_login
 
 
@@ -202,22 +223,20 @@ def _seen(
     return iter(last_seen.of(late, enough=moments.half_seconds[-1] + 1))
 
 
-def _sum_up(groups: Mapping[_Group, int], moments: _Moments, last_login: float | None) -> UsersSummary:
+def _sum_up(groups: _Groups, moments: _Moments, last_login: float | None) -> UsersSummary:
     users = dict.fromkeys(SEATS, 0)
     users_by_devices = dict.fromkeys(_DEVICES, 0)
     users_logged_in = dict.fromkeys(moments.within, 0)
-    active_devices = 0.0
-    for group, number in groups.items():
+    for group, number in groups.numbers.items():
         users[group.seat] += number
         users_by_devices[_devices_bucket(group.devices)] += number
-        active_devices += (group.devices or 0) * number
         for name, moment in moments.within.items():
             users_logged_in[name] += number * (group.login > moment)
     return UsersSummary(
         users=users,
         seats={"access": users["access"] + users["both"], "gateway": users["gateway"] + users["both"]},
         seats_used=users["access"] + users["gateway"] + users["both"],
-        active_devices=active_devices,
+        active_devices=groups.active_devices,
         users_by_devices=users_by_devices,
         users_logged_in=users_logged_in,
         last_login=last_login,
@@ -249,6 +268,13 @@ def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
         name: sum(number for group, number in groups.items() if group.activity > moment)
         for name, moment in moments.within.items()
     }
+
+
+def _least_alike(devices: float | None) -> float | None:
+    """Return the least number of devices that counts in every metric as this one does."""
+    if devices is None or devices == 0:
+        return devices
+    return next((least for least in (6, 3, 2, 1) if devices >= least), 0.5)  # some, though not a whole one
 
 
 def _devices_bucket(devices: float | None) -> str:

@@ -14,23 +14,25 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     """Yield what the types cannot say, as place and expectation."""
     if not _is_address(config.api.url):
         yield "api.url", "expected an address such as https://api.cloudflare.com/client/v4, without user and query"
-    ids = [account.id for account in config.accounts]
+    ids: set[str] = set()
     for index, account in enumerate(config.accounts):
         where = f"accounts[{index}]"
-        if account.id in ids[:index]:
+        if account.id in ids:
             yield f"{where}.id", "the same account stands in the list twice; expected each id once"
+        ids.add(account.id)
         if account.id in (".", ".."):
             yield f"{where}.id", "expected an account id"
         yield from _credential_problems(account, where)
         users = account.users_config
         if users and len(set(users.idle_days)) < len(users.idle_days):
             yield f"{where}.users.idle_days", "expected each number of days once"
-        labels = [test.label for test in account.policy_tests]
+        labels: set[str] = set()
         for number, test in enumerate(account.policy_tests):
             place = f"{where}.policy_tests[{number}]"
             yield from _policy_test_problems(test, place)
-            if test.label in labels[:number]:
+            if test.label in labels:
                 yield place, f"another policy test of this account has the label {test.label!r}; expected each once"
+            labels.add(test.label)
 
 
 def _is_address(text: str) -> bool:

@@ -49,7 +49,7 @@ class Poller:
         self._start = start
         self._changed = threading.Condition()
         self._collectors: dict[Key, AnyCollector] = {}
-        self._busy: set[Key] = set()
+        self._busy: dict[str, set[Key]] = {}  # the targets being polled, by account
         self._due: list[tuple[float, int, AnyCollector]] = []  # a heap
         self._order = itertools.count()
 
@@ -66,7 +66,7 @@ class Poller:
             new = [each for each in self._collectors.values() if each is not before.get(each.key)]
             now = self._clock.monotonic()
             for collector in sorted(new, key=lambda each: not self._snapshots.of(each).is_undated):
-                if collector.key not in self._busy:
+                if collector.key not in self._busy.get(collector.key.account_id, ()):
                     self._schedule(collector, now)
             self._changed.notify()
 
@@ -94,12 +94,12 @@ class Poller:
                 if collector.is_optional and self._is_polled(collector.key.account_id):
                     self._schedule(collector, now + LATER_SECONDS)
                     continue
-                self._busy.add(collector.key)
+                self._busy.setdefault(collector.key.account_id, set()).add(collector.key)
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def _is_polled(self, account_id: str) -> bool:
         """Tell whether a target of this account that is not optional is being polled."""
-        polled = (self._collectors.get(key) for key in self._busy if key.account_id == account_id)
+        polled = (self._collectors.get(key) for key in self._busy.get(account_id, ()))
         return any(each is not None and not each.is_optional for each in polled)
 
     def poll(self, collector: AnyCollector) -> None:
@@ -146,12 +146,18 @@ class Poller:
             self.poll(collector)
         finally:
             with self._changed:
-                self._busy.discard(collector.key)
+                self._is_done(collector.key)
                 present = self._collectors.get(collector.key)
                 if present is not None:
                     due = self._next(collector, started, moment) if present is collector else started
                     self._schedule(present, due)
                 self._changed.notify()
+
+    def _is_done(self, key: Key) -> None:
+        busy = self._busy[key.account_id]
+        busy.remove(key)
+        if not busy:
+            del self._busy[key.account_id]
 
     def _next(self, collector: AnyCollector, started: float, moment: float) -> float:
         """Return when the poll comes that follows the one of `started` (monotonic): no sooner than Cloudflare asked.

@@ -57,6 +57,14 @@ def test_a_cursor_of_any_characters() -> None:
     assert listed.walked() == ["0", "a%26b%3D%C3%BC%20%2B%2F%25%3F%23%0A"]
 
 
+def test_a_cursor_without_end() -> None:
+    """A cursor that no URL can hold is an error, and is not sent."""
+    info = {"cursor": "x" * 4096}
+    assert CursorPage.of(rows(1), info) == CursorPage(rows(1), "x" * 4096)
+    with pytest.raises(InvalidResponseError, match="a cursor of 4097 characters"):
+        CursorPage.of(rows(1), {"cursor": "x" * 4097})
+
+
 @pytest.mark.parametrize("last", [CursorPage(rows(3), "a"), CursorPage(rows(3), "b"), CursorPage(rows(), "c")])
 def test_ends(last: CursorPage[Row]) -> None:
     """A cursor that was there before, and a page without rows whatever its cursor, are the end."""

@@ -11,6 +11,7 @@ from access_exporter.simulator import Handler, Request
 from tests.api_client import (
     POLICY_TEST,
     Bench,
+    Script,
     good,
     reset,
     simulator,
@@ -35,6 +36,16 @@ class TestMetrics:
         assert bench.sample("retries_total", endpoint="users") == 1
         assert bench.sample("request_duration_seconds_count", endpoint="users") == 3
         assert bench.sample("ratelimit_remaining", credential="first account") == 1198
+
+    @pytest.mark.parametrize(
+        ("status", "code"), [(403, "403"), (530, "530"), (299, "2xx"), (419, "4xx"), (599, "5xx"), (999, "9xx")]
+    )
+    def test_any_status(self, mock: responses.RequestsMock, status: int, code: str) -> None:
+        """A status that nobody has registered counts by its class: a server may send any of 900."""
+        bench = Bench()
+        Script(mock, (status, {}, "{}"))
+        bench.failure()
+        assert bench.codes().keys() == {code}
 
     def test_duration(self, mock: responses.RequestsMock) -> None:
         """The duration is the time from sending the request to the end of its answer, without the wait before it."""

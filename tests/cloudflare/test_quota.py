@@ -66,3 +66,6 @@ def test_a_long_header() -> None:
     """As much as a header may hold is read in no time."""
     assert quota.left({"Ratelimit": '"default";r=3;t=40, ' + '"' * 60_000}) == [Left(3, 40, is_little=True)]
     assert len(quota.left({"Ratelimit": '"a";r=3;t=40,' * 5_000})) == 5_000
+    unfinished = '"default";r=3;t=40, "' + r"\"" * 30_000
+    assert quota.left({"Ratelimit": unfinished}) == [Left(3, 40, is_little=True)]
+    assert len(quota.left({"Ratelimit": '"a";r=3;t=40,' * 500_000})) < 6_000

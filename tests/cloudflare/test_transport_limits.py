@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import responses
 
-from access_exporter.cloudflare import sending
+from access_exporter.cloudflare import responses as decoding
+from access_exporter.cloudflare import sending, unpacking
 from access_exporter.simulator import Handler, Response
-from tests.api_client import POLICY_TEST, READ_TESTS, Anything, Bench, Script, simulator
+from tests.api_client import POLICY_TEST, READ_TESTS, USERS, Anything, Bench, Script, good, simulator
 from tests.cloudflare.answers import (
     EMPTY_BLOCK,
     GZIP_HEADER,
@@ -101,7 +102,8 @@ class TestTime:
     def test_a_body_that_never_waits(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
         """A body that always has more to read is cut off at the timeout as well."""
         clock = FakeClock()
-        monkeypatch.setattr(sending, "monotonic", clock.monotonic)
+        for module in (sending, unpacking):
+            monkeypatch.setattr(module, "monotonic", clock.monotonic)
 
         class Trickle(io.RawIOBase):
             def readable(self) -> bool:
@@ -115,6 +117,16 @@ class TestTime:
         Script(mock, *((200, {}, io.BufferedReader(Trickle())) for _ in range(4)))
         assert Bench(timeout=5).failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 5 s"
         assert clock.now == START + 4 * 6
+
+    def test_an_answer_that_takes_long_to_decode(
+        self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To decode what is odd about an answer is part of its time."""
+        Script(mock, good([{"id": "1", "created_at": ""}]), endpoint=USERS)
+        bench = Bench(timeout=5)
+        monkeypatch.setattr(decoding, "monotonic", lambda: time.monotonic() + 6)
+        message = bench.failure(bench.rows, reason="timeout")
+        assert message == f"the answer of {USERS.place} is not decoded within the time of its request"
 
     def test_deadline_of_each_request(self) -> None:
         """The timeout bounds each request of a connection, not the connection."""

@@ -180,3 +180,12 @@ def test_memory() -> None:
     assert of(known, User(rows[5][0]))[0] == START - 5
     assert kept / number < 32
     assert peak / number < 40
+
+
+def test_many_users_of_many_devices() -> None:
+    """Users who all have the same names as many devices are judged at once, not in the time of users times devices."""
+    devices = [Device("id", "user@example.com", START - abs(each - 70_000), is_active=False) for each in range(100_000)]
+    known = known_of([*devices, Device("id", None, START - 5), Device(None, "USER@example.com", START + 5)])
+    users = [User(str(number), "id", "User@example.com") for number in range(30_000)]
+    found = known.of([*users, User("id")])
+    assert {(seconds(time), seen) for time, seen in found} == {(START + 5, DATED), (START, DATED)}

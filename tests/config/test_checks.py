@@ -1,5 +1,9 @@
+import time
+
 import pytest
 
+from access_exporter import config
+from access_exporter.errors import ConfigError
 from tests.config.refusals import refusal, table
 from tests.config_files import SECRET, account, api, policy_tests, users, with_credential
 
@@ -136,6 +140,20 @@ CONTRADICTIONS = {
         "accounts[0].policy_tests[0].refresh: goes with policies, not with id",
     ),
 }
+
+MANY = 100_000
+SOON_SECONDS = 60  # some are enough; to compare each with each takes minutes
+
+
+def test_many() -> None:
+    """Duplicates are found in a time that is proportional to the number of accounts, and to that of policy tests."""
+    started = time.monotonic()
+    accounts: list[dict[str, object]] = [{"id": f"a{number}", "api_token": SECRET} for number in range(MANY)]
+    assert len(config.parse({"accounts": accounts}).accounts) == MANY
+    accounts[0]["policy_tests"] = [{"id": f"t{number}"} for number in range(MANY)]
+    with pytest.raises(ConfigError, match=rf"accounts\[{MANY}\].id: the same account stands in the list twice"):
+        config.parse({"accounts": [*accounts, accounts[0]]})
+    assert time.monotonic() - started < SOON_SECONDS
 
 
 class TestBadFiles:

@@ -1,0 +1,126 @@
+"""How long one hostile answer of Cloudflare keeps every other thread waiting, as `make hostile` measures it.
+
+Unpacks and decodes the most expensive answers that there can be, while another thread looks at the clock all the time
+and notes the longest time in which it could not. Each is tried some times, and the shortest result counts, since the
+machine has other guests. Fails where a thread waits longer than 50 ms.
+"""
+
+import gzip
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+
+from access_exporter.cloudflare import responses, unpacking
+from access_exporter.cloudflare.endpoints import Endpoint
+from access_exporter.cloudflare.sending import MAX_BODY_BYTES
+from access_exporter.collectors.policy_test_progress import Progress
+from access_exporter.collectors.users_summary import User
+from access_exporter.errors import PollError
+
+ENDPOINT = Endpoint("users", "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
+MOST_SECONDS = 0.05
+ROUNDS = 5
+EMPTY_MEMBER = gzip.compress(b"")
+FULL_ROW = b'{"id":"a","access_seat":true,"created_at":"2026-01-31T09:30:00Z","active_device_count":2.5}'
+ODD_ROW = b'{"id":"","created_at":5,"access_seat":5,"gateway_seat":5,"active_device_count":"x"}'
+
+
+class Hostile(NamedTuple):
+    """A body as it is sent, how often it is compressed, and what is to be read from it."""
+
+    body: bytes
+    layers: int = 0
+    result: Any = list[User]  # Any: a type
+
+
+def repeated(piece: bytes, around: bytes = b'{"success":true,"result":[%b]}', most: int = 1 << 30) -> bytes:
+    """Return as large a body as is read, with a piece again and again in the place of %b."""
+    number = min(most, (MAX_BODY_BYTES - len(around)) // (len(piece) + 1))
+    return around % b",".join([piece] * number)
+
+
+ANSWERS = {
+    "rows as large as can be": Hostile(repeated(FULL_ROW)),
+    "as many rows as can be": Hostile(repeated(b'{"id":"a"}', most=99_999)),
+    "rows with invalid fields": Hostile(repeated(ODD_ROW, most=9_999)),
+    "lists beside the rows": Hostile(repeated(b"[]", b'{"success":true,"result":[],"x":[%b]}')),
+    "lists in result_info": Hostile(repeated(b"[]", b'{"success":true,"result":[],"result_info":[%b]}')),
+    "lists in a field": Hostile(repeated(b"[]", b'{"result":{"total_users":[%b]}}'), result=Progress),
+    "a failure of lists": Hostile(repeated(b"[]", b'{"success":false,"errors":[%b]}')),
+    "strings that are no JSON": Hostile(b'\x01"' + b'""' * 100_000),
+    "a megabyte that is no JSON": Hostile(repeated(b"0", b'\x01{"success":true,"result":[],"x":[%b]}', most=49_999)),
+    "a number of 4 MB": Hostile(b'{"success":true,"result":[{"active_device_count":%b}]}' % (b"1" * 4_000_000)),
+    "200,000 gzip members of nothing": Hostile(EMPTY_MEMBER * 200_000, 1),
+    "200,000 members in gzip": Hostile(gzip.compress(EMPTY_MEMBER * 200_000), 2),
+    "a gzip bomb of 1 GB": Hostile(gzip.compress(bytes(1 << 30), compresslevel=1), 1),
+    "empty blocks in gzip": Hostile(EMPTY_MEMBER[:10] + b"\0\0\0\xff\xff" * 800_000, 1),
+}
+
+
+def read(answer: Hostile) -> None:
+    """Read an answer as the exporter does; whatever comes of it."""
+    headers = {"Content-Encoding": ", ".join(["gzip"] * answer.layers)}
+    response = requests.Response()
+    response.raw = urllib3.HTTPResponse(io.BytesIO(answer.body), headers, 200, preload_content=False)
+    response.headers.update(headers)
+    try:
+        body = unpacking.read(response, MAX_BODY_BYTES, time.monotonic() + 30)
+        _ = responses.decode(ENDPOINT, body, answer.result).info
+    except (PollError, unpacking.UnpackingError):
+        pass
+
+
+@contextmanager
+def watched() -> Iterator[Callable[[], float]]:
+    """Look at the clock in another thread; give the longest time in which that could not."""
+    longest, over = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal longest
+        last = time.perf_counter()
+        while not over.is_set():
+            time.sleep(0.0002)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield lambda: longest
+    over.set()
+    thread.join()
+
+
+def measure(answer: Hostile) -> tuple[float, float]:
+    """Return the seconds that an answer takes, and those for which another thread waits."""
+    took, waited = [], []
+    for _ in range(ROUNDS):
+        with watched() as longest:
+            time.sleep(0.01)
+            started = time.perf_counter()
+            read(answer)
+            took.append(time.perf_counter() - started)
+            time.sleep(0.01)
+        waited.append(longest())
+    return min(took), min(waited)
+
+
+def main() -> None:
+    """Measure every answer, and end with 1 where one of them holds others up."""
+    worst = 0.0
+    for name, answer in ANSWERS.items():
+        took, waited = measure(answer)
+        worst = max(worst, waited)
+        print(f"{name:32}  takes {took * 1e3:6.1f} ms, others wait {waited * 1e3:5.1f} ms", flush=True)
+    print(f"the longest wait is {worst * 1e3:.1f} ms, and may be {MOST_SECONDS * 1e3:.0f} ms")
+    sys.exit(worst > MOST_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Files are read with libyaml where PyYAML has it, and mean the same with it and without."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from access_exporter.config import strict_yaml
+from access_exporter.errors import DocumentError
+from tests.config_files import account, load
+
+pytestmark = pytest.mark.usefixtures("secret_files")
+
+YAML = (
+    "a: b",
+    "\n",
+    "  ",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ": ",
+    ", ",
+    "'",
+    '"',
+    "&x ",
+    "*x",
+    "<<: ",
+    "# c",
+    "|\n",
+    "> ",
+    "---\n",
+)
+TEXT = (
+    "a",
+    "null",
+    "1e3",
+    "0x1F",
+    "2026-01-01",
+    "yes",
+    "~",
+    "\xe9",
+    "\u2028",
+    "\x07",
+    "\ufeff",
+    "\\/",
+    '"\\x41"',
+    "1:30",
+    "@",
+)
+ODD = ("%YAML 1.1\n", "\t", "? ", "?", "!!str ", "\x85", "\r\n", "- a: 1\n  b: [1, 2]\n")
+PIECES = st.sampled_from((*YAML, *TEXT, *ODD))
+
+
+@pytest.fixture
+def without_libyaml() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "__with_libyaml__", False)
+        yield
+
+
+def outcome(content: str) -> str:
+    """What a file holds, or what is wrong with it."""
+    Path("any.yaml").write_text(content, encoding="utf-8", newline="")
+    try:
+        return repr(strict_yaml.read("any.yaml"))
+    except DocumentError as error:
+        return str(error)
+
+
+@given(content=st.lists(PIECES, max_size=12).map("".join))
+def test_the_same(content: str) -> None:
+    """Whatever stands in a file, it is read or refused alike."""
+    assert yaml.__with_libyaml__
+    found = outcome(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "__with_libyaml__", False)
+        assert outcome(content) == found
+    event("refused" if "expected" in found else "read")
+
+
+@pytest.mark.usefixtures("without_libyaml")
+def test_without_libyaml() -> None:
+    """A good file is good without libyaml."""
+    assert load(account("name: x")).accounts[0].name == "x"
