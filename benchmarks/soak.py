@@ -17,16 +17,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from access_exporter import memory, simulator
-from access_exporter.config.durations import Duration
+from access_exporter.config.durations import Duration, Interval
 from access_exporter.config.model import Account as AccountConfig
-from access_exporter.config.model import Api, Config, PolicyTest
+from access_exporter.config.model import Api, Config, Devices, PolicyTest
 from access_exporter.config.secrets import Secret
 from access_exporter.simulator import Account, PolicyTestUser, Request, Simulator, User
+from access_exporter.simulator.account import Registration
 from access_exporter.simulator.server import Fault as Serving
+from tests.fakes import START
 from tests.fault_table import FAULTS
 from tests.faults import Fault
 from tests.fleet import Fleet
@@ -35,6 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TEST = "f1a8" * 16
 ACCOUNTS = [f"account-{number}" for number in range(4)]
 WARM_UP_POLLS = 500
+SEEN_AT = datetime.fromtimestamp(START, UTC)
+DEVICES = ('"warp"} 5.0', '"browser_extension"} 0.0', '"unknown"} 0.0')
 
 
 class Usage(NamedTuple):
@@ -95,8 +100,11 @@ def config(url: str, number: int) -> Config:
     """Return a configuration, another one for each number."""
     api = Api(url=url, timeout=Duration(0.05 + number % 7 / 1000), requests_per_second=10_000, burst=1_000_000)
     test = PolicyTest(id=TEST, name="wiki", stale_after=Duration(1500))
+    devices = Devices(interval=Interval(300), stale_after=Duration(1500))
     names = ACCOUNTS if number % 2 else ACCOUNTS[:-1]
-    accounts = [AccountConfig(id=name, api_token=Secret(name, name), policy_tests=(test,)) for name in names]
+    accounts = [
+        AccountConfig(id=name, api_token=Secret(name, name), policy_tests=(test,), devices=devices) for name in names
+    ]
     return Config(api=api, accounts=tuple(accounts))
 
 
@@ -108,6 +116,8 @@ def look(exporter: Fleet, figures: Figures) -> None:
         name, _, value = line.partition("{")
         figures.wrong += name == "cloudflare_access_seats_used" and not value.endswith(" 3.0")
         figures.wrong += name == "cloudflare_access_policy_test_users" and value.split()[-1] not in ("0.0", "5.0")
+        figures.wrong += name == "cloudflare_access_device_registrations" and not value.endswith(DEVICES)
+        figures.wrong += name == "cloudflare_access_seats_idle" and not value.endswith(" 0.0")
 
 
 @contextmanager
@@ -139,9 +149,13 @@ def serve(seed: int) -> None:
         fault = deck.pop()
         return fault.happen if request.endpoint in fault.endpoints else None
 
-    users = [User(str(number), access_seat=number < 3) for number in range(5)]
+    # Nobody ever logged in, and everybody uses a device: so no seat is ever idle.
+    users = [User(str(number), access_seat=number < 3, active_device_count=1) for number in range(5)]
+    devices = tuple(Registration(str(number), {"id": str(number)}, {}, last_seen_at=SEEN_AT) for number in range(5))
     test = simulator.PolicyTest(TEST, "complete", [PolicyTestUser(str(number)) for number in range(5)])
     accounts = [Account(name, users, [test], token=name) for name in ACCOUNTS]
+    for account in accounts:
+        account.registrations = devices
     with Simulator(accounts, max_per_page=2, fault=choose) as server:
         print(server.url, flush=True)
         sys.stdin.read()

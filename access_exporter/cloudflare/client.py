@@ -122,7 +122,7 @@ class Client:
                 raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
             whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-            return CursorPage.of(answer.result or [], answer.info)
+            return CursorPage.of(answer.result, answer.info)
 
         return CursorWalk(CursorPages(fetch, self.api.page_size), self._doubts.of(resource.path), before)
 

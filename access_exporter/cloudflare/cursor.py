@@ -24,22 +24,27 @@ _MASK = (1 << 64) - 1
 
 
 class CursorPage(NamedTuple, Generic[Row]):
-    """One page of a list; `cursor` asks for the next page, and is empty on the last. The `total` is often missing."""
+    """One page of a list; `cursor` asks for the next page, and is empty on the last. The `total` is often missing.
+
+    `is_null` where the result was `null`.
+    """
 
     rows: list[Row]
     cursor: str
     total: int | None = None
+    is_null: bool = False
 
     @classmethod
-    def of(cls, rows: list[Row], result_info: object) -> "CursorPage[Row]":
-        """Return a page of these rows with what a decoded `result_info` says, whatever it is.
+    def of(cls, rows: list[Row] | None, result_info: object) -> "CursorPage[Row]":
+        """Return a page of these rows, None for `null`, with what a decoded `result_info` says, whatever it is.
 
         Raises InvalidResponseError for a cursor that is too long for a URL.
         """
         cursor = result_info.get("cursor") if isinstance(result_info, dict) else None
         if isinstance(cursor, str) and len(cursor) > MAX_CURSOR_LENGTH:
             raise InvalidResponseError(f"the next page has a cursor of {len(cursor)} characters")
-        return cls(rows, cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count)
+        after, total = cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count
+        return cls(rows or [], after, total, rows is None)
 
 
 class CursorPages(Generic[Row]):
@@ -75,9 +80,9 @@ class CursorWalk(Generic[Row]):
     """A walk over a list: iterating yields the rows of each page that were on none before.
 
     A row without an id is always new. Iterating raises what `fetch` raises, and InvalidResponseError for a list that
-    does not end, or that ends with a cursor for more before its total. A last page that is empty or
-    full, and states no total, may not be the last: a list that became shorter by it fails one walk, and is believed
-    when the next walk repeats it.
+    does not end, or that ends with a cursor for more before its total. A last page without
+    a total may not be the last where it is `null`, or where it is empty or full and the list became shorter: that
+    fails one walk, and is believed when the next walk repeats it.
     """
 
     def __init__(self, pages: CursorPages[Row], doubts: Doubts | None = None, before: int = 0) -> None:
@@ -114,10 +119,10 @@ class CursorWalk(Generic[Row]):
 
     def _check_end(self, page: CursorPage[Row], listed: int) -> None:
         doubts = []
-        is_plain = 0 < len(page.rows) < self._pages.size
-        if not is_plain and page.total is None and listed < self._before:
+        may_be_cut = not 0 < len(page.rows) < self._pages.size and listed < self._before
+        if page.total is None and (page.is_null or may_be_cut):
             words = f"the end of the list has no total: {listed} rows now, {self._before} in the last poll"
-            doubts.append(Doubt("no total", self._before - listed, words))
+            doubts.append(Doubt("no total", listed, words))
         self._doubts.settle(doubts, listed)
 
 

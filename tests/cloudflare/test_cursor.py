@@ -177,9 +177,9 @@ class TestPageSize:
 )
 def test_no_cursor(info: object) -> None:
     """A result_info that is missing, or a cursor that is none, is that of a last page."""
-    assert CursorPage.of(rows(1), info) == (rows(1), "", None)
-    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": None}) == (rows(1), "a", None)
-    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": 5}) == (rows(1), "a", 5)
+    assert CursorPage.of(rows(1), info) == CursorPage(rows(1), "")
+    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": None}) == CursorPage(rows(1), "a")
+    assert CursorPage.of(rows(1), {"cursor": "a", "total_count": 5}) == CursorPage(rows(1), "a", 5)
 
 
 def test_memory() -> None:

@@ -258,6 +258,10 @@ def test_a_list_that_ends_without_rows_or_total(cloudflare: Cloudflare, end: str
 
 
 def test_no_devices_as_null(cloudflare: Cloudflare) -> None:
-    """An account that never had devices may list them as null."""
-    page = polled(cloudflare, '{"success": true, "result": null, "result_info": {"total_count": null}}')
+    """Null for the list of an account without devices is believed with a total of 0, or when it is repeated."""
+    page = polled(cloudflare, '{"success": true, "result": null, "result_info": {"total_count": 0}}')
     assert shown(page, "device_registrations") == dict.fromkeys(TYPES, 0)
+    cloudflare.registers('{"success": true, "result": null, "result_info": {"total_count": null}}')
+    exporter = Exporter(users=False, devices=True)
+    assert shown(exporter.polled(), "device_registrations") == {}
+    assert shown(exporter.polled(), "device_registrations") == dict.fromkeys(TYPES, 0)
