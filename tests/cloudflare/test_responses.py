@@ -21,7 +21,7 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.sending import Answer
-from access_exporter.collectors import followed_policy_test, policy_test_progress, policy_tests, users
+from access_exporter.collectors import devices, followed_policy_test, policy_test_progress, policy_tests, users
 from access_exporter.collectors.protocol import Poll
 from access_exporter.collectors.users_summary import User
 from access_exporter.config.model import Account, PolicyTest
@@ -59,6 +59,7 @@ class Answering(Client):
 CLIENT = Answering()
 USERS = users.UsersCollector(ACCOUNT, CLIENT)
 POLICY_TEST = policy_tests.PolicyTestCollector(ACCOUNT, TEST, CLIENT)
+DEVICES = devices.DevicesCollector(ACCOUNT, CLIENT)
 
 texts = st.text(max_size=5).map(PLANTED.__add__)
 numbers = (
@@ -97,8 +98,25 @@ users_as_documented = st.fixed_dictionaries(
 tests_as_documented = st.fixed_dictionaries(
     {"status": words}, optional={"id": words, "total_users": counts, "percent_users_processed": counts}
 )
-rows = users_as_documented | tests_as_documented | st.dictionaries(fields, leaves, max_size=5) | anything
-pages = st.sampled_from(["page", "per_page", "count", "total_count", "total_pages"])
+devices_as_documented = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": words | texts,
+        "last_seen_at": st.none() | dates,
+        "revoked_at": st.none() | dates,
+        "registration_type": st.sampled_from(["warp", "browser_extension"]) | texts,
+        "device": st.none() | st.dictionaries(st.just("client_version"), words | texts),
+        "user": st.none() | st.dictionaries(st.sampled_from(["id", "email"]), words | texts),
+    },
+)
+rows = (
+    devices_as_documented
+    | users_as_documented
+    | tests_as_documented
+    | st.dictionaries(fields, leaves, max_size=5)
+    | anything
+)
+pages = st.sampled_from(["page", "per_page", "count", "total_count", "total_pages", "cursor"])
 envelopes = st.fixed_dictionaries(
     {"result": st.lists(users_as_documented, max_size=4) | st.lists(rows, max_size=3) | rows},
     optional={"result_info": st.dictionaries(pages, counts | leaves, max_size=5) | anything},
@@ -150,7 +168,7 @@ def test_first_answers_at_once(answer: str) -> None:
     code = """
 import sys, threading
 from access_exporter.cloudflare import responses as answers
-from access_exporter.collectors import users, users_summary
+from access_exporter.collectors import devices, users, users_summary
 sys.setswitchinterval(1e-6)
 start, found = threading.Barrier(140), []
 def decode(number):
@@ -178,6 +196,20 @@ def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
     else:
         assert sum(summary.users.values()) >= summary.seats_used
         assert_presentable(summary, USERS.families(summary))
+
+
+@pytest.mark.fuzz
+@given(answers)
+def test_devices(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
+    """Whatever the pages of devices hold, the outcome is a summary or one error, and nobody in what is stored."""
+    CLIENT.answers = list(given_answers)
+    try:
+        summary = DEVICES.fetch(Poll(None, START, lambda _: True))
+    except PollError as error:
+        assert_tellable(error)
+    else:
+        assert sum(summary.types.values()) <= summary.rows
+        assert_presentable(DEVICES.to_store(summary), DEVICES.families(summary))
 
 
 @pytest.mark.fuzz
