@@ -19,7 +19,7 @@ from access_exporter.serving import server
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.web_settings import WebSettings
 from tests.fakes import FakeClock
 
 PATIENCE_SECONDS = 20

@@ -24,9 +24,12 @@ def run(config: Config, shard: int, total_shards: int, web_config_file: str | No
     written = list(lines(config))
     if total_shards > 1:
         written.append(f"shard: {shard} of 0 to {total_shards - 1}, with {len(config.accounts)} of the accounts")
-    if web_config_file:
-        written.append(web(WebSettings(web_config_file).config))
-    written += [f"warning: {warning}" for warning in warnings(config)]
+    questionable = list(warnings(config))
+    if web_config_file is not None:
+        web_config = WebSettings(web_config_file).config
+        written.append(web(web_config))
+        questionable += web_config.warnings()
+    written += [f"warning: {warning}" for warning in questionable]
     sys.stdout.write("".join(f"{line}\n" for line in written))
     return 0
 

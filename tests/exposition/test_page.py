@@ -27,7 +27,7 @@ from access_exporter.serving import connection
 from access_exporter.serving.messages import Request
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.web_settings import WebSettings
 from tests.exposition.plain_page import Plain, Restricted
 from tests.fakes import FakeClock, FakeCollector
 from tests.running_server import PATIENCE_SECONDS, serving

@@ -9,7 +9,7 @@ import pytest
 
 from access_exporter.serving import basic_auth
 from access_exporter.serving.basic_auth import BasicAuth, Verdict
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.web_settings import WebSettings
 from tests.secured import HASH, PASSWORD, write
 
 
