@@ -19,6 +19,7 @@ from access_exporter.serving import server
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
+from access_exporter.serving.turns import Turn
 from access_exporter.serving.web_settings import WebSettings
 from tests.fakes import FakeClock
 
@@ -26,6 +27,19 @@ PATIENCE_SECONDS = 20
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 # More than the system keeps of an answer that nobody reads (net.ipv4.tcp_wmem).
 BIG = 16 * 1024 * 1024
+
+
+class Asker:
+    """A client without a connection, which waits for its turns as long as it takes."""
+
+    def __init__(self, address: str = "192.0.2.1") -> None:
+        self.address = address
+
+    async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
+        return await turn
+
+    async def take_turn(self) -> None:
+        pass
 
 
 def pages(web_config: Path | None = None) -> Application:

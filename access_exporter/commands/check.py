@@ -63,6 +63,8 @@ def web(config: WebConfig) -> str:
     tls, users, headers = config.tls_server_config, config.basic_auth_users, config.http_server_config.headers
     encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
     auth = f"basic auth for {len(users)} users" if users else "no basic auth"
+    if config.auth_excluded_paths:
+        auth += f" but not for {' and '.join(config.auth_excluded_paths)}"
     return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}"
 
 

@@ -1,19 +1,23 @@
 """The large answers under way: how many and how much of pages they hold, and which one makes room.
 
-An answer holds its page until the client has read it, also when there is a newer page. A client that does not read
-makes room for another address soon, for its own address and others with as many answers later.
+An answer holds its page until the client has read it, also when there is a newer page. While others wait for a turn, a
+client that does not read makes room: one of the address that has the most answers, and there who has read last.
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Protocol
 
 from access_exporter.serving.turns import Turn, Turns, Waiter
 
 MAX_ANSWERS = 40
 MAX_HELD_BYTES = 32 * 1024 * 1024
-UNREAD_SECONDS = 5  # without reading, while another answer waits for a turn
-UNFAIR_SECONDS = 0.5  # the same, where the other answer is of an address that has fewer
-_LOOK_SECONDS = 0.1
+UNREAD_SECONDS = 0.25  # without reading, while another answer waits for a turn
+# What a client's system has taken of an unread answer stays in its buffers, which may be on this machine. So a crowd is
+# answered slowly after so many were dropped; who asks last is next (turns.py), and waits no longer.
+QUICK_DROPS = 200
+DROPS_PER_SECOND = 5
+_LOOK_SECONDS = 0.05
 
 
 class Reader(Waiter, Protocol):
@@ -36,6 +40,8 @@ class Answers:
         self._under_way: dict[Reader, Turn] = {}
         self._parts: dict[Reader, tuple[bytes, ...]] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._drops = float(QUICK_DROPS)  # that are allowed at the moment
+        self._looked_at = 0.0
 
     async def begin(self, reader: Reader) -> None:
         """Wait until one more answer may be under way."""
@@ -48,8 +54,8 @@ class Answers:
         if reader not in self._under_way:
             return
         self._parts[reader] = parts
-        while self._held_bytes() > MAX_HELD_BYTES and (victim := self._longest_unread()):
-            self._drop(victim)
+        while self._held_bytes() > MAX_HELD_BYTES and (unread := self._unread(self._parts, float("inf"))):
+            self._drop(unread[0])
 
     def end(self, reader: Reader) -> None:
         """Note that an answer is no longer under way."""
@@ -66,27 +72,33 @@ class Answers:
 
     def _make_room(self) -> None:
         """Drop clients that do not read for those who wait, and look again while anybody waits."""
-        while (address := self._turns.next_address()) is not None and (victim := self._victim(address)):
+        now = asyncio.get_running_loop().time()
+        self._drops = min(QUICK_DROPS, self._drops + DROPS_PER_SECOND * (now - self._looked_at))
+        self._looked_at = now
+        while (
+            self._drops >= 1
+            and (address := self._turns.next_address()) is not None
+            and (victim := self._victim(address, now - UNREAD_SECONDS))
+        ):
+            self._drops -= 1
             self._drop(victim)
         self._look = None
         if self._turns.next_address() is not None:
             self._look_later()
 
-    def _victim(self, address: str) -> Reader | None:
-        """Return who makes room for an address: a client of the busiest address, and there who has read last."""
-        now = asyncio.get_running_loop().time()
-        burden = self._turns.burden(address)
-        candidates = [
-            (self._turns.burden(reader.address), now - reader.unread_since, reader)
-            for reader in self._under_way
-            if reader.unread_since is not None
-        ]
-        unread = [each for each in candidates if each[1] >= (UNFAIR_SECONDS if each[0] > burden else UNREAD_SECONDS)]
-        return max(unread, key=lambda each: each[:2])[2] if unread else None
+    def _victim(self, address: str, since: float) -> Reader | None:
+        """Return who makes room for an address, if anybody has not read since then."""
+        least = self._turns.burden(address)
+        burdens = {reader: self._turns.burden(reader.address) for reader in self._unread(self._under_way, since)}
+        busiest = max(burdens.values(), default=-1)
+        # Those who have not read for the longest time come first.
+        return next(reader for reader in burdens if burdens[reader] == busiest) if busiest >= least else None
 
-    def _longest_unread(self) -> Reader | None:
-        unread = [(reader.unread_since, reader) for reader in self._parts if reader.unread_since is not None]
-        return min(unread, key=lambda each: each[0])[1] if unread else None
+    @staticmethod
+    def _unread(readers: Iterable[Reader], since: float) -> list[Reader]:
+        """Return who has not read since then, and first who has not read for the longest time."""
+        unread = [(reader.unread_since, reader) for reader in readers if reader.unread_since is not None]
+        return [reader for when, reader in sorted(unread, key=lambda pair: pair[0]) if when <= since]
 
     def _drop(self, reader: Reader) -> None:
         reader.abort()

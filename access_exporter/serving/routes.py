@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 from access_exporter import exposition
 from access_exporter.background import call
 from access_exporter.errors import ConfigError
-from access_exporter.exposition import Page
+from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.polling import Snapshots
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
+from access_exporter.serving.sharing import Shared
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.status_style import content_security_policy
 from access_exporter.serving.web_settings import WebSettings
@@ -42,10 +43,10 @@ class Web:
         self._settings = settings
         self._snapshots = snapshots
         self._registry = registry
-        self._status_page = status_page
         self._reload = reload
         self._reloading = 0
-        self._making = asyncio.Lock()
+        self._shared_pages = {form: Shared(partial(snapshots.page, form), "scrape") for form in Format}
+        self._shared_status = Shared(status_page.current, "status page")
         self._routes: dict[str, tuple[str, Application]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
@@ -98,9 +99,7 @@ class Web:
     async def _get_status(self, request: Request) -> Response:
         policy = {"content-security-policy": content_security_policy(), "referrer-policy": "no-referrer"}
         await request.client.take_turn()
-        async with self._making:
-            page = await asyncio.wrap_future(call(self._status_page.current, "status page"))
-        return Response((page,), content_type="text/html; charset=utf-8", headers=policy)
+        return Response((await self._shared_status.get(),), content_type="text/html; charset=utf-8", headers=policy)
 
     async def _get_healthy(self, request: Request) -> Response:
         return Response("The exporter is alive.\n")
@@ -129,20 +128,18 @@ class Web:
     async def _get_metrics(self, request: Request) -> Response:
         await request.client.take_turn()
         form, content_type = negotiate(request.headers.get("accept", ""))
-        page = self._snapshots.current_page(form) or await self._in_thread(partial(self._snapshots.page, form))
+        page = self._snapshots.current_page(form) or await self._shared_pages[form].get()
         own = exposition.encode(self._registry.collect(), form)
         if names := frozenset(request.values("name[]")):
-            page, own = await self._in_thread(partial(page.restricted, names)), own.restricted(names)
+            page, own = (
+                await asyncio.wrap_future(call(partial(page.restricted, names), "scrape")),
+                own.restricted(names),
+            )
         headers = {"vary": "accept, accept-encoding"}
         if not gzip_accepted(request.headers.get("accept-encoding", "")):
             return Response(page.text_with(own), content_type=content_type, headers=headers)
         headers["content-encoding"] = "gzip"
         return Response(page.gzip_with(own), content_type=content_type, headers=headers)
-
-    async def _in_thread(self, make: Callable[[], Page]) -> Page:
-        """Make a page while other requests are answered; one after the other, so that scrapes share one."""
-        async with self._making:
-            return await asyncio.wrap_future(call(make, "scrape"))
 
 
 def _is_from_a_page(request: Request) -> bool:

@@ -82,7 +82,7 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if cost(hashed) > USUAL_COST:
                 yield (
                     f"basic_auth_users: user {number} has a bcrypt cost of {cost(hashed)}: above {USUAL_COST}, "
-                    "a first scrape takes seconds"
+                    "a check takes seconds"
                 )
 
 
