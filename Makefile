@@ -11,8 +11,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled bench simulation lint format requirements docs home wheel sbom \
-  audit image clean
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd bench simulation lint format requirements docs home \
+  wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -53,6 +53,9 @@ soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growt
 
 stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
+
+crowd: $(DEV) ## let 950 clients ask for each kind of answer and read none; measure memory and scrapes
+	$(BIN)/python -m benchmarks.crowd $(ARGS)
 
 bench: $(BENCH) ## measure what is promised of speed and memory beside what else there is; writes docs/performance.*
 	$(BIN)/python -m benchmarks.performance
