@@ -11,13 +11,12 @@ KINDS = ("metrics", "name[]", "status page", "status page, many addresses")
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_crowd_that_reads_nothing(name: str, tmp_path: Path) -> None:
-    """Memory stays within what is promised, and scrapes of other addresses and of the crowd's own are answered."""
+    """The process stays within what is promised, and scrapes of other addresses and of the crowd's own are answered."""
     (number,) = [number for number, kind in enumerate(crowd.KINDS) if kind.name == name]
-    config = stalled.configuration(tmp_path, accounts=100)
+    config = stalled.configuration(tmp_path, accounts=30)
     with stalled.exporter(f"--config.file={config}") as (pid, port):
         cost = crowd.measure(number, pid, port, connections=300, seconds=3)
     assert cost.process <= crowd.MOST_MB
-    assert cost.sockets <= crowd.MOST_MB
     assert (cost.another.failures, cost.same.failures) == ([], [])
     assert cost.another.seconds
     assert cost.same.seconds
