@@ -22,6 +22,9 @@ from access_exporter.serving.turns import Turns, Waiter
 
 MAX_CHECKS = 2
 MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # of all addresses that sent one
+# While others wait for a check, a wrong password is refused only after the time of so many checks. So who guesses on
+# a few dozen connections leave time for others of their address.
+REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt reads no more of a password, and the tools that make hashes cut it there
 
@@ -58,9 +61,11 @@ class BasicAuth:
         try:
             right = fingerprint in self._remembered or await self._is_right(name, password)
         finally:
-            self._turns.give_back(turn, held_against=not right)
+            seconds = self._turns.give_back(turn, held_against=not right)
         if right:
             self._remember(fingerprint, name)
+        elif self._turns.next_address() is not None:
+            await asyncio.sleep(min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
         return right
 
     def _remember(self, fingerprint: bytes, name: bytes) -> None:

@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Protocol
 
 # While everybody who waits can have a turn so soon, requests of an address are served in their order. In a longer queue
-# the oldest ones are likely given up, and one of the two newest is next: a flood always has the oldest.
-PATIENT_SECONDS = 5
+# the oldest ones are likely given up, and one of the newest is next: a flood always has the oldest.
+PATIENT_SECONDS = 7
+NEWEST = 4
 MAX_ADDRESSES = 1000  # whose burden is remembered
 
 
@@ -64,15 +65,19 @@ class Turns:
                 self._forget(address, turn)
             raise
 
-    def give_back(self, turn: Turn, *, held_against: bool = False) -> None:
-        """End a turn; one that is held against its address stays a burden until nobody has a turn or waits for one."""
+    def give_back(self, turn: Turn, *, held_against: bool = False) -> float:
+        """End a turn, and return how many seconds it took.
+
+        One that is held against its address stays a burden until nobody has a turn or waits for one.
+        """
         self._taken -= 1
-        self._seconds = self._clock() - turn.since
+        self._seconds = seconds = self._clock() - turn.since
         if not held_against:
             self._add_burden(turn.address, -1)
         self._give()
         if not self._taken and not self._waiting:
             self._burdens.clear()
+        return seconds
 
     def burden(self, address: str) -> int:
         """Return how many turns count against an address."""
@@ -98,7 +103,7 @@ class Turns:
         """Return which of those that wait at an address is next."""
         number = len(self._waiting[address])
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return 0 if seconds < PATIENT_SECONDS else number - random.randint(1, min(2, number))
+        return 0 if seconds < PATIENT_SECONDS else number - random.randint(1, min(NEWEST, number))
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
         waiting = self._waiting.get(address, [])
