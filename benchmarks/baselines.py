@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from benchmarks.cloudflare import PAGE_SIZE, TOKEN
 
-ACCOUNT_ID = "account-0"
+ACCOUNT_ID = "0" * 32
 
 
 def sdk(url: str) -> Callable[[], int]:

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import stalled
+from benchmarks.processes import polled
 
+USERS = 10  # of each account
 ANOTHER = "127.0.0.1"
 MOST_MB = 64
 MOST_SECONDS = 1.0  # of a scrape from another address
@@ -170,8 +172,6 @@ class Cost(NamedTuple):
 def measure(number: int, pid: int, port: int, connections: int, seconds: float) -> Cost:
     """Let a crowd come for so long, and scrape meanwhile."""
     kind = KINDS[number]
-    while stalled.ask("/-/ready", port, _unverified() if kind.tls else None)[0] != 200:
-        time.sleep(PAUSE_SECONDS)
     for _ in range(20):
         scrape(ANOTHER, port, kind.tls)
         stalled.ask("/", port, _unverified() if kind.tls else None)
@@ -207,15 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print(f"{'':28}{'process':>8}{'sockets':>9}  {'another address':>11}  {'same address':>11}")
     kept = True
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        flags = [f"--config.file={stalled.configuration(folder, options.accounts)}"]
-        web = f"--web.config.file={stalled.web_configuration(folder)}"
+    with tempfile.TemporaryDirectory() as folder:
+        web = f"--web.config.file={stalled.web_configuration(Path(folder))}"
         for number, kind in enumerate(KINDS):
             if options.only and options.only not in kind.name:
                 continue
-            with stalled.exporter(*flags, *([web] if kind.tls else [])) as (pid, port):
-                cost = measure(number, pid, port, options.connections, options.seconds)
+            with polled(options.accounts, USERS, *([web] if kind.tls else [])) as running:
+                cost = measure(number, running.process.pid, running.port, options.connections, options.seconds)
             print(cost.line(kind), flush=True)
             kept = kept and cost.is_kept()
     sys.exit(not kept)

@@ -113,9 +113,9 @@ class Configuration:
     def write(self) -> None:
         """Write it again with another interval, so that at the next reload every target has changed and is polled."""
         interval = {"interval": next(self._intervals), "stale_after": "1d"}
-        account = {"api_token": TOKEN, "users": interval, **self._account}
+        account = {"api_token": TOKEN, "users": interval, "devices": False, **self._account}
         account["policy_tests"] = [interval | test for test in account.get("policy_tests", [])]
-        accounts = [{"id": f"account-{number}"} | account for number in range(self.accounts)]
+        accounts = [{"id": f"{number:032x}"} | account for number in range(self.accounts)]
         self.path.write_text(json.dumps({"api": self._api, "accounts": accounts}), encoding="utf-8")
 
 
@@ -205,10 +205,10 @@ def _command(configured: Configuration, *flags: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def exporter(configured: Configuration) -> Iterator[Exporter]:
-    """Run the exporter for the length of a `with` block."""
+def exporter(configured: Configuration, *more: str) -> Iterator[Exporter]:
+    """Run the exporter, with more flags, for the length of a `with` block."""
     flags = ("--web.listen-address=127.0.0.1:0", "--log.format=json", "--log.level=debug")
-    with subprocess.Popen(_command(configured, *flags), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(_command(configured, *flags, *more), stderr=subprocess.PIPE, text=True) as process:
         running = Exporter(process, configured)
         try:
             yield running
@@ -218,12 +218,12 @@ def exporter(configured: Configuration) -> Iterator[Exporter]:
 
 
 @contextlib.contextmanager
-def polled(accounts: int = 1, users: int = 100) -> Iterator[Exporter]:
+def polled(accounts: int = 1, users: int = 100, *flags: str) -> Iterator[Exporter]:
     """Run an exporter that has polled so many accounts of so many users, for the length of a `with` block."""
     with (
         cloudflare(Scenario(users)) as server,
         configuration(server.url, accounts) as configured,
-        exporter(configured) as running,
+        exporter(configured, *flags) as running,
     ):
         running.wait_until_polled()
         yield running

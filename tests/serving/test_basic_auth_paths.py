@@ -62,10 +62,10 @@ def test_nothing_of_a_password_is_stored(tmp_path: Path) -> None:
             assert answer.status_code == code
     stored = [path.read_bytes() for path in storage.rglob("*") if path.is_file()]
     assert stored
-    for password in (PASSWORD.encode(), b"a wrong one"):
-        credential = b"prometheus:" + password
+    for tried in (PASSWORD.encode(), b"a wrong one"):
+        credential = b"prometheus:" + tried
         for made in (
-            password,
+            tried,
             HASH.encode(),
             base64.b64encode(credential),
             hashlib.sha256(credential).hexdigest().encode(),
