@@ -15,8 +15,8 @@ MAX_HELD_BYTES = 32 * 1024 * 1024
 UNREAD_SECONDS = 0.25  # without reading, while another answer waits for a turn
 # What a client's system has taken of an unread answer stays in its buffers, which may be on this machine. So a crowd is
 # answered slowly after so many were dropped; who asks last is next (turns.py), and waits no longer.
-QUICK_DROPS = 200
-DROPS_PER_SECOND = 5
+QUICK_DROPS = 300
+DROPS_PER_SECOND = 10
 _LOOK_SECONDS = 0.05
 
 
@@ -56,6 +56,10 @@ class Answers:
         self._parts[reader] = parts
         while self._held_bytes() > MAX_HELD_BYTES and (unread := self._unread(self._parts, float("inf"))):
             self._drop(unread[0])
+
+    def __contains__(self, reader: Reader) -> bool:
+        """Tell whether an answer is under way."""
+        return reader in self._under_way
 
     def end(self, reader: Reader) -> None:
         """Note that an answer is no longer under way."""

@@ -18,7 +18,7 @@ from contextlib import suppress
 UNREAD_BYTES = 32 * 1024
 _READ_BYTES = 16 * 1024  # at once: a request is small
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of socket(7): forget what was not taken
-_SHORTEST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.001, 0.25
+SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.001, 0.25
 
 
 class Channel:
@@ -62,10 +62,10 @@ class Channel:
 
     async def taken(self) -> None:
         """Wait until the client's system has taken all that was written, or the connection is lost."""
-        seconds = _SHORTEST_LOOK_SECONDS
+        seconds = SHORTEST_LOOK_SECONDS
         while self.untaken:
             await asyncio.sleep(seconds)
-            seconds = min(2 * seconds, _LONGEST_LOOK_SECONDS)
+            seconds = min(2 * seconds, LONGEST_LOOK_SECONDS)
 
     def abort(self) -> None:
         """Drop the connection, and what the system still holds of it, which would otherwise stay for minutes."""

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import h11
 
 from access_exporter.serving.answers import Answers
-from access_exporter.serving.channel import Channel
+from access_exporter.serving.channel import LONGEST_LOOK_SECONDS, SHORTEST_LOOK_SECONDS, Channel
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.turns import Turn
 from access_exporter.serving.waiting import Waiting
@@ -134,10 +134,12 @@ class Connection:
         self._is_last = self._is_last or bool(self._http.trailing_data[0])
         self._is_answering = True
         self._waiting.remove(self)
+        self._answers.end(self)  # whoever asks again has taken the answer before
+        self.unread_since = None
         self._allow(ANSWER_SECONDS)
         await self._send(await self._application(request), has_body=request.method != "HEAD")
-        self._answers.end(self)
         self._is_answering = False
+        self._end_turn(SHORTEST_LOOK_SECONDS)
         self._waiting.add(self)
         self._is_resting = True
         self._allow(KEEP_ALIVE_SECONDS, self._end_rest)  # to read the answer and to ask again
@@ -179,6 +181,18 @@ class Connection:
         await self._channel.drain()
         self._waiting.remove(self)
         self.unread_since = None
+
+    def _end_turn(self, look_again: float) -> None:
+        """End the turn of an answer when the client has taken all of it; look again after so many seconds."""
+        if self._is_answering or self not in self._answers:
+            return
+        if not self._channel.untaken:
+            self.unread_since = None
+            self._answers.end(self)
+            return
+        loop = asyncio.get_running_loop()
+        self.unread_since = self.unread_since or loop.time()
+        loop.call_later(look_again, self._end_turn, min(2 * look_again, LONGEST_LOOK_SECONDS))
 
     def _end_rest(self) -> None:
         if self._channel.untaken:

@@ -118,6 +118,22 @@ class TestTurns:
             assert len(rest(third)) == BIG
             assert last.recv(1)
 
+    def test_a_turn_lasts_until_the_answer_is_taken(self) -> None:
+        """An answer that the system has taken, but not the client, is still under way, and makes room for the next."""
+        with serving(taking_turns(150_000), most_answers=1) as port, ExitStack() as opened:
+            first = opened.enter_context(connect(port, SO_RCVBUF=4096))
+            first.sendall(REQUEST)
+            assert first.recv(1)
+            for _ in range(2):
+                assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
+            assert len(everything(first)) < 150_000
+
+    def test_requests_one_after_the_other(self) -> None:
+        """A client that asks again on its connection as soon as it has its answer keeps no turn by that."""
+        with serving(taking_turns(150_000), most_answers=1) as port, connect(port) as client, connect(port) as other:
+            for _ in range(50):
+                assert answered(client) == answered(other) == b"HTTP/1.1 200 OK"
+
     def test_dropped_while_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request that gets no turn until its deadline is dropped, and the next one gets the turn."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
