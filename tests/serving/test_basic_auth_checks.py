@@ -95,6 +95,12 @@ def test_every_usual_kind_of_hash(kind: str, tmp_path: Path) -> None:
     assert checked(header(b"prometheus", PASSWORD.encode()), users={"prometheus": hashed})[0] == [True]
 
 
+@pytest.fixture(autouse=True)
+def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong passwords are refused without the pause that they have while others wait."""
+    monkeypatch.setattr(basic_auth, "MAX_REFUSAL_SECONDS", 0)
+
+
 class Held:
     """bcrypt that ends one check after the other when the test says so; it remembers whose checks began."""
 
@@ -132,6 +138,7 @@ async def ended(held: Held, tasks: list[asyncio.Task[bool]]) -> None:
     """End every check that begins, until all are answered."""
     done: set[bytes] = set()
     while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
         for password in [each for each in held.began if each not in done]:
             done.add(password)
             if not held._ends[password].done():  # noqa: SLF001 – its own class
