@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled hostile bench simulation lint format \
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
   requirements docs home wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
@@ -56,6 +56,9 @@ stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
 
 hostile: $(DEV) ## measure how long one hostile answer of Cloudflare holds up every other thread
 	$(BIN)/python -m benchmarks.hostile
+
+crowd: $(DEV) ## let 950 clients ask for each kind of answer and read none; measure memory and scrapes
+	$(BIN)/python -m benchmarks.crowd $(ARGS)
 
 bench: $(BENCH) ## measure what is promised of speed and memory beside what else there is; writes docs/performance.*
 	$(BIN)/python -m benchmarks.performance

@@ -46,7 +46,7 @@ class App:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
         self._registry = prometheus_client.CollectorRegistry()
         self._own = ExporterMetrics(self._registry, options.shard_number(), options.total_shards)
-        self._web_settings = WebSettings(options.web_config_file)
+        self._web_settings = WebSettings(options.web_config_file, options.allowed_hosts)
         storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path else None
         self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
@@ -130,7 +130,7 @@ class App:
             metrics_path=self._options.metrics_path,
             settings=self._web_settings,
         )
-        serving = Server(web.respond, self._tls_context)
+        serving = Server(web.respond, self._tls_context, self._options.max_requests)
 
         def stop() -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # once is enough

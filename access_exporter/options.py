@@ -26,6 +26,8 @@ class Options:
     web_config_file: str | None = None
     storage_path: str | None = None
     lifecycle: bool = False
+    max_requests: int = 40
+    allowed_hosts: tuple[str, ...] | None = None  # None: every host
     shard: int | None = None
     total_shards: int = 1
     idle_seats: float | None = None
@@ -71,6 +73,21 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
     return int(text)
+
+
+def _most(text: str) -> int:
+    if not (number := _count(text)):
+        raise argparse.ArgumentTypeError("expected a number from 1")
+    return number
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip() for host in text.split(",")) if text else ()
+    for host in hosts:
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", host, re.ASCII):
+            problem = f"expected names of hosts with commas between them, without ports, got {host!r}"
+            raise argparse.ArgumentTypeError(problem)
+    return hosts
 
 
 def _idle_time(text: str) -> float:
@@ -120,6 +137,22 @@ FLAGS = (
         "--web.config.file", "web_config_file", "TLS, basic auth and headers, in the exporter-toolkit's format", "FILE"
     ),
     Flag("--web.enable-lifecycle", "lifecycle", "allow reloads by POST /-/reload"),
+    Flag(
+        "--web.max-requests",
+        "max_requests",
+        "most answers with metrics or the status page at a time; other requests wait",
+        "N",
+        "40",
+        _most,
+    ),
+    Flag(
+        "--web.allowed-hosts",
+        "allowed_hosts",
+        "answer metrics and the status page only to these host names, this machine's names, and addresses",
+        "HOST,…",
+        "every host",
+        _hosts,
+    ),
     Flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", "DIR"),
     Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", _count),
     Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", _count),

@@ -205,10 +205,10 @@ def _command(configured: Configuration, *flags: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def exporter(configured: Configuration) -> Iterator[Exporter]:
-    """Run the exporter for the length of a `with` block."""
+def exporter(configured: Configuration, *more: str) -> Iterator[Exporter]:
+    """Run the exporter, with more flags, for the length of a `with` block."""
     flags = ("--web.listen-address=127.0.0.1:0", "--log.format=json", "--log.level=debug")
-    with subprocess.Popen(_command(configured, *flags), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(_command(configured, *flags, *more), stderr=subprocess.PIPE, text=True) as process:
         try:
             running = Exporter(process, configured)
             yield running
@@ -219,12 +219,12 @@ def exporter(configured: Configuration) -> Iterator[Exporter]:
 
 
 @contextlib.contextmanager
-def polled(accounts: int = 1, users: int = 100) -> Iterator[Exporter]:
+def polled(accounts: int = 1, users: int = 100, *flags: str) -> Iterator[Exporter]:
     """Run an exporter that has polled so many accounts of so many users, for the length of a `with` block."""
     with (
         cloudflare(Scenario(users)) as server,
         configuration(server.url, accounts) as configured,
-        exporter(configured) as running,
+        exporter(configured, *flags) as running,
     ):
         running.wait_until_polled()
         yield running

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,7 +19,8 @@ from access_exporter.serving import server
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.turns import Turn
+from access_exporter.serving.web_settings import WebSettings
 from tests.fakes import FakeClock
 
 PATIENCE_SECONDS = 20
@@ -28,9 +29,22 @@ REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 BIG = 16 * 1024 * 1024
 
 
-def pages(web_config: Path | None = None) -> Application:
+class Asker:
+    """A client without a connection, which waits for its turns as long as it takes."""
+
+    def __init__(self, address: str = "192.0.2.1") -> None:
+        self.address = address
+
+    async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
+        return await turn
+
+    async def take_turn(self) -> None:
+        pass
+
+
+def pages(web_config: Path | None = None, allowed_hosts: Sequence[str] | None = None) -> Application:
     """The pages of an exporter without targets."""
-    settings = WebSettings(str(web_config) if web_config else None)
+    settings = WebSettings(str(web_config) if web_config else None, allowed_hosts)
     clock = FakeClock()
     snapshots = Snapshots(clock)
     status_page = StatusPage(snapshots, clock, "/metrics", demo=False)
@@ -39,10 +53,12 @@ def pages(web_config: Path | None = None) -> Application:
 
 
 @contextmanager
-def serving(application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None) -> Iterator[int]:
+def serving(
+    application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None, most_answers: int = 40
+) -> Iterator[int]:
     """Serve an application for the length of a `with` block; give its port."""
     with server.listen("127.0.0.1", 0) as listener:
-        running = server.Server(application, context)
+        running = server.Server(application, context, most_answers)
         loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
 
         def serve() -> None:
@@ -69,9 +85,20 @@ def sending(size: int, parts: int = 1) -> Application:
     return respond
 
 
-def connect(port: int, **options: int) -> socket.socket:
-    """Connect to a port of this machine."""
+def taking_turns(size: int) -> Application:
+    """An application whose large answers take turns, each of bytes of its own."""
+
+    async def respond(request: Request) -> Response:
+        await request.client.take_turn()
+        return Response((bytes(size),))
+
+    return respond
+
+
+def connect(port: int, source: str = "127.0.0.1", **options: int) -> socket.socket:
+    """Connect to a port of this machine, from one of its addresses."""
     connection = socket.socket()
+    connection.bind((source, 0))
     for name, value in options.items():
         connection.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
     connection.settimeout(PATIENCE_SECONDS)

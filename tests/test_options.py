@@ -12,6 +12,9 @@ VALUES = [
     ("--config.file", "other.yaml", {"config_file": "other.yaml"}),
     ("--web.listen-address", "127.0.0.1:9999", {"listen_address": ("127.0.0.1", 9999)}),
     ("--web.telemetry-path", "/numbers", {"metrics_path": "/numbers"}),
+    ("--web.max-requests", "7", {"max_requests": 7}),
+    ("--web.allowed-hosts", "a.example,b", {"allowed_hosts": ("a.example", "b")}),
+    ("--web.allowed-hosts", "", {"allowed_hosts": ()}),
     ("--log.level", "debug", {"log_level": "debug"}),
     ("--log.format", "json", {"log_format": "json"}),
 ]
@@ -91,6 +94,16 @@ class TestFlags:
             (["--config.chec"], "unrecognized arguments: --config.chec"),
             (["--web.listen=:1"], "unrecognized arguments: --web.listen=:1"),
             (["-once"], "unrecognized arguments: -once"),
+            (["--web.max-requests=0"], "argument --web.max-requests: expected a number from 1"),
+            (["--web.max-requests=-1"], "argument --web.max-requests: expected a whole number, got '-1'"),
+            *(
+                (
+                    [f"--web.allowed-hosts={given}"],
+                    "argument --web.allowed-hosts: expected names of hosts with commas between them, without ports, "
+                    f"got {wrong!r}",
+                )
+                for given, wrong in (("a:80", "a:80"), ("a,,b", ""), ("https://a", "https://a"), ("a, *.b", "*.b"))
+            ),
             (["--config.file"], "argument --config.file: expected one argument"),
             (["--once=true"], "argument --once: ignored explicit argument 'true'"),
         ],

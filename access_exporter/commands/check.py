@@ -24,9 +24,12 @@ def run(config: Config, shard: int, total_shards: int, web_config_file: str | No
     written = list(lines(config))
     if total_shards > 1:
         written.append(f"shard: {shard} of 0 to {total_shards - 1}, with {len(config.accounts)} of the accounts")
-    if web_config_file:
-        written.append(web(WebSettings(web_config_file).config))
-    written += [f"warning: {warning}" for warning in warnings(config)]
+    questionable = list(warnings(config))
+    if web_config_file is not None:
+        web_config = WebSettings(web_config_file).config
+        written.append(web(web_config))
+        questionable += web_config.warnings()
+    written += [f"warning: {warning}" for warning in questionable]
     sys.stdout.write("".join(f"{line}\n" for line in written))
     return 0
 
@@ -60,6 +63,8 @@ def web(config: WebConfig) -> str:
     tls, users, headers = config.tls_server_config, config.basic_auth_users, config.http_server_config.headers
     encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
     auth = f"basic auth for {len(users)} users" if users else "no basic auth"
+    if config.auth_excluded_paths:
+        auth += f" but not for {' and '.join(config.auth_excluded_paths)}"
     return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}"
 
 

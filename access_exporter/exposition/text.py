@@ -4,7 +4,8 @@ prometheus-client writes every line; this package only arranges them: all sample
 (https://prometheus.io/docs/instrumenting/exposition_formats/), and they come from many targets.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 
 END = b"# EOF\n"  # of a page in OpenMetrics
+_NAME = re.compile(rb"[^ {]+")
+_SEVERAL_NAMES = re.compile(rb"^# TYPE \S+ (?:histogram|gaugehistogram|summary)$", re.MULTILINE)
 
 
 class Format(Enum):
@@ -32,6 +35,12 @@ class Encoded(NamedTuple):
         """Yield the header and the samples of each family."""
         return zip(self.headers, self.samples, strict=True)
 
+    def restricted(self, names: Collection[str]) -> "Encoded":
+        """Return only the samples with these names."""
+        chosen = [(header, only(header, samples, names)) for header, samples in self.pairs()]
+        left = [(header, samples) for header, samples in chosen if samples]
+        return Encoded(tuple(header for header, _ in left), tuple(samples for _, samples in left))
+
 
 class _Family:
     """What the encoders ask of a registry, for a single family."""
@@ -49,6 +58,21 @@ def encode(families: Iterable[Metric], form: Format) -> Encoded:
     texts = [write(_Family(family)).removesuffix(END) for family in families if family.samples]
     pairs = [_split(text) for text in texts]
     return Encoded(tuple(header for header, _ in pairs), tuple(samples for _, samples in pairs))
+
+
+def only(header: bytes, samples: bytes, names: Collection[str]) -> bytes:
+    """Return a family's samples with these names: the same bytes where all have one name, as in most families."""
+    if not _SEVERAL_NAMES.search(header):
+        return samples if _name(samples) in names else b""
+    # A label value holds no raw newline, so a line is a sample.
+    lines = samples.split(b"\n")[:-1]
+    return b"".join(line + b"\n" for line in lines if _name(line) in names)
+
+
+def _name(samples: bytes) -> str:
+    """Return the name of the first sample."""
+    found = _NAME.match(samples)
+    return found[0].decode() if found else ""
 
 
 def _split(text: bytes) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 from access_exporter.serving.routes import Web
 from access_exporter.serving.server import Server, listen
 from access_exporter.serving.status_page import StatusPage
-from access_exporter.serving.web_config import WebConfig, WebSettings
+from access_exporter.serving.web_config import WebConfig
+from access_exporter.serving.web_settings import WebSettings
 
 __all__ = ["Server", "StatusPage", "Web", "WebConfig", "WebSettings", "listen"]

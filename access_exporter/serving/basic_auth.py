@@ -1,8 +1,8 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit, that never keeps anyone else waiting.
 
-bcrypt is slow on purpose. So it runs in a thread, one check at a time; what it accepted is remembered, and only so many
-checks may wait, few of them for the same client. A name that does not exist takes the same path and time as a wrong
-password, whatever the costs of the users' hashes are.
+bcrypt is slow on purpose. So it runs in a thread, what it accepted is remembered, and who waits for a check has a fair
+turn: after a wrong password an address waits behind all others. Only the hash of the named user is checked; a name that
+does not exist takes as long as most users' wrong passwords do.
 """
 
 import asyncio
@@ -12,26 +12,21 @@ import hashlib
 import hmac
 import os
 from collections import Counter
-from collections.abc import Mapping
-from enum import Enum
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import bcrypt
 
 from access_exporter.background import call
+from access_exporter.serving.turns import Turns, Waiter
 
-MAX_CHECKS_WAITING = 64
-MAX_CHECKS_OF_A_CLIENT = 8
+MAX_CHECKS = 2
+MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # of all addresses that sent one
+# While others wait for a check, a wrong password is refused only after the time of so many checks. So who guesses on
+# a few dozen connections leave time for others of their address.
+REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt reads no more of a password, and the tools that make hashes cut it there
-
-
-class Verdict(Enum):
-    """What becomes of a request."""
-
-    ADMITTED = "admitted"
-    REFUSED = "refused"
-    BUSY = "too many passwords are being checked"
 
 
 class BasicAuth:
@@ -40,58 +35,60 @@ class BasicAuth:
     def __init__(self, users: Mapping[str, str], before: "BasicAuth | None" = None) -> None:
         """Remember nobody, but whoever has the same hash as `before` and was remembered there."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
-        self._by_cost = {_cost(hashed): hashed for hashed in self._hashes.values()}
+        self._stand_in = _typical(self._hashes.values())
         self._key = os.urandom(32)
         self._remembered: dict[bytes, bytes] = {}  # names, by the fingerprints of credentials
+        self._turns = Turns(MAX_CHECKS, MAX_CHECKS_AFTER_A_WRONG_PASSWORD)
         if before:
-            self._key, self._remembered = before.still_right(self._hashes)
-        self._turn = asyncio.Lock()
-        self._waiting: Counter[str] = Counter()
+            self._key, self._remembered, self._turns = before.still_right(self._hashes)
 
-    def still_right(self, hashes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return the key of the fingerprints, and the names by fingerprint of all who have the same hash in these."""
+    def still_right(self, hashes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes], Turns]:
+        """Return what goes on with these hashes: the key, the names of all who have the same hash, and the turns."""
         same = {mark: name for mark, name in self._remembered.items() if hashes.get(name) == self._hashes[name]}
-        return self._key, same
+        return self._key, same, self._turns
 
-    async def check(self, authorization: str, client: str) -> Verdict:
-        """Tell whether the header names a user with the right password; `client` is the address that sent it."""
+    async def admits(self, authorization: str, client: Waiter) -> bool:
+        """Tell whether the header names a user with the right password; the client may have to wait for its turn."""
         credentials = _decode(authorization)
         if credentials is None:
-            return Verdict.REFUSED
+            return False
         name, password = credentials
         fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a name holds no colon
         if fingerprint in self._remembered:
-            return Verdict.ADMITTED
-        if self._waiting[client] >= MAX_CHECKS_OF_A_CLIENT or self._waiting.total() >= MAX_CHECKS_WAITING:
-            return Verdict.BUSY
-        self._waiting[client] += 1
+            return True
+        turn = await self._turns.take(client)
+        right = False
         try:
-            async with self._turn:
-                right = await self._is_right(name, password)
+            right = fingerprint in self._remembered or await self._is_right(name, password)
         finally:
-            self._waiting -= Counter((client,))  # and none is kept of who no longer waits
-        if not right:
-            return Verdict.REFUSED
+            seconds = self._turns.give_back(turn, held_against=not right)
+        if right:
+            self._remember(fingerprint, name)
+        elif self._turns.next_address() is not None:
+            await asyncio.sleep(min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
+        return right
+
+    def _remember(self, fingerprint: bytes, name: bytes) -> None:
         while len(self._remembered) >= MAX_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
         self._remembered[fingerprint] = name
-        return Verdict.ADMITTED
 
     async def _is_right(self, name: bytes, password: bytes) -> bool:
-        """Tell whether it is the password, by one check of each cost there is, whoever's name it is."""
+        """Tell whether it is the password, by one check, of a stand-in where there is no such user."""
         known = self._hashes.get(name)
-        right = False
-        for cost, stand_in in self._by_cost.items():
-            hashed = known if known and _cost(known) == cost else stand_in
-            check = partial(bcrypt.checkpw, password[:_BCRYPT_BYTES], hashed)
-            matches = await asyncio.wrap_future(call(check, "bcrypt"))
-            right = right or (matches and hashed is known)
-        return right
+        check = partial(bcrypt.checkpw, password[:_BCRYPT_BYTES], known or self._stand_in)
+        return await asyncio.wrap_future(call(check, "bcrypt")) and known is not None
 
 
-def _cost(hashed: bytes) -> bytes:
+def cost(hashed: str | bytes) -> int:
     """Return the cost of a hash, which is the 10 in `$2b$10$…`."""
-    return hashed.split(b"$")[2]
+    return int(hashed[4:6])
+
+
+def _typical(hashes: Collection[bytes]) -> bytes:
+    """Return a hash of the cost that most have, and of these costs the highest."""
+    costs = Counter(map(cost, hashes))
+    return max(hashes, key=lambda hashed: (costs[cost(hashed)], cost(hashed)), default=b"")
 
 
 def _decode(authorization: str) -> tuple[bytes, bytes] | None:

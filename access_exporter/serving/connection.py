@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import h11
 
-from access_exporter.serving.channel import Channel
+from access_exporter.serving.answers import Answers
+from access_exporter.serving.channel import LONGEST_LOOK_SECONDS, SHORTEST_LOOK_SECONDS, Channel
 from access_exporter.serving.messages import Application, Request, Response
+from access_exporter.serving.turns import Turn
 from access_exporter.serving.waiting import Waiting
 
 HANDSHAKE_SECONDS = 10
@@ -24,22 +26,37 @@ CLOSE_SECONDS = 3  # for the rest of an answer, when its connection is closed
 MAX_HEAD_BYTES = 16 * 1024
 PIECE_BYTES = 32 * 1024
 PIECES_AT_ONCE = 8  # then others have their turn, however fast this client reads
+# The headers that pages look at. No other is kept: thousands of requests may wait.
+HEADERS = frozenset(("accept", "accept-encoding", "authorization", "host", "origin", "sec-fetch-site"))
 
 
 class Connection:
     """A client's connection, from its handshake to its end."""
 
-    def __init__(self, channel: Channel, application: Application, waiting: Waiting) -> None:
+    def __init__(self, channel: Channel, application: Application, waiting: Waiting, answers: Answers) -> None:
         """Do nothing yet, but count as waiting."""
+        self.unread_since: float | None = None
         self._channel = channel
         self._application = application
         self._waiting = waiting
+        self._answers = answers
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._deadline: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Future[Turn] | None = None  # that it waits for
         self._is_answering = False
         self._is_resting = False  # between two requests
         self._is_last = False  # no request is answered after this one
-        waiting.add(channel.transport)
+        waiting.add(self)
+
+    @property
+    def address(self) -> str:
+        """Whose share it counts for."""
+        return self._channel.address
+
+    @property
+    def untaken(self) -> int:
+        """The bytes that were sent and that the client has not taken yet."""
+        return self._channel.untaken
 
     async def serve(self) -> None:
         """Answer requests until the client or a deadline ends the connection."""
@@ -49,11 +66,13 @@ class Connection:
                 await self._channel.open()
                 self._allow(REQUEST_SECONDS)
                 await self._answer_all()
+                await self._channel.taken()  # or what is left would be out of our hands
         finally:
+            self._answers.end(self)
             self._channel.close()
             await self._channel.wait_closed()  # or for the deadline
             self._forget_deadline()
-            self._waiting.remove(self._channel.transport)
+            self._waiting.remove(self)
 
     def hang_up(self) -> None:
         """Close the connection, but after the answer that is under way."""
@@ -64,7 +83,23 @@ class Connection:
 
     def abort(self) -> None:
         """Drop the connection."""
-        self._channel.transport.abort()
+        self._channel.abort()
+        if self._turn:
+            self._turn.cancel()
+
+    async def take_turn(self) -> None:
+        """Wait until one more large answer may be under way."""
+        await self._answers.begin(self)
+
+    async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
+        """Wait for a turn, as one who may be dropped."""
+        self._turn = turn
+        self._waiting.add(self)
+        try:
+            return await turn
+        finally:
+            self._waiting.remove(self)
+            self._turn = None
 
     async def _answer_all(self) -> None:
         try:
@@ -82,7 +117,7 @@ class Connection:
             if isinstance(event, h11.Request):
                 while isinstance(self._http.next_event(), h11.Data):
                     pass  # no page reads a body, but what is there of it has to be HTTP
-                return _request(event, self._channel.client)
+                return self._request(event)
             if isinstance(event, h11.EndOfMessage):  # of a body that was still coming after the answer
                 self._http.start_next_cycle()
             elif event is h11.NEED_DATA:
@@ -98,13 +133,16 @@ class Connection:
         # A client that sends the next request before there is an answer may read none: do not answer them all.
         self._is_last = self._is_last or bool(self._http.trailing_data[0])
         self._is_answering = True
-        self._waiting.remove(self._channel.transport)
+        self._waiting.remove(self)
+        self._answers.end(self)  # whoever asks again has taken the answer before
+        self.unread_since = None
         self._allow(ANSWER_SECONDS)
         await self._send(await self._application(request), has_body=request.method != "HEAD")
         self._is_answering = False
-        self._waiting.add(self._channel.transport)
+        self._end_turn(SHORTEST_LOOK_SECONDS)
+        self._waiting.add(self)
         self._is_resting = True
-        self._allow(KEEP_ALIVE_SECONDS, self.hang_up)  # to read the answer and to ask again
+        self._allow(KEEP_ALIVE_SECONDS, self._end_rest)  # to read the answer and to ask again
         if self._http.our_state is not h11.DONE:  # the client wants no other answer
             self._is_last = True
         elif self._http.their_state is h11.DONE:
@@ -122,6 +160,8 @@ class Connection:
             status_code=response.status, headers=list(headers.items()), reason=HTTPStatus(response.status).phrase
         )
         unsent = self._http.send(head) or b""
+        if has_body:
+            self._answers.hold(self, parts)
         for number, piece in enumerate(pieces(parts) if has_body else (), start=1):
             await self._write(unsent + (self._http.send(h11.Data(piece)) or b""))
             unsent = b""
@@ -136,40 +176,52 @@ class Connection:
         if not self._channel.is_full:
             await self._channel.drain()  # which fails if the client is gone
             return
-        self._waiting.add(self._channel.transport)
+        self.unread_since = asyncio.get_running_loop().time()
+        self._waiting.add(self)
         await self._channel.drain()
-        self._waiting.remove(self._channel.transport)
+        self._waiting.remove(self)
+        self.unread_since = None
+
+    def _end_turn(self, look_again: float) -> None:
+        """End the turn of an answer when the client has taken all of it; look again after so many seconds."""
+        if self._is_answering or self not in self._answers:
+            return
+        if not self._channel.untaken:
+            self.unread_since = None
+            self._answers.end(self)
+            return
+        loop = asyncio.get_running_loop()
+        self.unread_since = self.unread_since or loop.time()
+        loop.call_later(look_again, self._end_turn, min(2 * look_again, LONGEST_LOOK_SECONDS))
+
+    def _end_rest(self) -> None:
+        if self._channel.untaken:
+            self.abort()
+        else:
+            self.hang_up()
 
     def _allow(self, seconds: float, or_else: Callable[[], None] | None = None) -> None:
         """Set the deadline of the next step; after it the connection is aborted, or else what is given is done."""
         self._forget_deadline()
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(seconds, or_else or self._channel.transport.abort)
+        self._deadline = loop.call_later(seconds, or_else or self.abort)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-
-def _request(head: h11.Request, client: str) -> Request:
-    path, _, query = head.target.partition(b"?")
-    headers: dict[str, list[str]] = {}
-    for name, value in head.headers:
-        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    return Request(
-        head.method.decode("ascii"),
-        _path(unquote(path.decode("ascii"))),
-        parse_qs(query.decode("latin-1")),
-        {name: ", ".join(values) for name, values in headers.items()},  # RFC 9110, section 5.3: lines are one list
-        client,
-    )
-
-
-def _path(target: str) -> str:
-    """Return the path of a request's target, which may be a whole address: RFC 9112, section 3.2.2."""
-    whole = target.startswith(("http://", "https://"))
-    return "/" + target.partition("://")[2].partition("/")[2] if whole else target
+    def _request(self, head: h11.Request) -> Request:
+        target, _, query = head.target.decode("latin-1").partition("?")
+        headers: dict[str, list[str]] = {}
+        for raw, value in head.headers:
+            if (name := raw.decode("latin-1")) in HEADERS:
+                headers.setdefault(name, []).append(value.decode("latin-1"))
+        sent = {name: ", ".join(values) for name, values in headers.items()}  # RFC 9110, section 5.3: one list
+        if target.startswith(("http://", "https://")):  # a whole address: RFC 9112, section 3.2.2
+            sent["host"], _, path = target.partition("://")[2].partition("/")
+            target = f"/{path}"
+        return Request(head.method.decode("ascii"), unquote(target), query, sent, self)
 
 
 def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

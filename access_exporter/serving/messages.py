@@ -2,17 +2,32 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from access_exporter.serving.turns import Waiter
+
+
+class Client(Waiter, Protocol):
+    """Who sent a request and waits for the answer."""
+
+    async def take_turn(self) -> None:
+        """Wait until one more large answer may be under way; the turn ends with the answer."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request's path, query and headers (their names in lower case), and the address of who sent it."""
+    """A request's path, query, the headers that a page looks at (their names in lower case), and who sent it."""
 
     method: str
     path: str
-    query: Mapping[str, list[str]]
+    query: str
     headers: Mapping[str, str]
-    client: str
+    client: Client
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a query parameter. They are not kept: a request that waits takes little memory."""
+        return parse_qs(self.query).get(name, [])
 
 
 @dataclass(frozen=True)

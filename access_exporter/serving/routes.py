@@ -11,15 +11,15 @@ from prometheus_client import CollectorRegistry
 from access_exporter import exposition
 from access_exporter.background import call
 from access_exporter.errors import ConfigError
-from access_exporter.exposition import Encoded, Page
+from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.polling import Snapshots
-from access_exporter.serving.basic_auth import Verdict
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
+from access_exporter.serving.sharing import Shared
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.status_style import content_security_policy
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.web_settings import WebSettings
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,10 @@ class Web:
         self._settings = settings
         self._snapshots = snapshots
         self._registry = registry
-        self._status_page = status_page
         self._reload = reload
         self._reloading = 0
-        self._making = asyncio.Lock()
+        self._shared_pages = {form: Shared(partial(snapshots.page, form), "scrape") for form in Format}
+        self._shared_status = Shared(status_page.current, "status page")
         self._routes: dict[str, tuple[str, Application]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
@@ -54,6 +54,7 @@ class Web:
             "/-/reload": ("POST", self._post_reload),
             metrics_path: ("GET", self._get_metrics),
         }
+        self._pages = ("/", metrics_path)
 
     async def respond(self, request: Request) -> Response:
         """Answer a request."""
@@ -75,15 +76,16 @@ class Web:
             return Response("Internal error.\n", 500)
 
     async def _refusal(self, request: Request) -> Response | None:
+        hosts = self._settings.hosts
+        if hosts and request.path in self._pages and not hosts.allow(request.headers.get("host", "")):
+            return Response("This host name is not allowed; the flag --web.allowed-hosts lists those that are.\n", 421)
         self._settings.refresh()
-        if self._settings.auth is None:
+        auth = self._settings.auth
+        if auth is None or request.path in self._settings.config.auth_excluded_paths:
             return None
-        verdict = await self._settings.auth.check(request.headers.get("authorization", ""), request.client)
-        if verdict is Verdict.BUSY:
-            return Response("Too many passwords are being checked.\n", 503, headers={"retry-after": "5"})
-        if verdict is Verdict.REFUSED:
-            return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
-        return None
+        if await auth.admits(request.headers.get("authorization", ""), request.client):
+            return None
+        return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
 
     async def _answer(self, request: Request) -> Response:
         if request.path not in self._routes:
@@ -96,7 +98,8 @@ class Web:
 
     async def _get_status(self, request: Request) -> Response:
         policy = {"content-security-policy": content_security_policy(), "referrer-policy": "no-referrer"}
-        return Response(self._status_page.render(), content_type="text/html; charset=utf-8", headers=policy)
+        await request.client.take_turn()
+        return Response((await self._shared_status.get(),), content_type="text/html; charset=utf-8", headers=policy)
 
     async def _get_healthy(self, request: Request) -> Response:
         return Response("The exporter is alive.\n")
@@ -123,21 +126,20 @@ class Web:
         return Response("The configuration was reloaded.\n")
 
     async def _get_metrics(self, request: Request) -> Response:
+        await request.client.take_turn()
         form, content_type = negotiate(request.headers.get("accept", ""))
-        page = self._snapshots.current_page(form) or await self._in_thread(partial(self._snapshots.page, form))
+        page = self._snapshots.current_page(form) or await self._shared_pages[form].get()
         own = exposition.encode(self._registry.collect(), form)
-        if names := request.query.get("name[]"):
-            page, own = await self._in_thread(partial(page.restricted, own, names)), Encoded()
+        if names := frozenset(request.values("name[]")):
+            page, own = (
+                await asyncio.wrap_future(call(partial(page.restricted, names), "scrape")),
+                own.restricted(names),
+            )
         headers = {"vary": "accept, accept-encoding"}
         if not gzip_accepted(request.headers.get("accept-encoding", "")):
             return Response(page.text_with(own), content_type=content_type, headers=headers)
         headers["content-encoding"] = "gzip"
         return Response(page.gzip_with(own), content_type=content_type, headers=headers)
-
-    async def _in_thread(self, make: Callable[[], Page]) -> Page:
-        """Make a page while other requests are answered; one after the other, so that scrapes share one."""
-        async with self._making:
-            return await asyncio.wrap_future(call(make, "scrape"))
 
 
 def _is_from_a_page(request: Request) -> bool:

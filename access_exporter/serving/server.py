@@ -1,7 +1,7 @@
 """Listens, accepts connections and stops.
 
-What a client may take of the process is bounded, in time (connection.py) and in connections (waiting.py), so that a
-scrape always finds a place.
+What a client may take of the process is bounded: in time (connection.py), in connections and bytes that wait
+(waiting.py), and in answers (answers.py). A scrape always finds a place.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Sequence
 
 from access_exporter import keep_alive
+from access_exporter.serving.answers import MAX_ANSWERS, Answers
 from access_exporter.serving.channel import Channel, TlsChannel
 from access_exporter.serving.connection import MAX_HEAD_BYTES, Connection
 from access_exporter.serving.messages import Application
@@ -17,6 +18,7 @@ from access_exporter.serving.waiting import Waiting, allowed_connections
 
 STOP_SECONDS = 3  # what is in flight at a stop gets this long to be answered
 SEND_BUFFER_BYTES = 128 * 1024  # what the system keeps of an answer for a client that does not read it
+RECEIVE_BUFFER_BYTES = 32 * 1024  # what it keeps of requests that the exporter has not read
 TRY_AGAIN_SECONDS = 1  # after a connection could not be accepted: there are too many open files
 _STEPS_TO_ANSWER = 10  # of the event loop, at most, from an accepted connection to its first request, if it is there
 
@@ -29,6 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
     # Every connection inherits these. Without the first, half an answer waits for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     for option in keep_alive.SOCKET_OPTIONS:
         listener.setsockopt(*option)
     return listener
@@ -37,12 +40,18 @@ def listen(host: str, port: int) -> socket.socket:
 class Server:
     """Serves an application until it is stopped."""
 
-    def __init__(self, application: Application, context: Callable[[], ssl.SSLContext | None]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        context: Callable[[], ssl.SSLContext | None],
+        most_answers: int = MAX_ANSWERS,
+    ) -> None:
         """`context` is asked at each connection; None means no TLS."""
         self._application = application
         self._context = context
         most_waiting = allowed_connections()
         self._waiting = Waiting(most_waiting)
+        self._answers = Answers(most_answers)
         self._at_once = 1 + most_waiting // 10  # so many are accepted: each is read before it may have to make room
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
@@ -89,7 +98,7 @@ class Server:
         reader, writer = await asyncio.open_connection(sock=accepted, limit=MAX_HEAD_BYTES)
         context = self._context()
         channel = TlsChannel(reader, writer, context) if context else Channel(reader, writer)
-        connection = Connection(channel, self._application, self._waiting)
+        connection = Connection(channel, self._application, self._waiting, self._answers)
         self._connections.add(connection)
         try:
             await connection.serve()

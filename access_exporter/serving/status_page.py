@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from typing import NamedTuple
 
 from access_exporter import __version__
 from access_exporter.clock import Clock
@@ -18,6 +19,15 @@ SEATS_WARNING = 0.8
 SEATS_CRITICAL = 0.9
 # Up to so many accounts each have a card; more are a list, a line each that opens, with what fails first.
 MOST_CARDS = 6
+KEPT_SECONDS = 1
+
+
+class _Made(NamedTuple):
+    """A page, the accounts it shows, and when it was made (monotonic)."""
+
+    accounts: Sequence[Account]
+    at: float
+    page: bytes
 
 
 class StatusPage:
@@ -30,6 +40,15 @@ class StatusPage:
         self._clock = clock
         self._metrics_path = metrics_path
         self._demo = demo
+        self._made: _Made | None = None
+
+    def current(self) -> bytes:
+        """Return the page, made at most once per second, and at once after a reload."""
+        now = self._clock.monotonic()
+        made = self._made
+        if made is None or made.accounts is not self.accounts or now - made.at >= KEPT_SECONDS:
+            made = self._made = _Made(self.accounts, now, self.render().encode(errors="replace"))
+        return made.page
 
     def render(self) -> str:
         """Return the page as of now."""

@@ -13,10 +13,11 @@ import yaml
 from access_exporter import cli, config
 from access_exporter.config.durations import Duration
 from access_exporter.config.model import Account, Api, Devices, PolicyTest, ServiceTokens, Users
-from access_exporter.serving import web_config
+from access_exporter.serving import WebSettings, web_config
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
 from tests.deploy.programs import program
+from tests.deploy.test_kubernetes import kustomize
 from tests.processes import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -51,6 +52,10 @@ def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys:
         load_configuration(snippet.text, machine, capsys)
     elif keys & set(web_config.WebConfig.__struct_fields__):
         load_web_configuration(snippet.text, machine)
+    elif "components" in keys:
+        shutil.copytree(ROOT / "deploy" / "kubernetes", machine / "deploy" / "kubernetes")
+        (machine / "kustomization.yaml").write_text(snippet.text, encoding="utf-8")
+        assert "Deployment" in kustomize(machine)
     else:
         check_with_promtool(snippet.text, machine)
 
@@ -70,7 +75,7 @@ def load_web_configuration(text: str, folder: Path) -> None:
     certificate(folder, "tls")
     shutil.copy(folder / "tls.crt", folder / "clients.crt")
     (folder / "web.yaml").write_text(text, encoding="utf-8")
-    settings = web_config.WebSettings(str(folder / "web.yaml"))
+    settings = WebSettings(str(folder / "web.yaml"))
     assert (settings.config.tls_server_config is None) == (settings.context is None)
 
 

@@ -36,6 +36,8 @@ TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 RELABELING = fields(
     sourceLabels=several(TEXT), separator=TEXT, targetLabel=TEXT, regex=TEXT, replacement=TEXT, action=TEXT
 )
+KEY = fields("name", "key", name=TEXT, key=TEXT)
+IN_A_SECRET = fields("secret", secret=KEY)
 ENDPOINT = fields(
     port=TEXT,
     path=TEXT,
@@ -43,6 +45,8 @@ ENDPOINT = fields(
     interval=DURATION,
     scrapeTimeout=DURATION,
     honorLabels={"type": "boolean"},
+    basicAuth=fields(username=KEY, password=KEY),
+    tlsConfig=fields(ca=IN_A_SECRET, cert=IN_A_SECRET, keySecret=KEY, serverName=TEXT),
     relabelings=several(RELABELING),
     metricRelabelings=several(RELABELING),
 )

@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import prometheus_client
 import pytest
@@ -27,10 +28,10 @@ from access_exporter.serving import connection
 from access_exporter.serving.messages import Request
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving.web_settings import WebSettings
 from tests.exposition.plain_page import Plain, Restricted
 from tests.fakes import FakeClock, FakeCollector
-from tests.running_server import PATIENCE_SECONDS, serving
+from tests.running_server import PATIENCE_SECONDS, Asker, serving
 
 STALE_AFTER = 100.0
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -98,11 +99,8 @@ def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> l
 
 async def answer(web: Web, path: str, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
     """The body of an answer as it is given to the server."""
-    asked: dict[str, list[str]] = {}
-    for name, value in query:
-        asked.setdefault(name, []).append(value)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    response = await web.respond(Request("GET", path, asked, sent, "192.0.2.1"))
+    response = await web.respond(Request("GET", path, urlencode(query), sent, Asker()))
     return list(connection.pieces(response.parts()))
 
 

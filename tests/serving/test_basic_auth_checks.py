@@ -1,4 +1,4 @@
-"""Passwords are checked alike whoever's name it is, few at a time, and what was right is remembered."""
+"""Only the named user's hash is checked, addresses have fair turns, and what was right is remembered."""
 
 import asyncio
 import base64
@@ -7,9 +7,10 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from access_exporter.serving import basic_auth
-from access_exporter.serving.basic_auth import BasicAuth, Verdict
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving import basic_auth, turns
+from access_exporter.serving.basic_auth import BasicAuth
+from access_exporter.serving.web_settings import WebSettings
+from tests.running_server import Asker
 from tests.secured import HASH, PASSWORD, write
 
 
@@ -17,11 +18,8 @@ def header(name: bytes, password: bytes) -> str:
     return "Basic " + base64.b64encode(name + b":" + password).decode()
 
 
-CLIENT = "192.0.2.1"
-
-
-def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[Verdict], list[bytes]]:
-    """Return the verdicts, and the hashes that bcrypt was asked about."""
+def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[bool], list[bytes]]:
+    """Return who was admitted, and the hashes that bcrypt was asked about."""
     asked = []
     real = bcrypt.checkpw
 
@@ -29,32 +27,38 @@ def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[Verdict],
         asked.append(hashed)
         return real(password, hashed)
 
-    async def run() -> list[Verdict]:
+    async def run() -> list[bool]:
         basic = BasicAuth(users)
-        return [await basic.check(authorization, CLIENT) for authorization in authorizations]
+        return [await basic.admits(authorization, Asker()) for authorization in authorizations]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bcrypt, "checkpw", spy)
         return asyncio.run(run()), asked
 
 
-def test_unknown_users_take_the_path_of_wrong_passwords() -> None:
-    """A name that does not exist costs one bcrypt check of a user's hash, always the same, as a wrong password does."""
-    other = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
+def test_only_the_hash_of_the_named_user_is_checked() -> None:
+    """A check takes as long as the user's own hash, whatever the others cost."""
+    other = bcrypt.hashpw(b"other", bcrypt.gensalt(5)).decode()
     users = {"prometheus": HASH, "other": other}
-    tries = [header(b"prometheus", b"wrong"), header(b"nobody", b"wrong"), header(b"nobody", PASSWORD.encode())]
-    verdicts, asked = checked(*tries, users=users)
-    assert verdicts == [Verdict.REFUSED] * 3
-    assert len(asked) == 3
-    assert asked[0] == HASH.encode()
-    assert asked[1] == asked[2]
+    verdicts, asked = checked(header(b"prometheus", b"wrong"), header(b"other", b"other"), users=users)
+    assert verdicts == [False, True]
+    assert asked == [HASH.encode(), other.encode()]
+
+
+def test_unknown_users_take_the_time_of_most() -> None:
+    """A name that does not exist costs one check at the cost that most users have, and is refused whatever is sent."""
+    cheap, dear, also_dear = (bcrypt.hashpw(b"pw", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 5))
+    tries = [header(b"nobody", b"wrong"), header(b"nobody", b"pw"), header(b"", b"pw")]
+    verdicts, asked = checked(*tries, users={"a": cheap, "b": dear, "c": also_dear})
+    assert verdicts == [False] * 3
+    assert [hashed[:7] for hashed in asked] == [b"$2b$05$"] * 3
 
 
 def test_what_was_right_is_remembered() -> None:
     """A password that was right once is not checked by bcrypt again; a wrong one always is."""
     right, wrong = header(b"prometheus", PASSWORD.encode()), header(b"prometheus", b"wrong")
     verdicts, asked = checked(right, right, wrong, wrong, right, users={"prometheus": HASH})
-    assert verdicts == [Verdict.ADMITTED, Verdict.ADMITTED, Verdict.REFUSED, Verdict.REFUSED, Verdict.ADMITTED]
+    assert verdicts == [True, True, False, False, True]
     assert len(asked) == 3
 
 
@@ -71,7 +75,7 @@ def test_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_malformed_headers_are_refused(authorization: str) -> None:
     """A header that is none is refused without bcrypt."""
-    assert checked(authorization, users={"prometheus": HASH}) == ([Verdict.REFUSED], [])
+    assert checked(authorization, users={"prometheus": HASH}) == ([False], [])
 
 
 @pytest.mark.parametrize("password", [b"", b"\0", b"\xff\xfe", b"a:b", b"x" * 73, b"y" * 5000])
@@ -79,7 +83,7 @@ def test_odd_passwords(password: bytes) -> None:
     """Any bytes may be tried as a password; what is right beyond bcrypt's 72 bytes is right."""
     hashed = bcrypt.hashpw(password[:72], bcrypt.gensalt(4)).decode()
     tries = [header(b"prometheus", password), header(b"prometheus", b"not" + password)]
-    assert checked(*tries, users={"prometheus": hashed})[0] == [Verdict.ADMITTED, Verdict.REFUSED]
+    assert checked(*tries, users={"prometheus": hashed})[0] == [True, False]
 
 
 @pytest.mark.parametrize("kind", ["$2a$", "$2b$", "$2y$"])
@@ -88,41 +92,114 @@ def test_every_usual_kind_of_hash(kind: str, tmp_path: Path) -> None:
     hashed = kind + HASH[4:]
     config = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{hashed}'}}\n")
     assert WebSettings(str(config)).auth is not None
-    assert checked(header(b"prometheus", PASSWORD.encode()), users={"prometheus": hashed})[0] == [Verdict.ADMITTED]
+    assert checked(header(b"prometheus", PASSWORD.encode()), users={"prometheus": hashed})[0] == [True]
 
 
-def test_only_so_many_checks_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While too many passwords are being checked more are turned away, but who was right before gets in at once."""
-    monkeypatch.setattr(basic_auth, "MAX_CHECKS_WAITING", 2)
+@pytest.fixture(autouse=True)
+def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong passwords are refused without the pause that they have while others wait."""
+    monkeypatch.setattr(basic_auth, "MAX_REFUSAL_SECONDS", 0)
 
-    async def run() -> tuple[Verdict, Verdict, list[Verdict]]:
-        basic = BasicAuth({"prometheus": HASH})
-        right = header(b"prometheus", PASSWORD.encode())
-        assert await basic.check(right, CLIENT) is Verdict.ADMITTED
-        waiting = [asyncio.create_task(basic.check(header(b"x", b"%d" % number), CLIENT)) for number in range(2)]
+
+class Held:
+    """bcrypt that ends one check after the other when the test says so; it remembers whose checks began."""
+
+    def __init__(self) -> None:
+        self.began: list[bytes] = []
+        self._ends: dict[bytes, asyncio.Future[bool]] = {}
+
+    async def check(self, name: bytes, password: bytes) -> bool:
+        self.began.append(password)
+        self._ends[password] = asyncio.get_running_loop().create_future()
+        return await self._ends[password]
+
+    async def end(self, password: bytes, *, right: bool = False) -> None:
+        self._ends[password].set_result(right)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[asyncio.Task[bool]]]:
+    """Start wrong passwords from so many addresses, and let one of each be found wrong."""
+    basic = BasicAuth({"prometheus": HASH})
+    basic._is_right = held.check  # type: ignore[method-assign]  # noqa: SLF001 – time is in the test's hand
+    tasks = []
+    for address in range(addresses):
+        for number in range(each):
+            wrong = header(b"prometheus", b"%d of %d" % (number, address))
+            tasks.append(asyncio.create_task(basic.admits(wrong, Asker(f"198.51.100.{address}"))))
+    await asyncio.sleep(0)
+    for number in range(addresses):
+        await held.end(held.began[number])
+    return basic, tasks
+
+
+async def ended(held: Held, tasks: list[asyncio.Task[bool]]) -> None:
+    """End every check that begins, until all are answered."""
+    done: set[bytes] = set()
+    while not all(task.done() for task in tasks):
         await asyncio.sleep(0)
-        return (
-            await basic.check(header(b"x", b"more"), CLIENT),
-            await basic.check(right, CLIENT),
-            list(await asyncio.gather(*waiting)),
-        )
-
-    assert asyncio.run(run()) == (Verdict.BUSY, Verdict.ADMITTED, [Verdict.REFUSED] * 2)
+        for password in [each for each in held.began if each not in done]:
+            done.add(password)
+            if not held._ends[password].done():  # noqa: SLF001 – its own class
+                await held.end(password)
+    await asyncio.gather(*tasks)
 
 
-def test_only_so_many_checks_of_a_client_wait() -> None:
-    """Who floods the exporter with wrong passwords is turned away; nobody else is."""
+@pytest.mark.parametrize(("addresses", "each"), [(1, 64), (8, 8), (64, 2)])
+def test_a_flood_keeps_no_other_address_waiting(addresses: int, each: int) -> None:
+    """However many wrong passwords wait, a check of an address that sent none begins at once."""
 
-    async def run() -> tuple[Verdict, Verdict, Verdict]:
-        basic = BasicAuth({"prometheus": HASH})
-        flood = [
-            basic.check(header(b"x", b"%d" % number), CLIENT) for number in range(basic_auth.MAX_CHECKS_OF_A_CLIENT)
-        ]
-        waiting = [asyncio.create_task(check) for check in flood]
+    async def run() -> None:
+        held = Held()
+        basic, tasks = await flood(held, addresses, each)
+        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker("192.0.2.1")))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert held.began[-1] == b"right"
+        await held.end(b"right", right=True)
+        assert await right
+        await ended(held, tasks)
+
+    asyncio.run(run())
+
+
+def test_a_flood_is_checked_one_after_the_other() -> None:
+    """Addresses that sent a wrong password have one check at a time, all together, and take turns."""
+
+    async def run() -> None:
+        held = Held()
+        _, tasks = await flood(held, 4, 8)
+        began = len(held.began)
+        for more in range(8):
+            await held.end(held.began[began - 1 + more])
+            assert len(held.began) == began + more + 1
+        assert {each.rpartition(b" ")[2] for each in held.began[began - 1 : began + 3]} == {b"0", b"1", b"2", b"3"}
+        await ended(held, tasks)
+
+    asyncio.run(run())
+
+
+def test_who_waits_at_the_address_of_a_flood_is_soon_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the queue of an address is long, the newest are checked first: an old one is likely given up."""
+    monkeypatch.setattr(turns, "PATIENT_SECONDS", 0)
+
+    async def run() -> None:
+        held = Held()
+        basic, tasks = await flood(held, 1, 64)
+        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker("198.51.100.0")))
         await asyncio.sleep(0)
-        right = header(b"prometheus", PASSWORD.encode())
-        during = await basic.check(right, CLIENT), await basic.check(right, "192.0.2.2")
-        await asyncio.gather(*waiting)
-        return *during, await basic.check(header(b"x", b"more"), CLIENT)
+        for _ in range(60):
+            if b"right" in held.began:
+                break
+            await held.end(held.began[-1])
+            # The flood sends the next one as soon as one is refused.
+            wrong = header(b"prometheus", b"another %d" % len(tasks))
+            tasks.append(asyncio.create_task(basic.admits(wrong, Asker("198.51.100.0"))))
+            await asyncio.sleep(0)
+        assert held.began[-1] == b"right"
+        await held.end(b"right", right=True)
+        assert await right
+        await ended(held, tasks)
 
-    assert asyncio.run(run()) == (Verdict.BUSY, Verdict.ADMITTED, Verdict.REFUSED)
+    asyncio.run(run())

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 import threading
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -23,6 +24,38 @@ class TestCrowds:
             assert everything(first) == b""
             for connection in others:
                 assert answered(connection) == b"HTTP/1.1 200 OK"
+
+    def test_the_busiest_address_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A crowd drops its own connections: one of another address stays, however long it waits."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 5)
+        with serving(pages()) as port, ExitStack() as opened:
+            other = opened.enter_context(connect(port, "127.0.0.9"))
+            crowd = [opened.enter_context(connect(port)) for _ in range(20)]
+            assert [everything(connection) for connection in crowd[:16]] == [b""] * 16
+            assert answered(other) == b"HTTP/1.1 200 OK"
+            assert answered(crowd[-1]) == b"HTTP/1.1 200 OK"
+
+    def test_bytes_that_nobody_takes_make_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of answers that rest in the system's buffers, the oldest of the busiest address goes first."""
+        monkeypatch.setattr(waiting, "MAX_UNTAKEN_BYTES", 500_000)
+        with serving(sending(100_000)) as port, ExitStack() as opened:
+            other = opened.enter_context(connect(port, "127.0.0.9", SO_RCVBUF=4096))
+            other.sendall(REQUEST)
+            crowd = [opened.enter_context(connect(port, SO_RCVBUF=4096)) for _ in range(20)]
+            for connection in crowd:
+                connection.sendall(REQUEST)
+                assert connection.recv(1)
+            assert len(everything(crowd[0])) < 100_000
+            assert answered(opened.enter_context(connect(port))) == b"HTTP/1.1 200 OK"
+            assert len(read_whole(other, 100_000)) == 100_000
+
+    def test_bytes_that_were_taken_do_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Connections that have read their answers stay, however much they read."""
+        monkeypatch.setattr(waiting, "MAX_UNTAKEN_BYTES", 500_000)
+        with serving(sending(400_000)) as port, ExitStack() as opened:
+            clients = [opened.enter_context(connect(port)) for _ in range(10)]
+            for _ in range(2):
+                assert [answered(client) for client in clients] == [b"HTTP/1.1 200 OK"] * 10
 
     def test_who_is_being_answered_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request that is being worked on is never dropped for others that wait."""
@@ -87,6 +120,14 @@ class TestCrowds:
         monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
         assert waiting.allowed_connections() == allowed
         assert limits == ([] if raised is None else [(raised, hard)])
+
+
+def read_whole(connection: socket.socket, size: int) -> bytes:
+    """Return the body of an answer."""
+    received = b""
+    while len(received.partition(b"\r\n\r\n")[2]) < size and (data := connection.recv(65536)):
+        received += data
+    return received.partition(b"\r\n\r\n")[2]
 
 
 def test_stalled_connections_of_every_kind(running: Exporter) -> None:

@@ -11,19 +11,26 @@ from access_exporter import cli
 from tests.processes import ROOT
 from tests.serving.web_files import HASH, tls
 
-TOP = "expected one of tls_server_config, http_server_config, basic_auth_users"
+TOP = "expected one of tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths"
 TLS = "expected one of cert_file, key_file, client_ca_file, client_auth_type, min_version, max_version"
 HEADERS = (
     "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "
     "X-XSS-Protection"
 )
 PEM = "tls_server_config.cert_file: expected the certificate in PEM, and in key_file its key in PEM without a password"
+CUT = "expected a value; a file that was cut looks like this"
+LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
+OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
+USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
 BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
 
 
 MISTAKES = [
     # What is no such file.
-    ("- a\n", "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users"),
+    (
+        "- a\n",
+        "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths",
+    ),
     ("tls_server_config: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
     ("a: b\0", "line 1: expected no control character, got U+0000"),
     ("basic_auth_users: {alice: a, alice: b}", "line 1: this key stands there twice"),
@@ -63,9 +70,41 @@ MISTAKES = [
         for value in ("RequestClientCert", "RequireAnyClientCert")
     ),
     # What does not fit together.
-    ("tls_server_config: {}", "tls_server_config.cert_file: required, but missing"),
     ("tls_server_config: {cert_file: server.pem}", "tls_server_config.key_file: required, but missing"),
-    ("tls_server_config: {cert_file: server.pem, key_file: }", "tls_server_config.key_file: required, but missing"),
+    # What a file looks like that is empty or was cut: it would open what it is there to protect.
+    ("", f"the file is empty; {LEAVE_OUT}"),
+    ("# TLS and users\n\n", f"the file is empty; {LEAVE_OUT}"),
+    ("---\n", f"the file is empty; {LEAVE_OUT}"),
+    ("{}", OPEN),
+    ("http_server_config: {headers: {X-Frame-Options: DENY}}", OPEN),
+    ("http_server_config: {headers: {}}", OPEN),
+    ("auth_excluded_paths: []", OPEN),
+    *(
+        (content + f"{key}: {nothing}\n", f"{key}: {CUT}")
+        for key in ("tls_server_config", "http_server_config", "basic_auth_users")
+        for nothing in ("", "{}", "null", "~")
+        for content in ("", USERS if key != "basic_auth_users" else tls())
+    ),
+    (USERS + "auth_excluded_paths:\n", f"auth_excluded_paths: {CUT}"),
+    *(
+        (
+            f"tls_server_config: {{cert_file: server.pem, key_file: server.key, {key}: }}",
+            f"tls_server_config.{key}: {CUT}",
+        )
+        for key in ("client_ca_file", "client_auth_type", "min_version", "max_version")
+    ),
+    ("tls_server_config: {cert_file: server.pem, key_file: }", f"tls_server_config.key_file: {CUT}"),
+    (tls() + "http_server_config: {headers: }\n", f"http_server_config.headers: {CUT}"),
+    # What needs no password.
+    *(
+        (
+            USERS + f"auth_excluded_paths: [/-/ready, {path}]",
+            "auth_excluded_paths[1]: expected a path such as /-/healthy, and not /",
+        )
+        for path in ("/", "metrics", "''", "'/-/healthy?a'", "'/a b'", "'/%2d/healthy'", "/*")
+    ),
+    (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users beside it"),
+    (USERS + "auth_excluded_paths: /-/healthy", "auth_excluded_paths: expected a list, got a string"),
     (
         tls("min_version: 1.2"),
         "tls_server_config.min_version: expected a string, got a number; put the value in quotes",
@@ -119,6 +158,13 @@ MISTAKES = [
     (f"basic_auth_users: {{alice: {HASH.replace('$04', '$03')}}}", BCRYPT),
     (f"basic_auth_users: {{alice: {HASH.replace('$04', '$32')}}}", BCRYPT),
     (f"basic_auth_users: {{alice: {HASH.replace('XDTO', 'XDTA')}}}", BCRYPT),  # no 128 bits end like that
+    *(
+        (
+            f"basic_auth_users: {{alice: {HASH.replace('$04', f'${cost}')}}}",
+            f"basic_auth_users: expected a bcrypt cost of at most 16 for user 1, got {cost}",
+        )
+        for cost in (17, 20, 31)
+    ),
     (
         "http_server_config: {headers: {Server: x}}",
         f"http_server_config.headers: the header `Server` is not supported; {HEADERS}",
@@ -184,8 +230,12 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("content", "expected"),
         [
-            ("", "no TLS, no basic auth, no headers"),
-            ("tls_server_config:\nbasic_auth_users: {}\n", "no TLS, no basic auth, no headers"),
+            (USERS, "no TLS, basic auth for 1 users, no headers"),
+            (
+                USERS + "auth_excluded_paths: [/-/healthy, /-/ready]\n",
+                "no TLS, basic auth for 1 users but not for /-/healthy and /-/ready, no headers",
+            ),
+            (USERS + "auth_excluded_paths: []\n", "no TLS, basic auth for 1 users, no headers"),
             (tls(), "TLS12 to TLS13 with NoClientCert, no basic auth, no headers"),
             (
                 tls("min_version: TLS13, client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert")
@@ -193,10 +243,6 @@ class TestCheck:
                 "http_server_config: {headers: {X-Frame-Options: DENY, X-XSS-Protection: ''}}\n",
                 "TLS13 to TLS13 with RequireAndVerifyClientCert, basic auth for 2 users, "
                 "headers X-Frame-Options and X-XSS-Protection",
-            ),
-            (
-                tls("min_version: , client_ca_file: ") + "http_server_config: {headers: }\n",
-                "TLS12 to TLS13 with NoClientCert, no basic auth, no headers",
             ),
         ],
     )
@@ -206,10 +252,24 @@ class TestCheck:
         assert (code, err) == (0, "")
         assert f"web: {expected}" in out.splitlines()
 
-    @pytest.mark.parametrize("flags", [[], ["--web.config.file="]])
-    def test_without(
+    @pytest.mark.parametrize(("cost", "warned"), [(12, False), (13, True), (16, True)])
+    def test_costs(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
+        """A bcrypt cost above 12 is a warning, because a first scrape then takes long."""
+        code, out, _ = check(USERS.replace("$04", f"${cost}"), "--config.check")
+        warning = f"warning: basic_auth_users: user 1 has a bcrypt cost of {cost}: above 12, a check takes seconds"
+        assert (code, warning in out.splitlines()) == (0, warned)
+
+    def test_without(self, folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> None:
+        """Without a file, nothing is said of it."""
+        assert cli.main(["--config.check", f"--config.file={folder}/config.yaml"]) == 0
+        assert "web:" not in capsys.readouterr().out
+
+    @pytest.mark.parametrize("flags", [[], ["--config.check"]])
+    def test_an_empty_name(
         self, folder: Path, flags: list[str], capsys: pytest.CaptureFixture[str], own_logging: None
     ) -> None:
-        """Without a file, or with an empty name for it, nothing is said of it."""
-        assert cli.main(["--config.check", f"--config.file={folder}/config.yaml", *flags]) == 0
-        assert "web:" not in capsys.readouterr().out
+        """An empty name for the file, as an unset variable makes it, opens nothing."""
+        config = f"--config.file={folder}/config.yaml", "--web.listen-address=127.0.0.1:0", "--log.level=error"
+        assert cli.main([*config, "--web.config.file=", *flags]) == 1
+        expected = f"cloudflare-access-exporter: --web.config.file: expected the name of a file; {LEAVE_OUT}\n"
+        assert capsys.readouterr().err == expected

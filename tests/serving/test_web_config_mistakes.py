@@ -17,7 +17,9 @@ MISTAKES = {
         "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
     ),
     "basic_auth_users: [a]": "basic_auth_users: expected a mapping, got a list",
-    "- a": "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users",
+    "- a": (
+        "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths"
+    ),
     "http_server_config: {headers: {X-Powered-By: me}}": (
         "http_server_config.headers: the header `X-Powered-By` is not supported; "
         "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from access_exporter.config import files
-from access_exporter.serving import web_config
-from access_exporter.serving.web_config import WebSettings
+from access_exporter.serving import web_settings
+from access_exporter.serving.web_settings import WebSettings
 from tests.serving.web_files import HASH, tls
+
+USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
+HEADER = "http_server_config: {headers: {X-Frame-Options: DENY}}\n"
 
 
 def fails(number: int) -> Callable[..., bytes]:
@@ -28,9 +31,9 @@ def fails(number: int) -> Callable[..., bytes]:
 def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
     """A file that asks for a header since it was read, and the settings as they were read."""
     web = folder / "web.yaml"
-    web.write_text("", encoding="utf-8")
+    web.write_text(USERS, encoding="utf-8")
     settings = WebSettings(str(web))
-    web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+    web.write_text(USERS + HEADER, encoding="utf-8")
     return web, settings
 
 
@@ -38,9 +41,9 @@ class TestChanges:
     def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
         web = tmp_path / "web.yaml"
-        web.write_text("", encoding="utf-8")
+        web.write_text(USERS, encoding="utf-8")
         settings = WebSettings(str(web))
-        web.write_text(tls(), encoding="utf-8")
+        web.write_text(USERS + tls(), encoding="utf-8")
         settings.refresh()
         settings.refresh()
         assert (settings.context, len(caplog.records)) == (None, 1)
@@ -93,7 +96,7 @@ class TestChanges:
     def test_a_named_pipe(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """A named pipe in the place of the file is not opened: whoever asks for a page would wait for it."""
         web = tmp_path / "web.yaml"
-        web.write_text("http_server_config: {headers: {X-Frame-Options: DENY}}", encoding="utf-8")
+        web.write_text(USERS + HEADER, encoding="utf-8")
         settings = WebSettings(str(web))
         web.unlink()
         os.mkfifo(web)
@@ -118,7 +121,7 @@ class TestChanges:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """What could not be read for want of files is tried again soon, and told once."""
-        monkeypatch.setattr(web_config, "TRY_AGAIN_SECONDS", 0)
+        monkeypatch.setattr(web_settings, "TRY_AGAIN_SECONDS", 0)
         _, settings = with_a_header_since(tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(files, "read", fails(errno.EMFILE))
@@ -131,7 +134,8 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("content", "expected"),
         [
-            ("", "tls_server_config: taken away"),
+            ("", "the file is empty"),
+            (HEADER, "nothing is protected"),
             (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
             (tls(), "tls_server_config.client_auth_type: taken away"),
             (

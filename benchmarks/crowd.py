@@ -1,0 +1,223 @@
+"""What a crowd of clients costs that ask for answers and read none: python -m benchmarks.crowd.
+
+Starts the exporter with many accounts, lets the crowd ask for each kind of answer in turn, and meanwhile scrapes on new
+connections from another address and from an address of the crowd. It prints the most memory of the process, the most
+memory of the system's sockets (of both ends, since the crowd is on this machine), and how long scrapes took. It fails
+where a scrape fails, takes too long, or where the memory is more than is promised.
+"""
+
+import argparse
+import contextlib
+import http.client
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import stalled
+from benchmarks.processes import polled
+
+USERS = 10  # of each account
+ANOTHER = "127.0.0.1"
+MOST_MB = 64
+MOST_SECONDS = 1.0  # of a scrape from another address
+PAUSE_SECONDS = 0.1  # between two scrapes, and two looks at the memory
+FEW = "/metrics?name[]=cloudflare_access_poll_success&name[]=cloudflare_access_poll_errors_total"
+
+
+class Kind(NamedTuple):
+    """What a crowd asks for; `tls` and `addresses` tell how it does, and from how many addresses."""
+
+    name: str
+    path: str
+    headers: str = ""
+    addresses: int = 1
+    tls: bool = False
+
+
+KINDS = (
+    Kind("metrics", "/metrics"),
+    Kind("metrics, gzip", "/metrics", "Accept-Encoding: gzip\r\n"),
+    Kind("OpenMetrics", "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n"),
+    Kind("metrics, closed", "/metrics", "Connection: close\r\n"),
+    Kind("name[]", FEW),
+    Kind("name[], gzip", FEW, "Accept-Encoding: gzip\r\n"),
+    Kind("status page", "/"),
+    Kind("long requests", "/", "A: b\r\n" * 1000 + "Cookie: " + "c" * 8000 + "\r\n"),
+    Kind("status page, many addresses", "/", addresses=950),
+    Kind("metrics, many addresses", "/metrics", addresses=950),
+    Kind("metrics, some addresses", "/metrics", addresses=20),
+    Kind("TLS: metrics", "/metrics", tls=True),
+    Kind("TLS: status page", "/", addresses=20, tls=True),
+)
+
+
+def crowd(kind: Kind, port: int, connections: int) -> None:
+    """Ask on so many connections and read nothing; say so, and keep them until standard input ends."""
+    request = f"GET {kind.path} HTTP/1.1\r\nHost: x\r\n{kind.headers}\r\n".encode()
+    opened = []
+    for number in range(connections):
+        connection: socket.socket = socket.socket()
+        connection.bind((address(number % kind.addresses), 0))
+        connection.connect(("127.0.0.1", port))
+        if kind.tls:
+            connection = _unverified().wrap_socket(connection)
+        opened.append(connection)
+        with contextlib.suppress(OSError):  # dropped for another one
+            connection.sendall(request)
+    print("asked", flush=True)
+    sys.stdin.read()
+
+
+def address(number: int) -> str:
+    """Return one of the addresses of the crowd."""
+    return f"127.0.{1 + number // 250}.{1 + number % 250}"
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextlib.contextmanager
+def crowded(number: int, port: int, connections: int) -> Iterator[None]:
+    """Run `crowd` in a process of its own, from the first moment on."""
+    command = [sys.executable, "-m", "benchmarks.crowd", f"--kind={number}", f"--port={port}"]
+    command += [f"--connections={connections}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=stalled.ROOT) as process:
+        yield
+        process.kill()
+
+
+class Scraper(threading.Thread):
+    """Scrapes from an address until it is stopped."""
+
+    def __init__(self, source: str, port: int, *, tls: bool) -> None:
+        """Scrape nothing yet."""
+        super().__init__(daemon=True)
+        self.seconds: list[float] = []
+        self.failures: list[str] = []
+        self._address = (source, port, tls)
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Scrape."""
+        while not self._stopped.wait(PAUSE_SECONDS):
+            began = time.perf_counter()
+            try:
+                scrape(*self._address)
+            except (OSError, AssertionError, http.client.HTTPException) as error:
+                self.failures.append(f"{type(error).__name__} after {time.perf_counter() - began:.1f} s")
+            self.seconds.append(time.perf_counter() - began)
+
+    def stop(self) -> None:
+        """End after the scrape that is under way."""
+        self._stopped.set()
+        self.join()
+
+
+def scrape(source: str, port: int, tls: bool) -> None:  # noqa: FBT001 – it is a part of the address
+    """Scrape once, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(source, 0))
+    if tls:
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=60, source_address=(source, 0), context=_unverified()
+        )
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        answer.read()
+
+
+def socket_memory() -> float:
+    """Return the memory of all TCP sockets of the system, in MB."""
+    lines = Path("/proc/net/sockstat").read_text(encoding="ascii").splitlines()
+    (tcp,) = [line.split() for line in lines if line.startswith("TCP:")]
+    return int(tcp[tcp.index("mem") + 1]) * resource.getpagesize() / 1e6
+
+
+class Cost(NamedTuple):
+    """What a crowd cost: memory in MB, and the seconds that scrapes took."""
+
+    process: float
+    sockets: float
+    another: Scraper
+    same: Scraper
+
+    def line(self, kind: Kind) -> str:
+        """Return it as a line of the table."""
+        seconds = (f"{max(each.seconds):6.2f} {len(each.failures):4}" for each in (self.another, self.same))
+        return f"{kind.name:28}{self.process:8.1f}{self.sockets:9.1f}  {'  '.join(seconds)}"
+
+    def is_kept(self) -> bool:
+        """Tell whether it is as is promised."""
+        return (
+            self.process <= MOST_MB
+            and self.sockets <= MOST_MB
+            and not self.another.failures
+            and max(self.another.seconds) <= MOST_SECONDS
+        )
+
+
+def measure(number: int, pid: int, port: int, connections: int, seconds: float) -> Cost:
+    """Let a crowd come for so long, and scrape meanwhile."""
+    kind = KINDS[number]
+    for _ in range(20):
+        scrape(ANOTHER, port, kind.tls)
+        stalled.ask("/", port, _unverified() if kind.tls else None)
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the most memory is the present one from now on
+    before, sockets_before, sockets = stalled.memory(pid), socket_memory(), 0.0
+    scrapers = [Scraper(source, port, tls=kind.tls) for source in (ANOTHER, address(0))]
+    with crowded(number, port, connections):
+        for scraper in scrapers:
+            scraper.start()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            sockets = max(sockets, socket_memory() - sockets_before)
+            time.sleep(PAUSE_SECONDS)
+        for scraper in scrapers:
+            scraper.stop()
+        return Cost(stalled.memory(pid) - before, sockets, *scrapers)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure every kind, and fail where one costs more than is promised."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connections", type=int, default=950)
+    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--accounts", type=int, default=1000)
+    parser.add_argument("--only", help="kinds whose name has this")
+    parser.add_argument("--kind", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, options.connections + 200), hard))
+    if options.kind is not None:
+        crowd(KINDS[options.kind], options.port, options.connections)
+        return
+    print(f"{'':28}{'process':>8}{'sockets':>9}  {'another address':>11}  {'same address':>11}")
+    kept = True
+    with tempfile.TemporaryDirectory() as folder:
+        web = f"--web.config.file={stalled.web_configuration(Path(folder))}"
+        for number, kind in enumerate(KINDS):
+            if options.only and options.only not in kind.name:
+                continue
+            with polled(options.accounts, USERS, *([web] if kind.tls else [])) as running:
+                cost = measure(number, running.process.pid, running.port, options.connections, options.seconds)
+            print(cost.line(kind), flush=True)
+            kept = kept and cost.is_kept()
+    sys.exit(not kept)
+
+
+if __name__ == "__main__":
+    main()

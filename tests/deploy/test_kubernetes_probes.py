@@ -1,0 +1,132 @@
+"""The probes of the Kubernetes manifests, as the kubelet runs them, against the real server behind every protection."""
+
+import http.client
+import shutil
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
+import pytest
+
+from access_exporter import options
+from tests.certificates import Authority
+from tests.deploy.test_kubernetes import FOLDER, SPECS, VERSIONS, Manifests, kustomize
+from tests.processes import ROOT, Exporter
+from tests.secured import HASH, install
+
+TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n"
+CLIENTS = "client_ca_file: ca.crt, client_auth_type: RequireAndVerifyClientCert"
+USERS = f"basic_auth_users: {{prometheus: '{HASH}'}}\nauth_excluded_paths: [/-/healthy, /-/ready]\n"
+
+
+class Protection(NamedTuple):
+    """A web configuration, and the components of the manifests for it."""
+
+    web: str
+    components: tuple[str, ...]
+
+
+PROTECTIONS = {
+    "none": Protection("", ()),
+    "basic auth": Protection(USERS, ("web-config", "basic-auth")),
+    "TLS": Protection(TLS, ("web-config", "tls")),
+    "TLS and basic auth": Protection(TLS + USERS, ("web-config", "tls", "basic-auth")),
+    "client certificates": Protection(TLS.replace("}", f", {CLIENTS}}}"), ("web-config", "tls", "client-certificates")),
+    "all": Protection(
+        TLS.replace("}", f", {CLIENTS}}}") + USERS, ("web-config", "tls", "basic-auth", "client-certificates")
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=PROTECTIONS)
+def protection(request: pytest.FixtureRequest) -> Protection:
+    return PROTECTIONS[request.param]
+
+
+@pytest.fixture(scope="module", params=["base", "sharded"])
+def manifests(
+    request: pytest.FixtureRequest, protection: Protection, tmp_path_factory: pytest.TempPathFactory
+) -> Manifests:
+    """The manifests with the components that go with a protection, as deploy/kubernetes/README.md says."""
+    folder = tmp_path_factory.mktemp("kustomize")
+    shutil.copytree(FOLDER, folder / "kubernetes")
+    lines = ["kind: Kustomization", "resources:", f"  - ../kubernetes/{request.param}"]
+    lines += ["components:"] * bool(protection.components)
+    lines += [f"  - ../kubernetes/components/{name}" for name in protection.components]
+    (folder / "mine").mkdir()
+    (folder / "mine" / "kustomization.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return kustomize(folder / "mine")
+
+
+@pytest.fixture(scope="module")
+def container(manifests: Manifests) -> dict[str, Any]:
+    (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
+    found: dict[str, Any] = manifests[kind]["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def passes(probe: dict[str, Any], port: int) -> bool:
+    """Run a probe as the kubelet does: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/."""
+    if command := probe.get("exec", {}).get("command"):
+        assert str(command).replace("'", '"') in (ROOT / "Dockerfile").read_text("utf-8"), "not the image's own check"
+        here = [sys.executable, *command[2:], str(port)]
+        return subprocess.run(here, cwd=ROOT, timeout=probe["timeoutSeconds"], check=False).returncode == 0
+    asked = probe["httpGet"]
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if asked.get("scheme", "HTTP") == "HTTPS":
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=unverified)
+    try:
+        connection.request("GET", asked["path"], headers={"User-Agent": "kube-probe/1.34", "Accept": "*/*"})
+        return 200 <= connection.getresponse().status < 400
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_every_object_is_valid(manifests: Manifests) -> None:
+    """Kubernetes and the Prometheus operator know every field that a component adds."""
+    for manifest in manifests.values():
+        if manifest["kind"] in SPECS:
+            jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
+        else:
+            for version in VERSIONS:
+                kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_web_configuration_is_mounted(container: dict[str, Any], protection: Protection) -> None:
+    """The exporter is told of the file in the Secret where there is one, and of none where there is not."""
+    file = options.parse(container["args"]).web_config_file
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert (file and str(Path(file).parent)) == mounts.get("web")
+    assert (file is not None) == bool(protection.web)
+
+
+def running(protection: Protection, folder: Path) -> Exporter:
+    """Start an exporter behind a protection, whose polls all fail at once."""
+    install(Authority(folder), folder)
+    (folder / "web.yaml").write_text(protection.web, encoding="utf-8")
+    config = folder / "config.yaml"
+    config.write_text(
+        "api: {url: 'http://127.0.0.1:9'}\naccounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8"
+    )
+    flags = [f"--web.config.file={folder}/web.yaml"] if protection.web else []
+    return Exporter(f"--config.file={config}", *flags)
+
+
+def test_probes_pass(container: dict[str, Any], protection: Protection, tmp_path: Path) -> None:
+    """Both probes pass while the exporter lives, whatever protects it, and fail when it is gone."""
+    started = running(protection, tmp_path)
+    probes = [container[name] for name in ("readinessProbe", "livenessProbe")]
+    try:
+        assert [passes(probe, started.port) for probe in probes] == [True, True]
+    finally:
+        started.stop()
+    assert [passes(probe, started.port) for probe in probes] == [False, False]

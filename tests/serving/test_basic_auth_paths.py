@@ -1,0 +1,73 @@
+"""`auth_excluded_paths`: what needs no password; and what is stored of passwords, which is nothing."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.processes import exporter
+from tests.running_server import connect, everything, pages, serving, status
+from tests.secured import HASH, PASSWORD, write
+
+EXCLUDED = "auth_excluded_paths: [/-/healthy, /-/ready]\n"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of an exporter whose probes need no password."""
+    web = tmp_path_factory.mktemp("auth") / "web.yaml"
+    with serving(pages(write(web, f"basic_auth_users: {{prometheus: '{HASH}'}}\n{EXCLUDED}"))) as port:
+        yield port
+
+
+def asked(port: int, target: str, method: str = "GET") -> int:
+    """Return the status of an answer to a request without a password."""
+    with connect(port) as client:
+        client.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return int(status(everything(client)).split()[1])
+
+
+@pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/healthy?a=b", "/%2D/healthy", "http://x/-/healthy"])
+def test_excluded(port: int, target: str) -> None:
+    """An excluded path needs no password, however its address is written."""
+    assert [asked(port, target), asked(port, target, "HEAD"), asked(port, target, "POST")] == [200, 200, 405]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/", "/metrics", "/-/reload", "/nowhere", "/-/healthy/", "/-/healthyz", "/-/Healthy", "//-/healthy", "/-/"),
+        *("/-/healthy/../../metrics", "/-/healthy%3F", "/metrics?/-/healthy", "/metrics#/-/healthy", "/x/-/healthy"),
+    ],
+)
+def test_not_excluded(port: int, target: str) -> None:
+    """Every other path needs a password, also one that begins, ends or looks alike."""
+    assert asked(port, target) == 401
+
+
+def test_nothing_of_a_password_is_stored(tmp_path: Path) -> None:
+    """Nothing that is made from a password is in the folder of --storage.path, after right and wrong ones."""
+    web = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{HASH}'}}\n{EXCLUDED}")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    with exporter("--demo", f"--web.config.file={web}", f"--storage.path={storage}") as running:
+        running.drain()
+        while requests.get(f"{running.url}/-/ready", timeout=10).status_code != 200:
+            pass
+        for password, code in ((PASSWORD, 200), ("a wrong one", 401)):
+            answer = requests.get(f"{running.url}/metrics", auth=("prometheus", password), timeout=10)
+            assert answer.status_code == code
+    stored = [path.read_bytes() for path in storage.rglob("*") if path.is_file()]
+    assert stored
+    for tried in (PASSWORD.encode(), b"a wrong one"):
+        credential = b"prometheus:" + tried
+        for made in (
+            tried,
+            HASH.encode(),
+            base64.b64encode(credential),
+            hashlib.sha256(credential).hexdigest().encode(),
+        ):
+            assert not any(made in content for content in stored)

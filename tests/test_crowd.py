@@ -1,0 +1,20 @@
+"""A small crowd that asks for answers and reads none; `make crowd` lets a large one come."""
+
+import pytest
+
+from benchmarks import crowd
+from benchmarks.processes import polled
+
+KINDS = ("metrics", "name[]", "status page", "status page, many addresses")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_crowd_that_reads_nothing(name: str) -> None:
+    """The process stays within what is promised, and scrapes of other addresses and of the crowd's own are answered."""
+    (number,) = [number for number, kind in enumerate(crowd.KINDS) if kind.name == name]
+    with polled(100, crowd.USERS) as running:
+        cost = crowd.measure(number, running.process.pid, running.port, connections=300, seconds=3)
+    assert cost.process <= crowd.MOST_MB
+    assert (cost.another.failures, cost.same.failures) == ([], [])
+    assert cost.another.seconds
+    assert cost.same.seconds
