@@ -149,7 +149,7 @@ class Exporter:
 
     def _notice(self, event: dict[str, Any]) -> str:
         assert event["level"] in ("debug", "info"), event
-        if event["msg"] == "poll succeeded" and event["collector"] != "devices":
+        if event["msg"] == "poll succeeded" and event["collector"] in ("users", "policy_tests"):
             self._polled.release()
         return str(event["msg"])
 
