@@ -186,7 +186,7 @@ class Client:
                 if isinstance(failure, RateLimitedError):  # before anyone else gets the place
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
-        if is_repeated(headers, body):
+        if call.endpoint.shows_text and is_repeated(headers, body):
             raise InvalidResponseError(f"the answer of {call.endpoint.place} repeats the token or key")
         if len(body) > MAX_BODY_BYTES:
             larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"

@@ -11,7 +11,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """An API page: its name in metrics, its path below the account, and the permission it asks for.
 
     `has_totals` tells whether the API states for a list how many rows it has. `query` is added to each request for a
-    list whose pages are asked for by a cursor.
+    list whose pages are asked for by a cursor. `shows_text` tells whether a text of its answers may be shown.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     permission: str
     has_totals: bool = True
     query: str = ""
+    shows_text: bool = True
 
     @property
     def place(self) -> str:

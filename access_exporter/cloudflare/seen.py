@@ -1,5 +1,7 @@
 """Which rows of a list were seen, so that each is counted once."""
 
+from itertools import islice, repeat
+
 from access_exporter.cloudflare.pages import Row
 
 
@@ -8,25 +10,25 @@ class Seen:
 
     def __init__(self) -> None:
         """No row was seen yet."""
-        self._keys: set[int] = set()
+        self._keys: dict[int, None] = {}  # in the order in which they were seen
 
     def new(self, rows: list[Row]) -> list[Row]:
         """Return the rows that were not seen before, and see them; a row without an id is always new."""
-        keys = [hash(row.id) for row in rows]
-        if self._keys.isdisjoint(keys):  # as on nearly every page
-            before = len(self._keys)
-            self._keys.update(keys)
-            if len(self._keys) - before == len(rows):
-                return rows
-            self._keys.difference_update(keys)  # an id stands there twice
-        return [row for row in rows if not row.id or self._is_new(hash(row.id))]
+        before = len(self._keys)
+        self._keys.update(zip([hash(row.id) for row in rows], repeat(None)))
+        added = len(self._keys) - before
+        if added == len(rows):  # as on nearly every page
+            return rows
+        new = set(islice(reversed(self._keys), added))
+        return [row for row in rows if not row.id or _take(hash(row.id), new)]
 
     def lacks(self, rows: list[Row]) -> bool:
         """Tell whether any of these rows was not seen before."""
         return any(not row.id or hash(row.id) not in self._keys for row in rows)
 
-    def _is_new(self, key: int) -> bool:
-        if key in self._keys:
-            return False
-        self._keys.add(key)
-        return True
+
+def _take(key: int, keys: set[int]) -> bool:
+    if key not in keys:
+        return False
+    keys.remove(key)
+    return True

@@ -37,8 +37,11 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
     """
     deadline = monotonic() + timeout
     total: Any = urllib3.Timeout(total=timeout)  # Any: the stubs of requests know numbers only
+    trusted: Any = session.verify  # Any: the stubs say that it may be None
     try:
-        with session.send(request, timeout=total, stream=True) as response:
+        # Not the session, which would follow redirects, keep cookies, and take a tenth longer.
+        adapter = session.get_adapter(request.url or "")
+        with adapter.send(request, stream=True, timeout=total, verify=trusted, proxies=session.proxies) as response:
             return Answer(response.status_code, response.headers, _body(response, deadline), deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         late = f"no whole answer of {place} within {timeout:g} s"

@@ -25,7 +25,6 @@ import http.client
 import io
 import socket
 import time
-from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any
 
@@ -58,13 +57,12 @@ def session(api: Api, connections: int) -> requests.Session:
     The proxy and the certificate authorities that the environment names are looked up once, not at each request, and
     a .netrc, which would replace the credential, not at all.
     """
-    made = _Session()
+    made = requests.Session()
     trusted = authorities.from_environment()
     made.verify = trusted.path if trusted else True
     if api.uses_proxy:
         made.proxies = made.merge_environment_settings(api.url, {}, None, None, None)["proxies"]
     made.trust_env = False
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[], netscape=False))  # rejected, and not even parsed
     made.headers.update(
         {
             "User-Agent": f"cloudflare-access-exporter/{__version__}",
@@ -76,13 +74,6 @@ def session(api: Api, connections: int) -> requests.Session:
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
-
-
-class _Session(requests.Session):
-    """Follows no redirect, and does not prepare to: for that, requests reads the whole body of one into memory."""
-
-    def get_redirect_target(self, _response: requests.Response) -> None:
-        return None
 
 
 class _Incoming(io.RawIOBase):

@@ -12,7 +12,7 @@ import requests
 
 MAX_MEMBERS = 50  # servers send one; what compresses in pieces sends some
 MAX_LAYERS = 2  # a proxy may compress what is compressed already
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 256 * 1024
 _GZIP = ("gzip", "x-gzip")  # RFC 9110, section 8.4.1.3
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 _FIRST_BYTE = b"\x1f"

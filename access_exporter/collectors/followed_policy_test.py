@@ -32,7 +32,7 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-USERS_ENDPOINT = Endpoint("policy_test_users", f"{PATH}/users", PERMISSION, has_totals=False)
+USERS_ENDPOINT = Endpoint("policy_test_users", f"{PATH}/users", PERMISSION, has_totals=False, shows_text=False)
 RESULTS = ("approved", "blocked", "error")
 _UNKNOWN = "unknown"
 PATIENCE_SECONDS = 3600

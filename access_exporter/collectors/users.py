@@ -23,7 +23,8 @@ from access_exporter.exposition import gauge
 
 NAME = "users"
 SOON_SECONDS = 15
-ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read")
+ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/users", "Access: Audit Logs Read", shows_text=False)
+_WITH_DOMAINS = msgspec.structs.replace(ENDPOINT, shows_text=True)
 
 
 def configured(account: Account, client: Client) -> Iterator["UsersCollector"]:
@@ -74,7 +75,7 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(summary, idle={}, activity_unknown={}, never_used=None, waited_at=poll.now)
 
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
-        resource = ENDPOINT.of(self._account.id)
+        resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
         row: Any = UserWithEmail if needs_email else User  # Any: two types, one of which has an address
         walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
