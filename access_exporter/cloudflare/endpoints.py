@@ -10,13 +10,15 @@ import msgspec
 class Endpoint(msgspec.Struct, frozen=True):
     """An API page: its name in metrics, its path below the account, and the permission it asks for.
 
-    `has_totals` tells whether the API states for a list how many rows it has.
+    `has_totals` tells whether the API states for a list how many rows it has, and `page_size` is the most rows of it
+    that are requested at once.
     """
 
     name: str
     path: str
     permission: str
     has_totals: bool = True
+    page_size: int = 1000
 
     @property
     def place(self) -> str:

@@ -8,7 +8,7 @@ from html import escape
 
 from access_exporter import __version__
 from access_exporter.clock import Clock
-from access_exporter.collectors import UsersSummary
+from access_exporter.collectors import users_summary
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
 from access_exporter.serving.status_style import STYLE
@@ -163,12 +163,12 @@ def _whole(account: Account, rows: Sequence[Row], now: float) -> str:
 """
 
 
-def _people(rows: Iterable[Row]) -> UsersSummary | None:
+def _people(rows: Iterable[Row]) -> users_summary.UsersSummary | None:
     summaries = (row.snapshot.summary for row in rows if row.fresh)
-    return next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
+    return next((summary for summary in summaries if isinstance(summary, users_summary.UsersSummary)), None)
 
 
-def _seats(people: UsersSummary, limit: int | None) -> str:
+def _seats(people: users_summary.UsersSummary, limit: int | None) -> str:
     numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
     numbers.append(("Logged in within 7 days", people.users_logged_in["7d"]))
     if people.users_active is not None:
