@@ -4,6 +4,7 @@ A reusable policy is tested by its id, one that belongs to an application alone 
 (https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, "Start Access policy test").
 """
 
+import contextlib
 import hashlib
 import json
 from collections import Counter
@@ -97,12 +98,21 @@ def revision(policies: Iterable[Policy], reusable: Reusable) -> str:
     Nothing can be read from it. Raises ValueError for what cannot be written as JSON.
     """
     told = [(policy.id, policy.facts(), _reusable_facts(policy.id, reusable)) for policy in policies]
-    return hashlib.sha256(_text(told).encode()).hexdigest()
+    return _hash(told)
 
 
-def revision_of_ids(ids: Iterable[str], reusable: Reusable) -> str:
-    """As `revision`, of reusable policies by their ids."""
-    return revision((Policy(id=each) for each in ids), reusable)
+def revisions(reusable: Reusable, ids: Iterable[str]) -> dict[str, str]:
+    """Return the revision of each reusable policy with one of these ids."""
+    found = {}
+    for policy in (reusable[each] for each in ids if each in reusable):
+        with contextlib.suppress(ValueError):  # what cannot be read is as good as gone
+            found[policy.id or ""] = _hash(policy.facts())
+    return found
+
+
+def together(revisions: Iterable[str | None]) -> str:
+    """Return the revision of policies that are tested together, of which None are gone."""
+    return _hash(list(revisions))
 
 
 def decisions(policies: Iterable[Policy]) -> dict[str, int]:
@@ -138,6 +148,10 @@ def _precedence(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
         return float("inf")
     return value
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(_text(value).encode()).hexdigest()
 
 
 def _text(value: object) -> str:

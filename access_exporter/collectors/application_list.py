@@ -1,5 +1,6 @@
 """The applications of an account, and its reusable policies: GET /accounts/{account_id}/access/apps and …/policies."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,21 @@ from access_exporter.collectors import access_policies
 from access_exporter.collectors.access_policies import Policy, Reusable, Tested
 from access_exporter.errors import InvalidResponseError
 
+NAME = "applications"
 PERMISSION = "Access: Apps and Policies Read"
 # A row holds all rules, so that a page of 1000 could be too large.
 _ROWS_OF_A_PAGE = 100
-APPLICATIONS = Endpoint("applications", "/accounts/{account_id}/access/apps", PERMISSION, page_size=_ROWS_OF_A_PAGE)
+APPLICATIONS = Endpoint(NAME, "/accounts/{account_id}/access/apps", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 POLICIES = Endpoint("policies", "/accounts/{account_id}/access/policies", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label
 MOST_ROWS = 10_000  # Cloudflare's default limits are 500 of each
+
+
+class Revisions(msgspec.Struct, frozen=True):
+    """The revisions of those reusable policies, by id, that the configuration names and the account has."""
+
+    policies: dict[str, str] = {}
 
 
 class Application(msgspec.Struct):
@@ -65,10 +74,10 @@ class ApplicationList:
         return policies
 
     def applications(self, before: Found = NOTHING_FOUND) -> Iterator[Application]:
-        """Yield the applications. Raises as `reusable`."""
+        """Yield the applications, but for rows without an id. Raises as `reusable`."""
         walk = self._client.walk(APPLICATIONS.of(self._account_id), Application, self._within, before)
         for rows in _bounded(walk):
-            yield from (row for row in rows if row.id)
+            yield from (row for row in rows if _ID.fullmatch(row.id or ""))
         self.applications_found = walk.found
 
 

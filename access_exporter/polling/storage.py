@@ -76,7 +76,7 @@ class Storage:
         """Write a summary and return whether that worked; a failure is logged and counted."""
         stored = Stored(
             FORMAT,
-            list(collector.key),
+            list(collector.identity),
             fingerprint(collector),
             succeeded_at,
             msgspec.Raw(msgspec.json.encode(summary)),
@@ -98,7 +98,7 @@ class Storage:
             stored = msgspec.json.decode(content, type=Stored)
             if (
                 stored.format != FORMAT
-                or stored.key != list(collector.key)
+                or stored.key != list(collector.identity)
                 or stored.checksum != stored.summed().checksum
             ):
                 raise ValueError("not a snapshot of this target")
@@ -119,8 +119,8 @@ class Storage:
         return Kept(None, None, others | left)
 
     def _path(self, collector: AnyCollector) -> Path:
-        name = hashlib.sha256("\0".join(collector.key).encode()).hexdigest()[:32]
-        return self._folder / f"{collector.key.collector}-{name}.json"
+        name = hashlib.sha256("\0".join(collector.identity).encode()).hexdigest()[:32]
+        return self._folder / f"{collector.identity.collector}-{name}.json"
 
     def _set_aside(self, path: Path) -> None:
         self._errors.inc()

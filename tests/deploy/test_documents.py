@@ -109,7 +109,11 @@ LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
     "## `api`: how to call the API": (Api(),),
     "## `accounts`: what to poll": (Account(id="a"),),
     "### `users`": (Users(),),
-    "### `policy_tests`": (PolicyTest(id="wiki"), PolicyTest(name="wiki", policies=("p",))),
+    "### `policy_tests`": (
+        PolicyTest(id="wiki"),
+        PolicyTest(name="wiki", policies=("p",)),
+        PolicyTest(discover="applications"),
+    ),
     "### `devices`": (Devices(),),
     "### `service_tokens`": (ServiceTokens(),),
 }
