@@ -18,7 +18,7 @@ _ROWS_OF_A_PAGE = 100
 APPLICATIONS = Endpoint(NAME, "/accounts/{account_id}/access/apps", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 POLICIES = Endpoint("policies", "/accounts/{account_id}/access/policies", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # it becomes a label
+_ID = re.compile(r"[\x20-\x7e]{1,64}")  # it becomes a label
 MOST_ROWS = 10_000  # Cloudflare's default limits are 500 of each
 
 

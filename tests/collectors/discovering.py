@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ def application(name: str | None, *policies: Any, **more: Any) -> dict[str, Any]
 def discovery(**changes: Any) -> PolicyTest:
     """A section that discovers applications."""
     return PolicyTest(discover="applications", **changes)
+
+
+def in_order(bodies: Iterable[list[Any]]) -> list[list[Any]]:
+    """The contents of tests in an order of its own."""
+    return sorted(bodies, key=partial(json.dumps, sort_keys=True))
 
 
 class Discovery:
@@ -91,7 +97,7 @@ class Discovery:
 
     def bodies(self) -> list[list[Any]]:
         """What the tests contained that were requested, in an order of its own."""
-        return sorted((policies for _, policies in self.started()), key=json.dumps)
+        return in_order(policies for _, policies in self.started())
 
     def labels(self) -> dict[str, str]:
         """The label of each test by the id of its application."""
@@ -99,8 +105,8 @@ class Discovery:
         return dict(re.findall(sample, self.exporter.page()))
 
     def value(self, sample: str) -> float | None:
-        """The value of a sample of `/metrics`; `{…}` stands for labels that follow that of the account."""
-        name, _, labels = sample.partition("{")
-        start = f'cloudflare_access_{name}{{account_id="{ACCOUNT_ID}"' + (f",{labels}" if labels else "}")
-        lines = [line for line in self.exporter.page().splitlines() if line.startswith(f"{start} ")]
+        """The value of a sample of `/metrics` by its name and the labels that follow that of the account."""
+        name, _, labels = sample.partition(" ")
+        start = f'cloudflare_access_{name}{{account_id="{ACCOUNT_ID}"{labels and ","}{labels}}} '
+        lines = [line for line in self.exporter.page().splitlines() if line.startswith(start)]
         return float(lines[0].rpartition(" ")[2]) if lines else None
