@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from tests.collectors.discovering import (
     DAY,
     HOUR,
     STAFF,
-    Discovery,
     application,
     discovery,
     in_order,
@@ -22,20 +20,6 @@ from tests.collectors.discovering import (
 )
 from tests.exporter import ACCOUNT_ID
 from tests.faults import refuses
-
-
-@pytest.fixture
-def discover() -> Iterator[Any]:
-    """Makes an exporter that discovers applications, and stops its servers in the end."""
-    made: list[Discovery] = []
-
-    def make(*applications: dict[str, Any], **options: Any) -> Discovery:
-        made.append(Discovery(*applications, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.server.stop()
 
 
 def bodies_of(*policies: dict[str, Any]) -> list[dict[str, Any]]:
