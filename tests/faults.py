@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from access_exporter.simulator import Handler, Response
 
-LISTS = ("users", "policy_test_users")
+WITH_TOTALS = ("users", "apps", "policies")
+LISTS = (*WITH_TOTALS, "policy_test_users")
 ALL = (*LISTS, "policy_test")
 
 MEGABYTE = b"planted " * (1 << 17)

@@ -19,6 +19,11 @@ TEST = "f1a8" * 16
 DAY = Duration(86400)
 
 
+_FOLLOWED = (PolicyTest(id=TEST, name="wiki", stale_after=DAY),)
+_DISCOVERED = (PolicyTest(discover="applications"),)
+_TESTS: dict[str, tuple[PolicyTest, ...]] = {"users": (), "apps": _DISCOVERED, "policies": _DISCOVERED}
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a poll something goes wrong. Each place has an account, and an account only one target."""
@@ -41,7 +46,7 @@ class Place:
             api_token=Secret(self.account_id, f"token-{self.account_id}"),
             users=self.endpoint == "users" and Users(stale_after=DAY),
             devices=False,
-            policy_tests=() if self.endpoint == "users" else (PolicyTest(id=TEST, name="wiki", stale_after=DAY),),
+            policy_tests=_TESTS.get(self.endpoint, _FOLLOWED),
         )
 
 
@@ -51,10 +56,20 @@ PLACES = (
     Place("test", "policy_test"),
     Place("results", "policy_test_users"),
     Place("results-middle", "policy_test_users", page=2),
+    Place("applications", "apps"),
+    Place("applications-middle", "apps", page=2),
+    Place("policies", "policies"),
+    Place("policies-middle", "policies", page=2),
 )
 PEOPLE = [User(str(number), access_seat=number < 3) for number in range(5)]
 RESULTS = [PolicyTestUser(str(number), status="approved" if number else "blocked") for number in range(5)]
 RUNNING = simulator.PolicyTest(TEST, "processing", RESULTS, processed=2)
+POLICIES = tuple({"id": f"policy-{number}", "decision": "allow", "include": []} for number in range(5))
+APPLICATIONS = tuple(
+    {"id": f"app-{number}", "name": f"app {number}", "policies": [POLICIES[number]]} for number in range(5)
+)
+NEW_APPLICATION = {"id": "app-new", "name": "new", "policies": ["policy-new"]}
+DISCOVERED = 'cloudflare_access_discovered_policy_tests{{account_id="{}"}} {}.0'
 SEATS_USED = 'cloudflare_access_seats_used{{account_id="{}"}} {}.0'
 RATIO = 'cloudflare_access_policy_test_processed_ratio{{account_id="{}",policy_test="wiki"}} {}'
 APPROVED = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="wiki",status="approved"}} {}.0'
@@ -63,6 +78,8 @@ APPROVED = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="wi
 def cloudflare(**options: Any) -> Simulator:
     """An account for each place, its lists on three pages, its policy test still running."""
     accounts = [Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}") for place in PLACES]
+    for account in accounts:
+        account.lists |= {"apps": APPLICATIONS, "policies": POLICIES}
     return Simulator(accounts, max_per_page=2, **options)
 
 
@@ -73,25 +90,27 @@ def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> 
 
 
 def time_passes(account: Account) -> None:
-    """Let one more user take a seat, and the policy test finish."""
+    """Let one more user take a seat, the policy test finish, and somebody add an application with a policy."""
     account.users = (*account.users, User("new", gateway_seat=True))
     account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
+    account.lists["apps"] = (*account.lists["apps"], NEW_APPLICATION)
+    account.lists["policies"] = (*account.lists["policies"], {"id": "policy-new", "decision": "allow"})
+
+
+_BEFORE = {"users": (SEATS_USED, 3), "apps": (DISCOVERED, 5), "policies": (DISCOVERED, 5)}
+_AFTER = {"users": (SEATS_USED, 4), "apps": (DISCOVERED, 6), "policies": (DISCOVERED, 6)}
 
 
 def is_as_before(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account before time passed."""
-    expected = (
-        SEATS_USED.format(place.account_id, 3) if place.endpoint == "users" else RATIO.format(place.account_id, 0.4)
-    )
-    return f"{expected}\n" in numbers
+    expected = _BEFORE.get(place.endpoint, (RATIO, 0.4))
+    return f"{expected[0].format(place.account_id, expected[1])}\n" in numbers
 
 
 def is_up_to_date(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account after time passed."""
-    expected = (
-        SEATS_USED.format(place.account_id, 4) if place.endpoint == "users" else APPROVED.format(place.account_id, 4)
-    )
-    return f"{expected}\n" in numbers
+    expected = _AFTER.get(place.endpoint, (APPROVED, 4))
+    return f"{expected[0].format(place.account_id, expected[1])}\n" in numbers
 
 
 def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], Serving | None]:

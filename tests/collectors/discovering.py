@@ -64,7 +64,7 @@ class Discovery:
     ) -> None:
         self.clock = FakeClock()
         self.account = Account(ACCOUNT_ID)
-        self.account.any_life = lambda: Life(results("approved", "blocked"), seconds=60)
+        self.account.any_life = lambda _: Life(results("approved", "blocked"), seconds=60)
         self.lists(*applications)
         self.account.lists["policies"] = tuple(policies)
         self.server = Simulator([self.account], clock=lambda: self.clock.now, max_per_page=25)

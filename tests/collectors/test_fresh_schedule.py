@@ -27,7 +27,7 @@ class TestEdits:
         found = discover(application("wiki", own()), application("pay", own("pay")))
         found.run(1000)
         found.lists(application("wiki", own(include=[GUESTS])), application("pay", own("pay")))
-        found.account.any_life = lambda: Life(results("blocked", "blocked"), seconds=60)
+        found.account.any_life = lambda _: Life(results("blocked", "blocked"), seconds=60)
         found.run(900)
         assert sorted(includes(found), key=str) == [(0, [STAFF]), (0, [STAFF]), (2 * POLL, [GUESTS])]
         assert found.value('policy_test_changed_users change="newly_blocked",policy_test="wiki"') == 1
@@ -58,7 +58,7 @@ class TestEdits:
     def test_while_a_test_runs(self, seconds: int, discover: Any) -> None:
         """The test of an edit waits until the present one ends, with which it is compared, for at most an hour."""
         found = discover(application("wiki", own()))
-        found.account.any_life = lambda: Life(results("approved"), seconds=seconds)
+        found.account.any_life = lambda _: Life(results("approved"), seconds=seconds)
         found.run(100)
         found.lists(application("wiki", own(include=[GUESTS])))
         found.run(HOUR)

@@ -91,7 +91,7 @@ class TestRestarts:
 def config(cloudflare: Simulator, folder: Path, applications: int = 5) -> Path:
     """A configuration that discovers applications, and an account that has some."""
     account = cloudflare.accounts[ACCOUNT]
-    account.any_life = lambda: Life(RESULTS)
+    account.any_life = lambda _: Life(RESULTS)
     account.lists["policies"] = ()
     account.lists["apps"] = tuple(application(str(number), own(str(number))) for number in range(applications))
     file = folder / "config.yaml"
