@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_POLICIES = ("bookmark",)  # types of applications
 _INTERVALS_TO_STALE = 6
+_MOST_SHOWN = 1000  # applications, each with a series for a decision
+_SHOWN_DECISIONS = ("allow", "bypass")  # also where there are none, so that the first one is seen to come
 
 
 class ApplicationsSummary(Revisions, frozen=True):
@@ -129,6 +131,16 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             "a configured test has the name; no_policies: no policy that evaluates people.",
             [(labels | {"reason": reason}, number) for reason, number in found.undiscovered.items()],
         )
+        yield gauge(
+            "cloudflare_access_application_policies",
+            "Policies of each application that match and exclude select, by decision; unknown: not documented.",
+            [
+                (labels | {"application": label, "application_id": each.id, "decision": decision}, number)
+                for each, label in found.selected[:_MOST_SHOWN]
+                for decision, number in each.decisions.items()
+                if number or decision in _SHOWN_DECISIONS
+            ],
+        )
 
     def status(self, summary: ApplicationsSummary) -> Iterator[str]:
         """Yield how many applications there are, and why some are not tested."""
@@ -146,9 +158,9 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         lists = 2 * 3600 / self.interval
         tests = config.limit * fresh_policy_tests.REQUESTS_OF_A_TEST * 3600 / refresh
         return Plan(
-            f"applications: listed every {self.interval:.10g} s, starts a test of each every {refresh:.10g} s, at most "
-            f"{config.limit} tests, stale after {config.stale_after:.10g} s, {lists:.4g} requests/h and up to "
-            f"{tests:.4g} for tests, or more while they run",
+            f"applications: listed every {self.interval:.10g} s, {lists:.4g} requests/h for each 100; starts a test of "
+            f"each every {refresh:.10g} s, of {config.limit} at most, stale after {config.stale_after:.10g} s, "
+            f"{tests:.4g} requests/h or more for {config.limit} tests",
             lists + tests,
         )
 

@@ -27,7 +27,6 @@ TYPES = (
     "proxy_endpoint",
 )
 UNKNOWN = "unknown"
-REASONS = ("limit", "excluded", "no_policies")
 _MOST_CHARACTERS = 200
 _DIGITS = 8
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -51,9 +50,13 @@ class Discovered(NamedTuple):
 
 
 class Discovery(NamedTuple):
-    """What is tested, how many applications are not, and the ids of those whose name a configured test has."""
+    """What is tested, how many applications are not, and the ids of those whose name a configured test has.
+
+    `selected` are those that `match` and `exclude` select, whether they are tested or not.
+    """
 
     tests: Sequence[Discovered]
+    selected: Sequence[Discovered]
     undiscovered: dict[str, int]
     taken: Sequence[str]
 
@@ -64,27 +67,20 @@ def discover(applications: Collection[Listed], config: PolicyTest, taken: Collec
     An application whose label is taken counts as excluded: somebody configured its test.
     """
     names = labels(applications)
-    reasons = dict.fromkeys(REASONS, 0)
-    found: list[Discovered] = []
-    clashes: list[str] = []
-    for application in sorted(applications, key=lambda each: (each.name, each.id)):
-        label = names[application.id]
-        reason = "limit" if len(found) >= config.limit else None
-        if not is_selected(application.name, config):
-            reason = "excluded"
-        elif application.revision is None:
-            reason = "no_policies"
-        elif label in taken:
-            reason = "excluded"
-            clashes.append(application.id)
-        if reason:
-            reasons[reason] += 1
-        else:
-            found.append(Discovered(application, label))
-    return Discovery(found, reasons, clashes)
+    ordered = sorted(applications, key=lambda each: (each.name, each.id))
+    selected = [Discovered(each, names[each.id]) for each in ordered if _is_selected(each.name, config)]
+    with_policies = [each for each in selected if each.application.revision is not None]
+    clashes = [each.application.id for each in with_policies if each.label in taken]
+    free = [each for each in with_policies if each.label not in taken]
+    undiscovered = {
+        "limit": max(0, len(free) - config.limit),
+        "excluded": len(ordered) - len(selected) + len(clashes),
+        "no_policies": len(selected) - len(with_policies),
+    }
+    return Discovery(free[: config.limit], selected, undiscovered, clashes)
 
 
-def is_selected(name: str, config: PolicyTest) -> bool:
+def _is_selected(name: str, config: PolicyTest) -> bool:
     """Tell whether `match` and `exclude` select an application of this name."""
     return _matches(name, config.match) and not _matches(name, config.exclude)
 
