@@ -14,7 +14,6 @@ from access_exporter.collectors.protocol import Key, Poll
 from access_exporter.config import PolicyTest
 
 _NAME = "discovered_policy_tests"
-_INTERVAL_SECONDS = 300  # to the next look at a test that runs
 _DAY = 86400
 
 
@@ -28,7 +27,7 @@ class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
         application = found.application
         schedule = Schedule(config.refresh or _DAY, _share(application.id))
         info = {"application_id": application.id}
-        test = FreshTest(account_id, found.label, policies, schedule, _INTERVAL_SECONDS, config.stale_after, info)
+        test = FreshTest(account_id, found.label, policies, schedule, config.interval, config.stale_after, info)
         super().__init__(test, client)
         self._application_id = application.id
         self._revision = application.revision

@@ -168,6 +168,10 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
 
+    def has_news(self, summary: FreshSummary) -> bool:
+        """Tell whether the result of anybody changed in the last test."""
+        return not summary.stale and any((summary.changed or {}).values())
+
     def plan(self) -> Plan:
         """Return what polling costs, where a test is finished as soon as it is asked for."""
         refresh = self._schedule.refresh

@@ -88,6 +88,10 @@ class Collector(Protocol[Summary]):
         """Return what the status page says of a summary, line by line, in plain text."""
         return ()
 
+    def has_news(self, _summary: Summary) -> bool:
+        """Tell whether a summary says something that people should see first."""
+        return False
+
     def plan(self) -> Plan | None:
         """Return what polling costs; None where that is not worth a word."""
         return None

@@ -18,6 +18,7 @@ SEATS_WARNING = 0.8
 SEATS_CRITICAL = 0.9
 # Up to so many accounts each have a card; more are a list, a line each that opens, with what fails first.
 MOST_CARDS = 6
+_POLICY_TESTS = "policy_tests"
 
 
 class StatusPage:
@@ -159,8 +160,18 @@ def _whole(account: Account, rows: Sequence[Row], now: float) -> str:
     return f"""
 {_seats(people, account.seat_limit) if people else ""}
 <ul>
-{"".join(_target(row, now) for row in rows)}</ul>
+{"".join(_target(row, now) for row in sorted(rows, key=_rank))}</ul>
 """
+
+
+def _rank(row: Row) -> int:
+    """Return the place of a target on the page: policy tests come last, of these first what fails or changed."""
+    snapshot = row.snapshot
+    if snapshot.collector.key.collector != _POLICY_TESTS:
+        return 0
+    if snapshot.failure is not None:
+        return 1
+    return 2 if row.fresh and snapshot.collector.has_news(snapshot.summary) else 3
 
 
 def _people(rows: Iterable[Row]) -> users_summary.UsersSummary | None:

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import re
 from collections import Counter
 from typing import Any
 
@@ -253,37 +252,3 @@ class TestLists:
         without = ("id", "precedence", "reusable", "created_at", "updated_at", "uid", "app_count", "connection_rules")
         body = {name: value for name, value in policy.items() if name not in without and value is not None}
         assert found.bodies() == [[body]]
-
-
-class TestPolicies:
-    def test_by_decision(self, discover: Any) -> None:
-        """The policies of each selected application are counted by decision, also where there are none to test."""
-        found = discover(
-            application("both", own("a"), own("b", "bypass"), own("c", "new decision")),
-            application("denied", own("d", "deny")),
-            application("none"),
-            application("by id", "shared"),
-            application("excluded", own()),
-            policies=[reusable("s", "non_identity", id="shared")],
-            tests=[discovery(exclude=("excluded",))],
-        )
-        found.run(10)
-        page = found.exporter.page()
-        lines = [line for line in page.splitlines() if line.startswith("cloudflare_access_application_policies{")]
-        samples = re.findall(r'application="([^"]*)",application_id="app-\1",decision="(\w+)"\} (\d)', "\n".join(lines))
-        assert len(samples) == len(lines)
-        assert {(name, decision): int(number) for name, decision, number in samples if number != "0"} == {
-            ("both", "allow"): 1,
-            ("both", "bypass"): 1,
-            ("both", "unknown"): 1,
-            ("denied", "deny"): 1,
-            ("by id", "non_identity"): 1,
-        }
-        assert {decision for name, decision, _ in samples if name == "none"} == {"allow", "bypass"}
-
-    def test_status_page(self, discover: Any) -> None:
-        """The status page says how many applications there are, and why some are not tested."""
-        found = discover(*(application(name, own()) for name in "abc"), application("d"), tests=[discovery(limit=2)])
-        found.run(10)
-        assert "4 applications, 2 tested" in found.exporter.status_page()
-        assert "not tested: 1 above the limit, 1 without policies for people" in found.exporter.status_page()
