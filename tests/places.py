@@ -93,8 +93,8 @@ def time_passes(account: Account) -> None:
     """Let one more user take a seat, the policy test finish, and somebody add an application with a policy."""
     account.users = (*account.users, User("new", gateway_seat=True))
     account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
-    account.lists["apps"] = (*account.lists["apps"], NEW_APPLICATION)
-    account.lists["policies"] = (*account.lists["policies"], {"id": "policy-new", "decision": "allow"})
+    account.lists["apps"] = (*account.lists.get("apps", ()), NEW_APPLICATION)
+    account.lists["policies"] = (*account.lists.get("policies", ()), {"id": "policy-new", "decision": "allow"})
 
 
 _BEFORE = {"users": (SEATS_USED, 3), "apps": (DISCOVERED, 5), "policies": (DISCOVERED, 5)}

@@ -79,11 +79,13 @@ class TestRestarts:
         found.run(1000)
         assert len(found.started()) == 4
 
-    def test_what_is_stored(self, found: Discovery, tmp_path: Path) -> None:
-        """Rules may name people, so no rule is stored."""
+    def test_rules_are_nowhere(self, found: Discovery, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Rules may name people, so no rule is stored, shown or logged."""
         files = [file.read_text(encoding="utf-8") for file in (tmp_path / "storage").iterdir()]
         assert len(files) >= 3
-        for content in files:
+        found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
+        found.run(2 * DAY)
+        for content in (*files, found.exporter.whole_page(), found.exporter.status_page(), caplog.text):
             assert "example.com" not in content
             assert "example.org" not in content
 
