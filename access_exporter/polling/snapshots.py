@@ -182,9 +182,14 @@ class Snapshots:
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled, with or without success, or restored; optional ones do not count."""
-        required = (snapshot for snapshot in self.all() if not snapshot.collector.is_optional)
-        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in required)
+        """Tell whether every target was polled, with or without success, or restored.
+
+        Optional ones do not count, nor those that another names: a new one is no news for who waits for a start.
+        """
+        snapshots = self.all()
+        named = {target.identity for snapshot in snapshots for target in snapshot.targets}
+        required = (each for each in snapshots if not each.collector.is_optional)
+        return all(each.polled_at or each.succeeded_at for each in required if each.collector.identity not in named)
 
     def current_page(self, form: Format) -> Page | None:
         """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
