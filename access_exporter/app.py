@@ -51,6 +51,7 @@ class App:
         self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
         self._clients = Clients(RequestMetrics(self._registry), self._clock)
+        self._own.targets.set_function(self._targets)
         self._status_page = StatusPage(self._snapshots, self._clock, options.metrics_path, demo=options.demo)
 
     def reload(self) -> None:
@@ -72,8 +73,7 @@ class App:
             self._status_page.accounts = loaded.accounts
             self._clients.show(endpoint for each in polled for endpoint in each.endpoints)
             self._poller.configure(polled)
-            targets = sum(not each.is_optional for each in polled)
-            self._own.targets.set(targets)
+            targets = self._targets()
             self._own.reload_successful.set(1)
             self._own.reload_time.set(self._clock.time())
         for warning in check.warnings(loaded):
@@ -89,11 +89,17 @@ class App:
 
     def poll(self) -> None:
         """Poll every target once: first those whose numbers others look at, then all others, and then optional ones."""
-        collectors = [snapshot.collector for snapshot in self._snapshots.all()]
-        required = [each for each in collectors if not each.is_optional]
-        self._poll([each for each in required if each.is_first])
-        self._poll([each for each in required if not each.is_first])
-        self._poll([each for each in collectors if each.is_optional], OPTIONAL_SECONDS)
+        self._poll([each for each in self._collectors(is_optional=False) if each.is_first])
+        self._poll([each for each in self._collectors(is_optional=False) if not each.is_first])
+        self._poll(self._collectors(is_optional=True), OPTIONAL_SECONDS)
+
+    def _collectors(self, *, is_optional: bool) -> list[AnyCollector]:
+        collectors = (snapshot.collector for snapshot in self._snapshots.all())
+        return [each for each in collectors if each.is_optional is is_optional]
+
+    def _targets(self) -> int:
+        """Return how many targets are polled, optional ones aside."""
+        return len(self._collectors(is_optional=False))
 
     def _poll(self, collectors: Iterable[AnyCollector], patience: float | None = None) -> None:
         """Poll these targets at the same time, and wait for them, each for at most so many seconds."""

@@ -61,6 +61,10 @@ class FakeCollector(Collector[Any]):
     summary_type: type = float
     title: str = "Users"
     is_optional: bool = False
+    names: Callable[[Any], Iterable[Collector[Any]]] = lambda _: ()
+
+    def targets(self, summary: Any) -> Iterable[Collector[Any]]:
+        return self.names(summary)
 
     def fetch(self, poll: Poll[Any]) -> Any:
         return self.answer(poll.previous, poll.now)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from access_exporter.simulator import Handler, Response
 
-LISTS = ("users", "policy_test_users")  # whose pages have numbers
+WITH_TOTALS = ("users", "apps", "policies")
+LISTS = (*WITH_TOTALS, "policy_test_users")  # whose pages have numbers
 PAGED = (*LISTS, "devices")
 ALL = (*PAGED, "policy_test")
 

@@ -20,6 +20,16 @@ TEST = "f1a8" * 16
 DAY = Duration(86400)
 
 
+_FOLLOWED = (PolicyTest(id=TEST, name="wiki", stale_after=DAY),)
+_DISCOVERED = (PolicyTest(discover="applications"),)
+_TESTS = {
+    "policy_test": _FOLLOWED,
+    "policy_test_users": _FOLLOWED,
+    "apps": _DISCOVERED,
+    "policies": _DISCOVERED,
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a poll something goes wrong. Each place has an account, and an account only one target."""
@@ -35,11 +45,6 @@ class Place:
         return self.account_id == request.account_id and self.endpoint == request.endpoint and there
 
     @property
-    def is_in_a_test(self) -> bool:
-        """Tell whether it is in the poll of a policy test."""
-        return self.endpoint.startswith("policy_test")
-
-    @property
     def config(self) -> AccountConfig:
         """The account, with a credential of its own."""
         return AccountConfig(
@@ -47,7 +52,7 @@ class Place:
             api_token=Secret(self.account_id, f"token-{self.account_id}"),
             users=self.endpoint == "users" and Users(stale_after=DAY),
             devices=self.endpoint == "devices" and Devices(stale_after=DAY),
-            policy_tests=(PolicyTest(id=TEST, name="wiki", stale_after=DAY),) if self.is_in_a_test else (),
+            policy_tests=_TESTS.get(self.endpoint, ()),
         )
 
 
@@ -59,11 +64,21 @@ PLACES = (
     Place("results-middle", "policy_test_users", page=2),
     Place("devices", "devices"),
     Place("devices-middle", "devices", page=2),
+    Place("applications", "apps"),
+    Place("applications-middle", "apps", page=2),
+    Place("policies", "policies"),
+    Place("policies-middle", "policies", page=2),
 )
 PEOPLE = [User(str(number), access_seat=number < 3) for number in range(5)]
 RESULTS = [PolicyTestUser(str(number), status="approved" if number else "blocked") for number in range(5)]
 DEVICES = tuple(Registration(f"registration {number}", {"id": str(number)}, {}) for number in range(5))
 RUNNING = simulator.PolicyTest(TEST, "processing", RESULTS, processed=2)
+POLICIES = tuple({"id": f"policy-{number}", "decision": "allow", "include": []} for number in range(5))
+APPLICATIONS = tuple(
+    {"id": f"app-{number}", "name": f"app {number}", "policies": [POLICIES[number]]} for number in range(5)
+)
+NEW_APPLICATION = {"id": "app-new", "name": "new", "policies": ["policy-new"]}
+DISCOVERED = 'cloudflare_access_discovered_policy_tests{{account_id="{}"}} {}.0'
 SEATS_USED = 'cloudflare_access_seats_used{{account_id="{}"}} {}.0'
 RATIO = 'cloudflare_access_policy_test_processed_ratio{{account_id="{}",policy_test="wiki"}} {}'
 REGISTRATIONS = 'cloudflare_access_device_registrations{{account_id="{}",type="warp"}} {}.0'
@@ -79,6 +94,7 @@ def account(place: Place) -> Account:
     """The account of a place before time passes."""
     known = Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}")
     known.registrations = DEVICES
+    known.lists |= {"apps": APPLICATIONS, "policies": POLICIES}
     return known
 
 
@@ -89,21 +105,37 @@ def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> 
 
 
 def time_passes(account: Account) -> None:
-    """Let one more user take a seat, one more device be registered, and the policy test finish."""
+    """Let one more user, device and application come, and the policy test finish."""
     account.users = (*account.users, User("new", gateway_seat=True))
     account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
     account.registrations = (*DEVICES, Registration("new", {}, {}))
+    account.lists["apps"] = (*APPLICATIONS, NEW_APPLICATION)
+    account.lists["policies"] = (*POLICIES, {"id": "policy-new", "decision": "allow"})
+
+
+_BEFORE = {
+    "users": (SEATS_USED, 3),
+    "devices": (REGISTRATIONS, 5),
+    "apps": (DISCOVERED, 5),
+    "policies": (DISCOVERED, 5),
+}
+_AFTER = {
+    "users": (SEATS_USED, 4),
+    "devices": (REGISTRATIONS, 6),
+    "apps": (DISCOVERED, 6),
+    "policies": (DISCOVERED, 6),
+}
 
 
 def is_as_before(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account before time passed."""
-    series, value = {"users": (SEATS_USED, 3), "devices": (REGISTRATIONS, 5)}.get(place.endpoint, (RATIO, 0.4))
+    series, value = _BEFORE.get(place.endpoint, (RATIO, 0.4))
     return f"{series.format(place.account_id, value)}\n" in numbers
 
 
 def is_up_to_date(numbers: str, place: Place) -> bool:
     """Tell whether the numbers are those of an account after time passed."""
-    series, value = {"users": (SEATS_USED, 4), "devices": (REGISTRATIONS, 6)}.get(place.endpoint, (APPROVED, 4))
+    series, value = _AFTER.get(place.endpoint, (APPROVED, 4))
     return f"{series.format(place.account_id, value)}\n" in numbers
 
 

@@ -206,7 +206,7 @@ def test_the_running_process(tmp_path: Path) -> None:
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
         stored = list((storage / "snapshots").iterdir())
-        others = ("organization-", ".writing-")  # optional ones, and what the end of the process cut off
+        others = ("organization-", "policies-", ".writing-")  # optional ones, and what the end of the process cut off
         required = [file for file in stored if not file.name.startswith(others)]
         assert len(required) == 2 * len(LEAKING) + 5 * len(CREDENTIALS)
         for file in stored:

@@ -97,14 +97,24 @@ class Client:
             call = _Call(resource.endpoint, session, request, before=before, good=_STARTED)
             return self._ask_once(call, result)
 
-    def walk(self, resource: Resource, row: type[Row], within: float, before: Found = NOTHING_FOUND) -> Walk[Row]:
+    def walk(
+        self,
+        resource: Resource,
+        row: type[Row],
+        within: float,
+        before: Found = NOTHING_FOUND,
+        *,
+        is_optional: bool = False,
+    ) -> Walk[Row]:
         """Return a walk over every row of a list; `before` is what the last walk over the same list found.
 
-        To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds.
+        To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds. One
+        that is optional takes no place in flight from others.
         """
-        pages = _Pages(self, self._clock, self._call(resource), row, within)
+        call = replace(self._call(resource), is_optional=is_optional)
+        pages = _Pages(self, self._clock, call, row, within)
         doubts, has_totals = self._doubts.of(resource.path), resource.endpoint.has_totals
-        return Walk(pages, self.api.page_size, self.api.concurrency, before, doubts, has_totals=has_totals)
+        return Walk(pages, pages.size, self.api.concurrency, before, doubts, has_totals=has_totals)
 
     def cursor_walk(
         self, resource: Resource, row: type[Row], within: float, before: int = 0, *, is_optional: bool = False
@@ -250,6 +260,7 @@ class _Pages(Generic[Row]):
         self._row = row
         self._within = within
         self._give_up_at = clock.monotonic() + within
+        self.size = min(client.api.page_size, call.endpoint.page_size)
         self._background = Background(client.api.concurrency)
         self._total: int | None = None
 
@@ -257,7 +268,7 @@ class _Pages(Generic[Row]):
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
             raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
-        query = f"?page={number}&per_page={self._client.api.page_size}"
+        query = f"?page={number}&per_page={self.size}"
         try:
             page = self._client.page(replace(self._call, query=query), self._row)
         except PollError as failure:

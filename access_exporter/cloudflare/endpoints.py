@@ -10,14 +10,16 @@ import msgspec
 class Endpoint(msgspec.Struct, frozen=True):
     """An API page: its name in metrics, its path below the account, and the permission it asks for.
 
-    `has_totals` tells whether the API states for a list how many rows it has. `query` is added to each request for a
-    list whose pages are asked for by a cursor. `shows_text` tells whether a text of its answers may be shown.
+    `has_totals` tells whether the API states for a list how many rows it has, and `page_size` is the most rows of it
+    that are requested at once. `query` is added to each request for a list whose pages are asked for by a cursor.
+    `shows_text` tells whether a text of its answers may be shown.
     """
 
     name: str
     path: str
     permission: str
     has_totals: bool = True
+    page_size: int = 1000
     query: str = ""
     shows_text: bool = True
 

@@ -4,13 +4,16 @@
     cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
 A test is asked for, followed while it runs, and counted once when it has finished; then nothing more is asked until
-the next refresh. That it was asked for is kept before the request leaves: whatever happens then, even the end of the
-process, it is not asked for again before its time. Where that cannot be kept, nothing is asked for. The counts of the
-last finished test stay until they are stale. Times are those of the machine's clock and move with it when it is set.
+the next refresh, or until somebody edits the policies. That it was asked for is kept before the request leaves:
+whatever happens then, even the end of the process, it is not asked for again before its time. Where that cannot be
+kept, nothing is asked for. The counts of the last finished test stay until they are stale. Times are those of the
+machine's clock and move with it when it is set.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -18,7 +21,7 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
-from access_exporter.collectors import policy_test_progress, policy_tests
+from access_exporter.collectors import fresh_schedule, policy_test_progress, policy_tests
 from access_exporter.collectors.followed_policy_test import (
     USERS_ENDPOINT,
     FollowedTest,
@@ -27,19 +30,17 @@ from access_exporter.collectors.followed_policy_test import (
     pauses,
     without_rows,
 )
+from access_exporter.collectors.fresh_schedule import Schedule
 from access_exporter.collectors.fresh_summary import TEST_ID, FreshSummary, Refusal
-from access_exporter.collectors.policy_tests import PolicyTestCollector
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.collectors.result_digest import DigestBuilder
 from access_exporter.collectors.stamps import Stamp
-from access_exporter.config import Account, PolicyTest
 from access_exporter.errors import BY_REASON, InvalidResponseError, NetworkError, NotFoundError, PollError
 from access_exporter.exposition import gauge
 
 ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests", "Access: Policy Test Write")
 
-DAY = 86400
-_REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
+REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
 _SHORTEST_PAUSE_SECONDS = 1
 
 
@@ -49,6 +50,23 @@ class Started(msgspec.Struct):
     id: str | None = None
 
 
+@dataclass(frozen=True)
+class FreshTest:
+    """A test to start: its labels, what it tests, and when; times are in seconds.
+
+    `policies` are what the API takes for them, in JSON; None where they are not known yet. `info` are more labels of
+    `cloudflare_access_policy_test_info`.
+    """
+
+    account_id: str
+    label: str
+    policies: str | None = field(repr=False)  # rules may name people
+    schedule: Schedule
+    interval: float
+    stale_after: float
+    info: Mapping[str, str] = field(default_factory=dict)
+
+
 class FreshPolicyTestCollector(Collector[FreshSummary]):
     """A policy test that the exporter starts."""
 
@@ -56,30 +74,38 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
     summary_type = FreshSummary
     endpoints = (ENDPOINT, policy_test_progress.ENDPOINT, USERS_ENDPOINT)
 
-    def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
+    settings: object
+
+    def __init__(self, test: FreshTest, client: Client) -> None:
         """Ask nothing yet."""
-        self._account = account
+        self._test = test
         self._client = client
-        self._config = config
-        self._refresh = config.refresh or DAY
-        self.key = Key(account.id, policy_tests.NAME, config.label)
-        self.subject = (client.url, tuple(sorted(set(config.policies))))
-        self.settings = (client.settings, config)
-        self.interval = config.interval
-        self.stale_after = config.stale_after
+        self._schedule = test.schedule
+        self._account_id = test.account_id
+        self.key = Key(test.account_id, policy_tests.NAME, test.label)
+        self.settings = (client.settings, test)
+        self.interval = test.interval
+        self.stale_after = test.stale_after
+
+    def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
+        """Return the revision of the policies, None where it is not known."""
+        return None
 
     def fetch(self, poll: Poll[FreshSummary]) -> FreshSummary:
         """Start a test where one is due, or ask how far the present one is.
 
         Raises a PollError when there is no whole answer, and as long as there is no test to follow.
         """
-        state = self._present(poll)
+        revision = self.revision(poll)
+        state = fresh_schedule.known(self._present(poll), revision)
         if poll.previous and state is not poll.previous:
             poll.keep(state)  # also where the rest of the poll fails
-        if self._seconds_to_refresh(state, poll.now) <= 0:
-            state = self._start(state, poll)
+        if self._test.policies is not None and self._schedule.next_start(state, revision) <= poll.now:
+            state = self._start(state, poll, revision)
         if state.refusal:
             raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {self._next(state)}")
+        if state.asked is None:
+            return state  # as long as nobody knows the policies, there is nothing to start
         if state.test_id is None:
             lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
             raise NetworkError(f"{lost}; {self._next(state)}")
@@ -91,18 +117,18 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         stale = state.finished is not None and poll.now - state.finished >= self.stale_after
         return state if stale is state.stale else replace(state, stale=stale)
 
-    def _start(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
+    def _start(self, state: FreshSummary, poll: Poll[FreshSummary], revision: str | None) -> FreshSummary:
         asked: FreshSummary | None = None
 
         def before() -> None:
             nonlocal asked
-            asked = state.asking(Stamp.now(poll.clock))
+            asked = self._schedule.asking(state, Stamp.now(poll.clock), revision)
             if not poll.keep(asked):
                 raise _not_kept()
 
         try:
-            body = {"policies": self._config.policies}
-            test = self._client.post(ENDPOINT.of(self._account.id), Started, body, before)
+            body = {"policies": json.loads(self._test.policies or "[]")}
+            test = self._client.post(ENDPOINT.of(self._account_id), Started, body, before)
             if not re.fullmatch(TEST_ID, test.id or ""):
                 raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
         except PollError as failure:
@@ -112,12 +138,12 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
                 raise
             outcome = replace(asked, refusal=Refusal(failure.reason, str(failure)))
         else:
-            outcome = replace(asked or state.asking(Stamp.now(poll.clock)), test_id=test.id)
+            outcome = replace(asked or self._schedule.asking(state, Stamp.now(poll.clock), revision), test_id=test.id)
         poll.keep(outcome)
         return outcome
 
     def _follow(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
-        followed = FollowedTest(self._client, self._account.id, state.test_id or "", self.stale_after)
+        followed = FollowedTest(self._client, self._account_id, state.test_id or "", self.stale_after)
         try:
             progress = followed.progress()
         except NotFoundError:
@@ -141,12 +167,17 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
 
+    def has_news(self, summary: FreshSummary) -> bool:
+        """Tell whether the result of anybody changed in the last test."""
+        return not summary.stale and any((summary.changed or {}).values())
+
     def plan(self) -> Plan:
         """Return what polling costs, where a test is finished as soon as it is asked for."""
-        requests = _REQUESTS_OF_A_TEST * 3600 / self._refresh
+        refresh = self._schedule.refresh
+        requests, policies = REQUESTS_OF_A_TEST * 3600 / refresh, json.loads(self._test.policies or "[]")
         return Plan(
-            f"policy test {self.key.target!r}: starts a test of {len(self._config.policies)} policies every "
-            f"{self._refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
+            f"policy test {self.key.target!r}: starts a test of {len(policies)} policies every "
+            f"{refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
             requests,
         )
 
@@ -158,7 +189,9 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         """
         if summary is None:
             return self.interval
-        waits = [self.interval, self._seconds_to_refresh(summary, started)]
+        waits = [self.interval, self._schedule.next_start(summary, self.revision()) - started]
+        if summary.finished is not None and summary.finished >= started and waits[1] <= 0:
+            return _SHORTEST_PAUSE_SECONDS  # an edit waited for this test to finish
         if summary.is_running() and summary.test.awaited:
             waits.extend(pauses(summary.test, started))
         elif summary.is_running() and summary.asked is not None:
@@ -177,7 +210,8 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             return None
         finished = summary.finished if summary.test.users is not None else None
         test = PolicyTestSummary(finished=finished)
-        return FreshSummary(summary.asked, summary.refusal, summary.test_id, test, dated=summary.dated)
+        lasting = FreshSummary(summary.asked, summary.refusal, summary.test_id, test, dated=summary.dated)
+        return replace(lasting, revision=summary.revision, edited=summary.edited, share=summary.share)
 
     def made_at(self, summary: FreshSummary) -> float | None:
         """Return when the test finished that the numbers are of; None where there are no numbers."""
@@ -185,20 +219,17 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
 
     def times(self, summary: FreshSummary) -> Iterator[float | None]:
         """Yield when the test was asked for, and when it was seen finished."""
-        yield from (summary.asked, summary.finished, summary.test.finished)
-
-    def _seconds_to_refresh(self, state: FreshSummary, now: float) -> float:
-        """Return the time to the next test."""
-        return 0 if state.asked is None else state.asked + self._refresh - now
+        yield from (summary.asked, summary.edited, summary.finished, summary.test.finished)
 
     def _next(self, state: FreshSummary) -> str:
-        moment = datetime.fromtimestamp((state.asked or 0) + self._refresh, UTC)
+        moment = datetime.fromtimestamp(self._schedule.next_start(state, None), UTC)
         return f"the next test is started at {moment:%Y-%m-%d %H:%M:%S} UTC"
 
     def families(self, summary: FreshSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about a policy test that the exporter starts."""
-        labels = {"account_id": self._account.id, "policy_test": self._config.label}
-        yield from policy_tests.families(labels, summary.test_id, summary.shown)
+        labels = {"account_id": self._account_id, "policy_test": self._test.label}
+        info = {**self._test.info, "policy_test_id": summary.test_id} if summary.test_id else None
+        yield from policy_tests.families(labels, info, summary.shown)
         yield gauge(
             "cloudflare_access_policy_test_started_timestamp_seconds",
             "When the exporter started the test, in seconds since the epoch.",
@@ -207,7 +238,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         yield gauge(
             "cloudflare_access_policy_test_refresh_interval_seconds",
             "The configured time from the start of one test to the start of the next.",
-            [(labels, self._config.refresh)],
+            [(labels, self._schedule.refresh)],
         )
         yield gauge(
             "cloudflare_access_policy_test_changed_users",
@@ -227,9 +258,3 @@ def _not_kept() -> NetworkError:
     )
     failure.was_sent = False
     return failure
-
-
-def configured(account: Account, client: Client) -> Iterator[PolicyTestCollector | FreshPolicyTestCollector]:
-    """Yield a collector for each policy test of an account, in the order of the configuration."""
-    for test in account.policy_tests:
-        yield (PolicyTestCollector if test.id else FreshPolicyTestCollector)(account, test, client)

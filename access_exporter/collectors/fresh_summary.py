@@ -28,7 +28,9 @@ class FreshSummary(msgspec.Struct, frozen=True):
 
     `before` are the results of the test before the present one, while its rows may still have to be counted, and
     `partial` those rows of the present one that are there. `missing` is of `users`, which are not shown while they are
-    `stale`. The times are as the machine's clock had them at `dated`.
+    `stale`. `revision` is that of the policies that were tested last, `edited` is when a test was asked for because of
+    an edit, and the next one follows after this `share` of the time between two tests. The times are as the machine's
+    clock had them at `dated`.
     """
 
     asked: Moment | None = None
@@ -43,6 +45,9 @@ class FreshSummary(msgspec.Struct, frozen=True):
     partial: ResultDigest | None = None
     missing: Annotated[int, Meta(ge=-MOST, le=MOST)] = 0
     stale: bool = False
+    revision: str | None = None
+    edited: float | None = None
+    share: float = 1
     dated: Stamp | None = None
 
     def is_possible(self) -> bool:
@@ -74,7 +79,9 @@ class FreshSummary(msgspec.Struct, frozen=True):
         asked = None if self.asked is None else min(self.asked + jump, now.time)
         finished = None if self.finished is None else self.finished + jump
         seen = None if self.test.finished is None else self.test.finished + jump
-        moved = replace(self, dated=now, asked=asked, finished=finished, test=replace(self.test, finished=seen))
+        edited = None if self.edited is None else min(self.edited + jump, now.time)
+        test = replace(self.test, finished=seen)
+        moved = replace(self, dated=now, asked=asked, edited=edited, finished=finished, test=test)
         if finished is None or finished <= now.time + _CLOCK_JUMP_SECONDS:
             return moved
         return replace(moved, finished=None, users=None, changed=None, test=replace(moved.test, finished=None))

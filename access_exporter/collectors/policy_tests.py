@@ -92,7 +92,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the test."""
-        return families(self._labels, self._id, summary)
+        return families(self._labels, {"policy_test_id": self._id} if self._id else None, summary)
 
 
 def result(test: PolicyTestSummary) -> str:
@@ -121,12 +121,12 @@ def differences(test: PolicyTestSummary) -> Iterator[str]:
         yield f"lists {listed:,} users, but says that it covers {listed + test.missing:,}"
 
 
-def families(labels: dict[str, str], test_id: str | None, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield what `/metrics` says about a policy test, whoever started it."""
+def families(labels: dict[str, str], info: dict[str, str] | None, summary: PolicyTestSummary) -> Iterator[Metric]:
+    """Yield what `/metrics` says about a policy test, whoever started it; `info` are its ids."""
     yield gauge(
         "cloudflare_access_policy_test_info",
-        "The policy test by its id; always 1.",
-        [(labels | {"policy_test_id": test_id}, 1)] if test_id else [],
+        "The policy test by its id, and the application that it was discovered for, if any; always 1.",
+        [(labels | info, 1)] if info else [],
     )
     yield gauge(
         "cloudflare_access_policy_test_users",

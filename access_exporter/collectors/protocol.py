@@ -46,12 +46,12 @@ class Plan(NamedTuple):
 class Collector(Protocol[Summary]):
     """One target: pages of rows in, one frozen summary out, and the summary as metric families.
 
-    Two collectors with the same `key` and `subject` speak of the same thing, so its numbers survive a reload. Two with
-    the same `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in seconds,
-    `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes. Requests
-    to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`, others look
-    at the summary, so a single round of polls begins with it. One that `is_optional` has no health on `/metrics`, and a
-    failure of it is logged for those who debug: nobody has to do anything about it.
+    Two collectors with the same `identity` and `subject` speak of the same thing, so its numbers survive a reload. Two
+    with the same `key` and `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in
+    seconds, `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
+    Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`,
+    others look at the summary, so a single round of polls begins with it. One that `is_optional` has no health on
+    `/metrics`, and a failure of it is logged for those who debug: nobody has to do anything about it.
     """
 
     key: Key
@@ -65,8 +65,17 @@ class Collector(Protocol[Summary]):
     is_first: bool = False
     is_optional: bool = False
 
+    @property
+    def identity(self) -> Key:
+        """What tells the target from all others: its key, unless it has a name that may change."""
+        return self.key
+
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Ask Cloudflare and sum up. Raises PollError."""
+
+    def targets(self, _summary: Summary) -> "Iterable[Collector[Any]]":  # Any: each has a summary type of its own
+        """Return the collectors of targets that a summary names, and that are polled as long as it names them."""
+        return ()
 
     def without_removed(self, summary: Summary) -> Summary:
         """Return the summary without what was removed from the configuration since it was made."""
@@ -78,6 +87,10 @@ class Collector(Protocol[Summary]):
     def status(self, _summary: Summary) -> Iterable[str]:
         """Return what the status page says of a summary, line by line, in plain text."""
         return ()
+
+    def has_news(self, _summary: Summary) -> bool:
+        """Tell whether a summary says something that people should see first."""
+        return False
 
     def plan(self) -> Plan | None:
         """Return what polling costs; None where that is not worth a word."""

@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from access_exporter.cloudflare import Client
-from access_exporter.collectors import credential, devices, fresh_policy_tests, organization, service_tokens, users
+from access_exporter.collectors import (
+    applications,
+    configured_policy_tests,
+    credential,
+    devices,
+    organization,
+    reusable_policies,
+    service_tokens,
+    users,
+)
 from access_exporter.collectors.protocol import AnyCollector
 from access_exporter.config import Account
 
@@ -11,7 +20,9 @@ COLLECTORS = (
     users.configured,
     organization.configured,
     devices.configured,
-    fresh_policy_tests.configured,
+    reusable_policies.configured,
+    configured_policy_tests.configured,
+    applications.configured,
     service_tokens.configured,
     credential.configured,
 )

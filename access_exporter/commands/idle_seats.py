@@ -19,7 +19,7 @@ import prometheus_client
 
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Client, Clients, Found, RequestMetrics
-from access_exporter.collectors import Poll, UserWithEmail, devices, last_seen, seats, users
+from access_exporter.collectors import Poll, devices, last_seen, seats, users, users_summary
 from access_exporter.commands.table import FORMATS, Row
 from access_exporter.config import Account, Config, Duration
 from access_exporter.errors import PollError, UsageError
@@ -44,7 +44,7 @@ class IdleTime(Duration):
         return super().parse(value if re.search("[a-z]", str(value)) else None)
 
 
-class Person(UserWithEmail, gc=False):
+class Person(users_summary.UserWithEmail, gc=False):
     """A row with what tells people whose seat it is."""
 
     name: str | None = None

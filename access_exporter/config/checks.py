@@ -31,7 +31,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             place = f"{where}.policy_tests[{number}]"
             yield from _policy_test_problems(test, place)
             if test.label in labels:
-                yield place, f"another policy test of this account has the label {test.label!r}; expected each once"
+                other = f"has the label {test.label!r}" if test.label else "has discover"
+                yield place, f"another policy test of this account {other}; expected each once"
             labels.add(test.label)
 
 
@@ -72,11 +73,29 @@ def _credential_problems(account: Account, where: str) -> Iterator[tuple[str, st
 
 
 def _policy_test_problems(test: PolicyTest, where: str) -> Iterator[tuple[str, str]]:
+    if test.discover:
+        yield from _discovery_problems(test, where)
+        return
+    for key in ("match", "exclude", "limit"):
+        if getattr(test, key) != getattr(PolicyTest(discover="applications"), key):
+            yield f"{where}.{key}", "goes with discover, not with id or policies"
     if (test.id is None) == (not test.policies):
-        yield where, "expected either id, to follow a policy test, or policies, to start fresh ones"
+        yield (
+            where,
+            "expected one of id, to follow a policy test, policies, to start fresh ones, or discover, to start one for "
+            "each application",
+        )
     elif test.id in (".", ".."):
         yield f"{where}.id", "expected a policy test id"
     elif test.policies and not test.name:
         yield f"{where}.name", "required with policies, but missing"
     elif test.refresh and not test.policies:
         yield f"{where}.refresh", "goes with policies, not with id"
+
+
+def _discovery_problems(test: PolicyTest, where: str) -> Iterator[tuple[str, str]]:
+    for key in ("id", "name", "policies"):
+        if getattr(test, key):
+            yield f"{where}.{key}", "does not go with discover"
+    if not test.match:
+        yield f"{where}.match", "expected at least one name, or leave out match for all applications"

@@ -67,28 +67,44 @@ class Users(_Section, frozen=True, kw_only=True):
     renewed_by: ClassVar[str] = "interval"
 
 
-_BY_KIND = Duration(0)  # not given: the default depends on the kind of policy test
+# Not given: the default depends on the kind of policy test.
+_BY_KIND, _POLLS_BY_KIND = Duration(0), Interval(0)
 
 
 class PolicyTest(_Section, frozen=True, kw_only=True):
-    """One policy test: followed by its id, or started afresh from reusable policies.
+    """One policy test that is followed by its id or started from reusable policies, or one for each application.
 
     What is started is stale after twice `refresh`, which is a day if not given: one missed test hides no numbers.
     """
 
     id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
     name: Annotated[_Text | None, _means("value of the label `policy_test`", "wiki", default="the id")] = None
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = _POLLS_BY_KIND
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_KIND
     policies: Annotated[tuple[_PolicyId, ...], _means("ids of the reusable policies to test together")] = ()
     refresh: Annotated[Interval | None, _means("from the start of one test to the start of the next")] = None
+    discover: Annotated[
+        Literal["applications"] | None, _means("start a test for each application of the account", "applications")
+    ] = None
+    match: Annotated[tuple[_Text, ...], _means("names of applications to test, with `*` and `?`")] = ("*",)
+    exclude: Annotated[
+        tuple[_Text, ...], _means("names of applications not to test", ("staging *",), default="none")
+    ] = ()
+    limit: Annotated[int, _means("most applications to test; those first by name are taken", ge=1, le=1000)] = 50
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the kind of test."""
-        if self.policies and self.refresh is None:
+        if self.is_fresh and self.refresh is None:
             msgspec.structs.force_setattr(self, "refresh", Interval(86400))
+        if self.interval == _POLLS_BY_KIND:
+            msgspec.structs.force_setattr(self, "interval", Interval(900 if self.discover else 300))
         if self.stale_after == _BY_KIND:
             msgspec.structs.force_setattr(self, "stale_after", Duration(2 * self.refresh if self.refresh else 1800))
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the exporter starts it."""
+        return bool(self.policies or self.discover)
 
     @property
     def renewed_by(self) -> str:
@@ -145,6 +161,17 @@ class Account(_Section, frozen=True, kw_only=True):
         yield from ((f"policy_tests[{number}]", test) for number, test in enumerate(self.policy_tests))
         if self.service_tokens_config:
             yield "service_tokens", self.service_tokens_config
+
+    def without_fresh_tests(self) -> "Account":
+        """Return the account with no policy test that the exporter would start."""
+        listed = [msgspec.structs.replace(test, limit=0) for test in self.policy_tests if test.discover]
+        existing = [test for test in self.policy_tests if test.id]
+        return msgspec.structs.replace(self, policy_tests=(*existing, *listed))
+
+    @property
+    def discovery(self) -> PolicyTest | None:
+        """How to start a test for each application; None where that is not asked for."""
+        return next((test for test in self.policy_tests if test.discover), None)
 
     @property
     def users_config(self) -> Users | None:
@@ -203,9 +230,8 @@ class Config(_Section, frozen=True, kw_only=True):
         return exposure.shows(self, secret)
 
     def without_fresh_tests(self) -> "Config":
-        """Return the configuration with the policy tests that exist, and none that the exporter would start."""
-        accounts = tuple(
-            msgspec.structs.replace(account, policy_tests=tuple(test for test in account.policy_tests if test.id))
-            for account in self.accounts
-        )
-        return msgspec.structs.replace(self, accounts=accounts)
+        """Return the configuration with the policy tests that exist, and none that the exporter would start.
+
+        Applications are still listed.
+        """
+        return msgspec.structs.replace(self, accounts=tuple(each.without_fresh_tests() for each in self.accounts))

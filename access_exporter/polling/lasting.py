@@ -11,7 +11,9 @@ import msgspec
 
 from access_exporter.collectors import AnyCollector, Key
 
-MOST_SUBJECTS = 100  # of one name; those that were noted first are forgotten
+# Of all names, and of one; what was noted first is forgotten.
+MOST_NAMES = 10_000
+MOST_SUBJECTS = 100
 
 Others: TypeAlias = Mapping[str, msgspec.Raw]
 
@@ -32,16 +34,16 @@ class Lasting:
         """Remember what must last of a summary."""
         lasting = None if summary is None else collector.lasting(summary)
         if lasting is not None:
-            self._add(collector.key, {fingerprint(collector): msgspec.Raw(msgspec.json.encode(lasting))})
+            self._add(collector.identity, {fingerprint(collector): msgspec.Raw(msgspec.json.encode(lasting))})
 
     def restore(self, collector: AnyCollector, others: Others) -> None:
         """Remember what was stored beside a target, unless there is something newer."""
-        known = self._kept.get(collector.key, {})
-        self._add(collector.key, {subject: summary for subject, summary in others.items() if subject not in known})
+        known = self._kept.get(collector.identity, {})
+        self._add(collector.identity, {subject: summary for subject, summary in others.items() if subject not in known})
 
     def of(self, collector: AnyCollector) -> object:
         """Return what was noted of the subject; None where that is nothing."""
-        noted = self._kept.get(collector.key, {}).get(fingerprint(collector))
+        noted = self._kept.get(collector.identity, {}).get(fingerprint(collector))
         try:
             return None if noted is None else msgspec.json.decode(noted, type=collector.summary_type)
         except msgspec.MsgspecError:  # of another kind of target with this name
@@ -50,8 +52,10 @@ class Lasting:
     def others(self, collector: AnyCollector) -> Others:
         """Return what must last of the other subjects that the name had."""
         mine = fingerprint(collector)
-        return {subject: noted for subject, noted in self._kept.get(collector.key, {}).items() if subject != mine}
+        return {subject: noted for subject, noted in self._kept.get(collector.identity, {}).items() if subject != mine}
 
     def _add(self, key: Key, noted: Others) -> None:
-        older = {subject: summary for subject, summary in self._kept.get(key, {}).items() if subject not in noted}
+        older = {subject: summary for subject, summary in self._kept.pop(key, {}).items() if subject not in noted}
         self._kept[key] = dict([*older.items(), *noted.items()][-MOST_SUBJECTS:])
+        if len(self._kept) > MOST_NAMES:
+            del self._kept[next(iter(self._kept))]

@@ -8,7 +8,7 @@ import itertools
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from access_exporter import memory
@@ -48,27 +48,39 @@ class Poller:
         self._clock = clock
         self._start = start
         self._changed = threading.Condition()
+        self._configured: Iterable[AnyCollector] = ()
         self._collectors: dict[Key, AnyCollector] = {}
         self._busy: dict[str, set[Key]] = {}  # the targets being polled, by account
         self._due: list[tuple[float, int, AnyCollector]] = []  # a heap
         self._order = itertools.count()
 
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
-        """Poll exactly these targets. A target polled as before keeps its schedule, every other is due now."""
+        """Poll exactly these targets and those that their summaries name.
+
+        A target polled as before keeps its schedule, every other is due now.
+        """
         with self._changed:
-            before, self._collectors = self._collectors, {}
-            for collector in collectors:
-                same = before.get(collector.key)
-                self._collectors[collector.key] = same if same and _are_alike(same, collector) else collector
-            self._snapshots.configure(self._collectors.values())
-            self._due = [entry for entry in self._due if self._collectors.get(entry[2].key) is entry[2]]
-            heapq.heapify(self._due)
-            new = [each for each in self._collectors.values() if each is not before.get(each.key)]
-            now = self._clock.monotonic()
-            for collector in sorted(new, key=lambda each: not self._snapshots.of(each).is_undated):
-                if collector.key not in self._busy.get(collector.key.account_id, ()):
-                    self._schedule(collector, now)
-            self._changed.notify()
+            self._configured = [self._known(collector) for collector in collectors]
+            self._follow()
+
+    def _known(self, collector: AnyCollector) -> AnyCollector:
+        """Return the collector that polls a target already, where it polls it alike."""
+        known = self._collectors.get(collector.identity)
+        return known if known and _are_alike(known, collector) else collector
+
+    def _follow(self) -> None:
+        """Poll what is configured and what the summaries of that name now."""
+        before = self._collectors
+        named = self._snapshots.configure(self._configured)
+        self._collectors = {collector.identity: self._known(collector) for collector in named}
+        self._due = [entry for entry in self._due if self._collectors.get(entry[2].identity) is entry[2]]
+        heapq.heapify(self._due)
+        new = [each for each in self._collectors.values() if each is not before.get(each.identity)]
+        now = self._clock.monotonic()
+        for collector in sorted(new, key=lambda each: not self._snapshots.of(each).is_undated):
+            if collector.identity not in self._busy.get(collector.identity.account_id, ()):
+                self._schedule(collector, now)
+        self._changed.notify()
 
     def run(self) -> None:
         """Start polls as they come due, until the process stops."""
@@ -91,15 +103,15 @@ class Poller:
                 if not self._due or self._due[0][0] > now:
                     return self._due[0][0] - now if self._due else None
                 collector = heapq.heappop(self._due)[2]
-                if collector.is_optional and self._is_polled(collector.key.account_id):
+                if collector.is_optional and self._is_polled(collector.identity.account_id):
                     self._schedule(collector, now + LATER_SECONDS)
                     continue
-                self._busy.setdefault(collector.key.account_id, set()).add(collector.key)
+                self._busy.setdefault(collector.identity.account_id, set()).add(collector.identity)
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def _is_polled(self, account_id: str) -> bool:
         """Tell whether a target of this account that is not optional is being polled."""
-        polled = (self._collectors.get(key) for key in self._busy.get(account_id, ()))
+        polled = (self._collectors.get(target) for target in self._busy.get(account_id, ()))
         return any(each is not None and not each.is_optional for each in polled)
 
     def poll(self, collector: AnyCollector) -> None:
@@ -113,6 +125,7 @@ class Poller:
             duration = watch.seconds()
             _check_break(watch.suspended())
             self._snapshots.succeeded(collector, summary, duration)
+            self._follow_if_others_are_named(collector, before.targets)
         except StoppingError:
             return
         except PollError as failure:
@@ -128,6 +141,13 @@ class Poller:
                 "poll succeeded",
                 extra=facts(**collector.key._asdict(), duration=duration),
             )
+
+    def _follow_if_others_are_named(self, collector: AnyCollector, before: Sequence[AnyCollector]) -> None:
+        """Poll the targets that the summary of a target names now, if they are others than before."""
+        with self._changed:
+            now = self._snapshots.of(collector).targets
+            if len(now) != len(before) or not all(map(_are_alike, now, before)):
+                self._follow()
 
     def _note_failure(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
         # The failure is kept until the next poll; what it came through would keep pages and connections with it.
@@ -146,18 +166,18 @@ class Poller:
             self.poll(collector)
         finally:
             with self._changed:
-                self._is_done(collector.key)
-                present = self._collectors.get(collector.key)
+                self._is_done(collector.identity)
+                present = self._collectors.get(collector.identity)
                 if present is not None:
                     due = self._next(collector, started, moment) if present is collector else started
                     self._schedule(present, due)
                 self._changed.notify()
 
-    def _is_done(self, key: Key) -> None:
-        busy = self._busy[key.account_id]
-        busy.remove(key)
+    def _is_done(self, target: Key) -> None:
+        busy = self._busy[target.account_id]
+        busy.remove(target)
         if not busy:
-            del self._busy[key.account_id]
+            del self._busy[target.account_id]
 
     def _next(self, collector: AnyCollector, started: float, moment: float) -> float:
         """Return when the poll comes that follows the one of `started` (monotonic): no sooner than Cloudflare asked.
@@ -174,7 +194,8 @@ class Poller:
 
 
 def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
-    return (one.key, one.subject, one.settings) == (other.key, other.subject, other.settings)
+    mine, yours = ((each.identity, each.key, each.subject, each.settings) for each in (one, other))
+    return mine == yours
 
 
 def _check_break(seconds: float) -> None:

@@ -31,6 +31,7 @@ class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
 
     `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
+    `targets` are those that the summary names.
     """
 
     collector: AnyCollector
@@ -44,6 +45,7 @@ class Snapshot:
     errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
+    targets: tuple[AnyCollector, ...] = ()
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
@@ -111,13 +113,21 @@ class Snapshots:
         self._made: dict[Format, _Made] = {}
         self._headers: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
 
-    def configure(self, collectors: Iterable[AnyCollector]) -> None:
-        """Hold exactly these targets; one that is about the same subject as before keeps its numbers."""
+    def configure(self, collectors: Iterable[AnyCollector]) -> list[AnyCollector]:
+        """Hold exactly these targets and those that their summaries name, and return them all.
+
+        One that is about the same subject as before keeps its numbers.
+        """
         with self._lock:
             for before in self._snapshots.values():
                 self._lasting.note(before.collector, before.summary)
-            self._snapshots = {collector.key: self._carried_over(collector) for collector in collectors}
+            snapshots: dict[Key, Snapshot] = {}
+            for collector in collectors:
+                named = snapshots[collector.identity] = self._carried_over(collector)
+                snapshots |= {each.identity: self._carried_over(each) for each in named.targets}
+            self._snapshots = snapshots
             self._version += 1
+            return [snapshot.collector for snapshot in snapshots.values()]
 
     def succeeded(self, collector: AnyCollector, summary: object, duration: float) -> None:
         """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
@@ -158,7 +168,7 @@ class Snapshots:
 
     def of(self, collector: AnyCollector) -> Snapshot:
         """Return the present snapshot of a target; an empty one where the target is no longer configured."""
-        snapshot = self._snapshots.get(collector.key)
+        snapshot = self._snapshots.get(collector.identity)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
 
     def summary(self, key: Key) -> object:
@@ -175,9 +185,14 @@ class Snapshots:
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled, with or without success, or restored; optional ones do not count."""
-        required = (snapshot for snapshot in self.all() if not snapshot.collector.is_optional)
-        return all(snapshot.polled_at or snapshot.succeeded_at for snapshot in required)
+        """Tell whether every target was polled, with or without success, or restored.
+
+        Optional ones do not count, nor those that another names: a new one is no news for who waits for a start.
+        """
+        snapshots = self.all()
+        named = {target.identity for snapshot in snapshots for target in snapshot.targets}
+        required = (each for each in snapshots if not each.collector.is_optional)
+        return all(each.polled_at or each.succeeded_at for each in required if each.collector.identity not in named)
 
     def current_page(self, form: Format) -> Page | None:
         """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
@@ -200,7 +215,7 @@ class Snapshots:
         return page
 
     def _carried_over(self, collector: AnyCollector) -> Snapshot:
-        before = self._snapshots.get(collector.key)
+        before = self._snapshots.get(collector.identity)
         if before is None or before.collector.subject != collector.subject:
             return self._restored(collector)
         if before.collector is collector:  # polled as before, so it says the same
@@ -241,17 +256,20 @@ class Snapshots:
 
     def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
         with self._lock:
-            before = self._snapshots.get(collector.key)
+            before = self._snapshots.get(collector.identity)
             if before is None or before.collector.subject != collector.subject:
                 return False  # a reload took the target away while it was polled
-            self._snapshots[collector.key] = self._rendered(replace(before, **changes), numbers="summary" in changes)
+            self._snapshots[collector.identity] = self._rendered(
+                replace(before, **changes), numbers="summary" in changes
+            )
             self._version += 1
             return True
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
         """Return the snapshot with its text written; its numbers only where they may have changed."""
-        collector, summary, data = snapshot.collector, snapshot.summary, snapshot.data
-        if numbers and summary is not None:
-            summary = collector.without_removed(summary)
+        if numbers and snapshot.summary is not None:
+            collector = snapshot.collector
+            summary = collector.without_removed(snapshot.summary)
             data = render(collector.families(summary), self._headers)
-        return replace(snapshot, summary=summary, data=data, health=render(health_families(snapshot), self._headers))
+            snapshot = replace(snapshot, summary=summary, data=data, targets=tuple(collector.targets(summary)))
+        return replace(snapshot, health=render(health_families(snapshot), self._headers))

@@ -78,7 +78,7 @@ class Storage:
         """Write a summary and return whether that worked; a failure is logged and counted."""
         stored = Stored(
             FORMAT,
-            list(collector.key),
+            list(collector.identity),
             fingerprint(collector),
             succeeded_at,
             msgspec.Raw(msgspec.json.encode(summary)),
@@ -151,14 +151,14 @@ class Storage:
 
 
 def _name(collector: AnyCollector) -> str:
-    name = hashlib.sha256("\0".join(collector.key).encode()).hexdigest()[:32]
-    return f"{collector.key.collector}-{name}.json"
+    name = hashlib.sha256("\0".join(collector.identity).encode()).hexdigest()[:32]
+    return f"{collector.identity.collector}-{name}.json"
 
 
 def _decoded(content: bytes, collector: AnyCollector) -> tuple[Stored, object]:
     """Return what a file holds, and the summary in it; raises MsgspecError or ValueError for any other content."""
     stored = msgspec.json.decode(content, type=Stored)
-    is_of_target = stored.format == FORMAT and stored.key == list(collector.key)
+    is_of_target = stored.format == FORMAT and stored.key == list(collector.identity)
     if not is_of_target or stored.checksum != stored.summed().checksum:
         raise ValueError("not a snapshot of this target")
     summary: object = msgspec.json.decode(stored.summary, type=collector.summary_type)

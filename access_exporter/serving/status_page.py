@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from access_exporter import __version__
 from access_exporter.clock import Clock
-from access_exporter.collectors import UsersSummary
+from access_exporter.collectors import users_summary
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
 from access_exporter.serving.status_style import STYLE
@@ -20,6 +20,7 @@ SEATS_CRITICAL = 0.9
 # Up to so many accounts each have a card; more are a list, a line each that opens, with what fails first.
 MOST_CARDS = 6
 KEPT_SECONDS = 1
+_POLICY_TESTS = "policy_tests"
 
 
 class _Made(NamedTuple):
@@ -178,16 +179,26 @@ def _whole(account: Account, rows: Sequence[Row], now: float) -> str:
     return f"""
 {_seats(people, account.seat_limit) if people else ""}
 <ul>
-{"".join(_target(row, now) for row in rows)}</ul>
+{"".join(_target(row, now) for row in sorted(rows, key=_rank))}</ul>
 """
 
 
-def _people(rows: Iterable[Row]) -> UsersSummary | None:
+def _rank(row: Row) -> int:
+    """Return the place of a target on the page: policy tests come last, of these first what fails or changed."""
+    snapshot = row.snapshot
+    if snapshot.collector.key.collector != _POLICY_TESTS:
+        return 0
+    if snapshot.failure is not None:
+        return 1
+    return 2 if row.fresh and snapshot.collector.has_news(snapshot.summary) else 3
+
+
+def _people(rows: Iterable[Row]) -> users_summary.UsersSummary | None:
     summaries = (row.snapshot.summary for row in rows if row.fresh)
-    return next((summary for summary in summaries if isinstance(summary, UsersSummary)), None)
+    return next((summary for summary in summaries if isinstance(summary, users_summary.UsersSummary)), None)
 
 
-def _seats(people: UsersSummary, limit: int | None) -> str:
+def _seats(people: users_summary.UsersSummary, limit: int | None) -> str:
     numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
     numbers.append(("Logged in within 7 days", people.users_logged_in["7d"]))
     if people.users_active is not None:

@@ -168,8 +168,10 @@ class Account:
         self.seat_expiration = seat_expiration
         self.registrations: tuple[Row, ...] | None = None
         self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
-        # What may be tested, by the ids of the policies; an account without an entry refuses the test.
+        # What may be tested, by the ids of reusable policies and the names of others; any other test is `any_life`, and
+        # refused where there is none.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
+        self.any_life: Callable[[tuple[str, ...]], Life] | None = None
         self.token_expires: datetime | None = None
         self.owns_token = False  # or else the token is one of a person
         self.may_start_tests = True
@@ -179,12 +181,16 @@ class Account:
 
     def start_policy_test(self, policies: tuple[str, ...], now: float) -> str | None:
         """Start a test of these policies at `now`, in Unix seconds, and return its id; None where there are none."""
-        if policies not in self.lives:
+        if policies in self.lives:
+            life = self.lives[policies]()
+        elif self.any_life:
+            life = self.any_life(policies)
+        else:
             return None
         with self._starting:
             self.tests_started += 1
             test_id = hashlib.sha256(f"{self.id} {self.tests_started}".encode()).hexdigest()
-            self.begin_policy_test(test_id, self.lives[policies](), now)
+            self.begin_policy_test(test_id, life, now)
         return test_id
 
     def begin_policy_test(self, test_id: str, life: Life, now: float) -> None:

@@ -32,6 +32,7 @@ from access_exporter.simulator.answers import (
     no_result_info,
     success,
 )
+from access_exporter.simulator.policies import tested_policy
 from access_exporter.simulator.quota import Quotas
 
 _ROUTES = {
@@ -198,9 +199,10 @@ class Api:
             policies = json.loads(request.body)["policies"]
         except (ValueError, TypeError, KeyError):
             raise _bad_parameter("body") from None
-        if not isinstance(policies, list) or not policies or not all(isinstance(each, str) for each in policies):
+        names = tuple(map(partial(tested_policy, account), policies)) if isinstance(policies, list) else ()
+        if not names or None in names:
             raise _bad_parameter("policies")
-        test_id = account.start_policy_test(tuple(policies), request.time)
+        test_id = account.start_policy_test(tuple(name for name in names if name is not None), request.time)
         if test_id is None:
             raise _bad_parameter("policies")
         return success({"id": test_id, "status": "success"})

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
+from access_exporter.simulator.demo_applications import Applications
 from access_exporter.simulator.demo_devices import registrations
 from access_exporter.simulator.server import Simulator
 
@@ -35,10 +36,11 @@ class Demo(NamedTuple):
         existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in self.policy_tests.items()]
         times = {"interval": "10s", "refresh": "15s", "stale_after": "5m"}
         fresh = {"name": "started afresh", "policies": list(self.policies), **times}
+        discovered = {"discover": "applications", "interval": "10s", "refresh": "2m", "stale_after": "5m"}
         return {
             "users": {"interval": "10s", "domains": 10},
             "devices": {"interval": "10s"},
-            "policy_tests": [*existing, fresh],
+            "policy_tests": [*existing, fresh, discovered],
             "service_tokens": {"interval": "10s"},
         }
 
@@ -84,7 +86,10 @@ class LivingAccount(Account):
         self._changes = random.Random(seed)
         self.lists["service_tokens"] = tuple(self._service_token(*token) for token in _SERVICE_TOKENS)
         self.lives[DEMO.policies] = self._fresh_policy_test
+        self.any_life = self._application_test
         self.registrations = self._devices()
+        self._applications = Applications(random.Random(seed), _PEOPLE, self._uuid, self._days_ago(0))
+        self._list_applications()
 
     def advance(self, now: float) -> None:
         """Live through the steps since the last call; a clock set back stops life until it has caught up."""
@@ -97,12 +102,20 @@ class LivingAccount(Account):
                 self._step(datetime.fromtimestamp(self._started + (step + 1) * _STEP_SECONDS, UTC))
             self._steps = steps
             self.users = self._people
+            self._list_applications()
             self.registrations = self._devices()
 
     def _devices(self) -> tuple[Row, ...]:
         return tuple(registrations(self._people, self._days_ago(0)))
 
+    def _list_applications(self) -> None:
+        # The policy of the configured test is in the list, so that it may be tested.
+        tested: tuple[Row, ...] = tuple({"id": each, "name": "Tested", "decision": "allow"} for each in DEMO.policies)
+        self.lists["policies"] = (*self._applications.policies(), *tested)
+        self.lists["apps"] = self._applications.applications()
+
     def _step(self, now: datetime) -> None:
+        self._applications.step(now)
         if self._random.random() < 0.5:
             self._change(self._someone(seat=True), now, last_successful_login=now)
         if self._random.random() < 0.3:
@@ -182,6 +195,13 @@ class LivingAccount(Account):
             status = self._changes.choice(("approved", "blocked"))
             self._results[number] = {**members(self._results[number]), "status": status}
         return Life(tuple(self._results), _FRESH_TEST_SECONDS)
+
+    def _application_test(self, policies: tuple[str, ...]) -> Life:
+        """A test of the policies of an application, as they are now."""
+        pairs = zip(self._people, self._applications.results(policies), strict=True)
+        return Life(
+            tuple(PolicyTestUser(each.id, each.email, each.name, word) for each, word in pairs), _FRESH_TEST_SECONDS
+        )
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from docs.generate.configuration import ACCOUNT, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
+from docs.generate.configuration import ACCOUNT, DISCOVERY, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
 
 _HEAD = """\
 # Runs as it is with CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment.
@@ -41,6 +41,7 @@ def _account() -> Iterator[_Line]:
         if key.name == "policy_tests":
             yield from _item(keys(FOLLOWED_TEST))
             yield from _item(_new_keys_of_a_fresh_test())
+            yield from _item(_new_keys_of_discovery())
 
 
 def _in_comments(indent: str, key: Key) -> Iterator[_Line]:
@@ -53,6 +54,12 @@ def _in_comments(indent: str, key: Key) -> Iterator[_Line]:
 def _new_keys_of_a_fresh_test() -> Iterator[Key]:
     shown = {key.name for key in keys(FOLLOWED_TEST)} - set(FRESH_TEST.required)
     return (key for key in keys(FRESH_TEST) if key.name not in shown)
+
+
+def _new_keys_of_discovery() -> Iterator[Key]:
+    """Yield `discover` and what goes with it alone."""
+    shown = {key.name for section in (FOLLOWED_TEST, FRESH_TEST) for key in keys(section)}
+    return (key for key in keys(DISCOVERY) if key.name not in shown)
 
 
 def _item(of_item: Iterable[Key]) -> Iterator[_Line]:

@@ -39,11 +39,15 @@ class Key(NamedTuple):
 
 WHOLE = Section(Config, {"accounts": ()})
 ACCOUNT = Section(Account, {"id": "${CLOUDFLARE_ACCOUNT_ID}"})
-# The items of the list `policy_tests` are of two kinds.
-FOLLOWED_TEST = Section(PolicyTest, {"id": "f1a8b3…"}, without=("policies", "refresh"))
+# The items of the list `policy_tests` are of three kinds.
+_OF_DISCOVERY = ("discover", "match", "exclude", "limit")
+FOLLOWED_TEST = Section(PolicyTest, {"id": "f1a8b3…"}, without=("policies", "refresh", *_OF_DISCOVERY))
 FRESH_TEST = Section(
-    PolicyTest, {"name": "payroll", "policies": ("a1b2c3d4-5678-4abc-8def-0123456789ab",)}, without=("id",)
+    PolicyTest,
+    {"name": "payroll", "policies": ("a1b2c3d4-5678-4abc-8def-0123456789ab",)},
+    without=("id", *_OF_DISCOVERY),
 )
+DISCOVERY = Section(PolicyTest, {"discover": "applications"}, without=("id", "name", "policies"))
 
 
 def update(document: str) -> str:
@@ -59,6 +63,7 @@ def _tables() -> Iterator[tuple[str, Section]]:
     yield "account", ACCOUNT
     yield "followed policy test", FOLLOWED_TEST
     yield "fresh policy test", FRESH_TEST
+    yield "discovery", DISCOVERY
     yield from ((key.name, key.section) for section in (WHOLE, ACCOUNT) for key in keys(section) if key.section)
 
 
@@ -102,10 +107,15 @@ def _text(value: object) -> str:
     if isinstance(value, Duration):
         return _span(value)
     if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]" if value else ""
+        return f"[{', '.join(map(_quoted, value))}]" if value else ""
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None or isinstance(value, msgspec.Struct) else str(value)
+
+
+def _quoted(value: object) -> str:
+    """Return an item of a list as YAML takes it: a string that starts with `*` would be an alias."""
+    return f'"{value}"' if isinstance(value, str) and "*" in value else str(value)
 
 
 def _span(seconds: float) -> str:

@@ -6,6 +6,7 @@ import responses
 
 from access_exporter.simulator.account import Life
 from tests.collectors.cloudflare import Cloudflare
+from tests.collectors.discovering import Discovery
 from tests.collectors.starting import Bench
 
 
@@ -23,6 +24,20 @@ def bench() -> Any:
 
     def make(*lives: Life, **options: Any) -> Bench:
         made.append(Bench(*lives, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.server.stop()
+
+
+@pytest.fixture
+def discover() -> Iterator[Any]:
+    """Makes an exporter that discovers applications, and stops its servers in the end."""
+    made: list[Discovery] = []
+
+    def make(*applications: dict[str, Any], **options: Any) -> Discovery:
+        made.append(Discovery(*applications, **options))
         return made[-1]
 
     yield make

@@ -59,7 +59,7 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [300]
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
 
     def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("timeout: no whole answer of /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [300]
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
 
     def test_the_same_policies(self, bench: Any) -> None:
         """The same policies in another order, and the same address written in another way, are no reason for a test."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from access_exporter.collectors import UsersSummary
+from access_exporter.collectors.users_summary import UsersSummary
 from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row, answer, honest_pages
 from tests.collectors.people import expected_holders, health, holders
 from tests.exporter import Exporter

@@ -113,3 +113,14 @@ def test_policies_without_refresh() -> None:
         "  policy test 'x': starts a test of 3 policies every 86400 s, stale after 172800 s, 0.125 requests/h or more",
         "in all: at least 0.125 requests/h",
     ]
+
+
+def test_the_cost_of_discovery() -> None:
+    """Discovery is planned with its limit: what the lists cost, and what tests cost at least."""
+    found = PolicyTest(discover="applications", limit=100, refresh=Interval(43_200))
+    account = Account(id=A, api_token=TOKEN, users=False, policy_tests=(found,))
+    assert list(check.lines(config(account)))[-2:] == [
+        "  applications: listed every 900 s, 8 requests/h for each 100; starts a test of each every 43200 s, of 100 at "
+        "most, stale after 86400 s, 25 requests/h or more for 100 tests",
+        "in all: at least 33 requests/h",
+    ]

@@ -10,7 +10,10 @@ from tests.config_files import SECRET, account, api, policy_tests, users, with_c
 pytestmark = pytest.mark.usefixtures("secret_files")
 ADDRESS = "expected an address such as https://api.cloudflare.com/client/v4, without user and query"
 UNICODE = "expected Unicode, got half of a surrogate pair: an escape \\ud800 to \\udfff, or bytes not in UTF-8"
-ID_OR_POLICIES = "expected either id, to follow a policy test, or policies, to start fresh ones"
+ID_OR_POLICIES = (
+    "expected one of id, to follow a policy test, policies, to start fresh ones, or discover, to start one for each "
+    "application"
+)
 
 RANGES = {
     "no accounts": ("accounts: []\n", "accounts: expected a list of length >= 1"),
@@ -131,6 +134,34 @@ CONTRADICTIONS = {
         f"accounts[0].policy_tests[0]: {ID_OR_POLICIES}",
     ),
     "no policies": (policy_tests("{name: a, policies: []}"), f"accounts[0].policy_tests[0]: {ID_OR_POLICIES}"),
+    "match without discover": (
+        policy_tests("{id: a, match: [b]}"),
+        "accounts[0].policy_tests[0].match: goes with discover, not with id or policies",
+    ),
+    "limit without discover": (
+        policy_tests("{name: a, policies: [b], limit: 1}"),
+        "accounts[0].policy_tests[0].limit: goes with discover, not with id or policies",
+    ),
+    "discover and id": (
+        policy_tests("{id: a, discover: applications}"),
+        "accounts[0].policy_tests[0].id: does not go with discover",
+    ),
+    "discover and name": (
+        policy_tests("{name: a, discover: applications}"),
+        "accounts[0].policy_tests[0].name: does not go with discover",
+    ),
+    "discover and policies": (
+        policy_tests("{policies: [a], discover: applications}"),
+        "accounts[0].policy_tests[0].policies: does not go with discover",
+    ),
+    "discover twice": (
+        policy_tests("discover: applications", "{discover: applications, limit: 1}"),
+        "accounts[0].policy_tests[1]: another policy test of this account has discover; expected each once",
+    ),
+    "discover nothing": (
+        policy_tests("{discover: applications, match: []}"),
+        "accounts[0].policy_tests[0].match: expected at least one name, or leave out match for all applications",
+    ),
     "policies without name": (
         policy_tests("policies: [a]"),
         "accounts[0].policy_tests[0].name: required with policies, but missing",

@@ -79,9 +79,11 @@ class TestGoodFiles:
         loaded = load(uncommented)
         assert loaded.api == DEFAULT_API
         assert loaded.accounts[0].users == DEFAULT_USERS
-        followed, fresh = loaded.accounts[0].policy_tests
+        followed, fresh, discovery = loaded.accounts[0].policy_tests
         assert (followed.interval, followed.stale_after, followed.refresh) == (Interval(300), Duration(1800), None)
         assert (fresh.interval, fresh.stale_after, fresh.refresh) == (Interval(300), Duration(172800), Interval(86400))
+        assert (discovery.interval, discovery.refresh, discovery.match) == (Interval(900), Interval(86400), ("*",))
+        assert (discovery.stale_after, discovery.limit) == (Duration(172800), 50)
         assert uncommented.count("interval: 5m") == uncommented.count("idle_days: [30, 60, 90]") + 1 == 2
 
     @pytest.mark.parametrize(

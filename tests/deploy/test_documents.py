@@ -115,7 +115,11 @@ LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
     "## `accounts`: what to poll": (Account(id="a"),),
     "### `users`": (Users(),),
     "### `devices`": (Devices(),),
-    "### `policy_tests`": (PolicyTest(id="wiki"), PolicyTest(name="wiki", policies=("p",))),
+    "### `policy_tests`": (
+        PolicyTest(id="wiki"),
+        PolicyTest(name="wiki", policies=("p",)),
+        PolicyTest(discover="applications"),
+    ),
     "### `service_tokens`": (ServiceTokens(),),
 }
 OF_ONE_KIND = {"id"}, {"policies", "refresh"}

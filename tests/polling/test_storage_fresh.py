@@ -168,7 +168,7 @@ def test_policies_that_come_back_after_restarts(cloudflare: Simulator, tmp_path:
         )
         assert shown == (len(RESULTS) if test == "policy" else 1)
     assert restarts.posts() == 2
-    (file,) = restarts.folder.glob("*.json")
+    (file,) = restarts.folder.glob("policy_tests-*.json")
     assert "@" not in file.read_text(encoding="utf-8")
 
 
@@ -178,7 +178,7 @@ def test_what_an_older_version_stored(cloudflare: Simulator, tmp_path: Path) -> 
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")
         before = metrics(running)
-    (file,) = restarts.folder.glob("*.json")
+    (file,) = restarts.folder.glob("policy_tests-*.json")
     kept = msgspec.json.decode(file.read_bytes(), type=Stored)
     summary = msgspec.json.decode(kept.summary)
     for name in ("partial", "missing", "stale", "dated"):

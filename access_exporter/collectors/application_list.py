@@ -1,0 +1,90 @@
+"""The applications of an account, and its reusable policies: GET /accounts/{account_id}/access/apps and …/policies."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Walk
+from access_exporter.collectors import access_policies
+from access_exporter.collectors.access_policies import Policy, Reusable, Tested
+from access_exporter.errors import InvalidResponseError
+
+NAME = "applications"
+PERMISSION = "Access: Apps and Policies Read"
+# A row holds all rules, so that a page of 1000 could be too large.
+_ROWS_OF_A_PAGE = 100
+APPLICATIONS = Endpoint(NAME, "/accounts/{account_id}/access/apps", PERMISSION, page_size=_ROWS_OF_A_PAGE)
+POLICIES = Endpoint("policies", "/accounts/{account_id}/access/policies", PERMISSION, page_size=_ROWS_OF_A_PAGE)
+
+_ID = re.compile(r"[\x20-\x7e]{1,64}")  # it becomes a label
+MOST_ROWS = 10_000  # Cloudflare's default limits are 500 of each
+
+
+class Revisions(msgspec.Struct, frozen=True):
+    """The revisions of those reusable policies, by id, that the configuration names and the account has."""
+
+    policies: dict[str, str] = {}
+
+
+class Application(msgspec.Struct):
+    """The fields of a row that are read; any may be missing. `unreadable` tells that its policies are no list."""
+
+    id: str | None = None
+    name: str | None = None
+    type: str | None = None
+    policies: list[Any] | None = None  # Any: policies, or their ids
+    unreadable: bool = False
+
+    def lose(self, fields: set[str]) -> None:
+        """Note that fields are invalid."""
+        self.unreadable = "policies" in fields
+
+    def in_order(self, reusable: Reusable) -> list[Policy]:
+        """Return its policies in the order of their evaluation. Raises ValueError where they cannot be read."""
+        if self.unreadable:
+            raise ValueError("not a list of policies")
+        return access_policies.in_order(self.policies or (), reusable)
+
+    def tested(self, reusable: Reusable) -> list[Tested]:
+        """Return what a policy test takes for its policies. Raises as `in_order`."""
+        return access_policies.tested(self.in_order(reusable), reusable)
+
+
+class ApplicationList:
+    """The two lists of one account, each read within so many seconds; `found` is what the last walk over it found."""
+
+    def __init__(self, client: Client, account_id: str, within: float) -> None:
+        """Ask nothing yet."""
+        self._client = client
+        self._account_id = account_id
+        self._within = within
+        self.applications_found = self.policies_found = NOTHING_FOUND
+
+    def reusable(self, before: Found = NOTHING_FOUND, *, is_optional: bool = False) -> Reusable:
+        """Return the reusable policies by id. Raises a PollError when the end of the list is not reached.
+
+        `before` is what the last walk over the same list found.
+        """
+        resource = POLICIES.of(self._account_id)
+        walk = self._client.walk(resource, Policy, self._within, before, is_optional=is_optional)
+        policies = {row.id: row for rows in _bounded(walk) for row in rows if row.id and row.reusable is not False}
+        self.policies_found = walk.found
+        return policies
+
+    def applications(self, before: Found = NOTHING_FOUND) -> Iterator[Application]:
+        """Yield the applications, but for rows without an id. Raises as `reusable`."""
+        walk = self._client.walk(APPLICATIONS.of(self._account_id), Application, self._within, before)
+        for rows in _bounded(walk):
+            yield from (row for row in rows if _ID.fullmatch(row.id or ""))
+        self.applications_found = walk.found
+
+
+def _bounded(walk: Walk[Any]) -> Iterator[list[Any]]:  # Any: rows of either list
+    listed = 0
+    for rows in walk:
+        listed += len(rows)
+        if listed > MOST_ROWS:
+            raise InvalidResponseError(f"the account lists more than {MOST_ROWS} applications or policies")
+        yield rows

@@ -1,0 +1,50 @@
+"""The policy test of a discovered application: started from the policies that the application has.
+
+cloudflare_access_policy_test_info{account_id="…",application_id="…",policy_test="Payroll",policy_test_id="…"} 1.0
+"""
+
+from hashlib import blake2b
+
+from access_exporter.cloudflare import Client
+from access_exporter.collectors.discovery import Discovered
+from access_exporter.collectors.fresh_policy_tests import FreshPolicyTestCollector, FreshTest
+from access_exporter.collectors.fresh_schedule import Schedule
+from access_exporter.collectors.fresh_summary import FreshSummary
+from access_exporter.collectors.protocol import Key, Poll
+from access_exporter.config import PolicyTest
+
+_NAME = "discovered_policy_tests"
+_DAY = 86400
+
+
+class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
+    """A test of the policies of an application. Whatever it is called, it is told by the application's id."""
+
+    def __init__(
+        self, account_id: str, found: Discovered, policies: str | None, config: PolicyTest, client: Client
+    ) -> None:
+        """Ask nothing yet; `policies` are None as long as they are not known."""
+        application = found.application
+        schedule = Schedule(config.refresh or _DAY, _share(application.id))
+        info = {"application_id": application.id}
+        test = FreshTest(account_id, found.label, policies, schedule, config.interval, config.stale_after, info)
+        super().__init__(test, client)
+        self._application_id = application.id
+        self._revision = application.revision
+        self.subject = (client.url, application.id)
+        self.settings = (client.settings, test, self._revision)
+
+    @property
+    def identity(self) -> Key:
+        """The application: a name may change."""
+        return Key(self.key.account_id, _NAME, self._application_id)
+
+    def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
+        """Return the revision of the policies as they were listed last."""
+        return self._revision
+
+
+def _share(application_id: str) -> float:
+    """Return a number from 1/2 to 1, always the same for an application."""
+    number = int.from_bytes(blake2b(application_id.encode(), digest_size=4).digest())
+    return 0.5 + number / 2**33

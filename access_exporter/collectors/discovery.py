@@ -1,0 +1,128 @@
+"""Which applications get a policy test of their own, and what it is called. No requests here."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import msgspec
+
+from access_exporter.config import PolicyTest
+
+TYPES = (
+    "self_hosted",
+    "saas",
+    "ssh",
+    "vnc",
+    "rdp",
+    "infrastructure",
+    "mcp",
+    "mcp_portal",
+    "app_launcher",
+    "warp",
+    "biso",
+    "bookmark",
+    "dash_sso",
+    "proxy_endpoint",
+)
+UNKNOWN = "unknown"
+_MOST_CHARACTERS = 200
+_DIGITS = 8
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An application; `revision` is that of its policies, None where none of them evaluates people."""
+
+    id: str
+    name: str
+    type: str
+    revision: str | None
+    decisions: dict[str, int]
+
+
+class Discovered(NamedTuple):
+    """An application that is tested, and the label of its test."""
+
+    application: Listed
+    label: str
+
+
+class Discovery(NamedTuple):
+    """What is tested, how many applications are not, and the ids of those whose name a configured test has.
+
+    `selected` are those that `match` and `exclude` select, whether they are tested or not.
+    """
+
+    tests: Sequence[Discovered]
+    selected: Sequence[Discovered]
+    undiscovered: dict[str, int]
+    taken: Sequence[str]
+
+
+def discover(applications: Collection[Listed], config: PolicyTest, taken: Collection[str]) -> Discovery:
+    """Choose the applications to test; `taken` are the labels of configured tests.
+
+    An application whose label is taken counts as excluded: somebody configured its test.
+    """
+    names = labels(applications)
+    ordered = sorted(applications, key=lambda each: (each.name, each.id))
+    selected = [Discovered(each, names[each.id]) for each in ordered if _is_selected(each.name, config)]
+    with_policies = [each for each in selected if each.application.revision is not None]
+    clashes = [each.application.id for each in with_policies if each.label in taken]
+    free = [each for each in with_policies if each.label not in taken]
+    undiscovered = {
+        "limit": max(0, len(free) - config.limit),
+        "excluded": len(ordered) - len(selected) + len(clashes),
+        "no_policies": len(selected) - len(with_policies),
+    }
+    return Discovery(free[: config.limit], selected, undiscovered, clashes)
+
+
+def _is_selected(name: str, config: PolicyTest) -> bool:
+    """Tell whether `match` and `exclude` select an application of this name."""
+    return _matches(name, config.match) and not _matches(name, config.exclude)
+
+
+def labels(applications: Iterable[Listed]) -> dict[str, str]:
+    """Return the label of each application by its id: its name, with as much of the id as tells it from all others."""
+    found: dict[str, str] = {}
+    left = list(applications)
+    for write in _WAYS:
+        texts = {each.id: write(each) for each in left}
+        number, used = Counter(texts.values()), set(found.values())
+        found |= {key: text for key, text in texts.items() if number[text] == 1 and text not in used}
+        left = [each for each in left if each.id not in found]
+    return found | dict(_unlike(found.values(), left))
+
+
+def _name(application: Listed) -> str:
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", application.name).strip()[:_MOST_CHARACTERS] or application.id
+
+
+def _name_and_digits(application: Listed) -> str:
+    return f"{_name(application)} {application.id.replace('-', '')[:_DIGITS]}"
+
+
+def _name_and_id(application: Listed) -> str:
+    return f"{_name(application)} {application.id}"
+
+
+_WAYS: tuple[Callable[[Listed], str], ...] = (_name, _name_and_digits, _name_and_id)
+
+
+def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tuple[str, str]]:
+    """Yield labels for applications whose every label is the name of another one."""
+    known = set(used)
+    for application in applications:
+        label = _name_and_id(application)
+        while label in known:
+            label += "'"
+        known.add(label)
+        yield application.id, label
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a name fits one of the patterns, in which `*` and `?` alone mean more than themselves."""
+    return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)

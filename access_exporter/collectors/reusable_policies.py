@@ -1,0 +1,74 @@
+"""Whether somebody edited the reusable policies of tests that the configuration lists: GET …/access/policies.
+
+Where applications are discovered, those are listed together with the policies.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import Metric
+
+from access_exporter.cloudflare import Client, Found
+from access_exporter.collectors import access_policies, application_list
+from access_exporter.collectors.application_list import POLICIES, ApplicationList, Revisions
+from access_exporter.collectors.protocol import Collector, Key, Poll
+from access_exporter.config import Account
+from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError
+
+NAME = "policies"
+_INTERVAL_SECONDS = 900
+_STALE_AFTER_SECONDS = 5400
+
+
+class PoliciesSummary(Revisions, frozen=True):
+    """The revisions of the policies, of which there are none where the token may not list them."""
+
+    found: Found = Found()
+
+
+def key(account: Account) -> Key:
+    """Return the target whose summary has the revisions of an account's reusable policies."""
+    name = application_list.NAME if account.discovery else NAME
+    return Key(account.id, name, name)
+
+
+def wanted(account: Account) -> frozenset[str]:
+    """Return the ids of the reusable policies that an account's configuration names."""
+    return frozenset(policy for test in account.policy_tests for policy in test.policies)
+
+
+def configured(account: Account, client: Client) -> Iterator["ReusablePoliciesCollector"]:
+    """Yield the collector of an account whose configuration names policies, unless applications are listed."""
+    if wanted(account) and not account.discovery:
+        yield ReusablePoliciesCollector(account, client)
+
+
+class ReusablePoliciesCollector(Collector[PoliciesSummary]):
+    """The reusable policies of an account, as far as the configuration names them."""
+
+    title = "Policies"
+    summary_type = PoliciesSummary
+    is_optional = True
+    endpoints = (POLICIES,)
+    interval = _INTERVAL_SECONDS
+    stale_after = _STALE_AFTER_SECONDS
+
+    def __init__(self, account: Account, client: Client) -> None:
+        """Ask nothing yet."""
+        self._list = ApplicationList(client, account.id, self.stale_after)
+        self._wanted = wanted(account)
+        self.key = key(account)
+        self.subject = (client.url, tuple(sorted(self._wanted)))
+        self.settings = client.settings
+
+    def fetch(self, poll: Poll[PoliciesSummary]) -> PoliciesSummary:
+        """List the policies. Raises a PollError for a failure that may pass; a token that may not ask is an answer."""
+        before = poll.previous or PoliciesSummary()
+        try:
+            policies = self._list.reusable(before.found, is_optional=True)
+        except (AuthError, PermissionMissingError, NotFoundError):
+            return PoliciesSummary()
+        return PoliciesSummary(access_policies.revisions(policies, self._wanted), self._list.policies_found)
+
+    def families(self, _summary: PoliciesSummary) -> Iterable[Metric]:
+        """Return nothing: the policies show in the tests of them."""
+        return ()

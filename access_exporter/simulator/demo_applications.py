@@ -1,0 +1,93 @@
+"""The applications of the demo account: a dozen, whose policies somebody edits from time to time."""
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from access_exporter.simulator.account import Row
+
+# Names, types, and the policies of each: those that are not reusable belong to the application alone.
+_APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("Wiki", "self_hosted", ("Staff",)),
+    ("Payroll", "saas", ("Finance", "No contractors")),
+    ("Source code", "self_hosted", ("Engineering", "Staff")),
+    ("Build servers", "ssh", ("Engineering",)),
+    ("Grafana", "self_hosted", ("On call", "Staff")),
+    ("Grafana", "self_hosted", ("On call",)),
+    ("Customer records", "saas", ("Sales", "No contractors")),
+    ("Tickets", "saas", ("Staff", "Contractors")),
+    ("App launcher", "app_launcher", ("Staff",)),
+    ("Public status", "self_hosted", ("Everyone may see it",)),
+    ("Old intranet", "self_hosted", ()),
+    ("Team calendar", "bookmark", ()),
+)
+_REUSABLE = ("Staff", "Engineering", "No contractors")
+_DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass"}
+_EDIT_SHARE = 0.03  # of the steps
+_MOST_MOVED = 4  # people to whom an edit makes a difference
+
+
+class Applications:
+    """The applications and policies, and whom each policy blocks; `new_id` makes ids, `people` is a number."""
+
+    def __init__(self, choices: random.Random, people: int, new_id: Callable[[], str], now: datetime) -> None:
+        self._choices = choices
+        self._people = people
+        names = sorted({name for _, _, policies in _APPLICATIONS for name in policies})
+        self._ids = {name: new_id() for name in names}
+        self._application_ids = [new_id() for _ in _APPLICATIONS]
+        self._edits = dict.fromkeys(names, 0)
+        self._edited = dict.fromkeys(names, now)
+        self._blocked = {name: set(choices.sample(range(people), people // 5)) for name in names}
+
+    def step(self, now: datetime) -> None:
+        """Let somebody edit a policy, now and then."""
+        if self._choices.random() >= _EDIT_SHARE:
+            return
+        name = self._choices.choice(sorted(self._ids))
+        self._edits[name] += 1
+        self._edited[name] = now
+        for person in self._choices.sample(range(self._people), self._choices.randrange(_MOST_MOVED)):
+            self._blocked[name] ^= {person}
+
+    def policies(self) -> tuple[Row, ...]:
+        """Return the reusable policies."""
+        return tuple(self._policy(name) for name in _REUSABLE)
+
+    def applications(self) -> tuple[Row, ...]:
+        """Return the applications."""
+        return tuple(
+            {
+                "id": key,
+                "name": name,
+                "type": kind,
+                "policies": [
+                    {**self._policy(policy), "precedence": number} for number, policy in enumerate(policies, start=1)
+                ],
+            }
+            for key, (name, kind, policies) in zip(self._application_ids, _APPLICATIONS, strict=True)
+        )
+
+    def results(self, tested: Sequence[str]) -> list[str]:
+        """Return the result for each person of a test of policies, by the names or ids of these."""
+        names = [name for name, key in self._ids.items() if name in tested or key in tested]
+        allowing = [self._blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
+        denied = {
+            person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(self._blocked[name])[:5]
+        }
+        blocked = set.intersection(*allowing) | denied if allowing else set(range(self._people))
+        return ["blocked" if person in blocked else "approved" for person in range(self._people)]
+
+    def _policy(self, name: str) -> dict[str, object]:
+        group = f"{name.lower()} {self._edits[name]}"
+        return {
+            "id": self._ids[name],
+            "name": name,
+            "decision": _DECISIONS.get(name, "allow"),
+            "include": [{"group": {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, group))}}],
+            "exclude": [],
+            "require": [],
+            "reusable": name in _REUSABLE,
+            "updated_at": self._edited[name],
+        }

@@ -1,0 +1,124 @@
+"""Policies as the API lists them in, what a test takes of them and what tells an edit out."""
+
+import random
+from typing import Any
+
+import pytest
+
+from access_exporter.collectors import access_policies
+from access_exporter.collectors.access_policies import Policy
+
+STAFF = {"email_domain": {"domain": "example.com"}}
+GUESTS = {"group": {"id": "guests"}}
+OWN: dict[str, Any] = {
+    "id": "own",
+    "name": "Allow staff",
+    "decision": "allow",
+    "precedence": 2,
+    "include": [STAFF, GUESTS],
+    "exclude": [],
+    "require": None,
+    "session_duration": "24h",
+    "approval_required": False,
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-02T00:00:00Z",
+    "uid": "something",
+    "app_count": 1,
+}
+LISTED: dict[str, Any] = {"id": "reusable", "name": "Deny guests", "decision": "deny", "include": [GUESTS]}
+REUSABLE = {"reusable": Policy(id="reusable", name="Deny guests", decision="deny", include=[GUESTS])}
+
+
+def body(*rows: object) -> list[Any]:
+    return access_policies.tested(access_policies.in_order(rows, REUSABLE), REUSABLE)
+
+
+def revision(*rows: object, reusable: dict[str, Policy] = REUSABLE) -> str:
+    return access_policies.revision(access_policies.in_order(rows, reusable), reusable)
+
+
+def test_an_own_policy_is_an_object() -> None:
+    """Of a policy that belongs to one application, a test gets exactly the fields it accepts, and no null."""
+    kept = ("name", "decision", "include", "exclude", "session_duration", "approval_required")
+    assert body(OWN) == [{name: OWN[name] for name in kept}]
+
+
+@pytest.mark.parametrize("row", ["reusable", {"id": "reusable"}, LISTED, LISTED | {"reusable": True}])
+def test_a_reusable_policy_is_its_id(row: object) -> None:
+    """A policy that is in the list of reusable ones is tested by its id, however the application names it."""
+    assert body(row) == ["reusable"]
+
+
+@pytest.mark.parametrize("row", ["new", {"id": "new"}, OWN | {"id": "new", "reusable": True}])
+def test_a_policy_of_which_only_the_id_is_known(row: object) -> None:
+    """A policy without rules, or one that says that it is reusable, is tested by its id although no list has it."""
+    assert body(row) == ["new"]
+
+
+def test_precedence() -> None:
+    """Policies are tested in the order of their precedence; those without one come last, as they are listed."""
+    places = [3, None, 1, "2", 2, True, 10**400, float("nan"), 1.5]
+    rows = [{"id": str(number), "precedence": place} for number, place in enumerate(places)]
+    assert body(*rows) == ["2", "8", "4", "0", "1", "3", "5", "6", "7"]
+
+
+@pytest.mark.parametrize("row", [None, 5, [], {}, {"id": 5}, {"id": ""}, {"name": "x"}, {"id": "x", "decision": []}])
+def test_a_row_that_is_no_policy(row: object) -> None:
+    """A row that names no policy is an error: a test without it would be another test."""
+    with pytest.raises(ValueError, match="not a policy"):
+        body(OWN, row)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decision": "deny"},
+        {"include": [STAFF]},
+        {"exclude": [GUESTS]},
+        {"require": [GUESTS]},
+        {"updated_at": "2026-01-03T00:00:00Z"},
+        {"id": "another"},
+        {"session_duration": "1h"},
+        {"name": "Allow everyone"},
+    ],
+)
+def test_an_edit(changes: dict[str, Any]) -> None:
+    """Whatever a test could find otherwise is an edit, and so is another `updated_at`."""
+    assert revision(OWN | changes) != revision(OWN)
+
+
+def test_an_edit_of_a_reusable_policy() -> None:
+    """A reusable policy is edited where the list has other rules, although the application names its id alone."""
+    edited = {"reusable": Policy(id="reusable", decision="deny", include=[STAFF])}
+    assert revision({"id": "reusable"}, reusable=edited) != revision({"id": "reusable"})
+
+
+def test_an_edit_of_the_order() -> None:
+    """Policies that swap places are an edit; other numbers for the same places are none."""
+    first, second = {"id": "1", "precedence": 1}, {"id": "2", "precedence": 2}
+    assert revision(first | {"precedence": 3}, second) != revision(first, second)
+    assert revision(first, second | {"precedence": 7}) == revision(first, second) == revision(second, first)
+
+
+def test_what_is_no_edit() -> None:
+    """Another order of keys or rules, and a list that is empty, null or missing, are no edit."""
+    names = list(OWN)
+    random.Random(1).shuffle(names)
+    shuffled = {name: OWN[name] for name in names} | {"include": [dict(reversed(GUESTS.items())), STAFF]}
+    without = {name: value for name, value in shuffled.items() if name not in ("exclude", "require")}
+    assert revision(without) == revision(shuffled) == revision(OWN | {"require": []}) == revision(OWN)
+
+
+def test_nothing_can_be_read_from_a_revision() -> None:
+    """What tells an edit is a hash, since rules name people."""
+    assert len(revision(OWN)) == len(revision()) == 64
+
+
+def test_what_is_no_json() -> None:
+    """Rules that cannot be written as JSON are an error, whatever is wrong with them."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for rules in ([float("nan")], deep):
+        with pytest.raises(ValueError, match="JSON"):
+            revision(OWN | {"include": rules})

@@ -1,0 +1,55 @@
+"""What is shown of applications beside their tests: their policies by decision, and the status page."""
+
+import re
+from typing import Any
+
+from access_exporter.simulator.account import Life
+from tests.collectors.discovering import GUESTS, application, discovery, own, reusable
+from tests.collectors.starting import results
+from tests.faults import refuses
+
+
+class TestPolicies:
+    def test_by_decision(self, discover: Any) -> None:
+        """The policies of each selected application are counted by decision, also where there are none to test."""
+        found = discover(
+            application("both", own("a"), own("b", "bypass"), own("c", "new decision")),
+            application("denied", own("d", "deny")),
+            application("none"),
+            application("by id", "shared"),
+            application("excluded", own()),
+            policies=[reusable("s", "non_identity", id="shared")],
+            tests=[discovery(exclude=("excluded",))],
+        )
+        found.run(10)
+        page = found.exporter.page()
+        lines = [line for line in page.splitlines() if line.startswith("cloudflare_access_application_policies{")]
+        samples = re.findall(r'application="([^"]*)",application_id="app-\1",decision="(\w+)"\} (\d)', "\n".join(lines))
+        assert len(samples) == len(lines)
+        assert {(name, decision): int(number) for name, decision, number in samples if number != "0"} == {
+            ("both", "allow"): 1,
+            ("both", "bypass"): 1,
+            ("both", "unknown"): 1,
+            ("denied", "deny"): 1,
+            ("by id", "non_identity"): 1,
+        }
+        assert {decision for name, decision, _ in samples if name == "none"} == {"allow", "bypass"}
+
+    def test_status_page(self, discover: Any) -> None:
+        """The status page says how many applications there are, and why some are not tested."""
+        found = discover(*(application(name, own()) for name in "abc"), application("d"), tests=[discovery(limit=2)])
+        found.run(10)
+        assert "4 applications, 2 tested" in found.exporter.status_page()
+        assert "not tested: 1 above the limit, 1 without policies for people" in found.exporter.status_page()
+
+    def test_what_fails_or_changed_comes_first(self, discover: Any) -> None:
+        """On the status page, tests that fail come first, and then those that changed the result of somebody."""
+        found = discover(*(application(name, own(name)) for name in "abcd"))
+        found.run(1000)
+        found.account.any_life = lambda _: Life(results("blocked", "blocked"))
+        changed = [own("c", include=[GUESTS]), own("d", include=[GUESTS])]
+        found.server.fault = lambda request: refuses(400, 12130) if b'"name": "d"' in request.body else None
+        found.lists(application("a", own("a")), application("b", own("b")), *map(application, "cd", changed))
+        found.run(1000)
+        page = found.exporter.status_page()
+        assert re.findall(r"Policy test <bdi>(\w)", page) == ["d", "c", "a", "b"]

@@ -1,0 +1,159 @@
+"""What is remembered of applications and their tests: none is started twice, and no rule is ever stored."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from access_exporter import cli
+from access_exporter.simulator import Handler, Simulator
+from access_exporter.simulator.account import TOKEN, Life
+from tests.collectors.discovering import DAY, GUESTS, HOUR, STAFF, Discovery, application, own, reusable
+from tests.faults import refuses
+from tests.polling.restarts import ACCOUNT, RESULTS, metrics
+from tests.processes import Exporter, exporter
+
+CONCURRENCY = 4  # requests in flight
+WIKI = application("wiki", own(include=[{"email": {"email": "jdoe@example.com"}}]))
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[Discovery]:
+    """An exporter with a storage folder that discovered two applications, whose tests have finished."""
+    policies = [reusable("shared", include=[GUESTS], id="shared")]
+    found = Discovery(WIKI, application("pay", "shared"), policies=policies, folder=tmp_path / "storage")
+    found.run(2 * HOUR)
+    assert len(found.started()) == 2
+    yield found
+    found.server.stop()
+
+
+class TestRestarts:
+    def test_nothing_is_started_again(self, found: Discovery) -> None:
+        """After a restart the numbers are shown at once, and tests are started when they would have been."""
+        before = [line for line in found.exporter.page().splitlines() if "policy_test_users" in line]
+        found.restart()
+        assert [line for line in found.exporter.page().splitlines() if "policy_test_users" in line] == before != []
+        assert found.value('applications type="self_hosted"') == 2
+        found.run(DAY / 2 - 2 * HOUR - 1)
+        assert len(found.started()) == 2
+        found.run(DAY / 2 + 310)
+        assert len(found.started()) == 4
+
+    def test_an_edit_meanwhile(self, found: Discovery) -> None:
+        """An edit while the exporter was down starts one test, with the new policies."""
+        found.lists(application("wiki", own(include=[STAFF])), application("pay", "shared"))
+        found.restart()
+        found.run(HOUR)
+        assert [policies[0]["include"] for _, policies in found.started()[2:]] == [[STAFF]]
+
+    def test_a_new_name_meanwhile(self, found: Discovery) -> None:
+        """An application that was renamed while the exporter was down keeps its numbers."""
+        found.lists(WIKI | {"name": "handbook"}, application("pay", "shared"))
+        found.restart()
+        found.run(HOUR)
+        assert found.value('policy_test_users policy_test="handbook",status="approved"') == 1
+        assert len(found.started()) == 2
+
+    def test_one_that_comes_back(self, found: Discovery) -> None:
+        """An application that was deleted and comes back after a restart is not tested before its time."""
+        found.lists(application("pay", "shared"))
+        found.run(HOUR)
+        found.restart()
+        found.run(HOUR)
+        found.lists(WIKI, application("pay", "shared"))
+        found.run(HOUR)
+        assert len(found.started()) == 2
+
+    def test_a_list_that_cannot_be_read(self, found: Discovery) -> None:
+        """Where applications cannot be listed after a restart, numbers are shown, and nothing unknown is started."""
+        found.server.fault = lambda request: refuses(403, 10000) if request.endpoint == "apps" else None
+        found.restart()
+        found.run(DAY)
+        assert found.value('policy_test_users policy_test="wiki",status="approved"') == 1
+        assert len(found.started()) == 2
+        found.server.fault = None
+        found.run(1000)
+        assert len(found.started()) == 4
+
+    def test_rules_are_nowhere(self, found: Discovery, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Rules may name people, so no rule is stored, shown or logged."""
+        files = [file.read_text(encoding="utf-8") for file in (tmp_path / "storage").iterdir()]
+        assert len(files) >= 3
+        found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
+        found.run(2 * DAY)
+        for content in (*files, found.exporter.whole_page(), found.exporter.status_page(), caplog.text):
+            assert "example.com" not in content
+            assert "example.org" not in content
+
+
+def config(cloudflare: Simulator, folder: Path, applications: int = 5) -> Path:
+    """A configuration that discovers applications, and an account that has some."""
+    account = cloudflare.accounts[ACCOUNT]
+    account.any_life = lambda _: Life(RESULTS)
+    account.lists["policies"] = ()
+    account.lists["apps"] = tuple(application(str(number), own(str(number))) for number in range(applications))
+    file = folder / "config.yaml"
+    file.write_text(
+        f"api: {{url: '{cloudflare.url}'}}\naccounts:\n  - id: {ACCOUNT}\n    api_token: {TOKEN}\n"
+        f"    users: false\n    policy_tests: [discover: applications]\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def posts(cloudflare: Simulator) -> int:
+    return sum(arrival.method == "POST" for arrival in cloudflare.arrivals)
+
+
+def wait_for_polls(running: Exporter, targets: int) -> None:
+    """Wait until so many targets were polled, with or without success."""
+    deadline = time.monotonic() + 30
+    while metrics(running).count("cloudflare_access_poll_success{") < targets:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_killed_while_tests_are_started(cloudflare: Simulator, tmp_path: Path) -> None:
+    """Killed in the very moment it starts a test, it starts the others later, and none twice."""
+    arguments = [f"--config.file={config(cloudflare, tmp_path)}", f"--storage.path={tmp_path / 'storage'}"]
+    running: list[Exporter] = []
+    serves, killed = threading.Event(), threading.Event()
+
+    def kill(_: Handler) -> None:
+        assert serves.wait(10)
+        running[0].process.send_signal(signal.SIGKILL)
+        running[0].process.wait()
+        killed.set()
+
+    cloudflare.fault = lambda request: kill if request.method == "POST" and posts(cloudflare) == 3 else None
+    with exporter(*arguments) as started:
+        running.append(started)
+        serves.set()
+        assert killed.wait(10)
+    cloudflare.fault = None
+    for _ in range(2):
+        with exporter(*arguments) as started:
+            started.wait_for("poll succeeded", target="applications")
+            wait_for_polls(started, 6)
+    bodies = [arrival.body for arrival in cloudflare.arrivals if arrival.method == "POST"]
+    # One that was about to leave may be lost: nobody knows whether it did.
+    assert 5 - CONCURRENCY < len(set(bodies)) == len(bodies)
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--once lists applications; it starts no test without a storage folder, and with one each at its time."""
+    arguments = ["--once", f"--config.file={config(cloudflare, tmp_path)}"]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert 'type="self_hosted"} 5.0' in shown.out
+    assert "no policy test is started" in shown.err
+    assert posts(cloudflare) == 0
+    for _ in range(2):
+        assert cli.main([*arguments, f"--storage.path={tmp_path / 'storage'}"]) == 0
+        assert posts(cloudflare) == 5
+    assert 'policy_test_users{account_id="' in capsys.readouterr().out
