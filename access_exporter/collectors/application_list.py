@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Walk
 from access_exporter.collectors import access_policies
 from access_exporter.collectors.access_policies import Policy, Reusable, Tested
+from access_exporter.collectors.possible import Digest
 from access_exporter.errors import InvalidResponseError
 
 NAME = "applications"
@@ -18,14 +20,17 @@ _ROWS_OF_A_PAGE = 100
 APPLICATIONS = Endpoint(NAME, "/accounts/{account_id}/access/apps", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 POLICIES = Endpoint("policies", "/accounts/{account_id}/access/policies", PERMISSION, page_size=_ROWS_OF_A_PAGE)
 
-_ID = re.compile(r"[\x20-\x7e]{1,64}")  # it becomes a label
+ID = r"[\x20-\x7e]{1,64}"  # it becomes a label
 MOST_ROWS = 10_000  # Cloudflare's default limits are 500 of each
+
+
+_PolicyId = Annotated[str, Meta(min_length=1, max_length=64)]  # as the configuration has it
 
 
 class Revisions(msgspec.Struct, frozen=True):
     """The revisions of those reusable policies, by id, that the configuration names and the account has."""
 
-    policies: dict[str, str] = {}
+    policies: Annotated[dict[_PolicyId, Digest], Meta(max_length=MOST_ROWS)] = {}
 
 
 class Application(msgspec.Struct):
@@ -77,7 +82,7 @@ class ApplicationList:
         """Yield the applications, but for rows without an id. Raises as `reusable`."""
         walk = self._client.walk(APPLICATIONS.of(self._account_id), Application, self._within, before)
         for rows in _bounded(walk):
-            yield from (row for row in rows if _ID.fullmatch(row.id or ""))
+            yield from (row for row in rows if re.fullmatch(ID, row.id or ""))
         self.applications_found = walk.found
 
 

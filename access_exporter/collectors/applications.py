@@ -12,16 +12,26 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Found
-from access_exporter.collectors import access_policies, discovery, fresh_policy_tests, listed, reusable_policies
+from access_exporter.collectors import (
+    access_policies,
+    discovery,
+    fresh_policy_tests,
+    listed,
+    reusable_policies,
+    texts,
+)
 from access_exporter.collectors.access_policies import Reusable
 from access_exporter.collectors.application_list import (
     APPLICATIONS,
+    MOST_ROWS,
     NAME,
     POLICIES,
     Application,
@@ -29,7 +39,7 @@ from access_exporter.collectors.application_list import (
     Revisions,
 )
 from access_exporter.collectors.discovered_policy_test import DiscoveredPolicyTestCollector
-from access_exporter.collectors.discovery import TYPES, UNKNOWN, Discovery, Listed
+from access_exporter.collectors.discovery import MOST_CHARACTERS, TYPES, UNKNOWN, Discovery, Listed
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account, PolicyTest
 from access_exporter.exposition import gauge
@@ -46,7 +56,7 @@ _SHOWN_DECISIONS = ("allow", "bypass")  # also where there are none, so that the
 class ApplicationsSummary(Revisions, frozen=True):
     """The applications of an account; `bodies` are the policies of those that are tested, by id, and never stored."""
 
-    applications: tuple[Listed, ...] = ()
+    applications: Annotated[tuple[Listed, ...], Meta(max_length=MOST_ROWS)] = ()
     found: Found = Found()
     policies_found: Found = Found()
     bodies: dict[str, str] = msgspec.field(default_factory=dict)
@@ -109,6 +119,12 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
     def to_store(self, summary: ApplicationsSummary) -> ApplicationsSummary:
         """Return the applications without their policies: these may name people."""
         return replace(summary, bodies={})
+
+    def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
+        """Tell whether each application is a known kind of one, and none is listed twice or with its policies."""
+        ids = {each.id for each in summary.applications}
+        is_once = len(ids) == len(summary.applications)
+        return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)
 
     def families(self, summary: ApplicationsSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about applications, but for their tests."""
@@ -195,7 +211,7 @@ class _Reader:
     def listed(self, row: Application) -> Listed:
         """Return what is kept of an application."""
         id_, kind = row.id or "", row.type if row.type in TYPES else UNKNOWN
-        application = Listed(id_, row.name or "", kind or UNKNOWN, None, {})
+        application = Listed(id_, texts.kept(row.name or "", MOST_CHARACTERS), kind or UNKNOWN, None, {})
         try:
             policies = row.in_order(self._reusable)
             revision = access_policies.revision(policies, self._reusable)

@@ -9,7 +9,7 @@ from access_exporter.cloudflare import Client
 from access_exporter.collectors.discovery import Discovered
 from access_exporter.collectors.fresh_policy_tests import FreshPolicyTestCollector, FreshTest
 from access_exporter.collectors.fresh_schedule import Schedule
-from access_exporter.collectors.fresh_summary import FreshSummary
+from access_exporter.collectors.fresh_summary import LEAST_SHARE, FreshSummary
 from access_exporter.collectors.protocol import Key, Poll
 from access_exporter.config import PolicyTest
 
@@ -45,6 +45,6 @@ class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
 
 
 def _share(application_id: str) -> float:
-    """Return a number from 1/2 to 1, always the same for an application."""
+    """Return a number from LEAST_SHARE to 1, always the same for an application."""
     number = int.from_bytes(blake2b(application_id.encode(), digest_size=4).digest())
-    return 0.5 + number / 2**33
+    return LEAST_SHARE + (1 - LEAST_SHARE) * number / 2**32

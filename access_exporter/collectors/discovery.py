@@ -4,10 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
+from access_exporter.collectors.access_policies import DECISIONS
+from access_exporter.collectors.application_list import ID
+from access_exporter.collectors.possible import MOST, Count, Digest, add_up
 from access_exporter.config import PolicyTest
 
 TYPES = (
@@ -27,7 +31,8 @@ TYPES = (
     "proxy_endpoint",
 )
 UNKNOWN = "unknown"
-_MOST_CHARACTERS = 200
+MOST_CHARACTERS = 1000  # of a name, with which `match` and `exclude` are compared
+_MOST_IN_LABEL = 200  # of the name in a label
 _DIGITS = 8
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -35,11 +40,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 class Listed(msgspec.Struct, frozen=True):
     """An application; `revision` is that of its policies, None where none of them evaluates people."""
 
-    id: str
-    name: str
+    id: Annotated[str, Meta(pattern=rf"^{ID}\Z")]
+    name: Annotated[str, Meta(max_length=MOST_CHARACTERS)]
     type: str
-    revision: str | None
-    decisions: dict[str, int]
+    revision: Digest | None
+    decisions: dict[str, Count]
+
+    def is_possible(self) -> bool:
+        """Tell whether its type and its decisions are known ones; see `Collector.is_possible`."""
+        return self.type in (*TYPES, UNKNOWN) and add_up(self.decisions, (*DECISIONS, UNKNOWN), MOST)
 
 
 class Discovered(NamedTuple):
@@ -98,7 +107,7 @@ def labels(applications: Iterable[Listed]) -> dict[str, str]:
 
 
 def _name(application: Listed) -> str:
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", application.name).strip()[:_MOST_CHARACTERS] or application.id
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", application.name).strip()[:_MOST_IN_LABEL] or application.id
 
 
 def _name_and_digits(application: Listed) -> str:

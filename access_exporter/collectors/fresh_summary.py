@@ -7,12 +7,13 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from access_exporter.collectors.followed_policy_test import RESULTS, PolicyTestSummary, is_over, is_possible
-from access_exporter.collectors.possible import MOST, Count, Moment, add_up
+from access_exporter.collectors.possible import MOST, Count, Digest, Moment, add_up
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.collectors.stamps import Stamp
 from access_exporter.errors import BY_REASON
 
 TEST_ID = "[A-Za-z0-9_-]{1,64}"  # it becomes a label, and part of a path
+LEAST_SHARE = 0.5
 _CLOCK_JUMP_SECONDS = 1
 
 
@@ -45,9 +46,9 @@ class FreshSummary(msgspec.Struct, frozen=True):
     partial: ResultDigest | None = None
     missing: Annotated[int, Meta(ge=-MOST, le=MOST)] = 0
     stale: bool = False
-    revision: str | None = None
-    edited: float | None = None
-    share: float = 1
+    revision: Digest | None = None
+    edited: Moment | None = None
+    share: Annotated[float, Meta(ge=LEAST_SHARE, le=1)] = 1
     dated: Stamp | None = None
 
     def is_possible(self) -> bool:

@@ -10,6 +10,7 @@ MOST = 10**12  # far above any number of users, devices or rows
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST)]
 Moment: TypeAlias = Annotated[float, Meta(ge=0, le=1e11)]  # in seconds since the epoch, up to the year 5138
 Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # a SHA-256
 
 
 def are_parts(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
-from access_exporter.collectors import listed
+from access_exporter.collectors import listed, texts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account
 from access_exporter.errors import InvalidResponseError
@@ -54,7 +54,7 @@ class ServiceToken(msgspec.Struct):
         """Return what is shown of it. Raises InvalidResponseError for an id that cannot be one."""
         if len(token_id) > MAX_ID_LENGTH:
             raise InvalidResponseError(f"the account lists a service token with an id of {len(token_id)} characters")
-        return Shown(token_id, (self.name or token_id)[:MAX_NAME_LENGTH], self.enabled, self.expiry)
+        return Shown(token_id, texts.kept(self.name or token_id, MAX_NAME_LENGTH), self.enabled, self.expiry)
 
 
 class ServiceTokensSummary(msgspec.Struct, frozen=True):

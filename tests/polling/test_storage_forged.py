@@ -12,12 +12,15 @@ from access_exporter.config.model import PolicyTest, Users
 from access_exporter.polling.storage import Stored
 from access_exporter.simulator import Simulator
 from access_exporter.simulator.account import Life
+from tests.collectors.discovering import application, own
 from tests.fakes import START
 from tests.fleet import Fleet
 from tests.reloads import RESULTS, TEST, account, cloudflare, config
 
 DAY = 86400.0
 FRESH = PolicyTest(name="fresh", policies=("policy",))
+APPLICATION: dict[str, Any] = {"id": "app-pay", "name": "planted", "type": "saas", "revision": None, "decisions": {}}
+NAMES = {"fresh": "policy_tests", "discovered": "discovered_policy_tests"}
 
 FORGED: dict[str, tuple[str, dict[str, Any]]] = {
     "negative seats": ("users", {"seats_used": -1}),
@@ -67,12 +70,27 @@ FORGED: dict[str, tuple[str, dict[str, Any]]] = {
     "negative changes": ("fresh", {"changed": {"newly_blocked": -1}}),
     "a person for a change": ("fresh", {"changed": {"planted": 1}}),
     "results that are none": ("fresh", {"outcomes": {"salt": "", "people": "planted"}}),
+    "an edit at no time": ("fresh", {"edited": -1}),
+    "a revision that names a person": ("discovered", {"revision": "planted"}),
+    "a test without an end": ("discovered", {"share": 0}),
+    "an application without an id": ("applications", {"applications": [APPLICATION | {"id": ""}]}),
+    "an application that is listed twice": ("applications", {"applications": [APPLICATION, APPLICATION]}),
+    "a name without end": ("applications", {"applications": [APPLICATION | {"name": "planted" * 1000}]}),
+    "an application of no known type": ("applications", {"applications": [APPLICATION | {"type": "planted"}]}),
+    "a revision that is none": ("applications", {"applications": [APPLICATION | {"revision": "planted"}]}),
+    "negative decisions": ("applications", {"applications": [APPLICATION | {"decisions": {"allow": -1}}]}),
+    "a person for a decision": ("applications", {"applications": [APPLICATION | {"decisions": {"planted": 1}}]}),
+    "policies to test": ("applications", {"bodies": {"app-pay": '["planted"]'}}),
+    "revisions of nobody": ("applications", {"policies": {"planted": "planted"}}),
+    "a revision of a policy": ("policies", {"policies": {"policy": "planted"}}),
+    "a policy without an id": ("policies", {"policies": {"": "0" * 64}}),
 }
 FUTURE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "users": ("users", {}, {"succeeded_at": START + 30 * DAY}),
     "users whose totals agreed": ("users", {"totals_right_at": START + 30 * DAY}, {}),
     "a policy test": ("policy_tests", {"finished": START + 30 * DAY}, {}),
     "devices": ("devices", {"at": START + 30 * DAY}, {}),
+    "applications": ("applications", {}, {"succeeded_at": START + 30 * DAY}),
     "an organization": ("organization", {"asked": START + 30 * DAY}, {}),
 }
 
@@ -88,8 +106,9 @@ class Restarted:
                 users=Users(domains=3),
                 devices=True,
                 service_tokens=True,
-                policy_tests=(PolicyTest(id=TEST, name="wiki"), FRESH),
+                policy_tests=(PolicyTest(id=TEST, name="wiki"), FRESH, PolicyTest(discover="applications")),
             ),
+            account("second", users=False, policy_tests=(PolicyTest(name="second", policies=("policy",)),)),
         )
         self._path = path
         self.folder = path / "snapshots"
@@ -100,7 +119,7 @@ class Restarted:
 
     def file(self, collector: str) -> Path:
         """Return the file of a target; both policy tests are of one collector."""
-        name = {"fresh": "policy_tests"}.get(collector, collector)
+        name = NAMES.get(collector, collector)
         target = {"fresh": "fresh", "policy_tests": "wiki"}.get(collector)
         files = [(file, json.loads(file.read_bytes())["key"]) for file in self.folder.glob(f"{name}-*.json")]
         (found,) = [file for file, key in files if target in (None, key[2])]
@@ -117,10 +136,13 @@ class Restarted:
 
 @pytest.fixture
 def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    """One account of which everything is polled."""
-    with cloudflare("first") as server:
+    """An account of which everything is polled, and one whose policies are listed without its applications."""
+    with cloudflare("first", "second") as server:
+        for each in server.accounts.values():
+            each.any_life = lambda _: Life(RESULTS)
+            each.lists["policies"] = ({"id": "policy", "decision": "allow"},)
         simulated = server.accounts["first"]
-        simulated.lives["policy",] = lambda: Life(RESULTS)
+        simulated.lists["apps"] = (application("pay", own()),)
         simulated.registrations = ({"id": "1", "registration_type": "warp", "device": {"client_version": "1.0"}},)
         simulated.lists["service_tokens"] = ({"id": "1", "name": "ci", "duration": "forever"},)
         simulated.seat_expiration = "730h"
@@ -130,11 +152,18 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
 def test_what_is_not_forged_comes_back(restarted: Restarted, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the exporter stores itself is possible: nothing is set aside, and all numbers are back."""
     caplog.clear()
-    for collector in ("users", "policy_tests", "fresh", "devices", "organization", "service_tokens"):
+    for collector in {collector for collector, _ in FORGED.values()}:
         restarted.forge(collector, {})
     exporter = restarted.start()
     assert caplog.text == ""
-    for name in ("seats_used", "device_registrations", "seat_expiration_seconds", "policy_test_finished"):
+    for name in (
+        "seats_used{",
+        "device_registrations{",
+        "seat_expiration_seconds{",
+        "policy_test_finished_timestamp_seconds{",
+        "applications{",
+        'policy_test_users{account_id="first",policy_test="pay",',
+    ):
         assert f"cloudflare_access_{name}" in exporter.page()
 
 
