@@ -99,6 +99,12 @@ def test_odd_names(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
     assert shown.count("\n") == 6
 
 
+def test_a_name_that_cannot_be_written(cloudflare: Cloudflare, exporter: Fleet) -> None:
+    """Half of a surrogate pair in a name is shown as a question mark."""
+    assert 'service_token="c?i",' in polled(cloudflare, exporter, *honest_pages([CI | {"name": "c\ud800i"}]))
+    assert exporter.health(ACCOUNT_ID) == {"success": 1}
+
+
 def test_no_tokens(cloudflare: Cloudflare, exporter: Fleet) -> None:
     """An account without service tokens is a good poll without numbers."""
     assert polled(cloudflare, exporter, *honest_pages([])) == ""

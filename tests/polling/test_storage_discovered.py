@@ -1,5 +1,6 @@
 """What is remembered of applications and their tests: none is started twice, and no rule is ever stored."""
 
+import json
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from access_exporter import cli
 from access_exporter.simulator import Handler, Simulator
 from access_exporter.simulator.account import TOKEN, Life
 from tests.collectors.discovering import DAY, GUESTS, HOUR, STAFF, Discovery, application, own, reusable
-from tests.faults import refuses
+from tests.faults import refuses, result
 from tests.polling.restarts import ACCOUNT, RESULTS, metrics
 from tests.processes import Exporter, exporter
 
@@ -58,6 +59,19 @@ class TestRestarts:
         assert found.value('policy_test_users policy_test="handbook",status="approved"') == 1
         assert len(found.started()) == 2
 
+    @pytest.mark.parametrize("name", ["wiki \ud800", "w" * 100_000])
+    def test_odd_names(self, found: Discovery, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """An application whose name cannot be written, or has no end, is stored as all others are."""
+        listed = result(json.dumps([WIKI | {"name": name}]))
+        found.server.fault = lambda request: listed if request.endpoint == "apps" and request.page == 1 else None
+        found.lists()
+        found.run(HOUR)
+        before = found.labels()
+        assert before.keys() == {"app-wiki"}
+        found.restart()
+        assert found.labels() == before
+        assert "unexpected error" not in caplog.text
+
     def test_one_that_comes_back(self, found: Discovery) -> None:
         """An application that was deleted and comes back after a restart is not tested before its time."""
         found.lists(application("pay", "shared"))
@@ -81,7 +95,7 @@ class TestRestarts:
 
     def test_rules_are_nowhere(self, found: Discovery, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Rules may name people, so no rule is stored, shown or logged."""
-        files = [file.read_text(encoding="utf-8") for file in (tmp_path / "storage").iterdir()]
+        files = [file.read_text(encoding="utf-8") for file in (tmp_path / "storage" / "snapshots").iterdir()]
         assert len(files) >= 3
         found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
         found.run(2 * DAY)
