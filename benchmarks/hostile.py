@@ -19,7 +19,9 @@ import urllib3
 
 from access_exporter.cloudflare import responses, unpacking
 from access_exporter.cloudflare.endpoints import Endpoint
+from access_exporter.cloudflare.responses import COUNTED_BYTES
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES
+from access_exporter.collectors.application_list import Application
 from access_exporter.collectors.policy_test_progress import Progress
 from access_exporter.collectors.users_summary import User
 from access_exporter.errors import PollError
@@ -30,6 +32,7 @@ ROUNDS = 5
 EMPTY_MEMBER = gzip.compress(b"")
 FULL_ROW = b'{"id":"a","access_seat":true,"created_at":"2026-01-31T09:30:00Z","active_device_count":2.5}'
 ODD_ROW = b'{"id":"","created_at":5,"access_seat":5,"gateway_seat":5,"active_device_count":"x"}'
+POLICY = b'{"success":true,"result":[{"id":"a","policies":[{"id":"p","include":[%b]}]}]}'
 
 
 class Hostile(NamedTuple):
@@ -48,11 +51,16 @@ def repeated(piece: bytes, around: bytes = b'{"success":true,"result":[%b]}', mo
 
 ANSWERS = {
     "rows as large as can be": Hostile(repeated(FULL_ROW)),
-    "as many rows as can be": Hostile(repeated(b'{"id":"a"}', most=99_999)),
+    "as many rows as can be": Hostile(repeated(b'{"id":"a"}', most=99_000)),
     "rows with invalid fields": Hostile(repeated(ODD_ROW, most=9_999)),
     "lists beside the rows": Hostile(repeated(b"[]", b'{"success":true,"result":[],"x":[%b]}')),
     "lists in result_info": Hostile(repeated(b"[]", b'{"success":true,"result":[],"result_info":[%b]}')),
     "lists in a field": Hostile(repeated(b"[]", b'{"result":{"total_users":[%b]}}'), result=Progress),
+    "lists in a policy": Hostile(
+        repeated(b"[]", POLICY, most=(COUNTED_BYTES - len(POLICY)) // 3), result=list[Application]
+    ),
+    "texts in a policy": Hostile(repeated(b'"a"', POLICY, most=399_000), result=list[Application]),
+    "numbers in a policy": Hostile(repeated(b"1.5", POLICY, most=399_000), result=list[Application]),
     "a failure of lists": Hostile(repeated(b"[]", b'{"success":false,"errors":[%b]}')),
     "strings that are no JSON": Hostile(b'\x01"' + b'""' * 100_000),
     "a megabyte that is no JSON": Hostile(repeated(b"0", b'\x01{"success":true,"result":[],"x":[%b]}', most=49_999)),
