@@ -32,3 +32,15 @@ PEOPLE = [
     )
     for number in range(3)
 ]
+RULES = {"include": [{"email": {"email": EMAIL}}], "exclude": [{"github": {"name": PLANTED}}], "require": []}
+POLICY = RULES | {
+    "id": f"{PLANTED}-policy",
+    "name": PLANTED,
+    "decision": "allow",
+    "purpose_justification_prompt": PLANTED,
+    "updated_at": PLANTED,
+}
+APPLICATIONS = (
+    {"id": "app-1", "name": "discovered", "type": PLANTED, "domain": PLANTED, "policies": [POLICY, "policy"]},
+    {"id": "app-2", "name": "public", "policies": [POLICY | {"decision": "bypass"}]},
+)

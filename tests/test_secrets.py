@@ -34,12 +34,13 @@ from access_exporter.simulator.account import Life
 from access_exporter.simulator.server import Fault
 from tests.fakes import FakeClock
 from tests.faults import CHUNKED, OK, answers, result, sends
-from tests.planted import DEVICE, EMAIL, KEY, MISPLACED, PASSWORD, PEOPLE, PLANTED, SCRAPER, TOKEN
+from tests.planted import APPLICATIONS, DEVICE, EMAIL, KEY, MISPLACED, PASSWORD, PEOPLE, PLANTED, POLICY, SCRAPER, TOKEN
 from tests.processes import ROOT, Exporter, exporter
 
 TEST = "f1a8" * 16
 ODD_TEST = "b2" * 32
-FRESH = "{name: fresh, policies: [policy]}"
+STARTED = "{name: fresh, policies: [policy]}, {discover: applications}"
+TESTED = ("wiki", "odd", "fresh", "applications", "discovered")
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 
 HEADERS = {
@@ -107,7 +108,8 @@ def cloudflare() -> Simulator:
     leaking = [Account(name, PEOPLE, token=f"{TOKEN}-{name}") for name in LEAKING]
     others = [Account(name, PEOPLE, TESTS, token=TOKEN, email=EMAIL, key=KEY) for name in CREDENTIALS]
     for account in others:
-        account.lives["policy",] = lambda: Life(RESULTS)
+        account.any_life = lambda _: Life(RESULTS)
+        account.lists |= {"policies": (POLICY | {"id": "policy"},), "apps": APPLICATIONS}
     for account in leaking + others:
         account.registrations = (DEVICE,)
     return Simulator(leaking + others, max_per_page=2)
@@ -124,7 +126,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
     users = f"users: {{interval: {interval}s}}, devices: {{interval: {interval}s}}"
-    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {FRESH}]"
+    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {STARTED}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
         f"  - {{id: {name}, {credential.replace('{path}', str(path))}, {users}, {tests}}}"
@@ -190,7 +192,7 @@ def test_the_running_process(tmp_path: Path) -> None:
         with exporter(*flags, environ=ENVIRON) as running:
             for name, target in product((*LEAKING, *CREDENTIALS), ("users", "devices")):
                 running.wait_for("poll succeeded", account_id=name, target=target)
-            for name, target in product(CREDENTIALS, ("wiki", "odd", "fresh")):
+            for name, target in product(CREDENTIALS, TESTED):
                 running.wait_for("poll succeeded", account_id=name, target=target)
             look(running)
             server.fault = leak
@@ -206,9 +208,9 @@ def test_the_running_process(tmp_path: Path) -> None:
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
         stored = list((storage / "snapshots").iterdir())
-        others = ("organization-", "policies-", ".writing-")  # optional ones, and what the end of the process cut off
+        others = ("organization-", ".writing-")  # optional ones, and what the end of the process cut off
         required = [file for file in stored if not file.name.startswith(others)]
-        assert len(required) == 2 * len(LEAKING) + 5 * len(CREDENTIALS)
+        assert len(required) == 2 * len(LEAKING) + (2 + len(TESTED)) * len(CREDENTIALS)
         for file in stored:
             assert_clean("a stored file", file.read_bytes() + file.name.encode())
         assert_clean("the log", "".join(running.lines))
@@ -268,7 +270,8 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
     with cloudflare() as server:
         server.fault = lambda _: LEAKS[name]
         secret = Secret("the test", TOKEN)
-        tests = (PolicyTest(id=TEST), PolicyTest(name="fresh", policies=("policy",)))
+        started = (PolicyTest(name="fresh", policies=("policy",)), PolicyTest(discover="applications"))
+        tests = (PolicyTest(id=TEST), *started)
         account = AccountConfig(id="token", api_token=secret, policy_tests=tests, devices=True)
         clock = FakeClock()
         config = Config(api=Api(url=server.url), accounts=(account,))
