@@ -139,7 +139,8 @@ class Client:
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
         answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-        return Page(answer.result or [], PageInfo.of(answer.info), answer.result is None, answer.invalid_rows)
+        is_null, info = answer.result is None, PageInfo.of(answer.info)
+        return Page(answer.result or [], info, is_null, answer.invalid_rows, answer.size)
 
     def _call(self, resource: Resource) -> "_Call":
         return _Call(resource.endpoint, self._session, self._request("GET", resource))

@@ -73,12 +73,16 @@ def _hints(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """One page of a list; `is_null` where its result was `null`, and `invalid_rows` of its rows lost a field."""
+    """One page of a list; `is_null` where its result was `null`, and `invalid_rows` of its rows lost a field.
+
+    `size` is how long its answer was, in bytes.
+    """
 
     rows: list[Row]
     info: PageInfo
     is_null: bool = False
     invalid_rows: int = 0
+    size: int = 0
 
     @property
     def is_full(self) -> bool:

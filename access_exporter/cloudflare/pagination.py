@@ -57,6 +57,7 @@ MAX_REPEATS = 10
 class Walk(Generic[Row]):
     """A walk over a list: iterating yields the new rows of each page, and `found` is what came of it.
 
+    `size` is the length of all answers so far, in bytes, for those who keep what they hold.
     A row without an id is always new. Up to `concurrency` pages are fetched ahead, and only pages that are surely
     there: as the totals say, and before there are any, the full pages of as many rows as the walk `before` found.
     Iterating raises what `fetch` raises, and InvalidResponseError for the reasons above.
@@ -78,6 +79,7 @@ class Walk(Generic[Row]):
         those of the last walk.
         """
         self.found = Found()
+        self.size = 0
         self._pages = pages
         self._page_size = page_size
         self._ahead = Ahead(pages, concurrency)
@@ -104,6 +106,7 @@ class Walk(Generic[Row]):
         repeats, size = 0, None
         for number in range(1, MAX_PAGES + 1):
             page = self._page(number)
+            self.size += page.size
             self._ahead.fetch(number + 1, page.last_page(otherwise=expected))
             self._check(page, number)
             size = size or page.info.per_page

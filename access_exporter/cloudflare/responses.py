@@ -48,12 +48,13 @@ class Envelope(msgspec.Struct, Generic[T]):
 class Decoded(Generic[T]):
     """What a good answer holds: `result` is None for a list that came as `null` together with `success: true`.
 
-    `invalid_rows` is the number of rows with a field that could not be read.
+    `invalid_rows` is the number of rows with a field that could not be read, and `size` that of the answer in bytes.
     """
 
     result: T | None
     result_info: msgspec.Raw
     invalid_rows: int = 0
+    size: int = 0
 
     @property
     def some(self) -> T:
@@ -91,7 +92,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
         raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
     if is_list and len(envelope.result or ()) > MAX_ROWS:
         raise _too_much(endpoint)
-    return Decoded(envelope.result, envelope.result_info, invalid_rows)
+    return Decoded(envelope.result, envelope.result_info, invalid_rows, len(body))
 
 
 def _has_too_much(body: bytes) -> bool:

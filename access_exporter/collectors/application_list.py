@@ -22,6 +22,7 @@ POLICIES = Endpoint("policies", "/accounts/{account_id}/access/policies", PERMIS
 
 ID = r"[\x20-\x7e]{1,64}"  # it becomes a label
 MOST_ROWS = 10_000  # Cloudflare's default limits are 500 of each
+MOST_BYTES = 32 * 1024 * 1024  # decoded, rules take up to twelve times their size
 
 
 _PolicyId = Annotated[str, Meta(min_length=1, max_length=64)]  # as the configuration has it
@@ -92,4 +93,6 @@ def _bounded(walk: Walk[Any]) -> Iterator[list[Any]]:  # Any: rows of either lis
         listed += len(rows)
         if listed > MOST_ROWS:
             raise InvalidResponseError(f"the account lists more than {MOST_ROWS} applications or policies")
+        if walk.size > MOST_BYTES:
+            raise InvalidResponseError(f"the account's applications or policies take more than {MOST_BYTES} bytes")
         yield rows

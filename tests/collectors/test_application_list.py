@@ -72,3 +72,14 @@ def test_too_many_rows(lists: ApplicationList, cloudflare: Cloudflare, monkeypat
     cloudflare.lists("apps", *honest_pages(ROWS, size=25))
     with pytest.raises(InvalidResponseError, match="more than 59"):
         list(lists.applications())
+
+
+def test_too_many_rules(lists: ApplicationList, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists whose rules take more memory than any account's are an error, however few rows they have."""
+    monkeypatch.setattr(application_list, "MOST_BYTES", 50_000)
+    rows = [row | {"include": [{"email": {"email": "x" * 1000}}]} for row in ROWS]
+    for path in ("apps", "policies"):
+        cloudflare.lists(path, *honest_pages(rows, size=25))
+    for read in (lists.reusable, lambda: list(lists.applications())):
+        with pytest.raises(InvalidResponseError, match="more than 50000 bytes"):
+            read()
