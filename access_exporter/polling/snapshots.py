@@ -119,12 +119,12 @@ class Snapshots:
         One that is about the same subject as before keeps its numbers.
         """
         with self._lock:
-            for before in self._snapshots.values():
-                self._lasting.note(before.collector, before.summary)
             snapshots: dict[Key, Snapshot] = {}
             for collector in collectors:
                 named = snapshots[collector.identity] = self._carried_over(collector)
                 snapshots |= {each.identity: self._carried_over(each) for each in named.targets}
+            for gone in self._snapshots.keys() - snapshots.keys():
+                self._lasting.note(self._snapshots[gone].collector, self._snapshots[gone].summary)
             self._snapshots = snapshots
             self._version += 1
             return [snapshot.collector for snapshot in snapshots.values()]
@@ -216,7 +216,10 @@ class Snapshots:
 
     def _carried_over(self, collector: AnyCollector) -> Snapshot:
         before = self._snapshots.get(collector.identity)
-        if before is None or before.collector.subject != collector.subject:
+        if before is None:
+            return self._restored(collector)
+        if before.collector.subject != collector.subject:
+            self._lasting.note(before.collector, before.summary)
             return self._restored(collector)
         if before.collector is collector:  # polled as before, so it says the same
             return before
