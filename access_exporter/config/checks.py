@@ -9,6 +9,8 @@ import requests
 from access_exporter.config.model import Account, Config, PolicyTest
 from access_exporter.errors import ConfigError
 
+_DISCOVERY = PolicyTest(discover="applications")
+
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:
     """Yield what the types cannot say, as place and expectation."""
@@ -77,7 +79,7 @@ def _policy_test_problems(test: PolicyTest, where: str) -> Iterator[tuple[str, s
         yield from _discovery_problems(test, where)
         return
     for key in ("match", "exclude", "limit"):
-        if getattr(test, key) != getattr(PolicyTest(discover="applications"), key):
+        if getattr(test, key) != getattr(_DISCOVERY, key):
             yield f"{where}.{key}", "goes with discover, not with id or policies"
     if (test.id is None) == (not test.policies):
         yield (
