@@ -170,8 +170,9 @@ class Server:
             writer.close()
 
     async def _answer(self, target: str) -> bytes:
-        if "/access/organizations" in target:  # asked once an hour, and no part of what is measured
-            return _whole(_json({"success": True, "result": {"user_seat_expiration_inactive_time": "730h"}}))
+        if "/access/organizations" in target or "/tokens/verify" in target:  # now and then, and not what is measured
+            result = {"user_seat_expiration_inactive_time": "730h", "status": "active"}
+            return _whole(_json({"success": True, "result": result}))
         self._in_flight += 1
         self._asked.most_in_flight = max(self._asked.most_in_flight, self._in_flight)
         self._asked.times.append(time.monotonic())

@@ -87,7 +87,7 @@ def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
 
 def excess_of_unusual(users: int, unusual: dict[str, Any], every: int, domains: int = 0, rounds: int = 5) -> float:
     """Return the CPU time of polls with one such user in so many, as a multiple of that without them."""
-    account = {"users": {"interval": "10s", "stale_after": "1d", "domains": domains}}
+    account = {"users": {"domains": domains}}
     with contextlib.ExitStack() as stack:
         running = []
         for values in (unusual, {}):
@@ -95,7 +95,7 @@ def excess_of_unusual(users: int, unusual: dict[str, Any], every: int, domains: 
             configured = stack.enter_context(configuration(server.url, account=account))
             running.append(stack.enter_context(exporter(configured)))
             running[-1].wait_until_polled()
-        turns = [[_spent(each, each.wait_for_next_poll) for each in running] for _ in range(rounds)]
+        turns = [[_spent(each, each.poll) for each in running] for _ in range(rounds)]
     with_them, without = map(statistics.median, zip(*turns, strict=True))
     return float(with_them / without)
 

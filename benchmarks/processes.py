@@ -113,7 +113,8 @@ class Configuration:
     def write(self) -> None:
         """Write it again with another interval, so that at the next reload every target has changed and is polled."""
         interval = {"interval": next(self._intervals), "stale_after": "1d"}
-        account = {"api_token": TOKEN, "users": interval, "devices": False, **self._account}
+        account = {"api_token": TOKEN, "users": {}, "devices": False, **self._account}
+        account["users"] = account["users"] is not False and interval | account["users"]
         account["policy_tests"] = [interval | test for test in account.get("policy_tests", [])]
         accounts = [{"id": f"{number:032x}"} | account for number in range(self.accounts)]
         self.path.write_text(json.dumps({"api": self._api, "accounts": accounts}), encoding="utf-8")

@@ -4,18 +4,17 @@
 must be right: without it, a row that is listed twice would be counted twice.
 """
 
-import re
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
+import msgspec.inspect
 
 from access_exporter.cloudflare import lenient_json
 
 T = TypeVar("T")
 
 _NEEDED = "id"
-_SHORTEST_TIME = len("2026-01-31T09:30:00")
-_TIME_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?")
 
 
 def decode(raw: msgspec.Raw) -> object:
@@ -27,23 +26,34 @@ def decode(raw: msgspec.Raw) -> object:
 
 
 def tidy(row: object, kind: Any) -> object:  # Any: mypy knows no fields of a type that is passed in
-    """Drop the fields that are empty strings or not read, and read times without a zone as UTC."""
+    """Drop the fields that are empty strings, and read times without a zone as UTC."""
     if not isinstance(row, dict):
         return row
-    read = {name: row[name] for name in kind.__struct_encode_fields__ if row.get(name, "") != ""}
-    for name, value in read.items():
-        if isinstance(value, str) and len(value) >= _SHORTEST_TIME and _TIME_WITHOUT_ZONE.fullmatch(value):
-            read[name] = f"{value}Z"
+    read = row
+    if "" in row.values():
+        read = {name: row[name] for name in kind.__struct_encode_fields__ if row.get(name, "") != ""}
+    for name in _times(kind):
+        time = read.get(name)
+        # What is no time all the same is refused where it is converted.
+        if isinstance(time, str) and time[-1] != "Z" and time[16:17] == ":" and not time[19:].strip(".0123456789"):
+            read = read | {name: f"{time}Z"}
     return read
 
 
+@lru_cache
+def _times(kind: Any) -> tuple[str, ...]:  # Any: as above
+    """Return the names of the fields that are times."""
+    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
+    return tuple(each.encode_name for each in fields if "DateTimeType" in repr(each.type))
+
+
 def convert(row: object, kind: type[T]) -> tuple[T, bool]:
-    """Return the row, and whether any of its fields was lost because it is invalid.
+    """Return the tidied row, and whether any of its fields was lost because it is invalid.
 
     A row to which an invalid field is not the same as a missing one has a method `lose`, which is given their names.
     Raises msgspec.ValidationError where nothing can be made of it.
     """
-    data: Any = tidy(row, kind)  # Any: decoded JSON
+    data: Any = row  # Any: decoded JSON
     lost: set[str] = set()
     while True:
         try:
