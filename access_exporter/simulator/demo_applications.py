@@ -24,8 +24,11 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
 )
 _REUSABLE = ("Staff", "Engineering", "No contractors")
 _DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass"}
+# Policies that somebody adds to an application now and then, and takes away again.
+_ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
+_UNDECIDED = "Contractors"  # a policy that cannot be evaluated for the last person
 _EDIT_SHARE = 0.03  # of the steps
-_MOST_MOVED = 4  # people to whom an edit makes a difference
+_MOST_MOVED = 12  # people to whom an edit makes a difference
 
 
 class Applications:
@@ -39,17 +42,24 @@ class Applications:
         self._application_ids = [new_id() for _ in _APPLICATIONS]
         self._edits = dict.fromkeys(names, 0)
         self._edited = dict.fromkeys(names, now)
-        self._blocked = {name: set(choices.sample(range(people), people // 5)) for name in names}
+        self._blocked = {name: frozenset(choices.sample(range(people), people // 5)) for name in names}
+        self._newly_blocked: dict[str, frozenset[int]] = {}  # by the last edit, until it is undone
+        self._added: set[tuple[str, str]] = set()
 
     def step(self, now: datetime) -> None:
-        """Let somebody edit a policy, now and then."""
+        """Let somebody edit a policy now and then, or undo that; or add one to an application, or take it away."""
         if self._choices.random() >= _EDIT_SHARE:
             return
-        name = self._choices.choice(sorted(self._ids))
-        self._edits[name] += 1
-        self._edited[name] = now
-        for person in self._choices.sample(range(self._people), self._choices.randrange(_MOST_MOVED)):
-            self._blocked[name] ^= {person}
+        edits: list[str | tuple[str, str]] = [*sorted(self._ids), *_ADDED]
+        edit = self._choices.choice(edits)
+        if isinstance(edit, tuple):
+            self._added ^= {edit}
+            return
+        self._edits[edit] += 1
+        self._edited[edit] = now
+        if not self._newly_blocked.pop(edit, None):
+            number = self._choices.randint(1, _MOST_MOVED)
+            self._newly_blocked[edit] = frozenset(self._choices.sample(range(self._people), number))
 
     def policies(self) -> tuple[Row, ...]:
         """Return the reusable policies."""
@@ -63,7 +73,8 @@ class Applications:
                 "name": name,
                 "type": kind,
                 "policies": [
-                    {**self._policy(policy), "precedence": number} for number, policy in enumerate(policies, start=1)
+                    {**self._policy(policy), "precedence": number}
+                    for number, policy in enumerate((*policies, *self._added_to(name)), start=1)
                 ],
             }
             for key, (name, kind, policies) in zip(self._application_ids, _APPLICATIONS, strict=True)
@@ -72,12 +83,15 @@ class Applications:
     def results(self, tested: Sequence[str]) -> list[str]:
         """Return the result for each person of a test of policies, by the names or ids of these."""
         names = [name for name, key in self._ids.items() if name in tested or key in tested]
-        allowing = [self._blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
-        denied = {
-            person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(self._blocked[name])[:5]
-        }
-        blocked = set.intersection(*allowing) | denied if allowing else set(range(self._people))
-        return ["blocked" if person in blocked else "approved" for person in range(self._people)]
+        blocked = {name: self._blocked[name] | self._newly_blocked.get(name, frozenset()) for name in names}
+        allowing = [blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
+        denied = {person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(blocked[name])[:5]}
+        left = frozenset.intersection(*allowing) | denied if allowing else frozenset(range(self._people))
+        found = ["blocked" if person in left else "approved" for person in range(self._people)]
+        return [*found[:-1], "error"] if _UNDECIDED in names else found
+
+    def _added_to(self, application: str) -> list[str]:
+        return [policy for name, policy in sorted(self._added) if name == application]
 
     def _policy(self, name: str) -> dict[str, object]:
         group = f"{name.lower()} {self._edits[name]}"
