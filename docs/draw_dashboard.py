@@ -1,6 +1,7 @@
 """Draws a dashboard from what a running Prometheus answers to its panels' queries, much as Grafana would.
 
-python docs/draw_dashboard.py http://localhost:9090 >docs/dashboard.svg
+python docs/draw_dashboard.py http://localhost:9090 overview >docs/dashboard.svg
+python docs/draw_dashboard.py http://localhost:9090 policies >docs/policies.svg
 """
 
 import json
@@ -15,8 +16,8 @@ from typing import Any, NamedTuple
 
 import requests
 
-DASHBOARD = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards" / "overview.json"
-VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$price": "7"}
+DASHBOARDS = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards"
+VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$policy_test": ".+", "$price": "7"}
 SECONDS, STEP = 600, 5
 COLUMN, ROW, GAP = 52, 27, 6
 LETTER = 5.8  # pixels, about the width of one in a legend
@@ -25,7 +26,8 @@ NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#57
 NO_DATA = "No data"  # as Grafana says where a query finds nothing
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:12px}
 .title{font-weight:500;font-size:13px}.heading{font-size:15px;font-weight:500}.soft{fill:#8e8ea0;font-size:11px}
-.big{font-weight:500}.grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
+.big{font-weight:500}.on{fill:#111217;font-size:11px}
+.green{fill:#73bf69}.yellow{fill:#fade2a}.red{fill:#f2495c}.grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
 
 
 class Series(NamedTuple):
@@ -50,22 +52,67 @@ class Box(NamedTuple):
     h: float
 
 
+class Table(NamedTuple):
+    """The answer of a panel that shows one moment: rows of words and numbers, and how to show each column."""
+
+    titles: list[str]
+    rows: list[list[str | float | None]]
+    columns: list[dict[str, Any]]  # Any: what overrides the defaults of the panel, by name
+
+
+def asked(prometheus: str, path: str, expression: str, **when: float) -> list[dict[str, Any]]:  # Any: JSON
+    """Return what Prometheus answers to a query."""
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    parameters: dict[str, str | float] = {"query": expression, **when}
+    answer = requests.get(f"{prometheus}/api/v1/{path}", params=parameters, timeout=30)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]  # Any: JSON
+    return found
+
+
 def ask(prometheus: str, panel: dict[str, Any], now: float) -> list[Series]:
     """Return the series of a panel's queries over the last minutes."""
     found: list[Series] = []
     for target in panel["targets"]:
-        expression = target["expr"]
-        for name, value in VARIABLES.items():
-            expression = expression.replace(name, value)
-        parameters: dict[str, str | float] = {"query": expression, "start": now - SECONDS, "end": now, "step": STEP}
-        answer = requests.get(f"{prometheus}/api/v1/query_range", params=parameters, timeout=30)
-        answer.raise_for_status()
-        for series in answer.json()["data"]["result"]:
+        for series in asked(prometheus, "query_range", target["expr"], start=now - SECONDS, end=now, step=STEP):
             labels = series["metric"]
             name = re.sub(r"\{\{(\w+)\}\}", lambda match, labels=labels: labels[match[1]], target["legendFormat"])  # type: ignore[misc]  # a lambda with a default is not typed
             points = [(float(when), float(value)) for when, value in series["values"]]
             found.append(Series(name, color_of(panel, name, len(found), points[-1][1]), points))
     return found
+
+
+def ask_table(prometheus: str, panel: dict[str, Any], now: float) -> Table:
+    """Return the answer of a panel that shows one moment, merged, named and sorted as the panel says."""
+    names = panel["transformations"][-1]["options"]["renameByName"]
+    titles = list(names.values())
+    keys = [name for name in names if not name.startswith("Value #")]
+    found: dict[tuple[str, ...], dict[str, float]] = {}
+    for target in panel["targets"]:
+        for sample in asked(prometheus, "query", target["expr"], time=now):
+            row = found.setdefault(tuple(sample["metric"].get(key, "") for key in keys), {})
+            row[f"Value #{target['refId']}"] = float(sample["value"][1])
+    rows: list[list[str | float | None]] = [
+        [*labels, *(numbers.get(name) for name in names if name not in keys)] for labels, numbers in found.items()
+    ]
+    rows.sort(key=lambda row: [str(cell) for cell in row[: len(keys)]])
+    for by in panel["options"].get("sortBy", ()):
+        place = titles.index(by["displayName"])
+        rows.sort(key=lambda row, place=place: float(row[place] or 0), reverse=by["desc"])  # type: ignore[misc]  # a lambda with a default is not typed
+    overrides = panel["fieldConfig"]["overrides"]
+    return Table(
+        titles, rows, [_properties(overrides, title) | {"is_key": n < len(keys)} for n, title in enumerate(titles)]
+    )
+
+
+def _properties(overrides: list[dict[str, Any]], title: str) -> dict[str, Any]:  # Any: JSON
+    return {
+        each["id"]: each["value"]
+        for override in overrides
+        if re.fullmatch(override["matcher"]["options"].strip("/^$"), title)
+        for each in override["properties"]
+    }
 
 
 def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str:
@@ -76,7 +123,11 @@ def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str
             return NAMED[override["properties"][0]["value"]["fixedColor"]]
     if settings["defaults"]["color"]["mode"] != "thresholds":
         return COLORS[number % len(COLORS)]
-    steps = settings["defaults"]["thresholds"]["steps"]
+    return passed_color(settings["defaults"]["thresholds"]["steps"], value)
+
+
+def passed_color(steps: list[dict[str, Any]], value: float) -> str:  # Any: JSON
+    """Return the colour of the last threshold that a value has reached."""
     passed = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
     return NAMED[passed[-1]]
 
@@ -177,6 +228,56 @@ def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
         yield text(left + width + 8, y + height / 2 + 4, written(one.last, unit))
 
 
+def table(content: Table, box: Box) -> Iterator[str]:
+    """Draw a table, with as many rows as there is room for."""
+    shares = [2.2 if column["is_key"] else 1.0 for column in content.columns]
+    edges = [box.x + box.w * sum(shares[:number]) / sum(shares) for number in range(len(shares))]
+    fitting = int((box.h - 22) // 22)
+    for title, x in zip(content.titles, edges, strict=True):
+        yield text(x, box.y + 10, title, "soft")
+    for number, row in enumerate(content.rows[:fitting]):
+        y = box.y + 32 + 22 * number
+        yield f'<path class="grid" d="M{box.x:.1f} {y - 15:.1f}h{box.w:.1f}"/>'
+        for cell, column, x in zip(row, content.columns, edges, strict=True):
+            if cell is not None:
+                yield text(x, y, *shown(cell, column))
+
+
+def shown(cell: str | float, column: dict[str, Any]) -> tuple[str, str]:  # Any: JSON
+    """Return the words and the class of a cell; words and thresholds of its column give the class its colour."""
+    if isinstance(cell, str):
+        return cell, ""
+    for mapping in column.get("mappings", ()):
+        if word := mapping["options"].get(f"{cell:g}"):
+            return word["text"], word["color"]
+    steps = column.get("thresholds", {"steps": []})["steps"]
+    colors = [step["color"] for step in steps if step["value"] is None or cell >= step["value"]]
+    return written(cell, column.get("unit", "short")), colors[-1] if colors else ""
+
+
+def stacks(content: Table, box: Box) -> Iterator[str]:
+    """Draw a bar per row, of a part per column."""
+    height = (box.h - 22) / len(content.rows)
+    left, width = box.x + box.w * 0.3, box.w * 0.7
+    most = max(sum(float(cell or 0) for cell in row[1:]) for row in content.rows)
+    colors = [NAMED[column["color"]["fixedColor"]] for column in content.columns[1:]]
+    for number, (name, *parts) in enumerate(content.rows):
+        y, x = box.y + height * number, left
+        thick = min(18.0, height - 4)
+        yield text(left - 8, y + height / 2 + 4, str(name), "soft", text_anchor="end")
+        for part, color in zip(parts, colors, strict=True):
+            wide = width * float(part or 0) / most
+            yield f'<rect x="{x:.1f}" y="{y + (height - thick) / 2:.1f}" width="{wide:.1f}" height="{thick:.1f}" fill="{color}"/>'
+            if wide > 16:
+                yield text(x + wide / 2, y + height / 2 + 4, f"{part:g}", "on", text_anchor="middle")
+            x += wide
+    for number, (title, color) in enumerate(zip(content.titles[1:], colors, strict=True)):
+        x = box.x + 100 * number
+        yield f'<path d="M{x:.1f} {box.y + box.h - 4:.1f}h12" stroke="{color}" stroke-width="3"/>'
+        yield text(x + 17, box.y + box.h, title, "soft")
+
+
+DRAW_TABLE: dict[str, Callable[[Table, Box], Iterator[str]]] = {"table": table, "barchart": stacks}
 DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
     "stat": stats,
     "gauge": gauge,
@@ -186,14 +287,13 @@ DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
 
 
 def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
-    """Yield the lines of the picture: every panel but tables, in its place."""
+    """Yield the lines of the picture: every panel in its place."""
     now = time.time()
-    panels = [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < _end(dashboard)]
-    height = _end(dashboard) * ROW + 50
+    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]) * ROW + 50
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {24 * COLUMN} {height}" role="img">'
     yield f"<title>{escape(dashboard['title'])}, drawn from the demo account</title><style>{STYLE}</style>"
     yield f'<rect width="100%" height="100%" fill="#111217"/>{text(14, 30, dashboard["title"], "heading")}'
-    for panel in panels:
+    for panel in dashboard["panels"]:
         place = panel["gridPos"]
         x, y = place["x"] * COLUMN + GAP, place["y"] * ROW + 44
         w, h = place["w"] * COLUMN - 2 * GAP, place["h"] * ROW - GAP
@@ -202,23 +302,25 @@ def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
             continue
         yield f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="3" fill="#181b1f" stroke="#25282e"/>'
         yield text(x + 10, y + 20, panel["title"], "title")
-        box = Box(x + 12, y + 32, w - 24, h - 42)
-        if series := ask(prometheus, panel, now):
-            yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
-        else:
-            yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
+        yield from content(panel, prometheus, now, Box(x + 12, y + 32, w - 24, h - 42))
     yield "</svg>"
 
 
-def _end(dashboard: dict[str, Any]) -> int:
-    """Return the row at which the first table's section begins; a table of one account adds nothing to a picture."""
-    return min(int(panel["gridPos"]["y"]) for panel in dashboard["panels"] if panel["type"] == "table") - 1
+def content(panel: dict[str, Any], prometheus: str, now: float, box: Box) -> Iterator[str]:  # Any: JSON
+    """Yield the lines of the inside of a panel."""
+    if panel["type"] in DRAW_TABLE and (found := ask_table(prometheus, panel, now)).rows:
+        yield from DRAW_TABLE[panel["type"]](found, box)
+    elif panel["type"] in DRAW and (series := ask(prometheus, panel, now)):
+        yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
+    else:
+        yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
 
 
 def main() -> None:
     """Write the picture to the standard output."""
-    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    for line in draw(dashboard, sys.argv[1].rstrip("/")):
+    _, prometheus, name = sys.argv
+    dashboard = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
+    for line in draw(dashboard, prometheus.rstrip("/")):
         sys.stdout.write(line + "\n")
 
 

@@ -12,7 +12,7 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Wiki", "self_hosted", ("Staff",)),
     ("Payroll", "saas", ("Finance", "No contractors")),
     ("Source code", "self_hosted", ("Engineering", "Staff")),
-    ("Build servers", "ssh", ("Engineering",)),
+    ("Build servers", "ssh", ("Engineering", "Deploy jobs")),
     ("Grafana", "self_hosted", ("On call", "Staff")),
     ("Grafana", "self_hosted", ("On call",)),
     ("Customer records", "saas", ("Sales", "No contractors")),
@@ -23,7 +23,7 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Team calendar", "bookmark", ()),
 )
 _REUSABLE = ("Staff", "Engineering", "No contractors")
-_DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass"}
+_DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass", "Deploy jobs": "non_identity"}
 # Policies that somebody adds to an application now and then, and takes away again.
 _ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
 _UNDECIDED = "Contractors"  # a policy that cannot be evaluated for the last person
@@ -84,7 +84,7 @@ class Applications:
         """Return the result for each person of a test of policies, by the names or ids of these."""
         names = [name for name, key in self._ids.items() if name in tested or key in tested]
         blocked = {name: self._blocked[name] | self._newly_blocked.get(name, frozenset()) for name in names}
-        allowing = [blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
+        allowing = [blocked[name] for name in names if _DECISIONS.get(name) not in ("deny", "non_identity")]
         denied = {person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(blocked[name])[:5]}
         left = frozenset.intersection(*allowing) | denied if allowing else frozenset(range(self._people))
         found = ["blocked" if person in left else "approved" for person in range(self._people)]
