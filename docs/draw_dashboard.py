@@ -71,9 +71,7 @@ def ask_table(prometheus: str, panel: dict[str, Any], now: float) -> Table:
         place = titles.index(by["displayName"])
         rows.sort(key=lambda row, place=place: float(row[place] or 0), reverse=by["desc"])  # type: ignore[misc]  # a lambda with a default is not typed
     overrides = panel["fieldConfig"]["overrides"]
-    return Table(
-        titles, rows, [_properties(overrides, title) | {"is_key": n < len(keys)} for n, title in enumerate(titles)]
-    )
+    return Table(titles, rows, [_properties(overrides, title) for title in titles])
 
 
 def _properties(overrides: list[dict[str, Any]], title: str) -> dict[str, Any]:  # Any: JSON

@@ -100,9 +100,11 @@ def ceiling(value: float) -> float:
 
 def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
     """Draw lines over time, and a legend with the last values below them."""
-    shown = list(series)[:8]
+    fitting = max(2, int(box.h * 0.4 / 16))
+    shown = sorted(series, key=lambda one: -one.last)[: 2 * fitting]
     names = [f"{one.name}  {written(one.last, unit)}" for one in shown]
     columns = 2 if len(shown) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
+    shown, names = shown[: columns * fitting], names[: columns * fitting]
     legend = 16 * -(-len(shown) // columns) + 22
     left, width, height = box.x + 34, box.w - 40, box.h - legend
     top = ceiling(max(value for one in series for _, value in one.points))
@@ -142,7 +144,8 @@ def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 
 def table(content: Table, box: Box) -> Iterator[str]:
     """Draw a table, with as many rows as there is room for."""
-    shares = [2.2 if column["is_key"] else 1.0 for column in content.columns]
+    cells = [[shown(row[number], column)[0] for row in content.rows] for number, column in enumerate(content.columns)]
+    shares = [max(len(title), *map(len, words)) + 2 for title, words in zip(content.titles, cells, strict=True)]
     edges = [box.x + box.w * sum(shares[:number]) / sum(shares) for number in range(len(shares))]
     fitting = int((box.h - 22) // 22)
     for title, x in zip(content.titles, edges, strict=True):
@@ -151,14 +154,13 @@ def table(content: Table, box: Box) -> Iterator[str]:
         y = box.y + 32 + 22 * number
         yield f'<path class="grid" d="M{box.x:.1f} {y - 15:.1f}h{box.w:.1f}"/>'
         for cell, column, x in zip(row, content.columns, edges, strict=True):
-            if cell is not None:
-                yield text(x, y, *shown(cell, column))
+            yield text(x, y, *shown(cell, column))
 
 
-def shown(cell: str | float, column: dict[str, Any]) -> tuple[str, str]:  # Any: JSON
+def shown(cell: str | float | None, column: dict[str, Any]) -> tuple[str, str]:  # Any: JSON
     """Return the words and the class of a cell; words and thresholds of its column give the class its colour."""
-    if isinstance(cell, str):
-        return cell, ""
+    if cell is None or isinstance(cell, str):
+        return cell or "", ""
     for mapping in column.get("mappings", ()):
         if word := mapping["options"].get(f"{cell:g}"):
             return word["text"], word["color"]

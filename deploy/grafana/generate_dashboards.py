@@ -87,11 +87,15 @@ POLLED = (
 
 
 def policies_of(*decisions: str) -> str:
-    """Return how many policies of these decisions each application has."""
+    """Return how many policies of these decisions each application has; a bookmark is never asked for any."""
+    labels = ("application", "application_id")
     matchers = f'decision=~"{"|".join(decisions)}"'
-    labels = ("application", "application_id", "decision")
-    by_decision = of_account("cloudflare_access_application_policies", *labels, matchers=matchers)
-    return f"sum by (job, account_id, application, application_id) ({by_decision})"
+    policies = of_account("cloudflare_access_application_policies", *labels, "decision", matchers=matchers)
+    bookmarks = of_account("cloudflare_access_undiscovered_application_info", *labels, matchers='type="bookmark"')
+    return (
+        f"(sum by (job, account_id, {', '.join(labels)}) ({policies})\n"
+        f"unless on (job, account_id, application_id)\n{bookmarks})"
+    )
 
 
 # Panels: each has a place in a grid of 24 columns, given row by row in `dashboard`
@@ -166,8 +170,9 @@ def timeseries(title: str, description: str, *queries: Json, stacked: bool = Fal
     custom |= {"stacking": {"mode": "normal" if stacked else "none", "group": "A"}}
     if more.pop("lines", False):
         custom["thresholdsStyle"] = {"mode": "dashed"}
+    order = {"sortBy": "Last *", "sortDesc": True}
     options = {
-        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]} | order,
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel("timeseries", title, description, queries, custom=custom, options=options, **more)
@@ -589,14 +594,14 @@ def policy_numbers(to: str = "") -> list[Json]:
     refresh = of_account("cloudflare_access_policy_test_refresh_interval_seconds", "policy_test")
     return [
         stat(
-            "Applications tested",
+            "Apps tested",
             "Discovered applications that have a policy test.",
             f"sum({of_account('cloudflare_access_discovered_policy_tests')})",
             "tested",
             to=to,
         ),
         stat(
-            "Applications not tested",
+            "Apps not tested",
             "limit: above the limit of discovered tests; excluded: not selected by match and exclude; no_policies: no "
             "policy that evaluates people.",
             f"sum by (reason) ({of_account('cloudflare_access_undiscovered_applications', 'reason')})",
@@ -634,15 +639,15 @@ def policy_numbers(to: str = "") -> list[Json]:
         ),
         stat(
             "Bypass policies",
-            "Policies that let people in without a login, in the selected applications. A new one is an alert.",
+            "Policies of the selected applications that let people in without a login. A new one is an alert.",
             f"sum({policies_of('bypass')})",
             "bypass",
             alert="CloudflareAccessApplicationBypassed",
             to=to,
         ),
         stat(
-            "Without policies",
-            "Selected applications that nobody can open. One that has lost its last policy is an alert.",
+            "Apps without policies",
+            "Selected applications that nobody can open, but for bookmarks. One that loses its last policy is an alert.",
             f"count({policies_of('.+')} == 0) or vector(0)",
             "without policies",
             alert="CloudflareAccessApplicationWithoutPolicies",
@@ -697,6 +702,19 @@ def policies() -> Json:
             "From one finished test to the next, of the tests the exporter starts.",
             query(named(NEWLY_APPROVED), "{{account_name}}: {{policy_test}}"),
             min=0,
+        ),
+        timeseries(
+            "Applications, tested or not",
+            "Why an application is not tested: above the limit, excluded, or without a policy that evaluates people.",
+            query(f"sum({of_account('cloudflare_access_discovered_policy_tests')})", "tested"),
+            query(
+                f"sum by (reason) ({of_account('cloudflare_access_undiscovered_applications', 'reason')})",
+                "not tested: {{reason}}",
+            ),
+            stacked=True,
+            min=0,
+            alert="CloudflareAccessDiscoveryIncomplete",
+            overrides=[fixed("/^tested$/", GREEN), fixed("/: limit$/", RED)],
         ),
     ]
     tests = [
@@ -754,19 +772,6 @@ def policies() -> Json:
             options={"sortBy": [{"displayName": "Bypass", "desc": True}]},
             alert="CloudflareAccessApplicationBypassed",
         ),
-        timeseries(
-            "Applications, tested or not",
-            "Why an application is not tested: above the limit, excluded, or without a policy that evaluates people.",
-            query(f"sum({of_account('cloudflare_access_discovered_policy_tests')})", "tested"),
-            query(
-                f"sum by (reason) ({of_account('cloudflare_access_undiscovered_applications', 'reason')})",
-                "not tested: {{reason}}",
-            ),
-            stacked=True,
-            min=0,
-            alert="CloudflareAccessDiscoveryIncomplete",
-            overrides=[fixed("/^tested$/", GREEN), fixed("/: limit$/", RED)],
-        ),
     ]
     return dashboard(
         POLICIES,
@@ -774,7 +779,7 @@ def policies() -> Json:
         [DATASOURCE_VARIABLE, JOB_VARIABLE, ACCOUNT_VARIABLE, POLICY_TEST_VARIABLE],
         {
             "Now": (5, policy_numbers()),
-            "Each policy": (12, each),
+            "Each policy": (15, each),
             "Results and tests": (11, tests),
             "Over time": (10, course),
             "Applications": (10, applications),
