@@ -647,7 +647,7 @@ def policy_numbers(to: str = "") -> list[Json]:
         ),
         stat(
             "Apps without policies",
-            "Selected applications that nobody can open, but for bookmarks. One that loses its last policy is an alert.",
+            "Selected applications that nobody can open, but for bookmarks. A lost last policy is an alert.",
             f"count({policies_of('.+')} == 0) or vector(0)",
             "without policies",
             alert="CloudflareAccessApplicationWithoutPolicies",
