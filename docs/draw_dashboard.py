@@ -41,11 +41,19 @@ def asked(prometheus: str, path: str, expression: str, **when: float) -> list[di
     return found
 
 
+def moments(prometheus: str, target: dict[str, Any], now: float) -> list[dict[str, Any]]:  # Any: JSON
+    """Return the series of a query, with the one value of now where the query asks for no more."""
+    if not target["instant"]:
+        return asked(prometheus, "query_range", target["expr"], start=now - SECONDS, end=now, step=STEP)
+    found = asked(prometheus, "query", target["expr"], time=now)
+    return [{"metric": series["metric"], "values": [series["value"]]} for series in found]
+
+
 def ask(prometheus: str, panel: dict[str, Any], now: float) -> list[Series]:
     """Return the series of a panel's queries over the last minutes."""
     found: list[Series] = []
     for target in panel["targets"]:
-        for series in asked(prometheus, "query_range", target["expr"], start=now - SECONDS, end=now, step=STEP):
+        for series in moments(prometheus, target, now):
             labels = series["metric"]
             name = re.sub(r"\{\{(\w+)\}\}", lambda match, labels=labels: labels[match[1]], target["legendFormat"])  # type: ignore[misc]  # a lambda with a default is not typed
             points = [(float(when), float(value)) for when, value in series["values"]]

@@ -179,10 +179,11 @@ def timeseries(title: str, description: str, *queries: Json, stacked: bool = Fal
 
 
 def bars(title: str, description: str, expression: str, legend: str, **more: Any) -> Json:
-    """Return a panel of horizontal bars, one per series."""
+    """Return a panel of horizontal bars, one per series that there is now, whatever there was before."""
     reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
     options = {"reduceOptions": reduce, "orientation": "horizontal", "displayMode": "gradient", "showUnfilled": True}
-    return panel("bargauge", title, description, [query(expression, legend)], options=options, min=0, **more)
+    queries = [query(expression, legend, instant=True)]
+    return panel("bargauge", title, description, queries, options=options, min=0, **more)
 
 
 class Column(NamedTuple):
