@@ -9,7 +9,7 @@ from tests.processes import ROOT, exporter
 
 PICTURE = ROOT / "docs" / "status-page.png"
 UNFINISHED = ("first poll", "as soon as", "no test before")
-SCREEN = Screen(1120, 1290)
+SCREEN = Screen(1200, 1290)
 
 
 def main() -> None:
