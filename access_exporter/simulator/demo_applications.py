@@ -26,9 +26,10 @@ _REUSABLE = ("Staff", "Engineering", "No contractors")
 _DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass", "Deploy jobs": "non_identity"}
 # Policies that somebody adds to an application now and then, and takes away again.
 _ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
-_UNDECIDED = "Contractors"  # a policy that cannot be evaluated for the last person
+_ROUGH_SHARE = 0.3  # of the edits
+_MOST_LOCKED_OUT = 12  # people to whom a rough edit makes a difference
 _EDIT_SHARE = 0.03  # of the steps
-_MOST_MOVED = 12  # people to whom an edit makes a difference
+_MOST_MOVED = 4  # people to whom an edit makes a difference
 
 
 class Applications:
@@ -42,8 +43,9 @@ class Applications:
         self._application_ids = [new_id() for _ in _APPLICATIONS]
         self._edits = dict.fromkeys(names, 0)
         self._edited = dict.fromkeys(names, now)
-        self._blocked = {name: frozenset(choices.sample(range(people), people // 5)) for name in names}
-        self._newly_blocked: dict[str, frozenset[int]] = {}  # by the last edit, until it is undone
+        self._blocked = {name: set(choices.sample(range(people), people // 5)) for name in names}
+        self._blocked["Deploy jobs"] = set(range(people))  # it lets in machines only
+        self._newly_blocked: dict[str, set[int]] = {}  # by the last edit, until it is undone
         self._added: set[tuple[str, str]] = set()
 
     def step(self, now: datetime) -> None:
@@ -57,9 +59,15 @@ class Applications:
             return
         self._edits[edit] += 1
         self._edited[edit] = now
-        if not self._newly_blocked.pop(edit, None):
-            number = self._choices.randint(1, _MOST_MOVED)
-            self._newly_blocked[edit] = frozenset(self._choices.sample(range(self._people), number))
+        if edit in self._newly_blocked:
+            self._blocked[edit] -= self._newly_blocked.pop(edit)
+            return
+        most = _MOST_LOCKED_OUT if self._choices.random() < _ROUGH_SHARE else _MOST_MOVED
+        allowed = sorted(set(range(self._people)) - self._blocked[edit])
+        self._newly_blocked[edit] = set(
+            self._choices.sample(allowed, min(len(allowed), self._choices.randint(1, most)))
+        )
+        self._blocked[edit] |= self._newly_blocked[edit]
 
     def policies(self) -> tuple[Row, ...]:
         """Return the reusable policies."""
@@ -67,6 +75,7 @@ class Applications:
 
     def applications(self) -> tuple[Row, ...]:
         """Return the applications."""
+        added = {application: (policy,) for application, policy in self._added}
         return tuple(
             {
                 "id": key,
@@ -74,7 +83,7 @@ class Applications:
                 "type": kind,
                 "policies": [
                     {**self._policy(policy), "precedence": number}
-                    for number, policy in enumerate((*policies, *self._added_to(name)), start=1)
+                    for number, policy in enumerate((*policies, *added.get(name, ())), start=1)
                 ],
             }
             for key, (name, kind, policies) in zip(self._application_ids, _APPLICATIONS, strict=True)
@@ -83,15 +92,12 @@ class Applications:
     def results(self, tested: Sequence[str]) -> list[str]:
         """Return the result for each person of a test of policies, by the names or ids of these."""
         names = [name for name, key in self._ids.items() if name in tested or key in tested]
-        blocked = {name: self._blocked[name] | self._newly_blocked.get(name, frozenset()) for name in names}
-        allowing = [blocked[name] for name in names if _DECISIONS.get(name) not in ("deny", "non_identity")]
-        denied = {person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(blocked[name])[:5]}
-        left = frozenset.intersection(*allowing) | denied if allowing else frozenset(range(self._people))
-        found = ["blocked" if person in left else "approved" for person in range(self._people)]
-        return [*found[:-1], "error"] if _UNDECIDED in names else found
-
-    def _added_to(self, application: str) -> list[str]:
-        return [policy for name, policy in sorted(self._added) if name == application]
+        allowing = [self._blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
+        denied = {
+            person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(self._blocked[name])[:5]
+        }
+        blocked = set.intersection(*allowing) | denied if allowing else set(range(self._people))
+        return ["blocked" if person in blocked else "approved" for person in range(self._people)]
 
     def _policy(self, name: str) -> dict[str, object]:
         group = f"{name.lower()} {self._edits[name]}"
