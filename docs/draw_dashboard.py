@@ -1,71 +1,94 @@
 """Draws a dashboard from what a running Prometheus answers to its panels' queries, much as Grafana would.
 
-python docs/draw_dashboard.py http://localhost:9090 >docs/dashboard.svg
+python -m docs.draw_dashboard http://localhost:9090 overview >docs/dashboard.svg
+python -m docs.draw_dashboard http://localhost:9090 policies >docs/policies.svg
 """
 
 import json
-import math
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 
-DASHBOARD = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards" / "overview.json"
-VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$price": "7"}
+from docs.draw_panels import NAMED, Box, Series, Table, bars, gauge, lines, passed, stacks, stats, table, text
+
+DASHBOARDS = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards"
+VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$policy_test": ".+", "$price": "7"}
 SECONDS, STEP = 600, 5
 COLUMN, ROW, GAP = 52, 27, 6
-LETTER = 5.8  # pixels, about the width of one in a legend
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#ffa6b0")
-NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#5794f2", "semi-dark-orange": "#ff780a"}
 NO_DATA = "No data"  # as Grafana says where a query finds nothing
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:12px}
 .title{font-weight:500;font-size:13px}.heading{font-size:15px;font-weight:500}.soft{fill:#8e8ea0;font-size:11px}
-.big{font-weight:500}.grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
+.big{font-weight:500}.on{fill:#111217;font-size:11px}
+.green{fill:#73bf69}.yellow{fill:#fade2a}.red{fill:#f2495c}
+.grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
 
 
-class Series(NamedTuple):
-    """What one line of a legend stands for: points are pairs of seconds since the epoch and a value."""
-
-    name: str
-    color: str
-    points: list[tuple[float, float]]
-
-    @property
-    def last(self) -> float:
-        """The newest value."""
-        return self.points[-1][1]
+def asked(prometheus: str, path: str, expression: str, **when: float) -> list[dict[str, Any]]:  # Any: JSON
+    """Return what Prometheus answers to a query."""
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    parameters: dict[str, str | float] = {"query": expression, **when}
+    answer = requests.get(f"{prometheus}/api/v1/{path}", params=parameters, timeout=30)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]  # Any: JSON
+    return found
 
 
-class Box(NamedTuple):
-    """The inside of a panel, in pixels."""
-
-    x: float
-    y: float
-    w: float
-    h: float
+def moments(prometheus: str, target: dict[str, Any], now: float) -> list[dict[str, Any]]:  # Any: JSON
+    """Return the series of a query, with the one value of now where the query asks for no more."""
+    if not target["instant"]:
+        return asked(prometheus, "query_range", target["expr"], start=now - SECONDS, end=now, step=STEP)
+    found = asked(prometheus, "query", target["expr"], time=now)
+    return [{"metric": series["metric"], "values": [series["value"]]} for series in found]
 
 
 def ask(prometheus: str, panel: dict[str, Any], now: float) -> list[Series]:
     """Return the series of a panel's queries over the last minutes."""
     found: list[Series] = []
     for target in panel["targets"]:
-        expression = target["expr"]
-        for name, value in VARIABLES.items():
-            expression = expression.replace(name, value)
-        parameters: dict[str, str | float] = {"query": expression, "start": now - SECONDS, "end": now, "step": STEP}
-        answer = requests.get(f"{prometheus}/api/v1/query_range", params=parameters, timeout=30)
-        answer.raise_for_status()
-        for series in answer.json()["data"]["result"]:
+        for series in moments(prometheus, target, now):
             labels = series["metric"]
             name = re.sub(r"\{\{(\w+)\}\}", lambda match, labels=labels: labels[match[1]], target["legendFormat"])  # type: ignore[misc]  # a lambda with a default is not typed
             points = [(float(when), float(value)) for when, value in series["values"]]
             found.append(Series(name, color_of(panel, name, len(found), points[-1][1]), points))
     return found
+
+
+def ask_table(prometheus: str, panel: dict[str, Any], now: float) -> Table:
+    """Return the answer of a panel that shows one moment, merged, named and sorted as the panel says."""
+    names = panel["transformations"][-1]["options"]["renameByName"]
+    titles = list(names.values())
+    keys = [name for name in names if not name.startswith("Value #")]
+    found: dict[tuple[str, ...], dict[str, float]] = {}
+    for target in panel["targets"]:
+        for sample in asked(prometheus, "query", target["expr"], time=now):
+            row = found.setdefault(tuple(sample["metric"].get(key, "") for key in keys), {})
+            row[f"Value #{target['refId']}"] = float(sample["value"][1])
+    rows: list[list[str | float | None]] = [
+        [*labels, *(numbers.get(name) for name in names if name not in keys)] for labels, numbers in found.items()
+    ]
+    rows.sort(key=lambda row: [str(cell) for cell in row[: len(keys)]])
+    for by in panel["options"].get("sortBy", ()):
+        place = titles.index(by["displayName"])
+        rows.sort(key=lambda row, place=place: float(row[place] or 0), reverse=by["desc"])  # type: ignore[misc]  # a lambda with a default is not typed
+    overrides = panel["fieldConfig"]["overrides"]
+    return Table(titles, rows, [_properties(overrides, title) for title in titles])
+
+
+def _properties(overrides: list[dict[str, Any]], title: str) -> dict[str, Any]:  # Any: JSON
+    return {
+        each["id"]: each["value"]
+        for override in overrides
+        if re.fullmatch(override["matcher"]["options"].strip("/^$"), title)
+        for each in override["properties"]
+    }
 
 
 def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str:
@@ -76,107 +99,10 @@ def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str
             return NAMED[override["properties"][0]["value"]["fixedColor"]]
     if settings["defaults"]["color"]["mode"] != "thresholds":
         return COLORS[number % len(COLORS)]
-    steps = settings["defaults"]["thresholds"]["steps"]
-    passed = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
-    return NAMED[passed[-1]]
+    return NAMED[passed(settings["defaults"]["thresholds"]["steps"], value)]
 
 
-def written(value: float, unit: str) -> str:
-    """Return a value in its unit."""
-    if unit == "percentunit":
-        return f"{value:.0%}"
-    if unit == "currencyUSD":
-        return f"${value:,.0f}"
-    if unit == "d":
-        return "a year or more" if value == 365 else f"{value:.0f} days"
-    if unit == "s":
-        return f"{value:,.0f} s"
-    return f"{value:,.4g}" if value.is_integer() else f"{value:,.1f}"
-
-
-def text(x: float, y: float, words: str, kind: str = "", **attributes: object) -> str:
-    """Return a line of text."""
-    more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{more}>{escape(words)}</text>'
-
-
-def stats(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw numbers below each other, with their names where there are several."""
-    height = box.h / len(series)
-    for number, one in enumerate(series):
-        words = written(one.last, unit)
-        size = min(height * (0.42 if len(series) == 1 else 0.6), box.w / (0.62 * len(words)), 44)
-        middle = box.y + height * (number + 0.5)
-        fill = f"fill:{one.color};font-size:{size:.0f}px"
-        if len(series) == 1:
-            yield text(box.x + box.w / 2, middle + size / 3, words, "big", text_anchor="middle", style=fill)
-        else:
-            yield text(box.x, middle + 4, one.name.rpartition(", ")[2], "soft")
-            yield text(box.x + box.w, middle + size / 3, words, "big", text_anchor="end", style=fill)
-
-
-def gauge(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw a half circle per series, filled as far as its value goes from 0 to 1."""
-    width = box.w / len(series)
-    for number, one in enumerate(series):
-        x, y = box.x + width * (number + 0.5), box.y + box.h - 12
-        radius = min(width / 2 - 22, box.h - 30)
-        arc = f"M{x - radius:.1f} {y:.1f}A{radius:.1f} {radius:.1f} 0 0 1 {x + radius:.1f} {y:.1f}"
-        for color, share in (("#2c2f36", 1.0), (one.color, min(1.0, one.last))):
-            yield f'<path d="{arc}" fill="none" stroke="{color}" stroke-width="16" pathLength="100" '
-            yield f'stroke-dasharray="{share * 100:.1f} 200"/>'
-        fill = f"fill:{one.color};font-size:30px"
-        yield text(x, y - 4, written(one.last, unit), "big", text_anchor="middle", style=fill)
-
-
-def ceiling(value: float) -> float:
-    """Return the end of an axis that shows a value: four steps of a round number."""
-    size = 10.0 ** math.floor(math.log10(value or 1))
-    return next(size * step * 4 for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 2.5) if size * step * 4 >= value)
-
-
-def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw lines over time, and a legend with the last values below them."""
-    shown = list(series)[:8]
-    names = [f"{one.name}  {written(one.last, unit)}" for one in shown]
-    columns = 2 if len(shown) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
-    legend = 16 * -(-len(shown) // columns) + 22
-    left, width, height = box.x + 34, box.w - 40, box.h - legend
-    top = ceiling(max(value for one in series for _, value in one.points))
-    start, end = min(one.points[0][0] for one in series), max(one.points[-1][0] for one in series)
-    for quarter in range(5):
-        y = box.y + height * (1 - quarter / 4)
-        yield f'<path class="grid" d="M{left:.1f} {y:.1f}h{width:.1f}"/>'
-        yield text(left - 5, y + 4, written(top * quarter / 4, unit), "soft", text_anchor="end")
-    for one in series:
-        points = " ".join(
-            f"{left + width * (when - start) / (end - start or 1):.1f},{box.y + height * (1 - value / top):.1f}"
-            for when, value in one.points
-        )
-        yield f'<polyline class="line" stroke="{one.color}" points="{points}"/>'
-    yield text(left, box.y + height + 14, f"{(end - start) / 60:.0f} minutes ago", "soft")
-    yield text(left + width, box.y + height + 14, "now", "soft", text_anchor="end")
-    for number, (one, name) in enumerate(zip(shown, names, strict=True)):
-        x, y = box.x + (number % columns) * box.w / columns, box.y + height + 34 + 16 * (number // columns)
-        yield f'<path d="M{x:.1f} {y - 4:.1f}h12" stroke="{one.color}" stroke-width="3"/>'
-        yield text(x + 17, y, name, "soft")
-
-
-def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw a bar per series."""
-    height = box.h / len(series)
-    top = max(1.0, *(one.last for one in series))
-    left, width = box.x + box.w * 0.42, box.w * 0.46
-    for number, one in enumerate(series):
-        y = box.y + height * number
-        thick = min(18.0, height - 4)
-        yield text(left - 8, y + height / 2 + 4, one.name, "soft", text_anchor="end")
-        rectangle = f'x="{left:.1f}" y="{y + (height - thick) / 2:.1f}" height="{thick:.1f}" rx="2"'
-        yield f'<rect {rectangle} width="{width:.1f}" fill="#2c2f36"/>'
-        yield f'<rect {rectangle} width="{width * one.last / top:.1f}" fill="{one.color}"/>'
-        yield text(left + width + 8, y + height / 2 + 4, written(one.last, unit))
-
-
+DRAW_TABLE: dict[str, Callable[[Table, Box], Iterator[str]]] = {"table": table, "barchart": stacks}
 DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
     "stat": stats,
     "gauge": gauge,
@@ -186,14 +112,13 @@ DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
 
 
 def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
-    """Yield the lines of the picture: every panel but tables, in its place."""
+    """Yield the lines of the picture: every panel in its place."""
     now = time.time()
-    panels = [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < _end(dashboard)]
-    height = _end(dashboard) * ROW + 50
+    height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]) * ROW + 50
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {24 * COLUMN} {height}" role="img">'
     yield f"<title>{escape(dashboard['title'])}, drawn from the demo account</title><style>{STYLE}</style>"
     yield f'<rect width="100%" height="100%" fill="#111217"/>{text(14, 30, dashboard["title"], "heading")}'
-    for panel in panels:
+    for panel in dashboard["panels"]:
         place = panel["gridPos"]
         x, y = place["x"] * COLUMN + GAP, place["y"] * ROW + 44
         w, h = place["w"] * COLUMN - 2 * GAP, place["h"] * ROW - GAP
@@ -202,23 +127,25 @@ def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
             continue
         yield f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="3" fill="#181b1f" stroke="#25282e"/>'
         yield text(x + 10, y + 20, panel["title"], "title")
-        box = Box(x + 12, y + 32, w - 24, h - 42)
-        if series := ask(prometheus, panel, now):
-            yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
-        else:
-            yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
+        yield from content(panel, prometheus, now, Box(x + 12, y + 32, w - 24, h - 42))
     yield "</svg>"
 
 
-def _end(dashboard: dict[str, Any]) -> int:
-    """Return the row at which the first table's section begins; a table of one account adds nothing to a picture."""
-    return min(int(panel["gridPos"]["y"]) for panel in dashboard["panels"] if panel["type"] == "table") - 1
+def content(panel: dict[str, Any], prometheus: str, now: float, box: Box) -> Iterator[str]:  # Any: JSON
+    """Yield the lines of the inside of a panel."""
+    if panel["type"] in DRAW_TABLE and (found := ask_table(prometheus, panel, now)).rows:
+        yield from DRAW_TABLE[panel["type"]](found, box)
+    elif panel["type"] in DRAW and (series := ask(prometheus, panel, now)):
+        yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
+    else:
+        yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
 
 
 def main() -> None:
     """Write the picture to the standard output."""
-    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    for line in draw(dashboard, sys.argv[1].rstrip("/")):
+    _, prometheus, name = sys.argv
+    dashboard = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
+    for line in draw(dashboard, prometheus.rstrip("/")):
         sys.stdout.write(line + "\n")
 
 

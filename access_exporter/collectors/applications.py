@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_POLICIES = ("bookmark",)  # types of applications
 _INTERVALS_TO_STALE = 6
-_MOST_SHOWN = 1000  # applications, each with a series for a decision
+_MOST_SHOWN = 1000  # applications, each with a series of its own
 _SHOWN_DECISIONS = ("allow", "bypass")  # also where there are none, so that the first one is seen to come
 
 
@@ -147,11 +147,24 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             "a configured test has the name; no_policies: no policy that evaluates people.",
             [(labels | {"reason": reason}, number) for reason, number in found.undiscovered.items()],
         )
+        yield from self._families_of_each(found)
+
+    def _families_of_each(self, found: Discovery) -> Iterator[Metric]:
+        """Yield what `/metrics` says about single applications."""
+        labels = {"account_id": self._account_id}
+        yield gauge(
+            "cloudflare_access_undiscovered_application_info",
+            "Each application that is not tested, with its type and the reason; always 1.",
+            [
+                (labels | _names(each, label) | {"type": each.type, "reason": reason}, 1)
+                for each, label, reason in found.left[:_MOST_SHOWN]
+            ],
+        )
         yield gauge(
             "cloudflare_access_application_policies",
             "Policies of each application that match and exclude select, by decision; unknown: not documented.",
             [
-                (labels | {"application": label, "application_id": each.id, "decision": decision}, number)
+                (labels | _names(each, label) | {"decision": decision}, number)
                 for each, label in found.selected[:_MOST_SHOWN]
                 for decision, number in each.decisions.items()
                 if number or decision in _SHOWN_DECISIONS
@@ -195,6 +208,10 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             if application_id not in told:
                 more = facts(**self.key._asdict(), application_id=application_id)
                 log.warning("application not tested: a configured policy test has its name", extra=more)
+
+
+def _names(application: Listed, label: str) -> dict[str, str]:
+    return {"application": label, "application_id": application.id}
 
 
 class _Reader:

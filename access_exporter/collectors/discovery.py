@@ -32,6 +32,7 @@ TYPES = (
 )
 UNKNOWN = "unknown"
 MOST_CHARACTERS = 1000  # of a name, with which `match` and `exclude` are compared
+REASONS = ("limit", "excluded", "no_policies")
 _MOST_IN_LABEL = 200  # of the name in a label
 _DIGITS = 8
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -58,16 +59,30 @@ class Discovered(NamedTuple):
     label: str
 
 
+class Undiscovered(NamedTuple):
+    """An application that is not tested, what its test would be called, and why there is none."""
+
+    application: Listed
+    label: str
+    reason: str
+
+
 class Discovery(NamedTuple):
-    """What is tested, how many applications are not, and the ids of those whose name a configured test has.
+    """What is tested, what is not, and the ids of the applications whose name a configured test has.
 
     `selected` are those that `match` and `exclude` select, whether they are tested or not.
     """
 
     tests: Sequence[Discovered]
     selected: Sequence[Discovered]
-    undiscovered: dict[str, int]
+    left: Sequence[Undiscovered]
     taken: Sequence[str]
+
+    @property
+    def undiscovered(self) -> dict[str, int]:
+        """The number of applications that are not tested, by each reason there may be."""
+        numbers = Counter(each.reason for each in self.left)
+        return {reason: numbers[reason] for reason in REASONS}
 
 
 def discover(applications: Collection[Listed], config: PolicyTest, taken: Collection[str]) -> Discovery:
@@ -77,16 +92,28 @@ def discover(applications: Collection[Listed], config: PolicyTest, taken: Collec
     """
     names = labels(applications)
     ordered = sorted(applications, key=lambda each: (each.name, each.id))
-    selected = [Discovered(each, names[each.id]) for each in ordered if _is_selected(each.name, config)]
-    with_policies = [each for each in selected if each.application.revision is not None]
-    clashes = [each.application.id for each in with_policies if each.label in taken]
-    free = [each for each in with_policies if each.label not in taken]
-    undiscovered = {
-        "limit": max(0, len(free) - config.limit),
-        "excluded": len(ordered) - len(selected) + len(clashes),
-        "no_policies": len(selected) - len(with_policies),
-    }
-    return Discovery(free[: config.limit], selected, undiscovered, clashes)
+    found = [Discovered(each, names[each.id]) for each in ordered]
+    tests: list[Discovered] = []
+    left: list[Undiscovered] = []
+    for each in found:
+        if reason := _reason(each, config, taken) or ("limit" if len(tests) >= config.limit else None):
+            left.append(Undiscovered(*each, reason))
+        else:
+            tests.append(each)
+    selected = [each for each in found if _is_selected(each.application.name, config)]
+    clashes = [
+        each.application.id for each in selected if each.application.revision is not None and each.label in taken
+    ]
+    return Discovery(tests, selected, left, clashes)
+
+
+def _reason(found: Discovered, config: PolicyTest, taken: Collection[str]) -> str | None:
+    """Return why an application is not tested however few there are, or None."""
+    if not _is_selected(found.application.name, config):
+        return "excluded"
+    if found.application.revision is None:
+        return "no_policies"
+    return "excluded" if found.label in taken else None
 
 
 def _is_selected(name: str, config: PolicyTest) -> bool:

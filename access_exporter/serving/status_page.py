@@ -21,6 +21,7 @@ SEATS_CRITICAL = 0.9
 MOST_CARDS = 6
 KEPT_SECONDS = 1
 _POLICY_TESTS = "policy_tests"
+_CHANGED = 2  # the rank of policy tests that changed the result of somebody
 
 
 class _Made(NamedTuple):
@@ -190,7 +191,7 @@ def _rank(row: Row) -> int:
         return 0
     if snapshot.failure is not None:
         return 1
-    return 2 if row.fresh and snapshot.collector.has_news(snapshot.summary) else 3
+    return _CHANGED if row.fresh and snapshot.collector.has_news(snapshot.summary) else _CHANGED + 1
 
 
 def _people(rows: Iterable[Row]) -> users_summary.UsersSummary | None:
@@ -234,7 +235,8 @@ def _target(row: Row, now: float) -> str:
     name = "" if collector.key.target == collector.key.collector else f" {_text(collector.key.target)}"
     if collector.is_optional and not (row.fresh and list(collector.status(row.snapshot.summary))):
         return ""
-    return f"<li><strong>{collector.title}{name}</strong> {'<br>'.join(_state(row, now))}</li>\n"
+    between = " · " if _rank(row) >= _CHANGED else "<br>"  # there may be many policy tests that work
+    return f"<li><strong>{collector.title}{name}</strong> {between.join(_state(row, now))}</li>\n"
 
 
 def _state(row: Row, now: float) -> Iterator[str]:
@@ -249,6 +251,8 @@ def _state(row: Row, now: float) -> Iterator[str]:
         yield f'<span class="bad">{_text(str(snapshot.failure))}</span>'
     else:
         yield '<span class="good">polled</span>'
+        if _rank(row) == _CHANGED:
+            yield '<span class="warn">changed</span>'
     if row.fresh:
         yield from map(_text, snapshot.collector.status(snapshot.summary))
     yield f'<span class="when">{_times(row, now)}</span>'

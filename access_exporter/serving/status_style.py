@@ -43,7 +43,7 @@ details>:last-child{padding-bottom:1rem}
 @media(max-width:48rem){summary{grid-template-columns:.6rem auto minmax(0,1fr)}.name{grid-column:2/4}
 summary svg{grid-column:2/4}.of,.how{align-self:start;margin-top:.1rem}
 .of{grid-column:2;text-align:left;white-space:nowrap}}
-.when{color:var(--soft);font-size:.9rem}
+.when{color:var(--soft);font-size:.9rem;display:inline-block}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}
 """
 

@@ -12,7 +12,7 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Wiki", "self_hosted", ("Staff",)),
     ("Payroll", "saas", ("Finance", "No contractors")),
     ("Source code", "self_hosted", ("Engineering", "Staff")),
-    ("Build servers", "ssh", ("Engineering",)),
+    ("Build servers", "ssh", ("Engineering", "Deploy jobs")),
     ("Grafana", "self_hosted", ("On call", "Staff")),
     ("Grafana", "self_hosted", ("On call",)),
     ("Customer records", "saas", ("Sales", "No contractors")),
@@ -23,7 +23,11 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Team calendar", "bookmark", ()),
 )
 _REUSABLE = ("Staff", "Engineering", "No contractors")
-_DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass"}
+_DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass", "Deploy jobs": "non_identity"}
+# Policies that somebody adds to an application now and then, and takes away again.
+_ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
+_ROUGH_SHARE = 0.3  # of the edits
+_MOST_LOCKED_OUT = 12  # people to whom a rough edit makes a difference
 _EDIT_SHARE = 0.03  # of the steps
 _MOST_MOVED = 4  # people to whom an edit makes a difference
 
@@ -40,16 +44,30 @@ class Applications:
         self._edits = dict.fromkeys(names, 0)
         self._edited = dict.fromkeys(names, now)
         self._blocked = {name: set(choices.sample(range(people), people // 5)) for name in names}
+        self._blocked["Deploy jobs"] = set(range(people))  # it lets in machines only
+        self._newly_blocked: dict[str, set[int]] = {}  # by the last edit, until it is undone
+        self._added: set[tuple[str, str]] = set()
 
     def step(self, now: datetime) -> None:
-        """Let somebody edit a policy, now and then."""
+        """Let somebody edit a policy now and then, or undo that; or add one to an application, or take it away."""
         if self._choices.random() >= _EDIT_SHARE:
             return
-        name = self._choices.choice(sorted(self._ids))
-        self._edits[name] += 1
-        self._edited[name] = now
-        for person in self._choices.sample(range(self._people), self._choices.randrange(_MOST_MOVED)):
-            self._blocked[name] ^= {person}
+        edits: list[str | tuple[str, str]] = [*sorted(self._ids), *_ADDED]
+        edit = self._choices.choice(edits)
+        if isinstance(edit, tuple):
+            self._added ^= {edit}
+            return
+        self._edits[edit] += 1
+        self._edited[edit] = now
+        if edit in self._newly_blocked:
+            self._blocked[edit] -= self._newly_blocked.pop(edit)
+            return
+        most = _MOST_LOCKED_OUT if self._choices.random() < _ROUGH_SHARE else _MOST_MOVED
+        allowed = sorted(set(range(self._people)) - self._blocked[edit])
+        self._newly_blocked[edit] = set(
+            self._choices.sample(allowed, min(len(allowed), self._choices.randint(1, most)))
+        )
+        self._blocked[edit] |= self._newly_blocked[edit]
 
     def policies(self) -> tuple[Row, ...]:
         """Return the reusable policies."""
@@ -57,13 +75,15 @@ class Applications:
 
     def applications(self) -> tuple[Row, ...]:
         """Return the applications."""
+        added = {application: (policy,) for application, policy in self._added}
         return tuple(
             {
                 "id": key,
                 "name": name,
                 "type": kind,
                 "policies": [
-                    {**self._policy(policy), "precedence": number} for number, policy in enumerate(policies, start=1)
+                    {**self._policy(policy), "precedence": number}
+                    for number, policy in enumerate((*policies, *added.get(name, ())), start=1)
                 ],
             }
             for key, (name, kind, policies) in zip(self._application_ids, _APPLICATIONS, strict=True)

@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
@@ -24,6 +24,10 @@ GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 SEATS = ((None, GREEN), (0.8, YELLOW), (0.9, RED))
 IDLE = ((None, GREEN), (0.2, YELLOW))
 PLAIN: tuple[tuple[float | None, str], ...] = ((None, BLUE),)
+LOCKED_OUT = ((None, GREEN), (5, RED))
+ERRORS = ((None, GREEN), (1, YELLOW))
+REFRESHES = ((None, GREEN), (1.5, YELLOW))
+POLICIES = "cloudflare-access-policies"  # the uid of that dashboard
 
 
 # Queries
@@ -33,6 +37,12 @@ def of_account(metric: str, *labels: str, matchers: str = "") -> str:
     """Return a metric of accounts, by these labels beside the account."""
     selector = ", ".join(filter(None, (ACCOUNT, matchers)))
     return f"max by ({', '.join(('job', 'account_id', *labels))}) ({metric}{{{selector}}})"
+
+
+def of_test(metric: str, *labels: str, matchers: str = "") -> str:
+    """Return a metric of the chosen policy tests, by these labels beside the account and the test."""
+    chosen = ", ".join(filter(None, ('policy_test=~"$policy_test"', matchers)))
+    return of_account(metric, "policy_test", *labels, matchers=chosen)
 
 
 def named(expression: str) -> str:
@@ -56,13 +66,36 @@ CHANGE = f"delta(account:cloudflare_access_seats_used:max{{{ACCOUNT}}}[7d])"
 # Flat and falling lines get the longest answer, not an infinite one.
 DAYS_UNTIL_FULL = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
 IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
-RESULTS = of_account("cloudflare_access_policy_test_users", "policy_test", "status")
-BLOCKED = of_account("cloudflare_access_policy_test_users", "policy_test", matchers='status="blocked"')
-TEST_AGE = (
-    f"(time() - {of_account('cloudflare_access_policy_test_finished_timestamp_seconds', 'policy_test')})"
-    f" / {of_account('cloudflare_access_policy_test_refresh_interval_seconds', 'policy_test')}"
+RESULTS = of_test("cloudflare_access_policy_test_users", "status")
+APPROVED, BLOCKED, IN_ERROR = (
+    of_test("cloudflare_access_policy_test_users", matchers=f'status="{status}"')
+    for status in ("approved", "blocked", "error")
 )
 BLOCKED_SHARE = f"{BLOCKED}\n/\n(sum by (job, account_id, policy_test) ({RESULTS}) > 0)"
+NEWLY_APPROVED, NEWLY_BLOCKED, NEWLY_IN_ERROR = (
+    of_test("cloudflare_access_policy_test_changed_users", matchers=f'change="{change}"')
+    for change in ("newly_approved", "newly_blocked", "newly_error")
+)
+AGE = f"(time() - {of_test('cloudflare_access_policy_test_finished_timestamp_seconds')})"
+AGE_IN_REFRESHES = f"({AGE}\n/ {of_test('cloudflare_access_policy_test_refresh_interval_seconds')})"
+UNFINISHED = f"({of_test('cloudflare_access_policy_test_processed_ratio')} < 1)"
+POLLED = (
+    "max by (job, account_id, policy_test) (label_join("
+    f'cloudflare_access_poll_success{{{ACCOUNT}, collector="policy_tests", target=~"$policy_test"}}'
+    ', "policy_test", "", "target"))'
+)
+
+
+def policies_of(*decisions: str) -> str:
+    """Return how many policies of these decisions each application has; a bookmark is never asked for any."""
+    labels = ("application", "application_id")
+    matchers = f'decision=~"{"|".join(decisions)}"'
+    policies = of_account("cloudflare_access_application_policies", *labels, "decision", matchers=matchers)
+    bookmarks = of_account("cloudflare_access_undiscovered_application_info", *labels, matchers='type="bookmark"')
+    return (
+        f"(sum by (job, account_id, {', '.join(labels)}) ({policies})\n"
+        f"unless on (job, account_id, application_id)\n{bookmarks})"
+    )
 
 
 # Panels: each has a place in a grid of 24 columns, given row by row in `dashboard`
@@ -88,11 +121,15 @@ def panel(
     unit: str = "short",
     steps: Iterable[tuple[float | None, str]] = PLAIN,
     alert: str = "",
+    to: str = "",
     custom: Json | None = None,
     options: Json | None = None,
     **more: Any,
 ) -> Json:
-    """Return a panel; `alert` links to the runbook's page of that alert, `more` goes beside the defaults of fields."""
+    """Return a panel; `more` goes beside the defaults of fields.
+
+    `alert` links to the runbook's page of that alert, and `to` to the dashboard of that uid.
+    """
     defaults = {
         "unit": unit,
         "color": {"mode": "palette-classic" if kind in ("timeseries", "barchart") else "thresholds"},
@@ -106,6 +143,7 @@ def panel(
     overrides = more.pop("overrides", [])
     extra = {name: more.pop(name) for name in ("transformations",) if name in more}
     links = [{"title": f"Runbook: {alert}", "url": f"{RUNBOOK}#{alert.lower()}", "targetBlank": True}] if alert else []
+    links += [{"title": "Details", "url": f"/d/{to}?${{__url_time_range}}&${{__all_variables}}"}] if to else []
     return {
         "type": kind,
         "title": title,
@@ -132,35 +170,96 @@ def timeseries(title: str, description: str, *queries: Json, stacked: bool = Fal
     custom |= {"stacking": {"mode": "normal" if stacked else "none", "group": "A"}}
     if more.pop("lines", False):
         custom["thresholdsStyle"] = {"mode": "dashed"}
+    order = {"sortBy": "Last *", "sortDesc": True}
     options = {
-        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},
+        "legend": {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]} | order,
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel("timeseries", title, description, queries, custom=custom, options=options, **more)
 
 
 def bars(title: str, description: str, expression: str, legend: str, **more: Any) -> Json:
-    """Return a panel of horizontal bars, one per series."""
+    """Return a panel of horizontal bars, one per series that there is now, whatever there was before."""
     reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
     options = {"reduceOptions": reduce, "orientation": "horizontal", "displayMode": "gradient", "showUnfilled": True}
-    return panel("bargauge", title, description, [query(expression, legend)], options=options, min=0, **more)
+    queries = [query(expression, legend, instant=True)]
+    return panel("bargauge", title, description, queries, options=options, min=0, **more)
 
 
-def table(title: str, description: str, columns: dict[str, tuple[str, str]], key: str, **more: Any) -> Json:
-    """Return a table with a row per value of the label `key`; `columns` are expressions and units by title."""
-    queries = [query(expression, "", instant=True, form="table") for expression, _ in columns.values()]
-    names = [f"Value #{chr(ord('A') + number)}" for number in range(len(columns))]
-    kept = {"include": {"pattern": f"^({key}|Value.*)$"}}
-    transformations = [
-        {"id": "filterFieldsByName", "options": kept},
-        {"id": "joinByField", "options": {"byField": key, "mode": "outer"}},
-        {"id": "organize", "options": {"renameByName": dict(zip(names, columns, strict=True))}},
-    ]
+class Column(NamedTuple):
+    """A column of a table: numbers by the labels of its rows, their unit, and where they have a colour."""
+
+    expression: str
+    unit: str = "short"
+    steps: Sequence[tuple[float | None, str]] = ()
+    mappings: Sequence[Json] = ()
+
+    def properties(self) -> list[Json]:
+        """Return what overrides the defaults of the panel."""
+        found: list[Json] = [{"id": "unit", "value": self.unit}]
+        if self.steps or self.mappings:
+            found.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+        if self.steps:
+            steps = [{"value": value, "color": color} for value, color in self.steps]
+            found.append({"id": "thresholds", "value": {"mode": "absolute", "steps": steps}})
+        if self.mappings:
+            found.append({"id": "mappings", "value": list(self.mappings)})
+        return found
+
+
+def table(title: str, description: str, keys: dict[str, str], columns: dict[str, Column], **more: Any) -> Json:
+    """Return a table with a row for each combination of labels; `keys` are their titles, `columns` are by title."""
     overrides = [
-        {"matcher": {"id": "byName", "options": title}, "properties": [{"id": "unit", "value": unit}]}
-        for title, (_, unit) in columns.items()
+        {"matcher": {"id": "byName", "options": title}, "properties": column.properties()}
+        for title, column in columns.items()
     ]
-    return panel("table", title, description, queries, transformations=transformations, overrides=overrides, **more)
+    expressions = [column.expression for column in columns.values()]
+    return panel("table", title, description, **_merged(keys, list(columns), expressions), overrides=overrides, **more)
+
+
+def listing(title: str, description: str, keys: dict[str, str], expression: str, **more: Any) -> Json:
+    """Return a table of labels alone, without numbers; `keys` are their titles."""
+    return panel("table", title, description, **_merged(keys, [], [expression]), **more)
+
+
+def stacks(
+    title: str, description: str, key: tuple[str, str], columns: dict[str, tuple[str, str]], **more: Any
+) -> Json:
+    """Return a panel with a bar for each value of a label; its parts are expressions and colours by title."""
+    label, heading = key
+    options = {
+        "orientation": "horizontal",
+        "xField": heading,
+        "stacking": "normal",
+        "showValue": "auto",
+        "barWidth": 0.8,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "none"},
+    }
+    expressions = [expression for expression, _ in columns.values()]
+    overrides = [fixed(f"/^{part}$/", color) for part, (_, color) in columns.items()]
+    merged = _merged({label: heading}, list(columns), expressions)
+    return panel("barchart", title, description, **merged, options=options, overrides=overrides, **more)
+
+
+def _merged(keys: dict[str, str], titles: Sequence[str], expressions: Sequence[str]) -> Json:
+    """Return the queries of a table, and how their answers become one: rows by labels, and a column for each title."""
+    names = [f"Value #{chr(ord('A') + number)}" for number in range(len(titles))]
+    kept = [*keys, *names]
+    return {
+        "queries": [query(expression, "", instant=True, form="table") for expression in expressions],
+        "transformations": [
+            {"id": "filterFieldsByName", "options": {"include": {"names": kept}}},
+            {"id": "merge", "options": {}},
+            {
+                "id": "organize",
+                "options": {
+                    "indexByName": {name: number for number, name in enumerate(kept)},
+                    "renameByName": keys | dict(zip(names, titles, strict=True)),
+                },
+            },
+        ],
+    }
 
 
 def words(*pairs: tuple[float, str, str]) -> list[Json]:
@@ -211,6 +310,11 @@ ACCOUNT_VARIABLE = choice(
     "Account",
     f"query_result(cloudflare_access_account_info{{{JOB}}})",
     '/account_id="(?<value>[^"]+)".*account_name="(?<text>[^"]+)"/',
+)
+POLICY_TEST_VARIABLE = choice(
+    "policy_test",
+    "Policy test",
+    f'label_values(cloudflare_access_poll_success{{{ACCOUNT}, collector="policy_tests"}}, target)',
 )
 PRICE_VARIABLE = variable(
     "price", "Price of a seat per month", type="textbox", query="7", current={"text": "7", "value": "7"}
@@ -425,61 +529,6 @@ def overview() -> Json:
             "{{version}}",
         ),
     ]
-    policies = [
-        bars(
-            "Policy outcomes",
-            "People by their result in the last finished test of each policy.",
-            named(RESULTS),
-            "{{policy_test}}: {{status}}",
-            overrides=[fixed("/: approved$/", GREEN), fixed("/: blocked$/", RED), fixed("/: error$/", YELLOW)],
-            alert="CloudflareAccessPolicyTestErrors",
-        ),
-        timeseries(
-            "Blocked share",
-            "Share of the people a policy would lock out. Five points more than a day ago are an alert.",
-            query(named(f"({BLOCKED_SHARE})"), "{{account_name}}: {{policy_test}}"),
-            unit="percentunit",
-            min=0,
-            max=1,
-            alert="CloudflareAccessPolicyBlocksMore",
-        ),
-        timeseries(
-            "People whose result changed",
-            "From one finished test to the next, of the tests the exporter starts. Five newly blocked are an alert.",
-            query(
-                named(of_account("cloudflare_access_policy_test_changed_users", "policy_test", "change")),
-                "{{policy_test}}: {{change}}",
-            ),
-            min=0,
-            alert="CloudflareAccessPolicyNewlyBlocks",
-            overrides=[
-                fixed("/: newly_approved$/", GREEN),
-                fixed("/: newly_blocked$/", RED),
-                fixed("/: newly_error$/", YELLOW),
-            ],
-        ),
-    ]
-    tests = [
-        stat(
-            "Age of the last fresh test, in refreshes",
-            "In refresh intervals: the next test is due at one, and an alert begins at one and a half.",
-            named(TEST_AGE),
-            "{{policy_test}}",
-            decimals=1,
-            steps=((None, GREEN), (1.5, YELLOW)),
-            alert="CloudflareAccessPolicyTestOverdue",
-        ),
-        bars(
-            "Progress of tests",
-            "Share of the people each test has processed.",
-            named(of_account("cloudflare_access_policy_test_processed_ratio", "policy_test")),
-            "{{policy_test}}",
-            unit="percentunit",
-            max=1,
-            steps=((None, YELLOW), (1, GREEN)),
-            alert="CloudflareAccessPolicyTestUnfinished",
-        ),
-    ]
     expiry = of_account("cloudflare_access_service_token_expiry_timestamp_seconds", "service_token", "service_token_id")
     tokens = [
         bars(
@@ -496,34 +545,27 @@ def overview() -> Json:
         table(
             "Accounts",
             "Every chosen account, as of now.",
+            {"account_name": "Account"},
             {
-                "Users": (
-                    named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})"),
-                    "short",
-                ),
-                "Seats used": (named(USED), "short"),
-                "Limit": (named(LIMIT), "short"),
-                "Used of limit": (named(f"{USED} / {LIMIT}"), "percentunit"),
-                "Idle 30 days": (
+                "Users": Column(named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})")),
+                "Seats used": Column(named(USED)),
+                "Limit": Column(named(LIMIT)),
+                "Used of limit": Column(named(f"{USED} / {LIMIT}"), "percentunit", SEATS),
+                "Idle 30 days": Column(
                     named(of_account("cloudflare_access_seats_idle", matchers='idle_days="30"')),
-                    "short",
                 ),
-                "Unknown 30 days": (
+                "Unknown 30 days": Column(
                     named(of_account("cloudflare_access_seats_activity_unknown", matchers='idle_days="30"')),
-                    "short",
                 ),
-                "Never used": (named(of_account("cloudflare_access_seats_never_used")), "short"),
-                "Logged in within 7 days": (
+                "Never used": Column(named(of_account("cloudflare_access_seats_never_used"))),
+                "Logged in within 7 days": Column(
                     named(of_account("cloudflare_access_users_logged_in", matchers='within="7d"')),
-                    "short",
                 ),
-                "Active within 7 days": (
+                "Active within 7 days": Column(
                     named(of_account("cloudflare_access_users_active", matchers='within="7d"')),
-                    "short",
                 ),
-                "Active devices": (named(of_account("cloudflare_access_active_devices")), "short"),
+                "Active devices": Column(named(of_account("cloudflare_access_active_devices"))),
             },
-            key="account_name",
         ),
     ]
     return dashboard(
@@ -536,10 +578,212 @@ def overview() -> Json:
             "People": (8, people),
             "Users": (8, users),
             "Devices": (8, devices),
-            "Policies": (8, policies),
-            "Policy tests": (6, tests),
+            "Policies": (5, policy_numbers(to=POLICIES)),
             "Service tokens": (6, tokens),
             "All accounts": (8, accounts),
+        },
+    )
+
+
+def policy_numbers(to: str = "") -> list[Json]:
+    """Return the numbers that say whether anybody has to look at policies, over the chosen accounts."""
+    changed = of_account(
+        "cloudflare_access_policy_test_changed_users", "policy_test", matchers='change="newly_blocked"'
+    )
+    failing = of_account("cloudflare_access_policy_test_users", "policy_test", matchers='status="error"')
+    finished = of_account("cloudflare_access_policy_test_finished_timestamp_seconds", "policy_test")
+    refresh = of_account("cloudflare_access_policy_test_refresh_interval_seconds", "policy_test")
+    return [
+        stat(
+            "Apps tested",
+            "Discovered applications that have a policy test.",
+            f"sum({of_account('cloudflare_access_discovered_policy_tests')})",
+            "tested",
+            to=to,
+        ),
+        stat(
+            "Apps not tested",
+            "limit: above the limit of discovered tests; excluded: not selected by match and exclude; no_policies: no "
+            "policy that evaluates people.",
+            f"sum by (reason) ({of_account('cloudflare_access_undiscovered_applications', 'reason')})",
+            "{{reason}}",
+            alert="CloudflareAccessDiscoveryIncomplete",
+            to=to,
+        ),
+        stat(
+            "Most people newly blocked",
+            "By one policy, from the test before to its last one. Five are an alert.",
+            f"max({changed})",
+            "newly blocked",
+            steps=LOCKED_OUT,
+            alert="CloudflareAccessPolicyNewlyBlocks",
+            to=to,
+        ),
+        stat(
+            "Policies with errors",
+            "Policies that cannot be evaluated for somebody.",
+            f"count({failing} > 0) or vector(0)",
+            "with errors",
+            steps=ERRORS,
+            alert="CloudflareAccessPolicyTestErrors",
+            to=to,
+        ),
+        stat(
+            "Oldest test, in refreshes",
+            "The next test is due at one, and an alert begins at one and a half.",
+            f"max((time() - {finished}) / {refresh})",
+            "oldest",
+            decimals=1,
+            steps=REFRESHES,
+            alert="CloudflareAccessPolicyTestOverdue",
+            to=to,
+        ),
+        stat(
+            "Bypass policies",
+            "Policies of the selected applications that let people in without a login. A new one is an alert.",
+            f"sum({policies_of('bypass')})",
+            "bypass",
+            alert="CloudflareAccessApplicationBypassed",
+            to=to,
+        ),
+        stat(
+            "Apps without policies",
+            "Selected applications that nobody can open, but for bookmarks. A lost last policy is an alert.",
+            f"count({policies_of('.+')} == 0) or vector(0)",
+            "without policies",
+            alert="CloudflareAccessApplicationWithoutPolicies",
+            to=to,
+        ),
+    ]
+
+
+def policies() -> Json:
+    """Return what those who write policies want to know."""
+    each = [
+        table(
+            "Policy tests",
+            "The last finished test of each policy or application, those that newly block most people first. The "
+            "tests that the exporter starts have changes and an age in refresh intervals.",
+            {"account_name": "Account", "policy_test": "Policy test"},
+            {
+                "Approved": Column(named(APPROVED)),
+                "Blocked": Column(named(BLOCKED)),
+                "In error": Column(named(IN_ERROR), steps=ERRORS),
+                "Blocked share": Column(named(f"({BLOCKED_SHARE})"), "percentunit"),
+                "Newly blocked": Column(named(NEWLY_BLOCKED), steps=LOCKED_OUT),
+                "Newly approved": Column(named(NEWLY_APPROVED)),
+                "Newly in error": Column(named(NEWLY_IN_ERROR), steps=ERRORS),
+                "Age": Column(named(AGE), "s"),
+                "Age in refreshes": Column(named(AGE_IN_REFRESHES), steps=REFRESHES),
+                "Last poll": Column(named(POLLED), mappings=words((0, "failed", RED), (1, "good", GREEN))),
+            },
+            options={"sortBy": [{"displayName": "Newly blocked", "desc": True}]},
+            alert="CloudflareAccessPolicyNewlyBlocks",
+        ),
+    ]
+    course = [
+        timeseries(
+            "Blocked share",
+            "Share of the people a policy would lock out. Five points more than a day ago are an alert.",
+            query(named(f"({BLOCKED_SHARE})"), "{{account_name}}: {{policy_test}}"),
+            unit="percentunit",
+            min=0,
+            max=1,
+            alert="CloudflareAccessPolicyBlocksMore",
+        ),
+        timeseries(
+            "People newly blocked",
+            "From one finished test to the next, of the tests the exporter starts. Five are an alert.",
+            query(named(NEWLY_BLOCKED), "{{account_name}}: {{policy_test}}"),
+            min=0,
+            alert="CloudflareAccessPolicyNewlyBlocks",
+        ),
+        timeseries(
+            "People newly approved",
+            "From one finished test to the next, of the tests the exporter starts.",
+            query(named(NEWLY_APPROVED), "{{account_name}}: {{policy_test}}"),
+            min=0,
+        ),
+        timeseries(
+            "Applications, tested or not",
+            "Why an application is not tested: above the limit, excluded, or without a policy that evaluates people.",
+            query(f"sum({of_account('cloudflare_access_discovered_policy_tests')})", "tested"),
+            query(
+                f"sum by (reason) ({of_account('cloudflare_access_undiscovered_applications', 'reason')})",
+                "not tested: {{reason}}",
+            ),
+            stacked=True,
+            min=0,
+            alert="CloudflareAccessDiscoveryIncomplete",
+            overrides=[fixed("/^tested$/", GREEN), fixed("/: limit$/", RED)],
+        ),
+    ]
+    tests = [
+        stacks(
+            "People by result",
+            "In the last finished test of each policy or application.",
+            ("policy_test", "Policy test"),
+            {"Approved": (APPROVED, GREEN), "Blocked": (BLOCKED, RED), "In error": (IN_ERROR, YELLOW)},
+            alert="CloudflareAccessPolicyTestErrors",
+        ),
+        bars(
+            "Age of the last test, in refreshes",
+            "In refresh intervals: the next test is due at one, and an alert begins at one and a half.",
+            named(AGE_IN_REFRESHES),
+            "{{policy_test}}",
+            decimals=1,
+            steps=REFRESHES,
+            alert="CloudflareAccessPolicyTestOverdue",
+        ),
+        bars(
+            "Unfinished tests",
+            "Share of the people that a running test, or one that gave up, has processed.",
+            named(UNFINISHED),
+            "{{policy_test}}",
+            unit="percentunit",
+            max=1,
+            steps=((None, YELLOW),),
+            alert="CloudflareAccessPolicyTestUnfinished",
+        ),
+    ]
+    untested = of_account(
+        "cloudflare_access_undiscovered_application_info", "application", "application_id", "type", "reason"
+    )
+    applications = [
+        listing(
+            "Applications without a test",
+            "limit: above the limit of discovered tests; excluded: not selected, or a configured test has the name; "
+            "no_policies: no policy that evaluates people.",
+            {"account_name": "Account", "application": "Application", "type": "Type", "reason": "Reason"},
+            named(untested),
+            alert="CloudflareAccessDiscoveryIncomplete",
+        ),
+        table(
+            "Policies of each application",
+            "Policies by decision. Nobody can open an application without any; a bypass policy lets people in without "
+            "a login, and service_auth (non_identity) lets in machines.",
+            {"account_name": "Account", "application": "Application"},
+            {
+                "Allow": Column(named(policies_of("allow"))),
+                "Deny": Column(named(policies_of("deny"))),
+                "Bypass": Column(named(policies_of("bypass")), steps=((None, GREEN), (1, YELLOW))),
+                "Service auth": Column(named(policies_of("non_identity"))),
+                "All": Column(named(policies_of(".+")), steps=((None, RED), (1, GREEN))),
+            },
+            options={"sortBy": [{"displayName": "Bypass", "desc": True}]},
+            alert="CloudflareAccessApplicationBypassed",
+        ),
+    ]
+    return dashboard(
+        POLICIES,
+        "Cloudflare Access / Policies",
+        [DATASOURCE_VARIABLE, JOB_VARIABLE, ACCOUNT_VARIABLE, POLICY_TEST_VARIABLE],
+        {
+            "Now": (5, policy_numbers()),
+            "Each policy": (15, each),
+            "Results and tests": (11, tests),
+            "Over time": (10, course),
+            "Applications": (10, applications),
         },
     )
 
@@ -717,7 +961,7 @@ def health() -> Json:
 
 def dashboards() -> dict[Path, str]:
     """Return the text of each dashboard by its file."""
-    files = {"overview.json": overview(), "exporter-health.json": health()}
+    files = {"overview.json": overview(), "policies.json": policies(), "exporter-health.json": health()}
     return {FOLDER / name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
 
 

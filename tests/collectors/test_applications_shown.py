@@ -35,7 +35,39 @@ class TestPolicies:
         }
         assert {decision for name, decision, _ in samples if name == "none"} == {"allow", "bypass"}
 
-    def test_status_page(self, discover: Any) -> None:
+
+class TestNotTested:
+    def test_by_name_and_reason(self, discover: Any) -> None:
+        """Each application that is not tested is named, with its type and the reason; one that is tested is not."""
+        found = discover(
+            application("a tested", own()),
+            application("b above", own()),
+            application("bookmark", own(), type="bookmark"),
+            application("excluded", own()),
+            application("opened", own("o", "bypass")),
+            application("twin"),
+            application("twin", id="other-twin"),
+            tests=[discovery(exclude=("excluded",), limit=1)],
+        )
+        found.run(10)
+        name = "cloudflare_access_undiscovered_application_info"
+        lines = [line for line in found.exporter.page().splitlines() if line.startswith(f"{name}{{")]
+        samples = re.findall(
+            r'application="(.*?)",application_id="(.*?)",reason="(.*?)",type="(.*?)"\} 1', "\n".join(lines)
+        )
+        assert len(samples) == len(lines)
+        assert {label: (reason, kind) for label, _, reason, kind in samples} == {
+            "b above": ("limit", "self_hosted"),
+            "bookmark": ("no_policies", "bookmark"),
+            "excluded": ("excluded", "self_hosted"),
+            "opened": ("no_policies", "self_hosted"),
+            "twin apptwin": ("no_policies", "self_hosted"),
+            "twin othertwi": ("no_policies", "self_hosted"),
+        }
+
+
+class TestStatusPage:
+    def test_numbers(self, discover: Any) -> None:
         """The status page says how many applications there are, and why some are not tested."""
         found = discover(*(application(name, own()) for name in "abc"), application("d"), tests=[discovery(limit=2)])
         found.run(10)
@@ -53,3 +85,5 @@ class TestPolicies:
         found.run(1000)
         page = found.exporter.status_page()
         assert re.findall(r"Policy test <bdi>(\w)", page) == ["d", "c", "a", "b"]
+        (rows,) = re.findall(r"Policy test <bdi>c</bdi>(.*)\n.*Policy test <bdi>a</bdi>(.*)\n", page)
+        assert [">changed<" in row for row in rows] == [True, False]

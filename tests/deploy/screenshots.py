@@ -8,19 +8,21 @@ from tests.deploy.programs import program
 from tests.processes import ROOT, exporter
 
 PICTURE = ROOT / "docs" / "status-page.png"
-SCREEN = Screen(900, 790)
+UNFINISHED = ("first poll", "as soon as", "no test before")
+SCREEN = Screen(1200, 1290)
 
 
 def main() -> None:
-    """Show the page of a demo that has polled all it needs to count idle seats, and write what Chromium shows."""
+    """Show the page of a demo in which a test has changed somebody's result, and write what Chromium shows."""
     with (
         TemporaryDirectory() as profile,
         exporter("--demo") as demo,
         chromium(program("chromium"), Path(profile)) as tab,
     ):
-        tab.open(f"{demo.url}/", SCREEN, "light")
-        while any(words in tab.evaluate("document.body.innerText") for words in ("first poll", "as soon as")):
+        text = ""
+        while ">changed" not in text or any(words in text for words in UNFINISHED):
             tab.open(f"{demo.url}/", SCREEN, "light")
+            text = tab.evaluate("document.body.innerHTML")
         tab.screenshot(PICTURE)
 
 

@@ -22,13 +22,19 @@ VARIABLES = {
     "$__rate_interval": "30s",
     "$job": ".+",
     "$account": simulator.DEMO.account_id,
+    "$policy_test": ".+",
     "$price": "7",
 }
 COLOURED = {
     "Seats used of limit": {"CloudflareAccessSeatsNearLimit"},
     "Idle seats": {"CloudflareAccessSeatsIdle"},
+    "Most people newly blocked": {"CloudflareAccessPolicyNewlyBlocks"},
+    "Oldest test, in refreshes": {"CloudflareAccessPolicyTestOverdue"},
     "Age of the numbers, in intervals": {"CloudflareAccessPollFailing", "CloudflareAccessDataStale"},
 }
+
+
+LINKED = {f"{RUNBOOK_URL}#{name.lower()}" for name in alert_names()} | {f"/d/{uid}" for uid in dashboards()}
 
 
 def queries() -> Iterator[Any]:
@@ -93,7 +99,7 @@ def test_dashboard_can_be_provisioned(dashboard: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
 def test_panels_explain_themselves_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
-    """Each panel has its own id and place, a title, a description, a unit; links lead to headings of the runbook."""
+    """Each panel has its own id and place, a title, a description, a unit; links lead to the runbook or a dashboard."""
     shown = list(panels(dashboard))
     assert len({panel["id"] for panel in shown}) == len(shown)
     taken: set[tuple[int, int]] = set()
@@ -111,7 +117,25 @@ def test_panels_explain_themselves_and_do_not_overlap(dashboard: dict[str, Any])
             assert panel["description"].endswith(".")
             assert panel["fieldConfig"]["defaults"]["unit"]
         for link in panel.get("links", []):
-            assert link["url"] in {f"{RUNBOOK_URL}#{name.lower()}" for name in alert_names()}
+            assert link["url"].partition("?")[0] in LINKED
+
+
+@pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
+def test_queries_use_variables_of_their_dashboard(dashboard: dict[str, Any]) -> None:
+    """Grafana knows every variable of a query: the dashboard declares it, or Grafana itself does."""
+    declared = {f"${variable['name']}" for variable in dashboard["templating"]["list"]}
+    for panel in panels(dashboard):
+        for target in panel.get("targets", []):
+            assert set(re.findall(r"\$\w+", target["expr"])) <= declared | {"$__rate_interval"}, panel["title"]
+
+
+@pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
+def test_dashboards_lead_to_each_other(dashboard: dict[str, Any]) -> None:
+    """Each dashboard links to all others, with the time and the variables that are chosen."""
+    (link,) = [link for link in dashboard["links"] if link["type"] == "dashboards"]
+    assert link["keepTime"]
+    assert link["includeVars"]
+    assert all(set(link["tags"]) <= set(other["tags"]) for other in dashboards().values())
 
 
 @pytest.mark.deploy
@@ -158,15 +182,15 @@ def test_variables_have_values_in_the_demo(chain: Chain) -> None:
 
 
 @pytest.mark.deploy
-def test_overview_can_be_drawn(chain: Chain) -> None:
-    """The picture in the documents is drawn from what a Prometheus answers, with every panel but the table."""
-    overview = dashboards()["cloudflare-access-overview"]
+@pytest.mark.parametrize("uid", ["cloudflare-access-overview", "cloudflare-access-policies"])
+def test_dashboard_can_be_drawn(chain: Chain, uid: str) -> None:
+    """The pictures in the documents are drawn from what a Prometheus answers, with every panel."""
+    dashboard = dashboards()[uid]
     drawing = script(ROOT / "docs" / "draw_dashboard.py")
 
     def words() -> set[str]:
-        return set(re.findall(r"<text[^>]*>([^<]*)</text>", "".join(drawing.draw(overview, chain.prometheus.url))))
+        return set(re.findall(r"<text[^>]*>([^<]*)</text>", "".join(drawing.draw(dashboard, chain.prometheus.url))))
 
     # Panels that show how a number changes have nothing to show at first.
     drawn = eventually("numbers in every panel", lambda: found if drawing.NO_DATA not in (found := words()) else None)
-    titles = {panel["title"] for panel in panels(overview) if panel["type"] not in ("row", "table")}
-    assert titles <= drawn
+    assert {panel["title"] for panel in panels(dashboard) if panel["type"] != "row"} <= drawn

@@ -157,3 +157,14 @@ def test_finished_policy_tests(life: Life) -> None:
     assert [summary["status"] for summary in before] == ["complete", "exceeded time"]
     assert before[0]["percent_users_processed"] == 100 > before[1]["percent_users_processed"] > 0
     assert all(before[0][f"users_{status}"] for status in ("approved", "blocked", "errored"))
+
+
+def test_edits_of_policies(life: Life) -> None:
+    """Within two hours somebody edits policies, opens an application by a bypass policy, and takes away a last one."""
+    pages = []
+    for life.now in range(int(START), int(START) + 7200, 60):
+        pages.append({row["name"]: [each["decision"] for each in row["policies"]] for row in life.get("apps")})
+        policies = life.get("policies")
+    assert any(row.get("updated_at", "") > datetime.fromtimestamp(START, UTC).isoformat() for row in policies)
+    assert any("bypass" not in before["Tickets"] and "bypass" in after["Tickets"] for before, after in pairwise(pages))
+    assert any(before["Old intranet"] and not after["Old intranet"] for before, after in pairwise(pages))
