@@ -5,6 +5,7 @@ The cells may hold any text, so none of it can become a formula in a spreadsheet
 
 import csv
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -18,6 +19,12 @@ Row: TypeAlias = Sequence[Cell]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _WIDEST = 64  # columns of a terminal for one cell; CSV and JSON have it whole
 _GAP = "  "
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
+
+
+def writable(text: str | None) -> str | None:
+    """Return a text for a cell; None for one that is missing or empty."""
+    return _SURROGATE.sub("\ufffd", text) if text else None
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:

@@ -4,6 +4,7 @@ What stands in the file may be a secret, so no message repeats any of it but wha
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -20,7 +21,7 @@ Sections: TypeAlias = Mapping[str, msgspec.StructMeta]  # by their place, such a
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _KEY = re.compile(r"[\w.@+-]+|<<")
-_MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
+MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
 _MOST_NODES = 1_000_000
 _MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
 _TOO_DEEP = "expected less nesting"
@@ -28,9 +29,41 @@ _TOO_DEEP = "expected less nesting"
 
 def read(path: str) -> object:
     """Return what a file holds; raises DocumentError."""
-    text = _text(path)
     try:
-        return _Loader(text).get_single_data()
+        content = files.read(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+    return _parse(_text(content), _Loader)
+
+
+def read_json(content: bytes) -> object:
+    """Return what JSON holds, or YAML that stands for it: `no`, `12:30` and `2026-01-31` are strings there.
+
+    Raises DocumentError, also for what JSON cannot hold.
+    """
+    text = _text(content).removeprefix("\ufeff")
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        data = _parse(text, _JsonLoader)
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError):
+        raise DocumentError("", "expected only what JSON can hold: no dates and no infinite numbers") from None
+    return data
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object; raises DocumentError where one of two values would be lost in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DocumentError("", "an object has the same key twice")
+    return found
+
+
+def _parse(text: str, loader: "type[_Loader]") -> object:
+    try:
+        return loader(text).get_single_data()
     except yaml.reader.ReaderError as error:
         where = f"line {text.count(chr(10), 0, error.position) + 1}"
         raise DocumentError(where, f"expected no control character, got U+{error.character:04X}") from None
@@ -42,11 +75,9 @@ def read(path: str) -> object:
         raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
 
 
-def _text(path: str) -> str:
+def _text(content: bytes) -> str:
     try:
-        return files.read(path, _MAX_BYTES).decode()
-    except OSError as error:
-        raise DocumentError("", f"cannot be read: {error.strerror}") from None
+        return content.decode()
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DocumentError(f"line {line}", "expected UTF-8 text") from None
@@ -105,6 +136,23 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError):  # 2026-02-30, !!bool x, !!timestamp x
             raise DocumentError(_line(node), "expected a number or date that exists; put a string in quotes") from None
+
+
+class _JsonLoader(_Loader):
+    """Takes a plain word for what it would be in JSON, or else for a string."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
+
+
+def _resolve(kind: str, pattern: str, first: Iterable[str]) -> None:
+    _JsonLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), list(first))
+
+
+_resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
+_resolve("null", "null|Null|NULL|~|", ["n", "N", "~", ""])
+_resolve("int", "-?(?:0|[1-9][0-9]*)", "-0123456789")
+_resolve("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789")
+_resolve("merge", "<<", "<")
 
 
 def _children(node: yaml.Node) -> Iterable[yaml.Node]:
