@@ -37,18 +37,20 @@ class Saved(NamedTuple):
 
 
 class PolicyPreview:
-    """The policies of one account, and tests of them; nothing takes longer than `within` seconds."""
+    """The policies of one account, and tests of them."""
 
-    def __init__(self, client: Client, account_id: str, within: float) -> None:
+    def __init__(self, client: Client, account_id: str) -> None:
         """Ask nothing yet."""
         self._client = client
         self._account_id = account_id
-        self._within = within
         self.missing = 0  # applications and policies that the account announces and does not list
 
-    def named(self, name: str) -> list[Saved]:
-        """Return what has this id, or else everything that has this name. Raises a PollError."""
-        lists = ApplicationList(self._client, self._account_id, self._within)
+    def named(self, name: str, within: float) -> list[Saved]:
+        """Return what has this id, or else everything that has this name. Raises a PollError.
+
+        Each of the two lists is read within so many seconds.
+        """
+        lists = ApplicationList(self._client, self._account_id, within)
         reusable = lists.reusable()
         saved = [*map(_policy, reusable.values()), *(_application(each, reusable) for each in lists.applications())]
         self.missing = lists.policies_found.missing + lists.applications_found.missing
@@ -60,14 +62,11 @@ class PolicyPreview:
 
     def progress(self, test_id: str) -> Progress:
         """Return how far a test is. Raises a PollError."""
-        return self._test(test_id).progress()
+        return FollowedTest(self._client, self._account_id, test_id, within=0).progress()
 
-    def people(self, test_id: str, announced: int | None) -> Iterator[Person]:
+    def people(self, test_id: str, announced: int | None, within: float) -> Iterator[Person]:
         """Yield everybody in a finished test of so many people, once. Raises a PollError."""
-        return self._test(test_id).rows(Person, announced)
-
-    def _test(self, test_id: str) -> FollowedTest:
-        return FollowedTest(self._client, self._account_id, test_id, self._within)
+        return FollowedTest(self._client, self._account_id, test_id, within).rows(Person, announced)
 
 
 def _policy(policy: Policy) -> Saved:
