@@ -54,6 +54,7 @@ class PolicyPreview:
         reusable = lists.reusable()
         saved = [*map(_policy, reusable.values()), *(_application(each, reusable) for each in lists.applications())]
         self.missing = lists.policies_found.missing + lists.applications_found.missing
+        saved = [each for each in saved if each.id.isprintable()]  # ids are shown
         return [each for each in saved if each.id == name] or [each for each in saved if each.name == name]
 
     def start(self, policies: list[Tested]) -> str:
