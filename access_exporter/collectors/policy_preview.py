@@ -4,7 +4,7 @@ The only request that is no GET is the one that starts a test (POST …/access/p
 goes on at Cloudflare when nobody follows it any more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from access_exporter.cloudflare import Client
@@ -57,9 +57,12 @@ class PolicyPreview:
         saved = [each for each in saved if each.id.isprintable()]  # ids are shown
         return [each for each in saved if each.id == name] or [each for each in saved if each.name == name]
 
-    def start(self, policies: list[Tested]) -> str:
-        """Start a test and return its id. It is asked for once, whatever comes of it. Raises a PollError."""
-        return fresh_policy_tests.start(self._client, self._account_id, policies, before=lambda: None)
+    def start(self, policies: list[Tested], before: Callable[[], None]) -> str:
+        """Start a test and return its id. It is asked for once, whatever comes of it, right after `before` is called.
+
+        Raises a PollError.
+        """
+        return fresh_policy_tests.start(self._client, self._account_id, policies, before)
 
     def progress(self, test_id: str) -> Progress:
         """Return how far a test is. Raises a PollError."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from access_exporter.collectors import policy_preview
@@ -35,7 +36,7 @@ class Results:
         """By how many people the rows differ from what the test covers."""
         return abs((self.announced or 0) - len(self.people)) if self.announced is not None else 0
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """The number of people by result."""
         found = Counter(status(person) for person in self.people.values())

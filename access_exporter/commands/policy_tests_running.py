@@ -9,7 +9,7 @@ from access_exporter.clock import Clock
 from access_exporter.collectors import policy_preview
 from access_exporter.commands.policy_results import Results
 from access_exporter.commands.progress_line import ProgressLine
-from access_exporter.errors import CommandError, PollError, RateLimitedError, RetryableError
+from access_exporter.errors import CommandError, InvalidResponseError, PollError, RateLimitedError, RetryableError
 from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
@@ -54,14 +54,18 @@ class RunningTests:
 
     def start(self, name: str, policies: list[policy_preview.Tested]) -> None:
         """Start a test, or raise CommandError. Nothing is asked for twice."""
-        self._is_starting = True
         try:
-            test_id = self._preview.start(policies)
+            test_id = self._preview.start(policies, before=self._note_start)
         except PollError as failure:
-            raise CommandError(_not_started(failure)) from None
+            words = _not_started(failure, was_sent=self._is_starting and failure.was_sent)
+            self._is_starting = False
+            raise CommandError("; ".join(filter(None, (words, self.left_behind())))) from None
         self._is_starting = False
         self._tests.append(RunningTest(name, test_id, policy_preview.Progress()))
-        log.info("policy test started", extra=facts(policy_test_id=test_id, tests=name))
+        log.info("policy test started", extra=facts(policy_test_id=test_id, policies=name))
+
+    def _note_start(self) -> None:
+        self._is_starting = True
 
     def left_behind(self) -> str | None:
         """Return what goes on at Cloudflare when nobody follows the tests any more; None where nothing does."""
@@ -103,21 +107,22 @@ class RunningTests:
             self._clock.sleep(min(max(_SHORTEST_PAUSE_SECONDS, waited / 2), max(0.0, self._remaining())))
 
     def _patiently(self, test: RunningTest, ask: Callable[[], T]) -> T:
-        """Return an answer; a failure that may pass is endured for a while, and a 429 as long as there is time."""
+        """Return an answer; a failure that may pass is endured for a while, and a 429 as long as there is time.
+
+        An answer that contradicts itself may be right when it is asked for again.
+        """
         failing_since: float | None = None
         while True:
             try:
                 return ask()
-            except RetryableError as failure:
+            except (RetryableError, InvalidResponseError) as failure:
                 now = self._clock.monotonic()
                 failing_since = now if failing_since is None else failing_since
                 if not isinstance(failure, RateLimitedError) and now - failing_since >= FAILING_SECONDS:
-                    raise CommandError(
-                        f"{_named(test)} cannot be read: {failure}; it continues at Cloudflare"
-                    ) from None
+                    raise _unreadable(test, failure) from None
                 self._pause(test)
             except PollError as failure:
-                raise CommandError(f"{_named(test)} cannot be read: {failure}; it continues at Cloudflare") from None
+                raise _unreadable(test, failure) from None
 
     def _pause(self, test: RunningTest) -> None:
         """Wait a tenth of the time so far; raises CommandError where there is no time left."""
@@ -141,9 +146,13 @@ def _named(test: RunningTest) -> str:
     return f"policy test {test.id} of {test.name}"
 
 
-def _not_started(failure: PollError) -> str:
+def _unreadable(test: RunningTest, failure: PollError) -> CommandError:
+    return CommandError(f"{_named(test)} cannot be read: {failure}; it continues at Cloudflare")
+
+
+def _not_started(failure: PollError, *, was_sent: bool) -> str:
     """Return why there is no test; where that is not known, no second one is asked for."""
-    if failure.was_sent and (failure.status is None or failure.status >= 500):
+    if was_sent and (failure.status is None or failure.status >= 500):
         return f"Cloudflare may have started a policy test, and it is not asked for again: {failure}"
     hint = ""
     if failure.status in _UNKNOWN_POLICIES:

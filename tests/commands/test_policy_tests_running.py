@@ -64,6 +64,24 @@ class TestStart:
         assert err.count("\n") == 1
         assert words in err
 
+    def test_nobody_there(self, check: Check) -> None:
+        """Where nobody answers at all, surely no test has started."""
+        check.server.stop()
+        code, out, err = check(POLICY)
+        assert (code, out) == (1, "")
+        assert err.startswith("cloudflare-access-exporter: no policy test was started: ")
+
+    def test_the_second_of_two(self, check: Check) -> None:
+        """Where only the second test is refused, the first one is named: it goes on."""
+        check.server.fault = lambda request: (
+            refuses(400, 12130) if request.method == "POST" and len(check.posted) == 2 else None
+        )
+        code, out, err = check(POLICY, "--compare-with=Wiki", "--log.level=error")
+        (test_id,) = check.account.policy_tests
+        assert (code, out) == (1, "")
+        assert err.startswith("cloudflare-access-exporter: no policy test was started: 400 ")
+        assert f"the policy test continues at Cloudflare, with the id {test_id}" in err
+
 
 class TestEnd:
     @pytest.mark.parametrize(
@@ -195,7 +213,7 @@ def said(**fields: object) -> Happen:
 
 class TestFaults:
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
-    @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), refuses(408, 1)])
+    @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), refuses(408, 1), answers(200, "<html>")])
     def test_faults_that_pass(self, check: Check, endpoint: str, happen: Happen) -> None:
         """A fault that outlasts the retries of one request is endured for half a minute; no second test is started."""
         check.server.fault = only(endpoint, happen, times=6)
