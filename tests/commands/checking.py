@@ -5,18 +5,21 @@ can evaluate.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from access_exporter import cli
-from access_exporter.simulator import Account, Simulator, User
+from access_exporter.simulator import Account, Handler, PolicyTestUser, Request, Simulator, User
 from access_exporter.simulator.account import Life
 from access_exporter.simulator.evaluation import results
 from tests.fakes import FakeClock
 from tests.processes import Outcome
+
+Happen = Callable[[Handler], None]
 
 ACCOUNT = "first"
 EVERYBODY = ("ann", "bob", "cleo", "dora", "nobody")
@@ -36,6 +39,7 @@ def allow(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"name": "Draft", "decision": "allow", "include": list(rules), **fields}
 
 
+POLICY = allow(COM)
 # Of the wiki everybody at example.com but Cleo is let in, and so is Dora.
 NOT_CLEO = {"name": "Not Cleo", "decision": "deny", "include": [email("cleo")]}
 WIKI = {
@@ -120,3 +124,34 @@ class Check:
 def people(shown: Any, column: str = "id") -> list[str]:
     """Who is listed, in this order."""
     return [str(person[column]).removeprefix("id-") for person in shown["people"]]
+
+
+def only(endpoint: str, happen: Happen, times: int = 1_000_000) -> Callable[[Request], Happen | None]:
+    """A fault of so many requests to one endpoint."""
+    left = [times]
+
+    def fault(request: Request) -> Happen | None:
+        if request.endpoint != endpoint or not left[0]:
+            return None
+        left[0] -= 1
+        return happen
+
+    return fault
+
+
+def life(check: Check, *statuses: str | None, **end: Any) -> None:
+    """Let every test end so, with people of these results."""
+    rows = [PolicyTestUser(f"id-{number}", status=status) for number, status in enumerate(statuses)]
+    check.account.any_life = lambda _: Life(rows, **end)
+
+
+def said(**fields: object) -> Happen:
+    """Change what the API says of a test."""
+
+    def happen(handler: Handler) -> None:
+        response = handler.response()
+        body = json.loads(response.body)
+        body["result"] |= fields
+        handler.send(replace(response, body=json.dumps(body).encode()))
+
+    return happen

@@ -1,43 +1,15 @@
 """A policy test that is followed to its end, whatever happens on the way, and started no second time."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from access_exporter.simulator import Handler, PolicyTestUser, Request, Simulator
-from access_exporter.simulator.account import Life
-from tests.commands.checking import COM, EVERYBODY, Check, account, allow, people
+from tests.commands.checking import POLICY, Check, Happen, life, only
 from tests.faults import answers, refuses, resets, result
 from tests.processes import ROOT
-
-POLICY = allow(COM)
-Happen = Callable[[Handler], None]
-
-
-def only(endpoint: str, happen: Happen, times: int = 1_000_000) -> Callable[[Request], Happen | None]:
-    """A fault of so many requests to one endpoint."""
-    left = [times]
-
-    def fault(request: Request) -> Happen | None:
-        if request.endpoint != endpoint or not left[0]:
-            return None
-        left[0] -= 1
-        return happen
-
-    return fault
-
-
-def life(check: Check, *statuses: str | None, **end: Any) -> None:
-    """Let every test end so, with people of these results."""
-    rows = [PolicyTestUser(f"id-{number}", status=status) for number, status in enumerate(statuses)]
-    check.account.any_life = lambda _: Life(rows, **end)
 
 
 class TestStart:
@@ -123,94 +95,6 @@ class TestEnd:
         assert len(check.server.arrivals) < 200
 
 
-class TestRows:
-    def test_late_rows(self, check: Check) -> None:
-        """Rows that are missing at first are read again, and counted as they are then."""
-        check.server.fault = only("policy_test_users", result("[]"), times=2)
-        assert check.shown(POLICY)["users"]["approved"] == 3
-
-    @pytest.mark.parametrize(
-        ("total", "words"), [(6, "lists 5 people but covers 6"), (4, "lists 5 people but covers 4")]
-    )
-    @pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
-    def test_rows_that_do_not_add_up(self, check: Check, total: int, words: str, form: str) -> None:
-        """A check does not pass on rows that are not as many as the test covers; the rows are shown all the same."""
-        check.server.fault = only("policy_test", said(total_users=total))
-        code, out, err = check(POLICY, "--max-blocked=100%", f"--format={form}")
-        assert code == 1
-        assert "blocked" in out
-        assert words in err
-        assert "kept" not in err
-        assert (words in out) == (form in ("json", "markdown"))
-
-    def test_a_limit_exceeded_by_incomplete_rows(self, check: Check) -> None:
-        """Only a complete result can exceed a limit."""
-        check.server.fault = only("policy_test", said(total_users=6))
-        assert check(POLICY, "--max-blocked=0").code == 1
-
-    @pytest.mark.parametrize("total", [None, "many", -1])
-    def test_an_unknown_total(self, check: Check, total: object) -> None:
-        """Without a total the number of results that the test states is the total."""
-        check.server.fault = only("policy_test", said(total_users=total))
-        assert check(POLICY, "--max-blocked=100%").code == 0
-        nothing = dict.fromkeys(("total_users", "users_approved", "users_blocked", "users_errored"))
-        check.server.fault = only("policy_test", said(**nothing))
-        code, _, err = check(POLICY, "--max-blocked=100%")
-        assert code == 1
-        assert "does not say how many people it covers" in err
-
-    def test_nobody(self, check: Check) -> None:
-        """A test of nobody proves nothing, so no limit is kept."""
-        check.account.users = ()
-        code, _, err = check(POLICY, "--max-blocked=100%")
-        assert code == 1
-        assert "covers nobody" in err
-
-    def test_results_that_are_not_documented(self, check: Check) -> None:
-        """A result with another word, or none, is an unknown one, and no check passes with it."""
-        life(check, "approved", "allowed", None)
-        ended = check(POLICY, "--format=json", "--max-blocked=100%")
-        assert (ended.code, json.loads(ended.out)["users"]["unknown"]) == (1, 2)
-        assert "has 2 results that are not documented" in ended.err
-
-    def test_a_row_that_is_listed_twice(self, check: Check) -> None:
-        """Each person counts once, whatever pages they are on."""
-        habits: dict[str, Any] = {"max_per_page": 2, "repeat_at_borders": 1}
-        with Simulator([account()], clock=check.clock.time, **habits) as server:
-            check.server, check.account = server, server.accounts["first"]
-            shown = check.shown(POLICY, "--show=all")
-        assert sorted(people(shown)) == sorted(EVERYBODY)
-
-    def test_rows_without_an_id(self, check: Check) -> None:
-        """People without an id are counted one by one."""
-        rows: list[dict[str, object]] = [
-            {"status": "approved"},
-            {"status": "approved"},
-            {"id": None, "status": "blocked"},
-        ]
-        check.account.any_life = lambda _: Life(rows)
-        assert check.shown(POLICY)["users"]["approved"] == 2
-
-    def test_nobody_in_common(self, check: Check) -> None:
-        """Two tests without anybody in both compare nothing, so no limit is kept."""
-        check.account.any_life = lambda _: Life([PolicyTestUser(f"{len(check.posted)}", status="approved")])
-        code, _, err = check(POLICY, "--compare-with=Wiki", "--max-newly-blocked=100%")
-        assert code == 1
-        assert "nobody in common" in err
-
-
-def said(**fields: object) -> Happen:
-    """Change what the API says of a test."""
-
-    def happen(handler: Handler) -> None:
-        response = handler.response()
-        body = json.loads(response.body)
-        body["result"] |= fields
-        handler.send(replace(response, body=json.dumps(body).encode()))
-
-    return happen
-
-
 class TestFaults:
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
     @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), refuses(408, 1), answers(200, "<html>")])
@@ -244,42 +128,6 @@ class TestFaults:
         code, _, err = check(POLICY, "--timeout=2m")
         assert code == 1
         assert "exceeded --timeout of 120 s" in err
-
-
-class TestTerminal:
-    def test_progress(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A terminal sees how many people of how many are processed, and the time, on a line that goes at the end."""
-        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        life(check, *["approved"] * 8, seconds=40)
-        err = check(POLICY, "--log.level=error").err
-        assert re.search(rf"\r{check.file}: 0 of 8 people processed; 0m 0s", err)
-        assert re.search(rf"\r{check.file}: 4 of 8 people processed; 0m 2[0-4]s", err)
-        assert err.endswith("\r\x1b[K")
-        assert "\n" not in err
-
-    def test_elsewhere(self, check: Check) -> None:
-        """A pipeline's log has no line of progress."""
-        assert "processed" not in check(POLICY).err
-
-    def test_interrupted(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """After Ctrl-C the command says that the test continues, and with which id."""
-        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        monkeypatch.setattr(check.clock, "sleep", interrupt)
-        code, out, err = check(POLICY, "--log.level=error")
-        (test_id,) = check.account.policy_tests
-        assert (code, out) == (130, "")
-        told = f"the policy test continues at Cloudflare, with the id {test_id}; no policy was saved"
-        assert err.endswith(f"\r\x1b[Kcloudflare-access-exporter: {told}\n\r\x1b[K")
-
-    def test_interrupted_before_the_start(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where no test was started, Ctrl-C says nothing of one."""
-        check.server.fault = only("apps", refuses(500, 1))
-        monkeypatch.setattr(check.clock, "sleep", interrupt)
-        assert check(POLICY, "--compare-with=Wiki") == (130, "", "")
-
-
-def interrupt(_seconds: float) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
