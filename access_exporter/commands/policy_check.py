@@ -34,6 +34,7 @@ from access_exporter.errors import CommandError, PollError, UsageError
 DEFAULT_TIMEOUT_SECONDS = 30 * 60
 LIMIT_EXCEEDED = 3
 _LEAST_REQUEST_SECONDS = 10
+_MOST_IDS = 100  # in a message
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> p
     if not found:
         raise UsageError("--compare-with: expected the name or id of an application or of a reusable policy")
     if len(found) > 1:
-        ids = ", ".join(f"{each.id} ({each.kind})" for each in found)
+        ids = ", ".join(f"{each.id} ({each.kind})" for each in found[:_MOST_IDS])
         raise UsageError(f"--compare-with: expected one of the ids, since several have this name: {ids}")
     (saved,) = found
     if saved.policies is None:

@@ -74,14 +74,14 @@ class Report:
     def problems(self) -> Iterator[str]:
         """Yield why nothing can be concluded."""
         yield from self.proposed.problems()
-        if self.present:
-            yield from self.present.problems()
-            if (
-                self.present.people
-                and self.proposed.people
-                and sum(self.changed.values()) == self.changed[NOT_COMPARED]
-            ):
-                yield "the two tests have nobody in common, so nothing can be compared"
+        if not self.present:
+            return
+        yield from self.present.problems()
+        for each in (self.proposed, self.present):
+            if each.unnamed:
+                yield f"policy test {each.test_id} lists {each.unnamed:,} people without an id, who cannot be compared"
+        if sum(self.changed.values()) == self.changed[NOT_COMPARED] > 0:
+            yield "the two tests have nobody in common, so nothing can be compared"
 
     def counts(self) -> Iterator[tuple[str, int, int | None]]:
         """Yield each result with the number of people who get it, and how many have it now."""

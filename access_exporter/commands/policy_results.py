@@ -25,10 +25,10 @@ class Results:
 
     @classmethod
     def of(cls, test_id: str, announced: int | None, rows: Iterable[policy_preview.Person]) -> "Results":
-        """Return the results in these rows; a row without an id is a person of its own."""
+        """Return the results in these rows; a row without an id is a person of its own, whom no other test knows."""
         people: dict[str, policy_preview.Person] = {}
         for number, row in enumerate(rows):
-            people.setdefault(row.id or f"row {number} without an id", row)
+            people.setdefault(row.id or f"row {number} of {test_id}", row)
         return cls(test_id, announced, people)
 
     @property
@@ -41,6 +41,11 @@ class Results:
         """The number of people by result."""
         found = Counter(status(person) for person in self.people.values())
         return {name: found[name] for name in (*policy_preview.RESULTS, UNKNOWN)}
+
+    @property
+    def unnamed(self) -> int:
+        """The number of people without an id."""
+        return sum(not person.id for person in self.people.values())
 
     def problems(self) -> Iterator[str]:
         """Yield why the results are not complete: what is checked with them would not be proven."""

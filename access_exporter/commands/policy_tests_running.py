@@ -147,7 +147,8 @@ def _named(test: RunningTest) -> str:
 
 
 def _unreadable(test: RunningTest, failure: PollError) -> CommandError:
-    return CommandError(f"{_named(test)} cannot be read: {failure}; it continues at Cloudflare")
+    goes_on = "" if test.progress.state == "complete" else "; it continues at Cloudflare"
+    return CommandError(f"{_named(test)} cannot be read: {failure}{goes_on}")
 
 
 def _not_started(failure: PollError, *, was_sent: bool) -> str:

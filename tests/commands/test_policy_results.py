@@ -70,7 +70,7 @@ class TestRows:
         assert sorted(people(shown)) == sorted(EVERYBODY)
 
     def test_rows_without_an_id(self, check: Check) -> None:
-        """People without an id are counted one by one."""
+        """People without an id are counted one by one, and no check passes that would have to compare them."""
         rows: list[dict[str, object]] = [
             {"status": "approved"},
             {"status": "approved"},
@@ -78,6 +78,9 @@ class TestRows:
         ]
         check.account.any_life = lambda _: Life(rows)
         assert check.shown(POLICY)["users"]["approved"] == 2
+        code, out, err = check(POLICY, "--compare-with=Wiki", "--max-newly-blocked=100%", "--format=json")
+        assert (code, json.loads(out)["changed_users"]["not_compared"]) == (1, 6)
+        assert "lists 3 people without an id, who cannot be compared" in err
 
     def test_nobody_in_common(self, check: Check) -> None:
         """Two tests without anybody in both compare nothing, so no limit is kept."""
