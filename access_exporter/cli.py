@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from access_exporter import options
-from access_exporter.errors import ConfigError, UsageError
+from access_exporter.errors import CommandError, ConfigError, UsageError
 from access_exporter.options import Options
 from access_exporter.token_shapes import without_tokens
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _watch_signals()
         chosen = options.parse(arguments)
-        _check_output(needed=chosen.once or chosen.check or chosen.idle_seats is not None)
+        _check_output(needed=chosen.once or chosen.check or chosen.lists_people)
         code = execute(chosen)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def execute(chosen: Options) -> int:
-    """Do what the flags say; return 0, or 1 for a failure and 2 for a usage error, with one line that says why."""
+    """Do what the flags say; return 0, or 1 for a failure, 2 for a usage error and 3 for a limit, and say why."""
     from access_exporter import logs, memory  # noqa: PLC0415 – see the top of the file
 
     logs.setup(chosen.log_level, chosen.log_format)
@@ -56,7 +56,7 @@ def execute(chosen: Options) -> int:
     try:
         with ExitStack() as stack:
             return _choose(chosen, _loader(chosen, stack))
-    except (ConfigError, UsageError) as error:
+    except (CommandError, ConfigError, UsageError) as error:
         sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
         return 2 if isinstance(error, UsageError) else 1
 
@@ -73,11 +73,33 @@ def _choose(chosen: Options, load: "Callable[[], Config]") -> int:
         from access_exporter.commands import idle_seats  # noqa: PLC0415 – see the top of the file
 
         return idle_seats.run(load(), chosen.idle_seats, chosen.account, chosen.format or "table", Clock())
+    if chosen.test_policy is not None:
+        return _test_policy(chosen, chosen.test_policy, load())
     from access_exporter.app import App  # noqa: PLC0415 – see the top of the file
 
     app = App(chosen, load)
     app.load()
     return app.poll_once() if chosen.once else app.serve()
+
+
+def _test_policy(chosen: Options, file: str, loaded: "Config") -> int:
+    from access_exporter.clock import Clock  # noqa: PLC0415 – see the top of the file
+    from access_exporter.commands import policy_check, policy_report  # noqa: PLC0415 – see the top of the file
+
+    limits = {
+        policy_report.MAX_BLOCKED: chosen.max_blocked,
+        policy_report.MAX_NEWLY_BLOCKED: chosen.max_newly_blocked,
+    }
+    asked = policy_check.Asked(
+        file,
+        account_id=chosen.account,
+        compare_with=chosen.compare_with,
+        limits={flag: limit for flag, limit in limits.items() if limit is not None},
+        lists_all=chosen.show == "all",
+        timeout=policy_check.DEFAULT_TIMEOUT_SECONDS if chosen.timeout is None else chosen.timeout,
+        format=chosen.format or "table",
+    )
+    return policy_check.run(loaded, asked, Clock())
 
 
 def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":

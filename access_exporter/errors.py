@@ -30,6 +30,10 @@ class UsageError(ExporterError):
     """A flag names something that is not there; the message names the flag and what was expected."""
 
 
+class CommandError(ExporterError):
+    """A command could not do what it was asked to; the message says why, and what to do next."""
+
+
 class StoppingError(ExporterError):
     """The process is stopping, so a wait was cut short."""
 

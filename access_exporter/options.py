@@ -6,11 +6,14 @@ import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from access_exporter import __version__
 from access_exporter.errors import UsageError
 from access_exporter.token_shapes import without_tokens
+
+if TYPE_CHECKING:
+    from access_exporter.commands.limit import Limit
 
 
 @dataclass
@@ -31,10 +34,21 @@ class Options:
     shard: int | None = None
     total_shards: int = 1
     idle_seats: float | None = None
+    test_policy: str | None = None
+    compare_with: str | None = None
+    max_blocked: "Limit | None" = None
+    max_newly_blocked: "Limit | None" = None
+    show: str | None = None
+    timeout: float | None = None
     account: str | None = None
     format: str | None = None
     log_level: str = "info"
     log_format: str = "logfmt"
+
+    @property
+    def lists_people(self) -> bool:
+        """Whether people are listed on standard output."""
+        return self.idle_seats is not None or self.test_policy is not None
 
     def shard_number(self, environ: Mapping[str, str] = os.environ) -> int:
         """Return the number of this shard; without --shard, that at the end of a StatefulSet's pod name.
@@ -95,6 +109,24 @@ def _idle_time(text: str) -> float:
 
     try:
         return IdleTime.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
+
+
+def _limit(text: str) -> "Limit":
+    from access_exporter.commands.limit import Limit  # noqa: PLC0415 – takes longer than all the rest
+
+    try:
+        return Limit.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _timeout(text: str) -> float:
+    from access_exporter.config import Duration  # noqa: PLC0415 – takes longer than all the rest
+
+    try:
+        return Duration.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
 
@@ -163,8 +195,49 @@ FLAGS = (
         "TIME",
         parse=_idle_time,
     ),
-    Flag("--account", "account", "list only this account; needs --idle-seats", "ID", "every account"),
-    Flag("--format", "format", "format of the list; needs --idle-seats", "", "table", choices=("table", "csv", "json")),
+    Flag("--test-policy", "test_policy", "test the policies in this file, before they are saved, and exit", "FILE"),
+    Flag(
+        "--compare-with",
+        "compare_with",
+        "also test this application or reusable policy, by name or id, as it is now; needs --test-policy",
+        "NAME",
+    ),
+    Flag(
+        "--max-blocked",
+        "max_blocked",
+        "exit with 3 if more people are blocked, as a number or a share such as 5%; needs --test-policy",
+        "N",
+        parse=_limit,
+    ),
+    Flag(
+        "--max-newly-blocked",
+        "max_newly_blocked",
+        "exit with 3 if more people lose access, as a number or a share; needs --compare-with",
+        "N",
+        parse=_limit,
+    ),
+    Flag(
+        "--show",
+        "show",
+        "people to list: those who are blocked, in error or get another result, or all; needs --test-policy",
+        default="affected",
+        choices=("affected", "all"),
+    ),
+    Flag("--timeout", "timeout", "longest time for the tests; needs --test-policy", "TIME", "30m", _timeout),
+    Flag(
+        "--account",
+        "account",
+        "use only this account; needs --idle-seats or --test-policy",
+        "ID",
+        "every account, or the only one",
+    ),
+    Flag(
+        "--format",
+        "format",
+        "format of the list; needs --idle-seats or --test-policy, and markdown needs the latter",
+        default="table",
+        choices=("table", "csv", "json", "markdown"),
+    ),
     Flag("--log.level", "log_level", "lowest level to log", default="info", choices=_LEVELS),
     Flag("--log.format", "log_format", "format of the log", default="logfmt", choices=("logfmt", "json")),
     Flag("--version", "version", "print the version and exit"),
@@ -175,8 +248,8 @@ def parse(arguments: Sequence[str] | None) -> Options:
     """Return what the flags say; prints a usage error and exits with 2 where they are wrong."""
     parser = _parser()
     options = parser.parse_args(arguments, Options())
-    if options.idle_seats is None and (options.account, options.format) != (None, None):
-        parser.error("--account and --format go with --idle-seats")
+    if problem := _contradiction(options):
+        parser.error(problem)
     return options
 
 
@@ -185,6 +258,22 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(without_tokens(message))
+
+
+def _contradiction(options: Options) -> str | None:
+    """Return which flag lacks the one that it goes with, or has one that it does not go with."""
+    if options.idle_seats is not None and options.test_policy is not None:
+        return "--idle-seats and --test-policy do not go together"
+    if not options.lists_people and (options.account, options.format) != (None, None):
+        return "--account and --format go with --idle-seats or --test-policy"
+    if options.idle_seats is not None and options.format == "markdown":
+        return "--format=markdown goes with --test-policy"
+    of_tests = (options.compare_with, options.max_blocked, options.max_newly_blocked, options.show, options.timeout)
+    if options.test_policy is None and any(each is not None for each in of_tests):
+        return "--compare-with, --max-blocked, --max-newly-blocked, --show and --timeout go with --test-policy"
+    if options.max_newly_blocked is not None and options.compare_with is None:
+        return "--max-newly-blocked goes with --compare-with"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,6 +289,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(flag: Flag, parser: argparse.ArgumentParser) -> None:
     text = f"{flag.meaning} (default: {flag.default})" if flag.default else flag.meaning
+    text = text.replace("%", "%%")  # argparse fills in what stands behind a single one
     if flag.destination == "version":
         version = f"cloudflare-access-exporter {__version__}"
         parser.add_argument(flag.name, action="version", version=version, help=text)

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +45,9 @@ class Result(msgspec.Struct, gc=False):
 
     id: str | None = None
     status: str | None = None
+
+
+Row = TypeVar("Row", bound=Result)
 
 
 class Awaited(msgspec.Struct, frozen=True):
@@ -159,6 +162,21 @@ class FollowedTest:
         best = counts if awaited.users is None or _sum(counts) > awaited.listed else awaited.users
         return self._judged(present, replace(awaited, requested=now, users=best), now)
 
+    def rows(self, kind: type[Row], announced: int | None) -> Iterator[Row]:
+        """Yield the rows of a finished test that should have so many, each user once.
+
+        Raises a PollError when the end of the list is not reached.
+        """
+        resource = USERS_ENDPOINT.of(self.account_id, self.id)
+        listed = 0
+        try:
+            for rows in self.client.walk(resource, kind, self.within, Found(announced or 0)):
+                listed += len(rows)
+                yield from rows
+        except PollError as failure:
+            if not _is_end(failure, listed, announced):
+                raise
+
     def _judged(self, present: PolicyTestSummary, awaited: Awaited, now: Stamp) -> PolicyTestSummary:
         """Return the test with its rows counted, or still awaited."""
         announced, listed = awaited.announced, awaited.listed
@@ -182,17 +200,10 @@ class FollowedTest:
 
     def _count(self, announced: int | None, note: Callable[[Result], None]) -> dict[str, int]:
         """Count the users of a finished test by result."""
-        resource = USERS_ENDPOINT.of(self.account_id, self.id)
         found = Counter(dict.fromkeys((*RESULTS, _UNKNOWN), 0))
-        try:
-            for rows in self.client.walk(resource, Result, self.within, Found(announced or 0)):
-                for status, number in Counter(row.status for row in rows).items():  # any text, of one page only
-                    found[status if status in RESULTS else _UNKNOWN] += number
-                for row in rows:
-                    note(row)
-        except PollError as failure:
-            if not _is_end(failure, found.total(), announced):
-                raise
+        for row in self.rows(Result, announced):
+            found[row.status if row.status in RESULTS else _UNKNOWN] += 1
+            note(row)
         return dict(found)
 
 
@@ -210,9 +221,13 @@ def _awaited(progress: Progress, previous: PolicyTestSummary, now: Stamp) -> Awa
     That is the population, or else the users with a result, or else the last of these that was told.
     """
     before = previous.awaited or Awaited(now, now)
-    told = (progress.population, progress.processed, before.announced, previous.population)
-    announced = next((int(each) for each in told if each), 0 if any(each is not None for each in told) else None)
+    announced = expected_rows(progress.population, progress.processed, before.announced, previous.population)
     return replace(before, since=before.since.dated(now), requested=before.requested.dated(now), announced=announced)
+
+
+def expected_rows(*told: float | None) -> int | None:
+    """Return how many rows a test should have: the first of these numbers that is some; None where none is known."""
+    return next((int(each) for each in told if each), 0 if any(each is not None for each in told) else None)
 
 
 def _seconds(since: Stamp, now: Stamp) -> float:

@@ -12,7 +12,7 @@ machine's clock and move with it when it is set.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors import fresh_schedule, policy_test_progress, policy_tests
+from access_exporter.collectors.access_policies import Tested
 from access_exporter.collectors.followed_policy_test import (
     USERS_ENDPOINT,
     FollowedTest,
@@ -127,10 +128,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
                 raise _not_kept()
 
         try:
-            body = {"policies": json.loads(self._test.policies or "[]")}
-            test = self._client.post(ENDPOINT.of(self._account_id), Started, body, before)
-            if not re.fullmatch(TEST_ID, test.id or ""):
-                raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
+            test_id = start(self._client, self._account_id, json.loads(self._test.policies or "[]"), before)
         except PollError as failure:
             if asked and not failure.was_sent:
                 poll.keep(state)
@@ -138,7 +136,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
                 raise
             outcome = replace(asked, refusal=Refusal(failure.reason, str(failure)))
         else:
-            outcome = replace(asked or self._schedule.asking(state, Stamp.now(poll.clock), revision), test_id=test.id)
+            outcome = replace(asked or self._schedule.asking(state, Stamp.now(poll.clock), revision), test_id=test_id)
         poll.keep(outcome)
         return outcome
 
@@ -248,6 +246,14 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
                 for change, number in ({} if summary.stale else summary.changed or {}).items()
             ],
         )
+
+
+def start(client: Client, account_id: str, policies: list[Tested], before: Callable[[], None]) -> str:
+    """Start a test of these policies, and return its id; `before` and what is raised are those of Client.post."""
+    test = client.post(ENDPOINT.of(account_id), Started, {"policies": policies}, before)
+    if test.id is None or not re.fullmatch(TEST_ID, test.id):
+        raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
+    return test.id
 
 
 def _not_kept() -> NetworkError:

@@ -11,8 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import NamedTuple, Self, TextIO
+from typing import NamedTuple, TextIO
 
 import msgspec
 import prometheus_client
@@ -20,14 +19,14 @@ import prometheus_client
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Client, Clients, Found, RequestMetrics
 from access_exporter.collectors import Poll, devices, last_seen, seats, users, users_summary
-from access_exporter.commands.table import FORMATS, Row
+from access_exporter.commands.progress_line import ProgressLine
+from access_exporter.commands.table import FORMATS, Row, writable
 from access_exporter.config import Account, Config, Duration
 from access_exporter.errors import PollError, UsageError
 from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # a later time may not exist in UTC
 
 
@@ -214,8 +213,8 @@ def _seat(found: Holder, present: datetime) -> IdleSeat:
     person = found.person
     return IdleSeat(
         account_id=found.account_id,
-        email=_text(person.email),
-        name=_text(person.name),
+        email=writable(person.email),
+        name=writable(person.name),
         last_login=_time(person.last_successful_login),
         last_device_seen=_time(found.seen),
         last_activity=_time(found.since) or "",
@@ -224,12 +223,8 @@ def _seat(found: Holder, present: datetime) -> IdleSeat:
         idle_days=(present - found.since) // timedelta(days=1),
         active_devices=_number(seats.devices(person.active_device_count)),
         seats=seats.seat(access_seat=person.access_seat, gateway_seat=person.gateway_seat),
-        seat_uid=_text(person.seat_uid),
+        seat_uid=writable(person.seat_uid),
     )
-
-
-def _text(text: str | None) -> str | None:
-    return _SURROGATE.sub("\ufffd", text) if text else None
 
 
 def _time(time: datetime | None) -> str | None:
@@ -242,31 +237,16 @@ def _number(number: float | None) -> float | None:
     return int(number) if number is not None and number < 1e15 and float(number).is_integer() else number
 
 
-class _Progress:
-    """A line on a terminal that tells how many users were read so far; elsewhere nothing is written."""
+class _Progress(ProgressLine):
+    """Tells how many users were read so far."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._terminal = stream if stream.isatty() else None
+        super().__init__(stream)
         self._read = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
-        self.clear()
 
     def of(self, pages: Iterable[list[Person]]) -> Iterator[list[Person]]:
         """Yield the pages as they come, and tell of them."""
         for people in pages:
             self._read += len(people)
-            self._write(f"\r{self._read} users read")
+            self.show(f"{self._read} users read")
             yield people
-
-    def clear(self) -> None:
-        """Take the line away."""
-        self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        if self._terminal:
-            self._terminal.write(text)
-            self._terminal.flush()

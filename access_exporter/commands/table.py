@@ -5,6 +5,7 @@ The cells may hold any text, so none of it can become a formula in a spreadsheet
 
 import csv
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -18,6 +19,12 @@ Row: TypeAlias = Sequence[Cell]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _WIDEST = 64  # columns of a terminal for one cell; CSV and JSON have it whole
 _GAP = "  "
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
+
+
+def writable(text: str | None) -> str | None:
+    """Return a text for a cell; None for one that is missing or empty."""
+    return _SURROGATE.sub("\ufffd", text) if text else None
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
@@ -35,24 +42,28 @@ def as_json(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     """Yield an array with an object a line, in ASCII; what is not known is null."""
     before = "["
     for row in rows:
-        text = json.dumps(dict(zip(columns, row, strict=True)))
-        yield before + "\n" + text.replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is
+        yield before + "\n" + escaped(dict(zip(columns, row, strict=True)))
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
+
+
+def escaped(value: object) -> str:
+    """Return JSON in ASCII that no terminal takes for a command."""
+    return json.dumps(value).replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     """Yield the lines of a table; `rows` is gone through twice. A long cell is cut, and what is not known is empty."""
     widths = [0] * len(columns)
     for row in chain([columns], rows):
-        widths = [max(width, _width(_fitted(cell))) for width, cell in zip(widths, row, strict=True)]
+        widths = [max(width, _width(fitted(cell))) for width, cell in zip(widths, row, strict=True)]
     for row in chain([columns], rows):
-        cells = (_fitted(cell) for cell in row)
+        cells = (fitted(cell) for cell in row)
         padded = (cell + " " * (width - _width(cell)) for width, cell in zip(widths, cells, strict=True))
         yield _GAP.join(padded).rstrip() + "\n"
 
 
-def _fitted(cell: Cell) -> str:
+def fitted(cell: Cell) -> str:
     """Return a cell as a terminal can show it, cut to a bearable width."""
     whole = "" if cell is None else str(cell)
     if len(whole) <= _WIDEST and whole.isascii() and whole.isprintable():

@@ -5,6 +5,7 @@ What stands in the file may be a secret, so no message repeats any of it but wha
 
 import contextlib
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -22,7 +23,7 @@ _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "mer
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _KEY = re.compile(r"[\w.@+-]+|<<")
 _READ_DIFFERENTLY = re.compile("[\t\ufeff?]")  # libyaml takes more of them for part of a text than PyYAML does
-_MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
+MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
 _MOST_NODES = 1_000_000
 _MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
 _TOO_DEEP = "expected less nesting"
@@ -30,12 +31,45 @@ _TOO_DEEP = "expected less nesting"
 
 def read(path: str) -> object:
     """Return what a file holds; raises DocumentError."""
-    text = _text(path)
+    try:
+        content = files.read(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+    text = _text(content)
     if yaml.__with_libyaml__ and not _READ_DIFFERENTLY.search(text):
         with contextlib.suppress(yaml.YAMLError, DocumentError, ValueError, OverflowError):
             return _FastLoader(text).get_single_data()
-    try:  # what is wrong is told in the words of PyYAML, with or without libyaml
-        return _Loader(text).get_single_data()
+    return _parse(text, _Loader)  # what is wrong is told in the words of PyYAML, with or without libyaml
+
+
+def read_json(content: bytes) -> object:
+    """Return what JSON holds, or YAML that stands for it: `no`, `12:30` and `2026-01-31` are strings there.
+
+    Raises DocumentError, also for what JSON cannot hold.
+    """
+    text = _text(content).removeprefix("\ufeff")
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        data = _parse(text, _JsonLoader)
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError):
+        raise DocumentError("", "expected only what JSON can hold: no dates and no infinite numbers") from None
+    return data
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object; raises DocumentError where one of two values would be lost in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DocumentError("", "an object has the same key twice")
+    return found
+
+
+def _parse(text: str, loader: "type[_Loader]") -> object:
+    try:
+        return loader(text).get_single_data()
     except yaml.reader.ReaderError as error:
         where = f"line {text.count(chr(10), 0, error.position) + 1}"
         raise DocumentError(where, f"expected no control character, got U+{error.character:04X}") from None
@@ -47,11 +81,9 @@ def read(path: str) -> object:
         raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
 
 
-def _text(path: str) -> str:
+def _text(content: bytes) -> str:
     try:
-        return files.read(path, _MAX_BYTES).decode()
-    except OSError as error:
-        raise DocumentError("", f"cannot be read: {error.strerror}") from None
+        return content.decode()
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DocumentError(f"line {line}", "expected UTF-8 text") from None
@@ -120,6 +152,23 @@ class _FastLoader(_Loader):
         parser = yaml.CSafeLoader(text)
         for name in ("check_event", "peek_event", "get_event"):
             setattr(self, name, getattr(parser, name))
+
+
+class _JsonLoader(_Loader):
+    """Takes a plain word for what it would be in JSON, or else for a string."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
+
+
+def _resolve(kind: str, pattern: str, first: Iterable[str]) -> None:
+    _JsonLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), list(first))
+
+
+_resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
+_resolve("null", "null|Null|NULL|~|", ["n", "N", "~", ""])
+_resolve("int", "-?(?:0|[1-9][0-9]*)", "-0123456789")
+_resolve("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789")
+_resolve("merge", "<<", "<")
 
 
 def _children(node: yaml.Node) -> Iterable[yaml.Node]:

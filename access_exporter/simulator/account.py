@@ -168,10 +168,10 @@ class Account:
         self.seat_expiration = seat_expiration
         self.registrations: tuple[Row, ...] | None = None
         self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
-        # What may be tested, by the ids of reusable policies and the names of others; any other test is `any_life`, and
-        # refused where there is none.
+        # What may be tested, by the ids of reusable policies and the names of others; any other test is `any_life` of
+        # the policies as they came, and refused where there is none.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
-        self.any_life: Callable[[tuple[str, ...]], Life] | None = None
+        self.any_life: Callable[[Sequence[object]], Life] | None = None
         self.token_expires: datetime | None = None
         self.owns_token = False  # or else the token is one of a person
         self.may_start_tests = True
@@ -179,10 +179,13 @@ class Account:
         self._under_way: dict[str, tuple[float, Life]] = {}
         self._starting = threading.Lock()
 
-    def start_policy_test(self, policies: tuple[str, ...], now: float) -> str | None:
-        """Start a test of these policies at `now`, in Unix seconds, and return its id; None where there are none."""
-        if policies in self.lives:
-            life = self.lives[policies]()
+    def start_policy_test(self, names: tuple[str, ...], now: float, policies: Sequence[object] = ()) -> str | None:
+        """Start a test at `now`, in Unix seconds, and return its id; None where there is no such test.
+
+        `names` are the ids of the policies, or the names of those that are not reusable.
+        """
+        if names in self.lives:
+            life = self.lives[names]()
         elif self.any_life:
             life = self.any_life(policies)
         else:

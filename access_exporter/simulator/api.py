@@ -202,7 +202,7 @@ class Api:
         names = tuple(map(partial(tested_policy, account), policies)) if isinstance(policies, list) else ()
         if not names or None in names:
             raise _bad_parameter("policies")
-        test_id = account.start_policy_test(tuple(name for name in names if name is not None), request.time)
+        test_id = account.start_policy_test(tuple(name for name in names if name is not None), request.time, policies)
         if test_id is None:
             raise _bad_parameter("policies")
         return success({"id": test_id, "status": "success"})

@@ -8,12 +8,13 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from access_exporter.simulator import evaluation
 from access_exporter.simulator.account import Account, Life, PolicyTest, PolicyTestUser, Row, User, members
 from access_exporter.simulator.demo_applications import Applications
 from access_exporter.simulator.demo_devices import registrations
@@ -86,7 +87,7 @@ class LivingAccount(Account):
         self._changes = random.Random(seed)
         self.lists["service_tokens"] = tuple(self._service_token(*token) for token in _SERVICE_TOKENS)
         self.lives[DEMO.policies] = self._fresh_policy_test
-        self.any_life = self._application_test
+        self.any_life = self._evaluated_test
         self.registrations = self._devices()
         self._applications = Applications(random.Random(seed), _PEOPLE, self._uuid, self._days_ago(0))
         self._list_applications()
@@ -196,12 +197,10 @@ class LivingAccount(Account):
             self._results[number] = {**members(self._results[number]), "status": status}
         return Life(tuple(self._results), _FRESH_TEST_SECONDS)
 
-    def _application_test(self, policies: tuple[str, ...]) -> Life:
-        """A test of the policies of an application, as they are now."""
-        pairs = zip(self._people, self._applications.results(policies), strict=True)
-        return Life(
-            tuple(PolicyTestUser(each.id, each.email, each.name, word) for each, word in pairs), _FRESH_TEST_SECONDS
-        )
+    def _evaluated_test(self, policies: Sequence[object]) -> Life:
+        """A test of policies as they are, saved or not."""
+        groups = self._applications.groups([person.id for person in self._people])
+        return Life(tuple(evaluation.results(self, policies, groups)), _FRESH_TEST_SECONDS)
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))

@@ -10,12 +10,12 @@ from access_exporter.simulator.account import Row
 # Names, types, and the policies of each: those that are not reusable belong to the application alone.
 _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Wiki", "self_hosted", ("Staff",)),
-    ("Payroll", "saas", ("Finance", "No contractors")),
+    ("Payroll", "saas", ("No contractors", "Finance")),
     ("Source code", "self_hosted", ("Engineering", "Staff")),
     ("Build servers", "ssh", ("Engineering", "Deploy jobs")),
     ("Grafana", "self_hosted", ("On call", "Staff")),
     ("Grafana", "self_hosted", ("On call",)),
-    ("Customer records", "saas", ("Sales", "No contractors")),
+    ("Customer records", "saas", ("No contractors", "Sales")),
     ("Tickets", "saas", ("Staff", "Contractors")),
     ("App launcher", "app_launcher", ("Staff",)),
     ("Public status", "self_hosted", ("Everyone may see it",)),
@@ -29,6 +29,7 @@ _ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
 _ROUGH_SHARE = 0.3  # of the edits
 _MOST_LOCKED_OUT = 12  # people to whom a rough edit makes a difference
 _EDIT_SHARE = 0.03  # of the steps
+_MOST_DENIED = 5
 _MOST_MOVED = 4  # people to whom an edit makes a difference
 
 
@@ -89,23 +90,34 @@ class Applications:
             for key, (name, kind, policies) in zip(self._application_ids, _APPLICATIONS, strict=True)
         )
 
-    def results(self, tested: Sequence[str]) -> list[str]:
-        """Return the result for each person of a test of policies, by the names or ids of these."""
-        names = [name for name, key in self._ids.items() if name in tested or key in tested]
-        allowing = [self._blocked[name] for name in names if _DECISIONS.get(name) != "deny"]
-        denied = {
-            person for name in names if _DECISIONS.get(name) == "deny" for person in sorted(self._blocked[name])[:5]
+    def groups(self, people: Sequence[str]) -> dict[str, set[str]]:
+        """Return who is in the group of each policy, by its id, of people by theirs.
+
+        A policy that was listed before its last edit is tested as it is now.
+        """
+        return {
+            self._group(name, edit): {people[number] for number in self._members(name)}
+            for name, last in self._edits.items()
+            for edit in (last, last - 1)
         }
-        blocked = set.intersection(*allowing) | denied if allowing else set(range(self._people))
-        return ["blocked" if person in blocked else "approved" for person in range(self._people)]
+
+    def _members(self, name: str) -> set[int]:
+        """Return whom a policy includes: a few where it denies, and else everybody whom it does not block."""
+        blocked = self._blocked[name]
+        if _DECISIONS.get(name) == "deny":
+            return set(sorted(blocked)[:_MOST_DENIED])
+        return set(range(self._people)) - blocked
+
+    def _group(self, name: str, edit: int) -> str:
+        """Return the id of the group that a policy includes after so many edits."""
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name.lower()} {edit}"))
 
     def _policy(self, name: str) -> dict[str, object]:
-        group = f"{name.lower()} {self._edits[name]}"
         return {
             "id": self._ids[name],
             "name": name,
             "decision": _DECISIONS.get(name, "allow"),
-            "include": [{"group": {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, group))}}],
+            "include": [{"group": {"id": self._group(name, self._edits[name])}}],
             "exclude": [],
             "require": [],
             "reusable": name in _REUSABLE,

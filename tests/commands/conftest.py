@@ -8,7 +8,8 @@ import pytest
 from access_exporter import cli
 from access_exporter.clock import Clock
 from access_exporter.simulator import Account, Simulator
-from tests.fakes import START
+from tests.commands import checking
+from tests.fakes import START, FakeClock
 from tests.processes import Outcome, Run
 
 
@@ -49,3 +50,14 @@ def run(
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
+) -> Iterator[checking.Check]:
+    """Tests policies on an account with five people, which gives out two rows a page."""
+    clock = FakeClock()
+    monkeypatch.setattr("access_exporter.clock.Clock", lambda: clock)
+    with Simulator([checking.account()], max_per_page=2, clock=clock.time) as server:
+        yield checking.Check(server, clock, tmp_path, capsys)

@@ -108,9 +108,9 @@ class TestAccounts:
         ),
         (["--idle-seats"], "argument --idle-seats: expected one argument"),
         (["--idle-seats=90d", "--format=xml"], "argument --format: invalid choice: 'xml' (choose from"),
-        (["--account=first"], "--account and --format go with --idle-seats"),
-        (["--format=csv"], "--account and --format go with --idle-seats"),
-        (["--once", "--account="], "--account and --format go with --idle-seats"),
+        (["--account=first"], "--account and --format go with --idle-seats or --test-policy"),
+        (["--format=csv"], "--account and --format go with --idle-seats or --test-policy"),
+        (["--once", "--account="], "--account and --format go with --idle-seats or --test-policy"),
     ],
 )
 def test_usage(run: Run, cloudflare: Simulator, arguments: list[str], complaint: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from access_exporter import cli, config
+from access_exporter.commands import policy_file
 from access_exporter.config.durations import Duration
 from access_exporter.config.model import Account, Api, Devices, PolicyTest, ServiceTokens, Users
 from access_exporter.serving import WebSettings, web_config
@@ -18,6 +19,7 @@ from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
 from tests.deploy.programs import program
 from tests.deploy.test_kubernetes import kustomize
+from tests.deploy.test_pipelines import EXAMPLES
 from tests.processes import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -46,9 +48,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("snippet", YAML, ids=lambda snippet: snippet.place)
 def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A configuration is loaded by the exporter, and a scrape configuration by promtool."""
-    keys = yaml.safe_load(snippet.text).keys()
-    if "accounts" in keys:
+    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool; pipelines run."""
+    read = yaml.safe_load(snippet.text)
+    keys = set(read) if isinstance(read, dict) else set()
+    if not keys or "decision" in keys:
+        (machine / "policy.yaml").write_text(snippet.text, encoding="utf-8")
+        assert policy_file.read(str(machine / "policy.yaml")) == (read if isinstance(read, list) else [read])
+    elif "jobs" in keys or "access-policy" in keys:
+        assert snippet.text in (*EXAMPLES["github"], *EXAMPLES["gitlab"])
+    elif "accounts" in keys:
         load_configuration(snippet.text, machine, capsys)
     elif keys & set(web_config.WebConfig.__struct_fields__):
         load_web_configuration(snippet.text, machine)

@@ -1,0 +1,138 @@
+"""What a policy would do, before it is saved: `--test-policy=FILE`.
+
+    status    users
+    approved  60
+    blocked   15
+
+    status   email             name      id
+    blocked  jdoe@example.com  Jane Doe  f3b1…
+
+With `--compare-with`, the policies that an application has now are tested as well, and the people are listed whose
+result changes. People are shown on standard output and nowhere else. Nothing is saved at Cloudflare.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import prometheus_client
+from msgspec.structs import replace
+
+from access_exporter.clock import Clock
+from access_exporter.cloudflare import Clients, RequestMetrics
+from access_exporter.collectors import policy_preview
+from access_exporter.commands import policy_file
+from access_exporter.commands.limit import Limit
+from access_exporter.commands.policy_report import Report
+from access_exporter.commands.policy_report_formats import FORMATS
+from access_exporter.commands.policy_results import Results
+from access_exporter.commands.policy_tests_running import RunningTests
+from access_exporter.commands.progress_line import ProgressLine
+from access_exporter.config import Account, Config, Duration
+from access_exporter.errors import CommandError, PollError, UsageError
+
+DEFAULT_TIMEOUT_SECONDS = 30 * 60
+LIMIT_EXCEEDED = 3
+_LEAST_REQUEST_SECONDS = 10
+_MOST_IDS = 100  # in a message
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the flags ask for: the file, and how to test and to show it; `timeout` is in seconds."""
+
+    file: str
+    account_id: str | None = None
+    compare_with: str | None = None
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    lists_all: bool = False
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    format: str = "table"
+
+
+def run(config: Config, asked: Asked, clock: Clock) -> int:
+    """Test the policies in a file, and show the result.
+
+    Returns 0, or 3 when a limit is exceeded, or 1 when the result is not complete. Raises ConfigError for the file or
+    the configuration, UsageError for an account, an application or a policy that is not there, and CommandError.
+    """
+    policies = policy_file.read(asked.file)
+    account = _chosen(config, asked.account_id)
+    # So that one request that hangs does not take much longer than all of it may.
+    longest = max(asked.timeout, _LEAST_REQUEST_SECONDS)
+    api = replace(config.api, timeout=Duration(min(config.api.timeout, longest)))
+    clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
+    clients.configure(replace(config, api=api, accounts=(account,)))
+    preview = policy_preview.PolicyPreview(clients.of(account), account.id)
+    saved, proposed, present = _tested(preview, policies, asked, clock)
+    report = Report(account.id, proposed, saved, present, asked.limits, asked.lists_all)
+    for text in FORMATS[asked.format](report):
+        sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+    return _judged(report)
+
+
+def _tested(
+    preview: policy_preview.PolicyPreview, policies: list[policy_preview.Tested], asked: Asked, clock: Clock
+) -> tuple[policy_preview.Saved | None, Results, Results | None]:
+    """Return what the policies are compared with, their results, and the present ones."""
+    with ProgressLine(sys.stderr) as line:
+        running = RunningTests(preview, clock, asked.timeout, line)
+        try:
+            saved = None if asked.compare_with is None else _saved(preview, asked.compare_with, asked.timeout)
+            running.start(policy_file.name(asked.file), policies)
+            if saved:
+                running.start(f"the {saved.kind}", saved.policies or [])
+            proposed, *present = running.results()
+            return saved, proposed, present[0] if present else None
+        except (KeyboardInterrupt, SystemExit):
+            line.clear()
+            if words := running.left_behind():
+                sys.stderr.write(f"cloudflare-access-exporter: {words}\n")
+            raise
+
+
+def _judged(report: Report) -> int:
+    """Say what is not complete and which limits are exceeded, and return the exit code."""
+    problems, verdicts = list(report.problems()), report.verdicts()
+    for problem in problems:
+        sys.stderr.write(f"cloudflare-access-exporter: incomplete: {problem}\n")
+    for verdict in verdicts:
+        sys.stderr.write(f"cloudflare-access-exporter: {verdict}\n")
+    if problems:
+        return 1
+    return LIMIT_EXCEEDED if any(each.is_exceeded for each in verdicts) else 0
+
+
+def _chosen(config: Config, account_id: str | None) -> Account:
+    """Return the account of this id or, without one, the only one."""
+    chosen = [account for account in config.accounts if account_id in (None, account.id)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if account_id is None and chosen:
+        raise UsageError(f"--account: required, since the configuration has {len(chosen)} accounts")
+    raise UsageError(
+        "--account: expected the id of an account in the configuration and of this shard; --config.check lists them"
+    )
+
+
+def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> policy_preview.Saved:
+    """Return the application or the reusable policy with this id or name."""
+    try:
+        found = preview.named(name, within)
+    except PollError as failure:
+        raise CommandError(f"no policy test was started: the present policies cannot be read: {failure}") from None
+    if preview.missing and not any(each.id == name for each in found):
+        lists = f"{preview.missing:,} applications or policies are announced and not listed"
+        raise CommandError(f"--compare-with: {lists}, so a name may be missing or not the only one; give an id")
+    if not found:
+        raise UsageError("--compare-with: expected the name or id of an application or of a reusable policy")
+    if len(found) > 1:
+        ids = ", ".join(f"{each.id} ({each.kind})" for each in found[:_MOST_IDS])
+        raise UsageError(f"--compare-with: expected one of the ids, since several have this name: {ids}")
+    (saved,) = found
+    if saved.policies is None:
+        raise CommandError(f"--compare-with: the policies of the {saved.kind} {saved.id} cannot be read")
+    if not saved.policies:
+        raise CommandError(f"--compare-with: the {saved.kind} {saved.id} has no policy that evaluates people")
+    return saved

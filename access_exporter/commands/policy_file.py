@@ -1,0 +1,73 @@
+"""The policies in a file: JSON or YAML, one policy object as the API has it, or a list of objects and ids.
+
+    name: Staff
+    decision: allow
+    include:
+      - email_domain: {domain: example.com}
+
+Keys that are not known here are passed on: Cloudflare decides what it accepts.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from access_exporter.collectors import policy_preview
+from access_exporter.config import files, strict_yaml
+from access_exporter.errors import ConfigError, DocumentError
+
+STANDARD_INPUT = "-"
+MAX_BYTES = 8 * 1024 * 1024
+# https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, "Start Access policy test"
+_REQUIRED = {"name": str, "decision": str, "include": list}
+_OPTIONAL = {"exclude": list, "require": list}
+_WORDS = {str: "a string", list: "a list"}
+
+
+def read(path: str) -> list[policy_preview.Tested]:
+    """Return the policies as a test takes them; raises ConfigError, with everything that is missing."""
+    try:
+        return _policies(strict_yaml.read_json(_content(path)))
+    except DocumentError as mistake:
+        raise ConfigError(f"{name(path)}: {mistake}") from None
+
+
+def name(path: str) -> str:
+    """Return what a file is called for people."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
+def _content(path: str) -> bytes:
+    try:
+        if path != STANDARD_INPUT:
+            return files.read(path, MAX_BYTES)
+        content = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
+    except (OSError, ValueError) as error:
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+    if len(content) > MAX_BYTES:
+        raise DocumentError("", f"cannot be read: it has more than {MAX_BYTES} bytes")
+    return content
+
+
+def _policies(data: object) -> list[policy_preview.Tested]:
+    if not isinstance(data, dict | list) or not data:
+        raise DocumentError("", "expected a policy object, or a list of policy objects and ids of reusable policies")
+    listed = data if isinstance(data, list) else [data]
+    places = [f"policies[{number}]" for number in range(len(listed))] if isinstance(data, list) else [""]
+    if mistakes := [mistake for place, each in zip(places, listed, strict=True) for mistake in _mistakes(place, each)]:
+        raise DocumentError("", "; ".join(mistakes))
+    return listed
+
+
+def _mistakes(place: str, policy: object) -> Iterator[str]:
+    """Yield what is wrong with one of the policies, in words that repeat no rule: these may name people."""
+    before = f"{place}: " if place else ""
+    if isinstance(policy, str) and policy.strip():
+        return
+    if not isinstance(policy, dict):
+        yield f"{before}expected a policy object, or the id of a reusable policy as a string"
+        return
+    if missing := [f"`{name}`" for name in _REQUIRED if policy.get(name) is None]:
+        yield f"{before}required, but missing: {', '.join(missing)}"
+    for name, kind in (_REQUIRED | _OPTIONAL).items():
+        if policy.get(name) is not None and not isinstance(policy[name], kind):
+            yield f"{before}`{name}`: expected {_WORDS[kind]}"

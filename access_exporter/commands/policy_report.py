@@ -1,0 +1,113 @@
+"""What a command says of a policy: how many people get which result, who changes, and whether that is within limits."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from access_exporter.collectors import policy_preview
+from access_exporter.commands import policy_results
+from access_exporter.commands.limit import Limit
+from access_exporter.commands.policy_results import CHANGES, NOT_COMPARED, Change, Results
+from access_exporter.commands.table import Row, writable
+
+MAX_BLOCKED, MAX_NEWLY_BLOCKED = "--max-blocked", "--max-newly-blocked"
+_PERSON = ("email", "name", "id")
+_WORDS = {MAX_BLOCKED: "blocked", MAX_NEWLY_BLOCKED: "newly blocked"}
+
+
+class Verdict(NamedTuple):
+    """A limit, the number of people that it limits, and of how many."""
+
+    flag: str
+    limit: Limit
+    people: int
+    tested: int
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether there are more than the limit allows."""
+        return self.limit.is_exceeded(self.people, self.tested)
+
+    def __str__(self) -> str:
+        share = f" ({100 * self.people / self.tested:.1f}%)" if self.tested else ""
+        held = "exceeded" if self.is_exceeded else "kept"
+        counted = f"{self.people:,} of {self.tested:,} people tested are {_WORDS[self.flag]}{share}"
+        return f"{self.flag}={self.limit.text} is {held}: {counted}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results of a policy and, where it is compared, of what is saved as it is now.
+
+    `limits` are by their flags. Only those are listed by name who are blocked, in error or get another result, unless
+    `lists_all`.
+    """
+
+    account_id: str
+    proposed: Results
+    saved: policy_preview.Saved | None = None
+    present: Results | None = None
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    lists_all: bool = False
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Everybody, by how their result changes; nobody where nothing is compared."""
+        return policy_results.changes(self.present, self.proposed) if self.present else []
+
+    @cached_property
+    def changed(self) -> dict[str, int]:
+        """The number of people by change."""
+        found = Counter(each.kind for each in self.changes)
+        return {kind: found[kind] for kind in CHANGES}
+
+    def verdicts(self) -> list[Verdict]:
+        """Return the limits and whether they are kept; none where the results are not complete."""
+        if list(self.problems()):
+            return []
+        people = {MAX_BLOCKED: self.proposed.counts["blocked"], MAX_NEWLY_BLOCKED: self.changed["newly_blocked"]}
+        tested = len(self.proposed.people)
+        return [Verdict(flag, limit, people[flag], tested) for flag, limit in self.limits.items()]
+
+    def problems(self) -> Iterator[str]:
+        """Yield why nothing can be concluded."""
+        yield from self.proposed.problems()
+        if not self.present:
+            return
+        yield from self.present.problems()
+        for each in (self.proposed, self.present):
+            if each.unnamed:
+                yield f"policy test {each.test_id} lists {each.unnamed:,} people without an id, who cannot be compared"
+        if sum(self.changed.values()) == self.changed[NOT_COMPARED] > 0:
+            yield "the two tests have nobody in common, so nothing can be compared"
+
+    def counts(self) -> Iterator[tuple[str, int, int | None]]:
+        """Yield each result with the number of people who get it, and how many have it now."""
+        present = self.present.counts if self.present else {}
+        for name, number in self.proposed.counts.items():
+            before = present.get(name)
+            if name != policy_results.UNKNOWN or number or before:
+                yield name, number, before
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is said of a person."""
+        return ("change", "status_before", "status", *_PERSON) if self.present else ("status", *_PERSON)
+
+    def people(self) -> Iterator[Row]:
+        """Yield the people who are listed, a row each."""
+        if self.present:
+            for change in self.changes:
+                if self.lists_all or change.kind.startswith("newly_"):
+                    yield change.kind, change.before, change.after, *_person(change.person)
+            return
+        for person in sorted(self.proposed.people.values(), key=policy_results.place):
+            status = policy_results.status(person)
+            if self.lists_all or status != "approved":
+                yield status, *_person(person)
+
+
+def _person(person: policy_preview.Person) -> Row:
+    return writable(person.email), writable(person.name), writable(person.id)

@@ -1,0 +1,74 @@
+"""Flags of the command that tests a policy, which go together or not."""
+
+import pytest
+
+from tests.commands.checking import COM, Check, allow
+
+EXPECTED = "expected a whole number, or a share from 0% to 100%"
+NO_LIMITS = (
+    *("", "-1", "1.5", "101%", "100.1%", "5 %", " 5", "5%%", "%", "1e1"),
+    *("\u0663", "five", "1,000", "+1", "5.%", ".5%", "nan", "1_0", "5\n"),
+)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        *(
+            (
+                [f"--max-blocked={limit}"],
+                f"argument --max-blocked: {EXPECTED}, got {limit!r}",
+            )
+            for limit in (
+                "",
+                "-1",
+                "1.5",
+                "101%",
+                "100.1%",
+                "5 %",
+                " 5",
+                "5%%",
+                "%",
+                "1e1",
+                "٣",
+                "five",
+                "1,000",
+                "+1",
+                "5.%",
+            )
+        ),
+        (["--max-newly-blocked=x", "--compare-with=Wiki"], "argument --max-newly-blocked: expected a whole number"),
+        (["--max-newly-blocked=5"], "--max-newly-blocked goes with --compare-with"),
+        (["--show=some"], "argument --show: invalid choice: 'some'"),
+        (["--timeout=soon"], "argument --timeout: expected a duration"),
+        (["--timeout=0"], "argument --timeout: expected a duration"),
+        (["--format=xml"], "argument --format: invalid choice: 'xml'"),
+        (["--idle-seats=90d"], "--idle-seats and --test-policy do not go together"),
+    ],
+)
+def test_usage(check: Check, flags: list[str], complaint: str) -> None:
+    """A limit that is no number and no share, and flags that do not go together, are errors in the usage."""
+    code, out, err = check(allow(COM), *flags)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"cloudflare-access-exporter: error: {complaint}")
+    assert not check.server.arrivals
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--compare-with=Wiki",
+        "--max-blocked=5",
+        "--max-newly-blocked=5",
+        "--show=all",
+        "--timeout=5m",
+        "--format=markdown",
+    ],
+)
+@pytest.mark.parametrize("other", [[], ["--idle-seats=90d"]])
+def test_flags_that_need_another(check: Check, flag: str, other: list[str]) -> None:
+    """What only a test of a policy can use is an error without one."""
+    code, out, err = check.run(flag, *other)
+    assert (code, out) == (2, "")
+    assert "--test-policy" in err.splitlines()[-1]
+    assert not check.server.arrivals

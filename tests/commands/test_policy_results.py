@@ -1,0 +1,90 @@
+"""The rows of a policy test: each person counts once, and a check does not pass where some are missing."""
+
+import json
+from typing import Any
+
+import pytest
+
+from access_exporter.simulator import PolicyTestUser, Simulator
+from access_exporter.simulator.account import Life
+from tests.commands.checking import EVERYBODY, POLICY, Check, account, life, only, people, said
+from tests.faults import result
+
+
+class TestRows:
+    def test_late_rows(self, check: Check) -> None:
+        """Rows that are missing at first are read again, and counted as they are then."""
+        check.server.fault = only("policy_test_users", result("[]"), times=2)
+        assert check.shown(POLICY)["users"]["approved"] == 3
+
+    @pytest.mark.parametrize(
+        ("total", "words"), [(6, "lists 5 people but covers 6"), (4, "lists 5 people but covers 4")]
+    )
+    @pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+    def test_rows_that_do_not_add_up(self, check: Check, total: int, words: str, form: str) -> None:
+        """A check does not pass on rows that are not as many as the test covers; the rows are shown all the same."""
+        check.server.fault = only("policy_test", said(total_users=total))
+        code, out, err = check(POLICY, "--max-blocked=100%", f"--format={form}")
+        assert code == 1
+        assert "blocked" in out
+        assert words in err
+        assert "kept" not in err
+        assert (words in out) == (form in ("json", "markdown"))
+
+    def test_a_limit_exceeded_by_incomplete_rows(self, check: Check) -> None:
+        """Only a complete result can exceed a limit."""
+        check.server.fault = only("policy_test", said(total_users=6))
+        assert check(POLICY, "--max-blocked=0").code == 1
+
+    @pytest.mark.parametrize("total", [None, "many", -1])
+    def test_an_unknown_total(self, check: Check, total: object) -> None:
+        """Without a total the number of results that the test states is the total."""
+        check.server.fault = only("policy_test", said(total_users=total))
+        assert check(POLICY, "--max-blocked=100%").code == 0
+        nothing = dict.fromkeys(("total_users", "users_approved", "users_blocked", "users_errored"))
+        check.server.fault = only("policy_test", said(**nothing))
+        code, _, err = check(POLICY, "--max-blocked=100%")
+        assert code == 1
+        assert "does not say how many people it covers" in err
+
+    def test_nobody(self, check: Check) -> None:
+        """A test of nobody proves nothing, so no limit is kept."""
+        check.account.users = ()
+        code, _, err = check(POLICY, "--max-blocked=100%")
+        assert code == 1
+        assert "covers nobody" in err
+
+    def test_results_that_are_not_documented(self, check: Check) -> None:
+        """A result with another word, or none, is an unknown one, and no check passes with it."""
+        life(check, "approved", "allowed", None)
+        ended = check(POLICY, "--format=json", "--max-blocked=100%")
+        assert (ended.code, json.loads(ended.out)["users"]["unknown"]) == (1, 2)
+        assert "has 2 results that are not documented" in ended.err
+
+    def test_a_row_that_is_listed_twice(self, check: Check) -> None:
+        """Each person counts once, whatever pages they are on."""
+        habits: dict[str, Any] = {"max_per_page": 2, "repeat_at_borders": 1}
+        with Simulator([account()], clock=check.clock.time, **habits) as server:
+            check.server, check.account = server, server.accounts["first"]
+            shown = check.shown(POLICY, "--show=all")
+        assert sorted(people(shown)) == sorted(EVERYBODY)
+
+    def test_rows_without_an_id(self, check: Check) -> None:
+        """People without an id are counted one by one, and no check passes that would have to compare them."""
+        rows: list[dict[str, object]] = [
+            {"status": "approved"},
+            {"status": "approved"},
+            {"id": None, "status": "blocked"},
+        ]
+        check.account.any_life = lambda _: Life(rows)
+        assert check.shown(POLICY)["users"]["approved"] == 2
+        code, out, err = check(POLICY, "--compare-with=Wiki", "--max-newly-blocked=100%", "--format=json")
+        assert (code, json.loads(out)["changed_users"]["not_compared"]) == (1, 6)
+        assert "lists 3 people without an id, who cannot be compared" in err
+
+    def test_nobody_in_common(self, check: Check) -> None:
+        """Two tests without anybody in both compare nothing, so no limit is kept."""
+        check.account.any_life = lambda _: Life([PolicyTestUser(f"{len(check.posted)}", status="approved")])
+        code, _, err = check(POLICY, "--compare-with=Wiki", "--max-newly-blocked=100%")
+        assert code == 1
+        assert "nobody in common" in err
