@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from access_exporter import __version__
+from access_exporter import __version__, flag_values
 from access_exporter.errors import UsageError
 from access_exporter.token_shapes import without_tokens
 
@@ -73,70 +73,6 @@ def _ordinal(environ: Mapping[str, str]) -> int:
     return int(found[1])
 
 
-_ADDRESS = re.compile(r"(?:([\w.-]*)|\[([\w:.%-]+)\]):(\d{1,5})", re.ASCII)
-
-
-def _address(text: str) -> tuple[str, int]:
-    address = _ADDRESS.fullmatch(text)
-    if not address or int(address[3]) > 65535:
-        raise argparse.ArgumentTypeError(f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {text!r}")
-    return address[1] or address[2] or "", int(address[3])
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
-    return int(text)
-
-
-def _most(text: str) -> int:
-    if not (number := _count(text)):
-        raise argparse.ArgumentTypeError("expected a number from 1")
-    return number
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in text.split(",")) if text else ()
-    for host in hosts:
-        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", host, re.ASCII):
-            problem = f"expected names of hosts with commas between them, without ports, got {host!r}"
-            raise argparse.ArgumentTypeError(problem)
-    return hosts
-
-
-def _idle_time(text: str) -> float:
-    from access_exporter.commands.idle_seats import IdleTime  # noqa: PLC0415 – takes longer than all the rest
-
-    try:
-        return IdleTime.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
-
-
-def _limit(text: str) -> "Limit":
-    from access_exporter.commands.limit import Limit  # noqa: PLC0415 – takes longer than all the rest
-
-    try:
-        return Limit.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _timeout(text: str) -> float:
-    from access_exporter.config import Duration  # noqa: PLC0415 – takes longer than all the rest
-
-    try:
-        return Duration.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
-
-
-def _path(text: str) -> str:
-    if not re.fullmatch(r"/[\w.~/-]+", text, re.ASCII) or text.startswith("/-/"):
-        raise argparse.ArgumentTypeError("expected a path such as /metrics, not one the exporter uses itself")
-    return text
-
-
 class Flag(NamedTuple):
     """A row of the table: a flag, the field of Options it sets, and how people read it."""
 
@@ -162,9 +98,9 @@ FLAGS = (
         "address to serve on; without a host, all IPv4 and IPv6 addresses",
         "HOST:PORT",
         ":10060",
-        _address,
+        flag_values.address,
     ),
-    Flag("--web.telemetry-path", "metrics_path", "path of the metrics", "PATH", "/metrics", _path),
+    Flag("--web.telemetry-path", "metrics_path", "path of the metrics", "PATH", "/metrics", flag_values.path),
     Flag(
         "--web.config.file", "web_config_file", "TLS, basic auth and headers, in the exporter-toolkit's format", "FILE"
     ),
@@ -175,7 +111,7 @@ FLAGS = (
         "most answers with metrics or the status page at a time; other requests wait",
         "N",
         "40",
-        _most,
+        flag_values.most,
     ),
     Flag(
         "--web.allowed-hosts",
@@ -183,17 +119,17 @@ FLAGS = (
         "answer metrics and the status page only to these host names, this machine's names, and addresses",
         "HOST,…",
         "every host",
-        _hosts,
+        flag_values.hosts,
     ),
     Flag("--storage.path", "storage_path", "folder that keeps the last good numbers across restarts", "DIR"),
-    Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", _count),
-    Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", _count),
+    Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", flag_values.count),
+    Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", flag_values.count),
     Flag(
         "--idle-seats",
         "idle_seats",
         "list the users whose seat has been idle for at least this long, such as 90d or 12h, and exit",
         "TIME",
-        parse=_idle_time,
+        parse=flag_values.idle_time,
     ),
     Flag("--test-policy", "test_policy", "test the policies in this file, before they are saved, and exit", "FILE"),
     Flag(
@@ -207,14 +143,14 @@ FLAGS = (
         "max_blocked",
         "exit with 3 if more people are blocked, as a number or a share such as 5%; needs --test-policy",
         "N",
-        parse=_limit,
+        parse=flag_values.limit,
     ),
     Flag(
         "--max-newly-blocked",
         "max_newly_blocked",
         "exit with 3 if more people lose access, as a number or a share; needs --compare-with",
         "N",
-        parse=_limit,
+        parse=flag_values.limit,
     ),
     Flag(
         "--show",
@@ -223,7 +159,7 @@ FLAGS = (
         default="affected",
         choices=("affected", "all"),
     ),
-    Flag("--timeout", "timeout", "longest time for the tests; needs --test-policy", "TIME", "30m", _timeout),
+    Flag("--timeout", "timeout", "longest time for the tests; needs --test-policy", "TIME", "30m", flag_values.timeout),
     Flag(
         "--account",
         "account",
