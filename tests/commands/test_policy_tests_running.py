@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -130,6 +131,15 @@ class TestFaults:
         assert "exceeded --timeout of 120 s" in err
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let processes that are started take SIGINT: a shell lets those in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_stopped(check: Check, number: signal.Signals, code: int) -> None:
     """Ctrl-C, or a cancelled pipeline, ends the command with the code that shells know, and it names the test."""
