@@ -139,8 +139,9 @@ class TestTurns:
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
         with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
             first = opened.enter_context(unread(port))
-            monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.1)
-            assert everything(opened.enter_context(asking(port))) == b""
+            with monkeypatch.context() as impatient:
+                impatient.setattr(connection, "ANSWER_SECONDS", 0.1)
+                assert everything(opened.enter_context(asking(port))) == b""
             first.close()
             assert answered(opened.enter_context(connect(port))) == b"HTTP/1.1 200 OK"
 
