@@ -137,6 +137,7 @@ class Exporter:
         self.process = process
         self._configured = configured
         self._polled = threading.Semaphore(0)
+        self._rested = threading.Semaphore(0)
         assert process.stderr is not None
         serving = next(event for event in map(json.loads, process.stderr) if self._notice(event) == "serving")
         self.port = int(serving["address"].rpartition(":")[2])
@@ -152,12 +153,19 @@ class Exporter:
         assert event["level"] in ("debug", "info"), event
         if event["msg"] == "poll succeeded" and event["collector"] in ("users", "policy_tests"):
             self._polled.release()
+        if event["msg"] == "poll succeeded" and event["collector"] == "organization":
+            self._rested.release()
         return str(event["msg"])
 
     def wait_until_polled(self) -> None:
         """Wait until every account was polled."""
         for _ in range(self._configured.accounts):
             assert self._polled.acquire(timeout=PATIENCE_SECONDS)
+
+    def wait_for_rest(self) -> None:
+        """Wait until what is optional was polled as well, which begins some seconds after the first polls."""
+        for _ in range(self._configured.accounts):
+            assert self._rested.acquire(timeout=PATIENCE_SECONDS)
 
     def wait_for_next_poll(self) -> None:
         """Wait until an account was polled, from now on."""

@@ -154,6 +154,7 @@ def _scrapes(running: Exporter) -> Scrapes:
 def by_many(accounts: int, clients: int, scrapes: int = 4000) -> Latency:
     """Return what scrapes take where so many clients each ask again as soon as they have their answer."""
     with polled(accounts) as running:
+        running.wait_for_rest()
         _latencies(running.port, clients, scrapes // 4)
         return Latency.of(_latencies(running.port, clients, scrapes))
 
