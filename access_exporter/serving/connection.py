@@ -24,6 +24,7 @@ ANSWER_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
 CLOSE_SECONDS = 3  # for the rest of an answer, when its connection is closed
 MAX_HEAD_BYTES = 16 * 1024
+MAX_HEAD_LINES = 200  # of which each takes a microsecond; a thousand requests at once must not hold up a scrape
 PIECE_BYTES = 32 * 1024
 PIECES_AT_ONCE = 8  # then others have their turn, however fast this client reads
 # The headers that pages look at. No other is kept: thousands of requests may wait.
@@ -112,6 +113,7 @@ class Connection:
 
     async def _next_request(self) -> Request | None:
         """Return the next request, and None if there is none. Raises h11.RemoteProtocolError for what is no request."""
+        lines = 0
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
@@ -127,7 +129,13 @@ class Connection:
                 if self._is_resting:
                     self._is_resting = False
                     self._allow(REQUEST_SECONDS)
-                self._http.receive_data(data)
+                lines += data.count(b"\n")
+                self._receive(data, lines)
+
+    def _receive(self, data: bytes, lines: int) -> None:
+        if lines > MAX_HEAD_LINES and self._http.their_state is h11.IDLE:
+            raise h11.RemoteProtocolError("the request has too many header lines")
+        self._http.receive_data(data)
 
     async def _answer(self, request: Request) -> None:
         # A client that sends the next request before there is an answer may read none: do not answer them all.

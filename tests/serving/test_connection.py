@@ -252,3 +252,11 @@ class TestDeadlines:
             trusting.wrap_socket(client, server_hostname="127.0.0.1") as encrypted,
         ):
             assert everything(encrypted) == b""
+
+
+@pytest.mark.parametrize(("headers", "status"), [(150, b"200 OK"), (250, b"400 Bad Request")])
+def test_many_headers(headers: int, status: bytes) -> None:
+    """A request of more header lines than any client sends is refused before they are looked at."""
+    with serving(pages()) as port, connect(port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * headers + b"Connection: close\r\n\r\n")
+        assert everything(client).startswith(b"HTTP/1.1 " + status)
