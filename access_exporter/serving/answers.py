@@ -15,7 +15,7 @@ MAX_HELD_BYTES = 32 * 1024 * 1024
 UNREAD_SECONDS = 0.25  # without reading, while another answer waits for a turn
 # What a client's system has taken of an unread answer stays in its buffers, which may be on this machine. So a crowd is
 # answered slowly after so many were dropped; who asks last is next (turns.py), and waits no longer.
-QUICK_DROPS = 300
+QUICK_DROPS = 240
 DROPS_PER_SECOND = 10
 _LOOK_SECONDS = 0.05
 
