@@ -1,6 +1,8 @@
 """An exporter that is started again and again with the same folder."""
 
 import signal
+import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ import msgspec
 import requests
 
 from access_exporter.polling.storage import Stored
-from access_exporter.simulator import PolicyTestUser, Simulator, User
+from access_exporter.simulator import Handler, PolicyTestUser, Request, Simulator, User
 from access_exporter.simulator.account import TOKEN, Registration
 from tests.processes import Exporter, exporter
 
@@ -65,6 +67,27 @@ class Restarts:
         stored = msgspec.json.decode(file.read_bytes(), type=Stored)
         content = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(stored.summary) | summary))
         file.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, summary=content, **changes).summed()))
+
+
+def kill_at(
+    cloudflare: Simulator, starting: AbstractContextManager[Exporter], is_the_moment: Callable[[Request], bool]
+) -> None:
+    """Start an exporter, and kill it in the middle of the first such request."""
+    running: list[Exporter] = []
+    serves, killed = threading.Event(), threading.Event()
+
+    def kill(_: Handler) -> None:
+        assert serves.wait(10)
+        running[0].process.send_signal(signal.SIGKILL)
+        running[0].process.wait()
+        killed.set()
+
+    cloudflare.fault = lambda request: kill if is_the_moment(request) else None
+    with starting as started:
+        running.append(started)
+        serves.set()
+        assert killed.wait(10)
+    cloudflare.fault = None
 
 
 def metrics(running: Exporter) -> str:

@@ -1,8 +1,6 @@
 """What is remembered of applications and their tests: none is started twice, and no rule is ever stored."""
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from access_exporter import cli
-from access_exporter.simulator import Handler, Simulator
+from access_exporter.simulator import Simulator
 from access_exporter.simulator.account import TOKEN, Life
 from tests.collectors.discovering import DAY, GUESTS, HOUR, STAFF, Discovery, application, own, reusable
 from tests.faults import refuses, result
-from tests.polling.restarts import ACCOUNT, RESULTS, metrics
+from tests.polling.restarts import ACCOUNT, RESULTS, kill_at, metrics
 from tests.processes import Exporter, exporter
 
 CONCURRENCY = 4  # requests in flight
@@ -134,20 +132,7 @@ def wait_for_polls(running: Exporter, targets: int) -> None:
 def test_killed_while_tests_are_started(cloudflare: Simulator, tmp_path: Path) -> None:
     """Killed in the very moment it starts a test, it starts the others later, and none twice."""
     arguments = [f"--config.file={config(cloudflare, tmp_path)}", f"--storage.path={tmp_path / 'storage'}"]
-    running: list[Exporter] = []
-    serves, killed = threading.Event(), threading.Event()
-
-    def kill(_: Handler) -> None:
-        assert serves.wait(10)
-        running[0].process.send_signal(signal.SIGKILL)
-        running[0].process.wait()
-        killed.set()
-
-    cloudflare.fault = lambda request: kill if request.method == "POST" and posts(cloudflare) == 3 else None
-    with exporter(*arguments) as started:
-        running.append(started)
-        serves.set()
-        assert killed.wait(10)
+    kill_at(cloudflare, exporter(*arguments), lambda request: request.method == "POST" and posts(cloudflare) == 3)
     cloudflare.fault = None
     for _ in range(2):
         with exporter(*arguments) as started:

@@ -5,7 +5,6 @@ import hashlib
 import re
 import shutil
 import signal
-import threading
 from pathlib import Path
 
 import msgspec
@@ -13,10 +12,10 @@ import pytest
 
 from access_exporter import cli
 from access_exporter.polling.storage import Stored
-from access_exporter.simulator import Handler, Simulator
+from access_exporter.simulator import Simulator
 from access_exporter.simulator.account import TOKEN, Life
-from tests.polling.restarts import ACCOUNT, RESULTS, Restarts, metrics, numbers
-from tests.processes import Exporter, exporter
+from tests.polling.restarts import ACCOUNT, RESULTS, Restarts, kill_at, metrics, numbers
+from tests.processes import exporter
 
 
 class Fresh(Restarts):
@@ -40,21 +39,7 @@ class Fresh(Restarts):
 def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path: Path) -> None:
     """Killed in the very moment it asks for a policy test, it does not ask again before the next is due."""
     restarts = Fresh(cloudflare, tmp_path)
-    running: list[Exporter] = []
-    serves, killed = threading.Event(), threading.Event()
-
-    def kill(_: Handler) -> None:
-        assert serves.wait(10)
-        running[0].process.send_signal(signal.SIGKILL)
-        running[0].process.wait()
-        killed.set()
-
-    cloudflare.fault = lambda request: kill if request.method == "POST" else None
-    with restarts.run() as started:
-        running.append(started)
-        serves.set()
-        assert killed.wait(10)
-    cloudflare.fault = None
+    kill_at(cloudflare, restarts.run(), lambda request: request.method == "POST")
     for _ in range(2):
         with restarts.run() as started:
             failed = started.wait_for("poll failed", target="payroll")
