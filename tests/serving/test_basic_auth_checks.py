@@ -134,6 +134,13 @@ async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[
     return basic, tasks
 
 
+async def is_admitted(held: Held, right: "asyncio.Task[bool]") -> None:
+    """Check that the check of the right password is the last that began, and that it admits."""
+    assert held.began[-1] == b"right"
+    await held.end(b"right", right=True)
+    assert await right
+
+
 async def ended(held: Held, tasks: list[asyncio.Task[bool]]) -> None:
     """End every check that begins, until all are answered."""
     done: set[bytes] = set()
@@ -156,9 +163,7 @@ def test_a_flood_keeps_no_other_address_waiting(addresses: int, each: int) -> No
         right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker("192.0.2.1")))
         for _ in range(3):
             await asyncio.sleep(0)
-        assert held.began[-1] == b"right"
-        await held.end(b"right", right=True)
-        assert await right
+        await is_admitted(held, right)
         await ended(held, tasks)
 
     asyncio.run(run())
@@ -197,9 +202,7 @@ def test_who_waits_at_the_address_of_a_flood_is_soon_checked(monkeypatch: pytest
             wrong = header(b"prometheus", b"another %d" % len(tasks))
             tasks.append(asyncio.create_task(basic.admits(wrong, Asker("198.51.100.0"))))
             await asyncio.sleep(0)
-        assert held.began[-1] == b"right"
-        await held.end(b"right", right=True)
-        assert await right
+        await is_admitted(held, right)
         await ended(held, tasks)
 
     asyncio.run(run())
