@@ -1,6 +1,7 @@
 """Every combination of the overlays and components for Kubernetes."""
 
 import json
+import os
 import re
 from itertools import chain, combinations
 from pathlib import Path
@@ -48,10 +49,13 @@ def protections(name: str) -> list[str]:
 
 
 def test_no_component_is_overlooked() -> None:
-    """The combinations are of all components that there are."""
+    """The combinations are of all components that there are, and the document names each of them."""
     used = {*CLUSTERS, *chain.from_iterable(protections(name) for name in PROTECTIONS)}
     files = [path for path in DEPLOY.rglob("kustomization.yaml") if "kind: Component\n" in path.read_text("utf-8")]
     assert used == {path.parent.relative_to(DEPLOY).as_posix() for path in files}
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    links = {f"]({os.path.relpath(DEPLOY / each, FOLDER)})" for each in used}
+    assert [link for link in links if link not in readme] == []
     assert {path.parent.name for path in FOLDER.glob("*/kustomization.yaml")} == set(OVERLAYS)
 
 
