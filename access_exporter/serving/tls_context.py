@@ -67,7 +67,8 @@ def _load_certificate(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> 
 def _load_client_ca(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> None:
     try:
         if tls.client_ca is not None:
-            context.load_verify_locations(cadata=tls.client_ca)
+            plain = tls.client_ca.encode("ascii", "replace").decode()  # what is between certificates may be any text
+            context.load_verify_locations(cadata=plain)
         elif tls.client_ca_file is not None:
             context.load_verify_locations(folder / tls.client_ca_file)
     except (OSError, ValueError):

@@ -139,8 +139,8 @@ def load(path: str) -> WebConfig:
                 _check_complete(section, f"{where}.")
         config = strict_yaml.convert(tree, WebConfig)
         _check(config)
-        if not config.protects and not _ends_with_a_line(path):
-            raise DocumentError("", f"the last line has no end, so the file may have been cut; {_LEAVE_OUT}")
+        if not config.protects:
+            _check_open(tree, path)
         return config
 
 
@@ -149,6 +149,8 @@ def _check_complete(mapping: Mapping[str, object], where: str) -> None:
     for key, value in mapping.items():
         if value in (None, "") or (value == {} and key != "headers"):
             raise DocumentError(f"{where}{key}", "expected a value; a file that was cut looks like this")
+        if value == [] and key == "client_allowed_sans":
+            raise DocumentError(f"{where}{key}", "expected at least one name: an empty list admits nobody")
 
 
 def _check(config: WebConfig) -> None:
@@ -200,8 +202,13 @@ def _check_excluded(config: WebConfig) -> None:
         raise DocumentError(where, "expected basic_auth_users beside it")
 
 
-def _ends_with_a_line(path: str) -> bool:
+def _check_open(tree: Mapping[str, object], path: str) -> None:
+    """Raise DocumentError for a file that protects nothing, unless it asks for something else and is whole."""
+    if "rate_limit" not in tree and tree.get("http_server_config") in (None, {"headers": {}}):
+        raise DocumentError("", f"expected tls_server_config or basic_auth_users: nothing is protected; {_LEAVE_OUT}")
     try:
-        return files.read(path, strict_yaml.MAX_BYTES).endswith(b"\n")
+        whole = files.read(path, strict_yaml.MAX_BYTES).endswith(b"\n")
     except OSError:
-        return False
+        whole = False
+    if not whole:
+        raise DocumentError("", f"the last line does not end, so the file may have been cut; {_LEAVE_OUT}")
