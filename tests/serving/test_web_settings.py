@@ -16,6 +16,11 @@ from access_exporter.serving.web_settings import WebSettings
 from tests.serving.web_files import HASH, tls
 
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
+CIPHER = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+STRICT = (
+    "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
+    f", client_allowed_sans: [a], curve_preferences: [CurveP256], cipher_suites: [{CIPHER}]"
+)
 HEADER = "http_server_config: {headers: {X-Frame-Options: DENY}}\n"
 
 
@@ -135,7 +140,10 @@ class TestChanges:
         ("content", "expected"),
         [
             ("", "the file is empty"),
-            (HEADER, "nothing is protected"),
+            (HEADER, "tls_server_config: taken away"),
+            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: taken away"),
+            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: taken away"),
+            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: taken away"),
             (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
             (tls(), "tls_server_config.client_auth_type: taken away"),
             (
@@ -151,8 +159,7 @@ class TestChanges:
     def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
         """What protects stays while the file is half written, or without it: to take it away needs a restart."""
         web = folder / "web.yaml"
-        strict = "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
-        web.write_text(tls(strict), encoding="utf-8")
+        web.write_text(tls(STRICT), encoding="utf-8")
         settings = WebSettings(str(web))
         before = settings.context
         web.write_text(content, encoding="utf-8")
