@@ -9,7 +9,7 @@ from pathlib import Path
 from access_exporter.config import files
 from access_exporter.errors import DocumentError, named
 from access_exporter.serving.client_names import NamedClients
-from access_exporter.serving.web_tls import CIPHERS, CURVES, SETS_SEVERAL_CURVES, VERSIONS, WHERE, TlsServer
+from access_exporter.serving.web_tls import CIPHERS, CURVES, VERSIONS, WHERE, TlsServer
 
 
 def tls_context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
@@ -49,7 +49,7 @@ def _set_curves(context: ssl.SSLContext, tls: TlsServer) -> None:
     curves = [CURVES[name] for name in dict.fromkeys(tls.curve_preferences)]
     if len(curves) == 1:
         context.set_ecdh_curve(curves[0])
-    elif curves and SETS_SEVERAL_CURVES:
+    elif curves:
         context.set_groups(":".join(curves))  # type: ignore[attr-defined]  # of Python 3.15
 
 

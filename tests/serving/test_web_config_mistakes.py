@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from access_exporter import cli
-from tests.certificates import Authority
+from tests.certificates import Authority, lock
 from tests.processes import ROOT
 from tests.secured import HASH, install, write
 
@@ -68,8 +68,7 @@ def test_unsupported_values_are_refused_by_name(
 def test_an_encrypted_key_is_an_error_and_no_question(authority: Authority, tmp_path: Path) -> None:
     """A key with a password is a clear error, even at a terminal."""
     install(authority, tmp_path)
-    locked = ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", str(tmp_path / "tls.key")]
-    subprocess.run([*locked, "-out", str(tmp_path / "locked.key")], check=True, capture_output=True, timeout=30)
+    lock(tmp_path / "tls.key", tmp_path / "locked.key")
     config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: locked.key}\n")
     command = [sys.executable, "exporter.py", "--demo", "--config.check", f"--web.config.file={config}"]
     checked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
