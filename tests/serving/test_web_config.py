@@ -19,6 +19,7 @@ CUT = "expected a value; a file that was cut looks like this"
 LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
 OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
 HALF = f"the last line does not end, so the file may have been cut; {LEAVE_OUT}"
+OPENED = "nothing is protected: there is neither tls_server_config nor basic_auth_users"
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
 FRAME, SNIFF = "http_server_config.headers.X-Frame-Options", "http_server_config.headers.X-Content-Type-Options"
 BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
@@ -191,9 +192,14 @@ class TestCheck:
             (
                 tls("min_version: TLS13, client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert")
                 + f"basic_auth_users: {{alice: {HASH}, bob: {HASH}}}\n"
-                "http_server_config: {headers: {X-Frame-Options: DENY, X-XSS-Protection: ''}}\n",
+                "http_server_config: {headers: {X-Frame-Options: DENY, X-XSS-Protection: 0}}\n",
                 "TLS13 to TLS13 with RequireAndVerifyClientCert, basic auth for 2 users, "
                 "headers X-Frame-Options and X-XSS-Protection",
+            ),
+            (
+                USERS
+                + "rate_limit: {interval: 1m30s, burst: 5}\nhttp_server_config: {headers: {X-XSS-Protection: ''}}\n",
+                "no TLS, basic auth for 1 users, no headers, a request each 90 s and bursts of 5",
             ),
         ],
     )
@@ -202,6 +208,28 @@ class TestCheck:
         code, out, err = check(content, "--config.check")
         assert (code, err) == (0, "")
         assert f"web: {expected}" in out.splitlines()
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            ("http_server_config: {headers: {X-Frame-Options: deny}}\n", OPENED),
+            ("rate_limit: {interval: 0, burst: 0}\n", OPENED),
+            ("http_server_config: {http2: false}\n", OPENED),
+            (USERS + "rate_limit: {interval: 1s}\n", "rate_limit.burst is 0: every request is refused"),
+            *(
+                (
+                    tls(f"client_auth_type: {kind}"),
+                    f"tls_server_config: {kind} without client_ca_file: no certificate can be verified",
+                )
+                for kind in ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+            ),
+        ],
+    )
+    def test_warnings(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
+        """What protects nothing, or admits nobody, is allowed and a warning."""
+        code, out, err = check(content, "--config.check")
+        assert (code, err) == (0, "")
+        assert f"warning: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize(("cost", "warned"), [(12, False), (13, True), (18, True)])
     def test_costs(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
