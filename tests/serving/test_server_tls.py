@@ -5,6 +5,7 @@ import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 import requests
@@ -138,3 +139,31 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
         assert "tls_server_config.cert_file" in running.wait_for("web configuration not reloaded")["error"]
         install(authority, tmp_path, "third")
         assert name(running.port) == "third"
+
+
+def test_all_in_one_file(authority: Authority, tmp_path: Path) -> None:
+    """With certificate, key and authority in the file, a client with an allowed name is served, and no key logged."""
+    server, client = authority.issue("server"), authority.issue("client")
+    texts = {"cert": server.cert, "key": server.key, "client_ca": authority.cert}
+    inline = "".join(f"  {key}: |\n{indent(path.read_text(encoding='utf-8'), '    ')}" for key, path in texts.items())
+    config = write(
+        tmp_path / "web.yaml",
+        f"tls_server_config:\n{inline}  client_auth_type: RequireAndVerifyClientCert\n"
+        "  client_allowed_sans: [127.0.0.1]\n"
+        "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n"
+        "  curve_preferences: [CurveP256]\n"
+        "http_server_config: {http2: false, headers: {X-XSS-Protection: 1}}\n"
+        "rate_limit: {interval: 0, burst: 0}\n",
+    )
+    with exporter("--demo", "--log.level=debug", f"--web.config.file={config}") as running:
+        running.url = running.url.replace("http:", "https:")
+        answer = get(running, authority, cert=client.files)
+        assert (answer.status_code, answer.headers["x-xss-protection"]) == (200, "1")
+        with pytest.raises(requests.ConnectionError):
+            get(running, authority)
+        write(config, config.read_text(encoding="utf-8").replace("CurveP256", "CurveP257"))
+        assert healthcheck.main([str(running.port)]) == 0
+        get(running, authority, cert=client.files)
+        running.wait_for("web configuration not reloaded")
+        log = "".join(running.lines)
+        assert not any(line in log for line in server.key.read_text(encoding="utf-8").splitlines())

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from access_exporter.config import files
 from access_exporter.serving import web_settings
 from access_exporter.serving.web_settings import WebSettings
+from tests.running_server import PATIENCE_SECONDS, pages, serving
 from tests.serving.web_files import HASH, tls
 
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
@@ -167,3 +169,30 @@ class TestChanges:
         assert settings.context is before
         (record,) = caplog.records
         assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        ("name", "written", "sent"),
+        [
+            *(
+                ("X-XSS-Protection", value, value)
+                for value in ("0", "1", "1; mode=block", "1.0", "1.50", "0x1", "1_0", "010")
+            ),
+            ("X-XSS-Protection", "'1'", "1"),
+            ("X-XSS-Protection", "''", None),
+            ("Strict-Transport-Security", "max-age=31536000; includeSubDomains", "max-age=31536000; includeSubDomains"),
+            ("Content-Security-Policy", "\"default-src 'self'\"", "default-src 'self'"),
+            ("Content-Security-Policy", "2026-01-31", "2026-01-31"),
+            ("X-Frame-Options", "sameorigin", "sameorigin"),
+            ("X-Frame-Options", "DENY", "DENY"),
+            ("X-Content-Type-Options", "nosniff", "nosniff"),
+        ],
+    )
+    def test_value(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
+        """A value is sent as it stands in the file, numbers without quotes too, and a blank one is left out."""
+        web = tmp_path / "web.yaml"
+        web.write_text(f"http_server_config:\n  headers:\n    {name}: {written}\n", encoding="utf-8")
+        with serving(pages(web)) as port:
+            answer = requests.get(f"http://127.0.0.1:{port}/-/healthy", timeout=PATIENCE_SECONDS)
+        assert answer.headers.get(name) == sent
