@@ -47,9 +47,14 @@ def _set_ciphers(context: ssl.SSLContext, tls: TlsServer) -> None:
 
 def _set_curves(context: ssl.SSLContext, tls: TlsServer) -> None:
     curves = [CURVES[name] for name in dict.fromkeys(tls.curve_preferences)]
+    if not curves:
+        return
+    # With TLS 1.2, a client that knows none of the curves could use DHE, which needs none.
+    names = [cipher["name"] for cipher in context.get_ciphers()]
+    context.set_ciphers(":".join(name for name in names if name.startswith("ECDHE-")))
     if len(curves) == 1:
         context.set_ecdh_curve(curves[0])
-    elif curves:
+    else:
         context.set_groups(":".join(curves))  # type: ignore[attr-defined]  # of Python 3.15
 
 

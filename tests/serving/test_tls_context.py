@@ -9,6 +9,7 @@ from textwrap import indent
 import pytest
 from trustme import KeyType
 
+from access_exporter.errors import ConfigError
 from access_exporter.serving import WebSettings, web_tls
 from access_exporter.serving.web_tls import CIPHERS, CURVES, TLS13_CIPHERS
 from tests.certificates import Authority, Certificate
@@ -199,3 +200,14 @@ class TestCurves:
         with served(made, tls("curve_preferences: [X25519, CurveP256, CurveP384, X25519]")) as port:
             assert ask(port, client(made))[0] == OK
         assert set(asked) == {"X25519:prime256v1:secp384r1"}
+
+    def test_who_knows_one_of_several(self, made: Path) -> None:
+        """With several curves, only clients that know one of them get in; an older Python refuses the list."""
+        try:
+            with served(made, tls("curve_preferences: [X25519, CurveP256]")) as port:
+                for name, curve in CURVES.items():
+                    context = client(made)
+                    context.set_ecdh_curve(curve)
+                    assert ask(port, context)[0] == (OK if name in ("X25519", "CurveP256") else b"")
+        except ConfigError:
+            assert not web_tls.SETS_SEVERAL_CURVES
