@@ -4,7 +4,7 @@ config.yaml as it is shipped has the same keys with the same variables, so both 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from access_exporter.config.variables import MissingError
 from access_exporter.errors import DocumentError
@@ -12,9 +12,9 @@ from access_exporter.errors import DocumentError
 DOCUMENTATION = (
     "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/configuration.md"
 )
-NOTHING_TO_START_WITH = (
-    "no configuration: write a file config.yaml or name one with --config.file=FILE, set CLOUDFLARE_ACCOUNT_ID and "
-    f"CLOUDFLARE_API_TOKEN in the environment, or try a simulated account with --demo; see {DOCUMENTATION}"
+HOW_TO_START = (
+    "write a file config.yaml or name one with --config.file=FILE, set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN "
+    f"in the environment, or try a simulated account with --demo; see {DOCUMENTATION}"
 )
 TREE: dict[str, object] = {
     "accounts": [
@@ -50,6 +50,11 @@ TEXTS = dict(_texts(TREE, ""))  # by the path of the key
 VARIABLES = {where: re.sub(r"\W", "", text) for where, text in TEXTS.items()}
 _BY_KEY = {where.rpartition(".")[2]: name for where, name in VARIABLES.items()}
 _KEY = re.compile(rf"(?<![`'/\w.])(?:{'|'.join(key for key in _BY_KEY if key.startswith('api_'))})(?![`'/\w.])")
+
+
+def is_set(environ: Mapping[str, str]) -> bool:
+    """Tell whether the environment configures anything."""
+    return any(environ.get(name) for name in VARIABLES.values())
 
 
 def in_words(mistake: DocumentError) -> str:

@@ -12,6 +12,7 @@ from access_exporter.config.durations import Duration
 from access_exporter.config.expansion import choices, expand
 from access_exporter.config.model import Config
 from access_exporter.config.secrets import Secret
+from access_exporter.config.variables import MissingError
 from access_exporter.errors import ConfigError, DocumentError
 
 
@@ -25,7 +26,9 @@ def load(path: str | None, environ: Mapping[str, str]) -> Config:
     try:
         return _config(strict_yaml.read(path), environ)
     except DocumentError as mistake:
-        raise ConfigError(f"{path}: {mistake}") from None
+        is_first_start = isinstance(mistake, MissingError) and not environment.is_set(environ)
+        hint = f"; {environment.HOW_TO_START}" if is_first_start else ""
+        raise ConfigError(f"{path}: {mistake}{hint}") from None
 
 
 def parse(tree: Mapping[str, object]) -> Config:
@@ -37,8 +40,8 @@ def parse(tree: Mapping[str, object]) -> Config:
 
 
 def _of_the_environment(environ: Mapping[str, str]) -> Config:
-    if not any(environ.get(name) for name in environment.VARIABLES.values()):
-        raise ConfigError(environment.NOTHING_TO_START_WITH)
+    if not environment.is_set(environ):
+        raise ConfigError(f"no configuration: {environment.HOW_TO_START}")
     try:
         return _config(environment.TREE, environ)
     except DocumentError as mistake:

@@ -137,9 +137,10 @@ def bare(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.mark.parametrize("flags", [[], ["--config.check"], ["--once"], ["--idle-seats=90d"]], ids=str)
-def test_neither_file_nor_variables(bare: Run, flags: list[str]) -> None:
+@pytest.mark.parametrize("file", [[], [f"--config.file={ROOT}/config.yaml"]], ids=["no file", "the shipped file"])
+def test_neither_file_nor_variables(bare: Run, flags: list[str], file: list[str]) -> None:
     """Without anything to go by, one line says how to start: with a file, with variables, with the demo."""
-    code, out, err = bare(*flags)
+    code, out, err = bare(*flags, *file)
     assert (code, out) == (1, "")
     (line,) = err.splitlines()
     for word in ("--config.file=FILE", "CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN", "--demo", DOCUMENTATION):
