@@ -13,7 +13,7 @@ DOCUMENTATION = (
     "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/configuration.md"
 )
 HOW_TO_START = (
-    "write a file config.yaml or name one with --config.file=FILE, set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN "
+    "name a file with --config.file=FILE (default: config.yaml), set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN "
     f"in the environment, or try a simulated account with --demo; see {DOCUMENTATION}"
 )
 TREE: dict[str, object] = {
