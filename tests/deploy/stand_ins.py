@@ -97,7 +97,7 @@ def from_image(root: Path, variables: Sequence[str], volumes: Sequence[str]) -> 
     for volume in volumes:
         source, target = volume.split(":")[:2]
         if not source.startswith("/"):  # a named volume is as writable as what it covers
-            path = FOLDER / "volumes" / source
+            path = root.parent / "volumes" / source
             path.mkdir(parents=True, exist_ok=True)
             path.chmod((root / target.lstrip("/")).stat().st_mode)
             source = str(path)
@@ -143,7 +143,7 @@ def systemd_run(words: Sequence[str]) -> None:
 def service(root: Path, properties: Sequence[str]) -> Container:
     """Return what systemd starts a process in that has these properties."""
     assert "DynamicUser=yes" in properties
-    credentials = FOLDER / "credentials"
+    credentials = root.parent / "credentials"
     credentials.mkdir(exist_ok=True)
     for name, source in re.findall(r"(?m)^LoadCredential=([\w-]+):(\S+)$", "\n".join(properties)):
         (credentials / name).write_bytes((root / source.lstrip("/")).read_bytes())

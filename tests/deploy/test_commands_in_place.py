@@ -151,8 +151,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if not containers.can_run():
         pytest.skip("needs root, mount namespaces, unshare, nsenter, setpriv and chroot")
     folder = tmp_path_factory.mktemp("containers")
-    os.environ["CONTAINERS"] = str(folder)
-    stand_ins.FOLDER = folder
     with ExitStack() as stack:
         made = Machine(folder, stack.enter_context(Simulator([account()])))
         for name, container in (
