@@ -72,7 +72,7 @@ class Variables:
         for name in expansion.missing:
             self._missing.setdefault(name, where)
         if not expanded and not expansion.missing:
-            self.unset[where] = expansion.unset[0]
+            self.unset[where] = expansion.unset[-1]  # of nested ones the outermost
             return None
         if not expansion.used:
             return expanded

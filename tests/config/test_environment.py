@@ -1,5 +1,6 @@
 """A configuration of environment variables alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,13 @@ def test_neither_file_nor_variables(bare: Run, flags: list[str], file: list[str]
     (line,) = err.splitlines()
     for word in ("--config.file=FILE", "CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN", "--demo", DOCUMENTATION):
         assert word in line
+
+
+def test_every_variable_is_documented() -> None:
+    """The table in docs/configuration.md has each variable with its key, and no other."""
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    documented = {f"accounts[0].{key}": name for name, key in re.findall(r"(?m)^\| `([A-Z_]+)` \| `(\S+)` \|", text)}
+    assert documented == VARIABLES
 
 
 def test_the_link_leads_to_the_documentation() -> None:

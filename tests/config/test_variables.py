@@ -42,7 +42,7 @@ BAD = {
         "environment variables are not set or are empty: `THIRD` (accounts[0].id); one of `A`, `EMPTY` (accounts[0])",
     ),
     "a credential alone": (
-        with_credential("api_token: ${A:-}"),
+        with_credential("api_token: ${A:-${B:-}}"),
         "accounts[0]: the environment variable `A` is not set or is empty",
     ),
     "an address beside a key": (
