@@ -102,7 +102,7 @@ class Flag(NamedTuple):
 _LEVELS = ("debug", "info", "warn", "error")
 
 FLAGS = (
-    Flag("--config.file", "config_file", "configuration file; without one, the environment", "FILE", DEFAULT_FILE),
+    Flag("--config.file", "config_file", "configuration file", "FILE", f"{DEFAULT_FILE}, or the environment"),
     Flag("--config.check", "check", "check the configuration, print what it means, and exit with 0 or 1"),
     Flag("--once", "once", "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed"),
     Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),

@@ -21,6 +21,7 @@ from tests.processes import ROOT
 COMMAND = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / "exporter.py"))} "$@"\n'
 SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+WITH_PARENT = "--pdeathsig=KILL"  # a process ends with the one that started it; a change of the user undoes that
 WITHOUT_RIGHTS = ("--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 
 
@@ -41,11 +42,11 @@ class Container:
     def entering(self, command: Sequence[str]) -> list[str]:
         """Return what starts a command in here: beside the first process, or as the first one."""
         environ = [f"{name}={value}" for name, value in self.environ.items()]
-        as_user = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", *WITHOUT_RIGHTS]
+        as_user = ["setpriv", WITH_PARENT, f"--reuid={self.user}", f"--regid={self.user}", *WITHOUT_RIGHTS]
         inside = [*as_user, "env", "-i", *environ, *command]
         if self.process:
             return ["nsenter", f"--target={self.process}", "--mount", "--pid", "--root", "--wd", *inside]
-        own = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc"]
+        own = ["setpriv", WITH_PARENT, "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc"]
         return [*own, f'{self._mounting()}\nexec chroot {shlex.quote(self.root)} "$@"', "sh", *inside]
 
     def _mounting(self) -> str:
