@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class TestCrowds:
             (256, 512, 512, 256),
             (256, resource.RLIM_INFINITY, 4000, 1000),
             (8192, 8192, None, 1000),
+            (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, 1000),
         ],
     )
     def test_open_files(
@@ -120,6 +122,33 @@ class TestCrowds:
         monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
         assert waiting.allowed_connections() == allowed
         assert limits == ([] if raised is None else [(raised, hard)])
+
+    @pytest.mark.parametrize("refusal", [PermissionError("refused"), ValueError("current limit exceeds maximum limit")])
+    def test_the_limit_cannot_be_raised(
+        self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]], refusal: Exception
+    ) -> None:
+        """Where a sandbox refuses a higher limit of open files, the exporter serves with the one there is."""
+
+        def refuse(*_: object) -> None:
+            raise refusal
+
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+        monkeypatch.setattr(resource, "setrlimit", refuse)
+        with serving(pages()) as port, connect(port) as client:
+            assert answered(client) == b"HTTP/1.1 200 OK"
+        (line,) = log()
+        assert 'msg="the limit of open files cannot be raised" limit=256 wanted=4000' in line
+        assert waiting.allowed_connections() == 128
+
+    def test_the_limit_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]) -> None:
+        """Where a sandbox even hides the limit of open files, the usual one is assumed."""
+
+        def refuse(*_: object) -> None:
+            raise PermissionError("refused")
+
+        monkeypatch.setattr(resource, "getrlimit", refuse)
+        assert waiting.allowed_connections() == 512
+        assert len(log()) == 1
 
 
 def read_whole(connection: socket.socket, size: int) -> bytes:
