@@ -32,6 +32,7 @@ class ExporterMetrics:
         self.reload_time = prometheus_client.Gauge(
             "cloudflare_access_exporter_config_last_reload_success_timestamp_seconds",
             "When the configuration was last loaded, in seconds since the epoch.",
+            unit="seconds",
             registry=registry,
         )
 
