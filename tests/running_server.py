@@ -14,8 +14,10 @@ from queue import SimpleQueue
 import requests
 from prometheus_client import CollectorRegistry
 
+from access_exporter.addresses import Address
 from access_exporter.polling.snapshots import Snapshots
 from access_exporter.serving import server
+from access_exporter.serving.listening import listen
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
@@ -57,7 +59,8 @@ def serving(
     application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None, most_answers: int = 40
 ) -> Iterator[int]:
     """Serve an application for the length of a `with` block; give its port."""
-    with server.listen("127.0.0.1", 0) as listener:
+    (listener,) = listen([Address("127.0.0.1", 0)])
+    with listener:
         running = server.Server(application, context, most_answers)
         loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
 

@@ -72,7 +72,7 @@ def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:
 
 
 def test_openmetrics_states_units(demo: Exporter) -> None:
-    """Each family whose name ends in a unit says so in OpenMetrics, the process's own too; the text format never does."""
+    """Each family whose name ends in a unit says so in OpenMetrics, and never in the text format."""
     page = scrape(demo, accept=PROMETHEUS_ACCEPT).text
     families = list(parse_openmetrics(page))  # type: ignore[no-untyped-call]  # it has no types
     measured = {family.name: family.unit for family in families if family.unit}
