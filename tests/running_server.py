@@ -6,8 +6,8 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -59,20 +59,32 @@ def serving(
     application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None, most_answers: int = 40
 ) -> Iterator[int]:
     """Serve an application for the length of a `with` block; give its port."""
-    (listener,) = listen([Address("127.0.0.1", 0)])
-    with listener:
+    with serving_at(["127.0.0.1"], application, context, most_answers) as (port,):
+        yield port
+
+
+@contextmanager
+def serving_at(
+    hosts: Iterable[str],
+    application: Application,
+    context: Callable[[], ssl.SSLContext | None] = lambda: None,
+    most_answers: int = 40,
+) -> Iterator[list[int]]:
+    """Serve an application at several addresses for the length of a `with` block; give their ports."""
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(each) for each in listen(Address(host, 0) for host in hosts)]
         running = server.Server(application, context, most_answers)
         loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
 
         def serve() -> None:
             with asyncio.Runner() as runner:
                 loops.put(runner.get_loop())
-                runner.run(running.serve([listener]))
+                runner.run(running.serve(listeners))
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield [listener.getsockname()[1] for listener in listeners]
         finally:
             loops.get().call_soon_threadsafe(running.stop)
             thread.join(PATIENCE_SECONDS)

@@ -13,7 +13,19 @@ import pytest
 from access_exporter.serving import waiting
 from access_exporter.serving.messages import Request, Response
 from tests.processes import Exporter
-from tests.running_server import BIG, REQUEST, answered, connect, everything, pages, scrape, sending, serving, status
+from tests.running_server import (
+    BIG,
+    REQUEST,
+    answered,
+    connect,
+    everything,
+    pages,
+    scrape,
+    sending,
+    serving,
+    serving_at,
+    status,
+)
 
 
 class TestCrowds:
@@ -22,6 +34,16 @@ class TestCrowds:
         monkeypatch.setattr(waiting, "MAX_WAITING", 3)
         with serving(pages()) as port, ExitStack() as opened:
             first, *others = [opened.enter_context(connect(port)) for _ in range(4)]
+            assert everything(first) == b""
+            for connection in others:
+                assert answered(connection) == b"HTTP/1.1 200 OK"
+
+    def test_all_addresses_share_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Connections to one address that is served make room for those to another one."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 3)
+        with serving_at(["127.0.0.1", "127.0.0.1"], pages()) as (one, other), ExitStack() as opened:
+            first = opened.enter_context(connect(one))
+            others = [opened.enter_context(connect(port)) for port in (other, one, other)]
             assert everything(first) == b""
             for connection in others:
                 assert answered(connection) == b"HTTP/1.1 200 OK"
