@@ -33,18 +33,16 @@ def listen(addresses: Iterable[Address]) -> list[socket.socket]:
 
 def _open(address: Address, listeners: list[socket.socket], opened: ExitStack) -> None:
     """Add a socket for each address that the host has, of IPv4 and IPv6; leave out those this machine does not have."""
-    before, port = len(listeners), address.port
+    before = len(listeners)
     missing: OSError | None = None
     for family, place in _places(address):
         try:
-            listener = opened.enter_context(_socket(family, (place[0], port, *place[2:])))
+            listeners.append(opened.enter_context(_socket(family, place)))
         except OSError as error:
             if error.errno not in _MISSING:
                 raise
             missing = error
         else:
-            listeners.append(listener)
-            port = listener.getsockname()[1]  # which the system chose, if it was 0
             if not address.host:  # IPv4 is served by the socket of IPv6
                 return
     if missing and len(listeners) == before:

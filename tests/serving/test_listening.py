@@ -96,12 +96,10 @@ def test_every_address_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names(names: Resolve) -> None:
-    """A host name is served at every address it has, of both families and on the same port."""
+    """A host name is served at every address it has, of both families."""
     names({"six.example": ["::1"], "both.example": ["::1", "127.0.0.1", "::1"]})
     assert [place[:2] for place in opened("six.example:0")] == [(V6, "::1")]
-    first, second = opened("both.example:0")
-    assert (first[:2], second[:2]) == ((V6, "::1"), (V4, "127.0.0.1"))
-    assert first[2] == second[2]
+    assert [place[:2] for place in opened("both.example:0")] == [(V6, "::1"), (V4, "127.0.0.1")]
 
 
 def test_names_with_addresses_of_other_machines(names: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
