@@ -1,13 +1,12 @@
 """Metric families of labels and values."""
 
-import re
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 # Metrics of users, seats or devices have no unit: https://prometheus.io/docs/practices/naming/#base-units
-_UNIT = re.compile(r"_(seconds|bytes|ratio)$")
+_UNITS = ("seconds", "bytes", "ratio")
 
 
 def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Metric:
@@ -29,5 +28,5 @@ def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, 
 
 def _unit(name: str) -> str:
     """Return the unit that a name ends in, which OpenMetrics states as `# UNIT`, or nothing."""
-    found = _UNIT.search(name)
-    return found[1] if found else ""
+    measured, _, last = name.rpartition("_")
+    return last if measured and last in _UNITS else ""
