@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -64,7 +64,9 @@ def execute(chosen: Options) -> int:
 
 
 def _fail(error: ExporterError, code: int) -> int:
-    sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
+    if sys.stderr is not None:  # closed
+        with suppress(OSError):  # full: the exit code still says it
+            sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
     return code
 
 

@@ -210,6 +210,13 @@ class TestOutputThatCannotBeWritten:
         assert (code, err) == (1, "cloudflare-access-exporter: standard output is closed\n")
 
 
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(("flag", "code"), [("--nonsense", 2), ("--config.file=missing.yaml", 1)])
+def test_an_error_that_cannot_be_written(flag: str, code: int, where: str) -> None:
+    """The exit code says what went wrong, where standard error cannot."""
+    assert command(flag, output=where).code == code
+
+
 class TestOnce:
     def test_demo(self, run: Run) -> None:
         """Every target of the demo is polled once: numbers on standard output, the log on standard error, exit 0."""
