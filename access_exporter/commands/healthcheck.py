@@ -1,8 +1,9 @@
 """Tells whether the exporter on this machine answers: python -m access_exporter.commands.healthcheck [ADDRESS …].
 
 An address is a port, or what `--web.listen-address` has. Exits 0 if the exporter answers at each address, 1 otherwise.
-It needs no credential: behind basic auth a 401 is the answer of a living exporter, and so is behind TLS the demand for
-a client certificate. The server's certificate is not looked at: the connection never leaves the machine.
+It needs no credential: behind basic auth a 401 is the answer of a living exporter, behind a rate limit a 429, and so is
+behind TLS the demand for a client certificate. The server's certificate is not looked at: the connection never leaves
+the machine.
 """
 
 import http.client
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _is_healthy(address: Address) -> bool:
     try:
-        return _status(address) in (200, 401)
+        return _status(address) in (200, 401, 429)
     except ssl.SSLError as error:
         return "ALERT" in (error.reason or "")
     except (OSError, http.client.HTTPException):

@@ -20,7 +20,6 @@ GET = {
     "curl": "apt-get install curl",
     "kubectl": "apt-get install kubernetes-client (Debian 13 or newer)",
     "npm": "apt-get install npm",
-    "openssl": "apt-get install openssl",
     "prometheus": "apt-get install prometheus",
     "prometheus-alertmanager": "apt-get install prometheus-alertmanager",
     "promtool": "apt-get install prometheus",
