@@ -167,15 +167,34 @@ def test_a_log_that_nobody_reads(cloudflare: Simulator, tmp_path: Path) -> None:
         assert running.process.wait(timeout=5) == 0
 
 
+# Read by each process whose PYTHONPATH leads to it: a check of a password begins, says so, and never ends.
+ENDLESS_CHECKS = """
+import sys
+import bcrypt
+
+check = bcrypt.checkpw
+
+def endless(password, hashed):
+    sys.stderr.write('{"msg": "a check began"}\\n')
+    while True:
+        check(password, hashed)
+
+bcrypt.checkpw = endless
+"""
+
+
 @pytest.mark.parametrize("attempt", range(3))
 def test_a_stop_while_passwords_are_checked(tmp_path: Path, attempt: int) -> None:
-    """A stop in the middle of checks of passwords is as clean as any other."""
+    """A stop in the middle of a check of a password, for which others wait, is as clean as any other."""
+    (tmp_path / "sitecustomize.py").write_text(ENDLESS_CHECKS, encoding="utf-8")
     web = tmp_path / "web.yaml"
-    web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(12)).decode()}}}", encoding="utf-8")
-    with exporter("--demo", f"--web.config.file={web}") as running, ExitStack() as asking:
+    web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}", encoding="utf-8")
+    started = exporter("--demo", f"--web.config.file={web}", environ={"PYTHONPATH": str(tmp_path)})
+    with started as running, ExitStack() as asking:
         for number in range(6):
             asked = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {b64encode(b'a:%d' % number).decode()}\r\n\r\n"
             asking.enter_context(socket.create_connection(("127.0.0.1", running.port))).sendall(asked.encode())
+        running.wait_for("a check began")
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=10) == 0
 
