@@ -13,7 +13,7 @@ RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -
 # What builds the wheel is pinned, too, and is not shipped.
 COPY requirements-build.txt ./
 RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY access_exporter ./access_exporter
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
  && pip --python /venv/bin/python install --no-deps /wheels/*.whl

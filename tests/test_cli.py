@@ -162,7 +162,7 @@ class TestConfigCheck:
         """A configuration that another command writes, piece by piece as one that decrypts it may, is read whole."""
         good = tmp_path / "good.yaml"
         good.write_text(account(), encoding="utf-8")
-        pieces = f"--config.file=<(head -c 9 {good}; sleep 0.5; tail -c +10 {good})"
+        pieces = f"--config.file=<(head -c 9 '{good}'; sleep 0.5; tail -c +10 '{good}')"
         assert command("--config.check", output=pieces)[:2] == command("--config.check", f"--config.file={good}")[:2]
 
     def test_as_a_process(self, tmp_path: Path) -> None:

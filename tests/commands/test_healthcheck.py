@@ -7,6 +7,7 @@ from threading import Thread
 import pytest
 
 from access_exporter.commands import healthcheck
+from tests import needs
 from tests.processes import Exporter, exporter
 
 
@@ -51,6 +52,7 @@ def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
         thread.join()
 
 
+@needs.ipv6
 def test_health_check_finds_the_other_loopback_address() -> None:
     """An exporter that listens on IPv6 only is found, too."""
     with exporter("--demo", "--web.listen-address=[::1]:0") as running:

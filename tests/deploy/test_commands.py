@@ -4,6 +4,7 @@ What cannot run here is a stand-in, which only looks for the files it is given; 
 """
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ for word; do case $word in deploy/*|docs/*|tests/*|*.txt) [ -e "$word" ] || exit
 """
 # The exporter reads flags and configuration as it always does, but asks nobody: the account is made up.
 EXPORTER = f"""#!/bin/bash
-exec {sys.executable} -c '
+exec {shlex.quote(sys.executable)} -c '
 import dataclasses, sys
 from access_exporter import cli, options
 sys.exit(cli.execute(dataclasses.replace(options.parse(None), check=True)))' "$@"
@@ -41,8 +42,8 @@ set -e
 case "$1 $2" in
   "-m venv") mkdir -p "$3/bin"; ln -sf "$TOOLS"/{{pip,python}} "$3/bin" ;;
   "exporter.py "*) shift; exec cloudflare-access-exporter "$@" ;;
-  *.py\\ *) exec {sys.executable} -m py_compile "$1" ;;
-  *) exec {sys.executable} "$@" ;;
+  *.py\\ *) exec {shlex.quote(sys.executable)} -m py_compile "$1" ;;
+  *) exec {shlex.quote(sys.executable)} "$@" ;;
 esac
 """
 OURS = shutil.ignore_patterns(
@@ -85,7 +86,7 @@ def machine(tmp_path: Path, tools: Path) -> Path:
 @pytest.mark.parametrize("snippet", COMMANDS, ids=lambda snippet: snippet.place)
 def test_command_does_what_is_written(snippet: Snippet, machine: Path, tools: Path) -> None:
     """Every command of every document ends well; `make` says what it would run, and runs it elsewhere."""
-    here = re.sub(r"(?<![\w./:])/(?=(?:etc|opt|usr/local)/)", f"{machine.parent}/", snippet.text)
+    here = re.sub(r"(?<![\w./:])/(?=(?:etc|opt|usr/local)/)", "../", snippet.text)
     typed = subprocess.run(
         [
             "bash",

@@ -1,6 +1,7 @@
 """The script that leaves the numbers to the node exporter's textfile collector."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,8 @@ def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     """Run the script on an exporter that is started with these flags besides; the demo needs no configuration."""
     exporter = folder.parent / "exporter"
     shift = "shift; " if "--demo" in flags else ""
-    exporter.write_text(f'#!/bin/sh\n{shift}exec {sys.executable} {ROOT}/exporter.py "$@" {" ".join(flags)}\n')
+    command = shlex.join([sys.executable, f"{ROOT}/exporter.py"])
+    exporter.write_text(f'#!/bin/sh\n{shift}exec {command} "$@" {shlex.join(flags)}\n')
     exporter.chmod(0o755)
     environ = {**os.environ, "EXPORTER": str(exporter), "CONFIG": str(folder.parent / "config.yaml")}
     return subprocess.run([SCRIPT, folder], env=environ, capture_output=True, text=True, check=False)
