@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
-  requirements docs home wheel sbom audit image clean
+  requirements docs home wheel publish sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -102,9 +102,13 @@ home: ## let those links lead to your copy: make home URL=https://git.example.co
 	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
 	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
 
-wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
+wheel: $(AUDIT) ## build the sdist, and from it the wheel, into dist/, with the pinned build backend
 	rm -rf dist
-	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+publish: $(AUDIT) ## upload what `make wheel` built to PyPI (the release workflow does)
+	$(BIN)/twine upload --non-interactive dist/*.tar.gz dist/*.whl
 
 # What is shipped, with the hashes it was pinned by. The same input gives the same file.
 sbom: $(AUDIT) ## list what is shipped, as CycloneDX, in dist/sbom.cdx.json
