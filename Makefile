@@ -94,7 +94,7 @@ PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --up
 
 docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metrics, rules, dashboards
 	$(BIN)/python -m docs.generate
-	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
+	$(BIN)/python deploy/rules/generate.py
 	$(BIN)/python -m deploy.grafana
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.

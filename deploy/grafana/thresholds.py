@@ -1,24 +1,18 @@
-"""Where panels change their colour: at the thresholds of the alerts."""
+"""Where panels change their colour: at the thresholds of the alerts, which deploy/rules/thresholds.yaml names."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias
+
+import yaml
 
 # The value from which on a colour holds; None for the lowest.
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
+_FILE = Path(__file__).resolve().parents[1] / "rules" / "thresholds.yaml"
 ALERTS: dict[str, float] = {
-    "credential_expiry_days": 14,
-    "data_stale_intervals": 6,
-    "policy_blocks_more_points": 5,
-    "policy_newly_blocked_users": 5,
-    "policy_test_overdue_ratio": 1.5,
-    "poll_failing_intervals": 2,
-    "seats_idle_ratio": 0.2,
-    "seats_run_out_days": 7,
-    "seats_used_critical_ratio": 0.9,
-    "seats_used_warning_ratio": 0.8,
-    "service_token_expiry_days": 14,
+    name: threshold["default"] for name, threshold in yaml.safe_load(_FILE.read_text(encoding="utf-8")).items()
 }
 
 PLAIN: Steps = ((None, BLUE),)
