@@ -8,7 +8,6 @@ from deploy.grafana.annotations import annotations
 from deploy.grafana.panels import RUNBOOK, Json
 
 COLUMNS = 24
-MOST_IN_A_LINE = 4  # with more, titles do not fit
 TAG = "cloudflare-access"
 
 OVERVIEW, POLICIES, EXPORTER_HEALTH = (
@@ -19,11 +18,12 @@ OVERVIEW, POLICIES, EXPORTER_HEALTH = (
 
 
 class Row(NamedTuple):
-    """A heading, and the panels below it: side by side, with the same width and height."""
+    """A heading, and the panels below it in lines: with the same height and, in a line, with the same width."""
 
     heading: str
     height: int
     panels: Sequence[Json]
+    most_in_a_line: int = 4  # with more, titles do not fit
 
 
 def dashboard(uid: str, title: str, variables: Sequence[Json], rows: Sequence[Row]) -> Json:
@@ -61,15 +61,16 @@ def _placed(rows: Sequence[Row]) -> Iterator[Json]:
         place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
         yield {"type": "row", "title": row.heading, "collapsed": False, "panels": [], "gridPos": place}
         top += 1
-        for line in _lines(row.panels):
+        for line in _lines(row):
             edges = [COLUMNS * number // len(line) for number in range(len(line) + 1)]
             for panel, (left, right) in zip(line, pairwise(edges), strict=True):
                 yield panel | {"gridPos": {"x": left, "y": top, "w": right - left, "h": row.height}}
             top += row.height
 
 
-def _lines(panels: Sequence[Json]) -> Iterator[Sequence[Json]]:
-    """Yield panels in lines of nearly the same number."""
-    lines = -(-len(panels) // MOST_IN_A_LINE)
-    ends = [len(panels) * number // lines for number in range(lines + 1)]
+def _lines(row: Row) -> Iterator[Sequence[Json]]:
+    """Yield the panels of a row in lines of nearly the same number."""
+    panels = row.panels
+    lines = -(-len(panels) // row.most_in_a_line)
+    ends = [-(-len(panels) * number // lines) for number in range(lines + 1)]
     return (panels[start:end] for start, end in pairwise(ends))

@@ -19,7 +19,7 @@ ACTIVE = "cloudflare_access_users_active"
 # The change within seven days, or within as many as there are: in the first hours, a slope would be a wild guess. The
 # recorded series exists for longer, but has no label of the cluster; the subquery needs no rules.
 RECORDED = f"account:cloudflare_access_seats_used:max{{{ACCOUNT}}}"
-CHANGE = f"(delta({RECORDED}[7d])\nor delta({USED}[7d:5m]))"
+CHANGE = f"(max by (job, account_id) (delta({RECORDED}[7d]))\nor delta({USED}[7d:5m]))"
 # Flat and falling lines get the longest answer, not an infinite one.
 DAYS_LEFT = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
 IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
@@ -58,7 +58,7 @@ def cost() -> Row:
             alert="CloudflareAccessSeatsIdle",
         ),
     ]
-    return Row("Cost of idle seats", 7, panels)
+    return Row("Cost of idle seats", 8, panels)
 
 
 def seats() -> Row:
@@ -155,19 +155,20 @@ def people() -> Row:
 
 def users() -> Row:
     """Return who the users are."""
+    numbers = of_account("cloudflare_access_users_by_devices", "devices")
     domains = of_account("cloudflare_access_domain_users", "domain", "seat")
     versions = of_account("cloudflare_access_device_client_registrations", "version")
     panels = [
         bars(
             "Users by devices",
-            "Users by their number of active devices.",
-            named(of_account("cloudflare_access_users_by_devices", "devices")),
-            "{{account_name}}: {{devices}}",
+            "Users of the chosen accounts by their number of active devices.",
+            f"sum by (devices) ({numbers})",
+            "{{devices}}",
         ),
         bars(
             "Users by e-mail domain",
-            "Users of the largest domains. Set users.domains to get them.",
-            named(f"sum by (job, account_id, domain) ({domains})"),
+            "Users of the chosen accounts in their largest domains. Set users.domains to get them.",
+            f"sum by (domain) ({domains})",
             "{{domain}}",
         ),
         bars(
@@ -247,7 +248,7 @@ def accounts() -> Row:
     }
     open_account = linked(
         "Account",
-        link("Show this account only", OVERVIEW, "account"),
+        link("Show this account only", OVERVIEW, "account", "price"),
         link("Policies of this account", POLICIES, "account"),
     )
     panel = table(
@@ -259,7 +260,7 @@ def accounts() -> Row:
         options={"sortBy": [{"displayName": "Cost of idle", "desc": True}]},
         overrides=[open_account],
     )
-    return Row("Accounts", 8, [panel])
+    return Row("Accounts", 6, [panel])
 
 
 def overview() -> Json:

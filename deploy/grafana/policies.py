@@ -51,7 +51,10 @@ def each() -> Row:
         {"account_name": "Account", "policy_test": "Policy test"},
         columns,
         options={"sortBy": [{"displayName": "Newly blocked", "desc": True}]},
-        overrides=[THIS_ACCOUNT, linked("Policy test", link("This policy test only", POLICIES, "policy_test"))],
+        overrides=[
+            THIS_ACCOUNT,
+            linked("Policy test", link("This policy test only", POLICIES, "policy_test", "account")),
+        ],
         alert="CloudflareAccessPolicyNewlyBlocks",
     )
     return Row("Each policy", 15, [panel])
@@ -127,7 +130,7 @@ def course() -> Row:
             overrides=[fixed("/^tested$/", GREEN), fixed("/: limit$/", RED)],
         ),
     ]
-    return Row("Over time", 10, panels)
+    return Row("Over time", 9, panels, most_in_a_line=2)
 
 
 def applications() -> Row:
@@ -162,7 +165,7 @@ def applications() -> Row:
             alert="CloudflareAccessApplicationBypassed",
         ),
     ]
-    return Row("Applications", 10, panels)
+    return Row("Applications", 11, panels)
 
 
 def policies() -> Json:

@@ -30,9 +30,13 @@ class Column(NamedTuple):
         return found
 
 
-def link(title: str, uid: str, variable: str) -> Json:
-    """Return a link from a cell to a dashboard, where the variable is set to the value of the cell."""
-    kept = "".join(f"&${{{name}:queryparam}}" for name in ("datasource", "cluster", "namespace", "job"))
+def link(title: str, uid: str, variable: str, *kept_too: str) -> Json:
+    """Return a link from a cell to a dashboard, where the variable is set to the value of the cell.
+
+    The time range and the variables that all dashboards have stay as they are, and those that are `kept_too`.
+    """
+    names = ("datasource", "cluster", "namespace", "job", *kept_too)
+    kept = "".join(f"&${{{name}:queryparam}}" for name in names)
     return {
         "title": title,
         "url": f"/d/{uid}?${{__url_time_range}}{kept}&var-{variable}=${{__value.raw:percentencode}}",
