@@ -72,7 +72,9 @@ def test_threshold_changes_its_alert_and_no_other(name: str) -> None:
     changed = {key for key, rule in after.items() if rule["expr"] != before[key]["expr"]}
     assert {alert for alert, _ in changed} == {THRESHOLDS[name]["description"].partition(" ")[0]}
     assert all(re.search(rf"(?<![\d.]){re.escape(str(value))}(?![\d.]\d)", after[key]["expr"]) for key in changed)
-    assert [key for key in after if after[key]["annotations"] != before[key]["annotations"] and key not in changed] == []
+    assert [
+        key for key in after if after[key]["annotations"] != before[key]["annotations"] and key not in changed
+    ] == []
 
 
 @pytest.mark.parametrize("value", [0.07, 0.123456, 1 / 4, 1_000_000])
@@ -89,7 +91,9 @@ def test_other_names_and_addresses_are_everywhere() -> None:
     rules = alerts_of(groups).values()
     assert "${" not in json.dumps(groups)
     assert {rule["labels"]["severity"] for rule in rules} == {"ticket", "page"}
-    assert set(re.findall(r'job="(.*?)"', json.dumps([rule["expr"] for rule in rules]).replace('\\"', '"'))) == {"access"}
+    assert set(re.findall(r'job="(.*?)"', json.dumps([rule["expr"] for rule in rules]).replace('\\"', '"'))) == {
+        "access"
+    }
     links = {f"https://grafana.example.com/d/{uid}" for uid in dashboards()}
     for rule in rules:
         assert rule["annotations"]["runbook_url"] == f"https://runbooks.example.com/access#{rule['alert'].lower()}"
@@ -103,7 +107,10 @@ def test_promtool_accepts_other_configurations(name: str, tmp_path: Path) -> Non
     path = tmp_path / "rules.yaml"
     path.write_text(json.dumps(rendered("prometheusAlerts", **OTHER | {"job": 'a "b" \\ c'})), "utf-8")
     checked = subprocess.run(
-        [program(name), "check", "rules", "--lint=all", "--lint-fatal", path], capture_output=True, text=True, check=False
+        [program(name), "check", "rules", "--lint=all", "--lint-fatal", path],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -131,7 +138,7 @@ def test_misspelled_names_are_errors(config: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize("path", LIBRARIES, ids=lambda path: path.name)
 def test_jsonnet_is_formatted_and_has_no_mistakes(path: Path) -> None:
-    """jsonnetfmt changes nothing, and jsonnet-lint reports nothing."""
+    """Both jsonnetfmt and jsonnet-lint report nothing."""
     for command in ([program("jsonnetfmt"), "--test"], [program("jsonnet-lint")]):
         done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
