@@ -31,6 +31,7 @@ GET = {
     "promtool": "apt-get install prometheus",
     "promtool3": "go install github.com/prometheus/prometheus/cmd/promtool@v0.316.0, and rename it",
     "systemd-analyze": "apt-get install systemd",
+    "vmalert-tool": "go build ./app/vmalert-tool in a clone of github.com/VictoriaMetrics/VictoriaMetrics",
     "zizmor": "pip install -r .github/requirements-zizmor.txt",
 }
 
