@@ -56,7 +56,7 @@ def test_pint_finds_what_is_wrong(tmp_path: Path) -> None:
     text = ALERTS.read_text("utf-8")
     wrong = tmp_path / ALERTS.name
     wrong.write_text(text.replace("runbook_url: https://", "handbook_url: https://", 1), "utf-8")
-    command = [program("pint"), "--no-color", f"--config={CONFIG}", "--offline", "lint", wrong]
+    command = [program("pint"), "--no-color", f"--config={CONFIG}", "--offline", "lint", str(wrong)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "runbook_url" in done.stderr
