@@ -7,6 +7,7 @@ local known(what, names, all) =
 // What stands inside quotation marks, in JSON and in PromQL.
 local escaped(string) = std.strReplace(std.strReplace(string, '\\', '\\\\'), '"', '\\"');
 
+// A number as it was given.
 local text(value) = if std.isNumber(value) then '%.12g' % value else value;
 
 // As JSON, because one replacement in a long string is faster than many in short ones.
@@ -20,6 +21,7 @@ local without(object, field) = { [name]: object[name] for name in std.objectFiel
 
 {
   known:: known,
+  text:: text,
 
   // The names of the alerts in these groups.
   alerts(groups):: [rule.alert for group in groups for rule in group.rules],

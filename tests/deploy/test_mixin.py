@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.files import ALERTS, DEPLOY, RULES, RUNBOOK_URL, alert_names, dashboards
+from tests.deploy.files import ALERTS, DEPLOY, RULES, RUNBOOK_URL, alert_names, dashboards, panels
 from tests.deploy.programs import program
 
 pytestmark = pytest.mark.deploy
@@ -75,6 +75,21 @@ def test_threshold_changes_its_alert_and_no_other(name: str) -> None:
     assert [
         key for key in after if after[key]["annotations"] != before[key]["annotations"] and key not in changed
     ] == []
+
+
+def test_thresholds_change_the_colours_of_panels() -> None:
+    """Where a panel shows the threshold of an alert, in a step or in a text, it shows the configured one."""
+    others = {"seats_used_warning_ratio": 0.71, "seats_used_critical_ratio": 0.91, "credential_expiry_days": 21}
+    changed = rendered("grafanaDashboards", **{"thresholds+": others})
+    by_title = {panel["title"]: panel for dashboard in changed.values() for panel in panels(dashboard)}
+
+    def steps(title: str) -> list[float | None]:
+        return [step["value"] for step in by_title[title]["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+
+    assert steps("Used share of the limit") == [None, 0.71, 0.91]
+    assert steps("Days until a token expires") == [None, 0, 21]
+    assert "below 21 days" in by_title["Days until a token expires"]["description"]
+    assert not re.search(r"\$\{(" + "|".join(THRESHOLDS) + r")\}", json.dumps(rendered("grafanaDashboards", **OTHER)))
 
 
 @pytest.mark.parametrize("value", [0.07, 0.123456, 1 / 4, 1_000_000])
