@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.documents import BLOCKS
 from tests.deploy.files import ALERTS, DEPLOY, RULES, RUNBOOK_URL, alert_names, dashboards, panels
 from tests.deploy.programs import program
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.deploy
 
@@ -40,6 +44,14 @@ def rendered(field: str, **config: Any) -> Any:
     done = jsonnet(field, config)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
+
+
+def one_block(language: str, start: str = "") -> str:
+    """Return the block of the README in this language that starts so."""
+    readme = str((MIXIN / "README.md").relative_to(ROOT))
+    here = [block for block in BLOCKS if block.place.partition(":")[0] == readme and block.language == language]
+    (found,) = (block.text for block in here if block.text.startswith(start))
+    return found
 
 
 def alerts_of(groups: Groups) -> dict[tuple[str, str], dict[str, Any]]:
@@ -149,6 +161,21 @@ def test_misspelled_names_are_errors(config: dict[str, Any], says: str) -> None:
     done = jsonnet("prometheusAlerts", config)
     assert done.returncode != 0
     assert says in done.stderr
+
+
+def test_readme_renders_the_mixin(tmp_path: Path) -> None:
+    """The commands and the configuration of the README give rules and dashboards."""
+    shutil.copytree(MIXIN, tmp_path / "deploy" / "mixin")
+    (tmp_path / "access.libsonnet").write_text(one_block("jsonnet"), "utf-8")
+    for command in [line for line in one_block("sh", "jsonnet ").splitlines() if line]:
+        for mixin in ("deploy/mixin/mixin.libsonnet", "access.libsonnet"):
+            words = shlex.split(command.replace("deploy/mixin/mixin.libsonnet", mixin))
+            environ = {"JSONNET_PATH": "deploy/mixin"}
+            done = subprocess.run(
+                [program(words[0]), *words[1:]], capture_output=True, text=True, check=False, cwd=tmp_path, env=environ
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+    assert {path.stem for path in (tmp_path / "dashboards").iterdir()} == dashboards().keys()
 
 
 @pytest.mark.parametrize("path", LIBRARIES, ids=lambda path: path.name)
