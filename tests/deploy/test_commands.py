@@ -22,6 +22,7 @@ STAND_INS = {
     "jb": "downloads",
     "jsonnet": "test_mixin.py runs these commands",
     "mixtool": "no registry has it",
+    "kustomize": "writes what base/kustomization.yaml says already; test_kubernetes_variants.py sets an image",
     "systemctl": "needs systemd as the first process",
     "curl": "asks Cloudflare, or an exporter that runs",
     "pgrep": "looks for an exporter that runs",
