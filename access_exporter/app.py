@@ -36,7 +36,10 @@ class App:
     """The running exporter."""
 
     def __init__(self, options: Options, load: Callable[[], Config], clock: Clock | None = None) -> None:
-        """Wire the parts; nothing runs and nothing is polled yet. `load` raises ConfigError."""
+        """Wire the parts; nothing runs and nothing is polled yet. `load` raises ConfigError.
+
+        Raises StorageError for a folder that cannot be used.
+        """
         self._options = options
         self._load = load
         self._clock = clock or Clock()
@@ -47,7 +50,7 @@ class App:
         self._registry = prometheus_client.CollectorRegistry()
         self._own = ExporterMetrics(self._registry, options.shard_number(), options.total_shards)
         self._web_settings = WebSettings(options.web_config_file, options.allowed_hosts)
-        storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path else None
+        storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path is not None else None
         self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
         self._clients = Clients(RequestMetrics(self._registry), self._clock)

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from access_exporter import options
-from access_exporter.errors import CommandError, ConfigError, UsageError
+from access_exporter.errors import CommandError, ConfigError, StorageError, UsageError
 from access_exporter.options import Options
 from access_exporter.token_shapes import without_tokens
 
@@ -56,7 +56,7 @@ def execute(chosen: Options) -> int:
     try:
         with ExitStack() as stack:
             return _choose(chosen, _loader(chosen, stack))
-    except (CommandError, ConfigError, UsageError) as error:
+    except (CommandError, ConfigError, StorageError, UsageError) as error:
         sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
         return 2 if isinstance(error, UsageError) else 1
 
@@ -113,8 +113,10 @@ def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
         simulated = stack.enter_context(demo.account())
         return lambda: simulated.shard(shard, total)
 
+    file = chosen.configuration()  # chosen once: a file that vanishes later is an error, not another configuration
+
     def load() -> "Config":
-        loaded = config.load(chosen.config_file, os.environ)
+        loaded = config.load(file, os.environ)
         return (_without_fresh_tests(loaded) if chosen.once and not chosen.storage_path else loaded).shard(shard, total)
 
     return load

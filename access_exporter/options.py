@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from access_exporter.commands.limit import Limit
 
 
+DEFAULT_FILE = "config.yaml"
+
+
 @dataclass
 class Options:
     """The values of the flags, with their defaults."""
 
-    config_file: str = "config.yaml"
+    config_file: str | None = None
     check: bool = False
     once: bool = False
     demo: bool = False
@@ -49,6 +52,17 @@ class Options:
     def lists_people(self) -> bool:
         """Whether people are listed on standard output."""
         return self.idle_seats is not None or self.test_policy is not None
+
+    def configuration(self, environ: Mapping[str, str] = os.environ) -> str | None:
+        """Return the path of the configuration file; None where there is none, and the environment has to do.
+
+        It is that of the flag, or else of the environment's CLOUDFLARE_ACCESS_CONFIG_FILE, or else config.yaml, if that
+        is there.
+        """
+        if self.config_file is not None:
+            return self.config_file
+        default = DEFAULT_FILE if os.path.lexists(DEFAULT_FILE) else None
+        return environ.get("CLOUDFLARE_ACCESS_CONFIG_FILE") or default
 
     def shard_number(self, environ: Mapping[str, str] = os.environ) -> int:
         """Return the number of this shard; without --shard, that at the end of a StatefulSet's pod name.
@@ -88,7 +102,7 @@ class Flag(NamedTuple):
 _LEVELS = ("debug", "info", "warn", "error")
 
 FLAGS = (
-    Flag("--config.file", "config_file", "configuration file", "FILE", "config.yaml"),
+    Flag("--config.file", "config_file", "configuration file", "FILE", f"{DEFAULT_FILE}, or the environment"),
     Flag("--config.check", "check", "check the configuration, print what it means, and exit with 0 or 1"),
     Flag("--once", "once", "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed"),
     Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),

@@ -25,22 +25,23 @@ class Exporter:
         patience: float = PATIENCE_SECONDS,
         starting: Callable[[subprocess.Popen[str]], None] = lambda _: None,
         locked_by: Sequence[str] = (),
+        folder: Path = ROOT,
     ) -> None:
         """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves.
 
-        `locked_by` is a command that runs it with fewer rights.
+        `locked_by` is a command that runs it with fewer rights, and `folder` the one that it works in.
         """
         self.process = subprocess.Popen(
             [
                 *locked_by,
                 sys.executable,
-                "exporter.py",
+                str(ROOT / "exporter.py"),
                 "--web.listen-address=127.0.0.1:0",
                 "--log.format=json",
                 *flags,
             ],
             stderr=subprocess.PIPE,
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **(environ or {})},
             text=True,
         )

@@ -48,7 +48,7 @@ class TestFlags:
     def test_defaults(self, parsed: Callable[..., Options]) -> None:
         """Without flags the defaults are those of the documentation."""
         assert parsed() == Options(
-            config_file="config.yaml",
+            config_file=None,
             check=False,
             once=False,
             demo=False,

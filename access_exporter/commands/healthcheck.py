@@ -1,8 +1,8 @@
 """Tells whether the exporter on this machine answers: python -m access_exporter.healthcheck [PORT].
 
 Exits 0 where it is healthy, 1 otherwise. It needs no credential: behind basic auth a 401 is the answer of a living
-exporter, and so is behind TLS the demand for a client certificate. The server's certificate is not looked at: the
-connection never leaves the machine.
+exporter, behind a rate limit a 429, and so is behind TLS the demand for a client certificate. The server's certificate
+is not looked at: the connection never leaves the machine.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="access_exporter.healthcheck", description="Asks whether the exporter lives.")
     parser.add_argument("port", nargs="?", type=int, default=10060, help="port to ask (default: 10060)")
     try:
-        return int(_status(parser.parse_args(arguments).port) not in (200, 401))
+        return int(_status(parser.parse_args(arguments).port) not in (200, 401, 429))
     except ssl.SSLError as error:
         return int("ALERT" not in (error.reason or ""))
     except (OSError, OverflowError, http.client.HTTPException):
