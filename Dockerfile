@@ -39,7 +39,7 @@ COPY --chmod=0644 config.yaml /etc/cloudflare-access-exporter/config.yaml
 # nobody; a number, so that Kubernetes can check runAsNonRoot
 USER 65534:65534
 EXPOSE 10060
-# Copes with TLS and basic auth; with another port, replace it by one that ends in "access_exporter.commands.healthcheck", "PORT".
+# Copes with TLS and basic auth; with other addresses, replace it by one that ends in "access_exporter.commands.healthcheck", "ADDRESS", ….
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
   CMD ["/venv/bin/python", "-I", "-m", "access_exporter.commands.healthcheck"]
 ENTRYPOINT ["/venv/bin/cloudflare-access-exporter"]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 # A process that has not ended by then never says what a test waits for.
 PATIENCE_SECONDS = 180
+LOOPBACK = ("--web.listen-address=127.0.0.1:0",)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,7 +37,7 @@ class Exporter:
                 *locked_by,
                 sys.executable,
                 str(ROOT / "exporter.py"),
-                "--web.listen-address=127.0.0.1:0",
+                *(() if any(flag.startswith("--web.listen-address") for flag in flags) else LOOPBACK),
                 "--log.format=json",
                 *flags,
             ],

@@ -34,7 +34,10 @@ for word; do case $word in deploy/*|docs/*|tests/*|*.txt) [ -e "$word" ] || exit
 """
 # The exporter reads flags and configuration as it always does, but asks nobody: the account is made up.
 EXPORTER = f"""#!/bin/bash
-exec {sys.executable} exporter.py "$@" --config.check
+exec {sys.executable} -c '
+import dataclasses, sys
+from access_exporter import cli, options
+sys.exit(cli.execute(dataclasses.replace(options.parse(None), check=True)))' "$@"
 """
 PYTHON = f"""#!/bin/bash
 set -e
