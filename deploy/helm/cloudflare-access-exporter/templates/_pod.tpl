@@ -48,7 +48,7 @@ spec:
         {{- include "cloudflare-access-exporter.volumeMounts" . | nindent 8 }}
   volumes:
     {{- include "cloudflare-access-exporter.volumes" . | nindent 4 }}
-  {{- include "cloudflare-access-exporter.scheduling" . | nindent 2 }}
+  {{- include "cloudflare-access-exporter.scheduling" . | trim | nindent 2 }}
 {{- end }}
 
 {{- define "cloudflare-access-exporter.volumeMounts" -}}
