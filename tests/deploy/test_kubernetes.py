@@ -1,10 +1,8 @@
 """The Kubernetes manifests, as kustomize builds them."""
 
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -13,6 +11,7 @@ import pytest
 import yaml
 
 from access_exporter import config, options
+from tests.deploy.files import ALERTS, RULES
 from tests.deploy.programs import GET, find, program
 from tests.processes import ROOT
 
@@ -100,17 +99,6 @@ def manifests(request: pytest.FixtureRequest) -> Manifests:
 def workload(manifests: Manifests) -> dict[str, Any]:
     (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
     return manifests[kind]
-
-
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    path = FOLDER / "generate_prometheusrule.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -211,14 +199,10 @@ def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> N
     assert f"job_name: {relabeling['replacement']}\n" in readme
 
 
-def test_rules_are_those_of_prometheus(generator: ModuleType) -> None:
-    """The PrometheusRule holds the groups of the rule files, all and as they are; `make docs` writes it again."""
-    written = generator.OUTPUT.read_text(encoding="utf-8")
-    assert written == generator.rendered()
-    groups = [
-        group for path in generator.rule_files() for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
-    ]
-    assert yaml.safe_load(written)["spec"]["groups"] == groups
+def test_rules_are_those_of_prometheus(manifests: Manifests) -> None:
+    """The PrometheusRule holds the groups of the rule files, all and as they are, each with a name of its own."""
+    groups = manifests["PrometheusRule"]["spec"]["groups"]
+    assert groups == [group for path in (ALERTS, RULES) for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
     names = [group["name"] for group in groups]
     assert len(names) == len(set(names)), "the API server takes each name of a group once"
 
