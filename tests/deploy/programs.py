@@ -18,6 +18,8 @@ GET = {
     "amtool": "apt-get install prometheus-alertmanager",
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
+    "helm": "go install helm.sh/helm/v3/cmd/helm@latest",
+    "kube-linter": "go install golang.stackrox.io/kube-linter/cmd/kube-linter@latest",
     "kubectl": "apt-get install kubernetes-client (Debian 13 or newer)",
     "npm": "apt-get install npm",
     "openssl": "apt-get install openssl",
