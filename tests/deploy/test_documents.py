@@ -17,8 +17,8 @@ from access_exporter.config.model import Account, Api, Devices, PolicyTest, Serv
 from access_exporter.serving import WebSettings, web_config
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
+from tests.deploy.manifests import FOLDER, built
 from tests.deploy.programs import program
-from tests.deploy.test_kubernetes import kustomize
 from tests.deploy.test_pipelines import EXAMPLES
 from tests.processes import ROOT
 
@@ -61,9 +61,11 @@ def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys:
     elif keys & set(web_config.WebConfig.__struct_fields__):
         load_web_configuration(snippet.text, machine)
     elif "components" in keys:
-        shutil.copytree(ROOT / "deploy" / "kubernetes", machine / "deploy" / "kubernetes")
+        for name in ("kubernetes", "grafana"):
+            shutil.copytree(ROOT / "deploy" / name, machine / "deploy" / name)
+        shutil.copy(FOLDER / "base" / "config.yaml", machine)
         (machine / "kustomization.yaml").write_text(snippet.text, encoding="utf-8")
-        assert "Deployment" in kustomize(machine)
+        assert {"Deployment", "ConfigMap"} <= {each["kind"] for each in built(machine)}
     else:
         check_with_promtool(snippet.text, machine)
 

@@ -58,7 +58,9 @@ def properties(path: str) -> set[str]:
 
 def test_every_value_has_a_comment(generator: ModuleType) -> None:
     """Every key of values.yaml has a comment that is a sentence; for an object of Kubernetes one is enough."""
-    documented = {value.path: value.meaning for value in generator.documented((CHART / "values.yaml").read_text("utf-8"))}
+    documented = {
+        value.path: value.meaning for value in generator.documented((CHART / "values.yaml").read_text("utf-8"))
+    }
     for path in paths(VALUES):
         assert path in documented or any(path.startswith(f"{each}.") and each in documented for each in WHOLE), path
     assert all(meaning.endswith(".") for meaning in documented.values())
