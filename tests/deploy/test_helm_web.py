@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from access_exporter import options
 from tests.deploy.helm import NAME, container, only, refused, rendered, workload
 from tests.deploy.manifests import validate
+from tests.deploy.monitoring import free_ports
 from tests.deploy.test_kubernetes_probes import CLIENTS, PROTECTIONS, TLS, USERS, Protection, passes, running
 from tests.processes import ROOT
 
@@ -54,32 +56,30 @@ def test_every_object_is_valid(objects: list[dict[str, Any]]) -> None:
         validate(manifest)
 
 
-def test_probes_pass(objects: list[dict[str, Any]], protection: Protection, tmp_path: Path) -> None:
-    """Both probes pass while the exporter lives behind the web.yaml of the chart, and fail when it is gone."""
-    started = running(served(objects, protection), tmp_path)
-    probes = [container(objects)[name] for name in ("readinessProbe", "livenessProbe")]
+@pytest.fixture(scope="module")
+def ports(
+    objects: list[dict[str, Any]], protection: Protection, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, int]]:
+    """A port where an exporter lives behind the web.yaml of the chart, and one where nothing lives."""
+    started = running(served(objects, protection), tmp_path_factory.mktemp("exporter"))
     try:
-        assert [passes(probe, started.port) for probe in probes] == [True, True]
+        yield started.port, free_ports(1)[0]
     finally:
         started.stop()
-    assert [passes(probe, started.port) for probe in probes] == [False, False]
 
 
-def test_helm_test_passes(objects: list[dict[str, Any]], protection: Protection, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["readinessProbe", "livenessProbe"])
+def test_probes_pass(objects: list[dict[str, Any]], ports: tuple[int, int], name: str) -> None:
+    """A probe passes while the exporter lives behind the web.yaml of the chart, and fails when it is gone."""
+    assert [passes(container(objects)[name], port) for port in ports] == [True, False]
+
+
+def test_helm_test_passes(objects: list[dict[str, Any]], ports: tuple[int, int]) -> None:
     """What `helm test` runs ends well while the exporter lives behind each protection, and badly when it is gone."""
     (asking,) = only(objects, "Pod")["spec"]["containers"]
     assert asking["command"][:3] == ["/venv/bin/python", "-I", "-m"]
-    started = running(served(objects, protection), tmp_path)
-
-    def code() -> int:
-        command = [sys.executable, *asking["command"][2:], str(started.port), "localhost"]
-        return subprocess.run(command, cwd=ROOT, timeout=30, check=False).returncode
-
-    try:
-        assert code() == 0
-    finally:
-        started.stop()
-    assert code() == 1
+    commands = [[sys.executable, *asking["command"][2:], str(port), "localhost"] for port in ports]
+    assert [subprocess.run(each, cwd=ROOT, timeout=30, check=False).returncode for each in commands] == [0, 1]
 
 
 def test_prometheus_is_told_how_to_ask(objects: list[dict[str, Any]], protection: Protection) -> None:
