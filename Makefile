@@ -92,9 +92,10 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write what is made from the code: flags, configuration keys, config.yaml, metrics, rules
+docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metrics, rules, dashboards
 	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/rules/generate.py
+	$(BIN)/python -m deploy.grafana
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
 home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter

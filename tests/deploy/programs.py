@@ -24,6 +24,7 @@ GET = {
     "npm": "apt-get install npm",
     "openssl": "apt-get install openssl",
     "prometheus": "apt-get install prometheus",
+    "prometheus3": "go install github.com/prometheus/prometheus/cmd/prometheus@v0.316.0, and rename it",
     "prometheus-alertmanager": "apt-get install prometheus-alertmanager",
     "promtool": "apt-get install prometheus",
     "systemd-analyze": "apt-get install systemd",

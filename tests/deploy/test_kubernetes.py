@@ -49,6 +49,19 @@ def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
         assert all("hostPort" not in port for port in container["ports"])
 
 
+def test_pods_ask_for_what_they_need(manifests: Manifests, workload: dict[str, Any]) -> None:
+    """The scheduler knows the needs, memory is limited, and neither the cluster nor an environment variable is used."""
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
+    assert pod["automountServiceAccountToken"] is manifests["ServiceAccount"]["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert container["resources"]["limits"].keys() == {"memory"}
+        assert not container.keys() & {"env", "envFrom"}
+        ports = {port["name"] for port in container["ports"]}
+        assert {container[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")} <= ports
+
+
 def test_everything_selects_the_pods(manifests: Manifests, workload: dict[str, Any]) -> None:
     """The workload, the service, the network policy and the monitor all mean the same pods and port."""
     template = workload["spec"]["template"]
@@ -102,6 +115,9 @@ def test_image_is_this_version(workload: dict[str, Any]) -> None:
 
     image = workload["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == f"cloudflare-access-exporter:{__version__}"
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?:/cloudflare-access-exporter:|newTag: )([\w.-]+)", readme)
+    assert named == [__version__] * 2
 
 
 def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> None:

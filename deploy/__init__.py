@@ -1,0 +1,1 @@
+"""What to deploy beside the exporter. Only `deploy.grafana` is code to import."""
