@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 4
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
-    parser = argparse.ArgumentParser(prog="access_exporter.commands.healthcheck", description="Asks whether the exporter lives.")
+    parser = argparse.ArgumentParser(prog=f"{__package__}.healthcheck", description="Asks whether the exporter lives.")
     parser.add_argument("port", nargs="?", type=int, default=10060, help="port to ask (default: 10060)")
     parser.add_argument("host", nargs="?", default="", help="host to ask (default: this machine)")
     asked = parser.parse_args(arguments)

@@ -56,6 +56,13 @@ def test_health_check_finds_the_other_loopback_address() -> None:
         assert healthcheck.main([str(running.port)]) == 0
 
 
+def test_health_check_asks_another_host() -> None:
+    """A second argument is the host to ask, as `helm test` asks through the Service; an unknown one is not healthy."""
+    with exporter("--demo") as running:
+        assert healthcheck.main([str(running.port), "localhost"]) == 0
+        assert healthcheck.main([str(running.port), "exporter.invalid"]) == 1
+
+
 def test_health_check_fails_where_nobody_listens() -> None:
     """A refused connection is not healthy."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

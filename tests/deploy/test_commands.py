@@ -19,6 +19,7 @@ STAND_INS = {
     "pip": "downloads; .ci/run installs the same files in the same way",
     "docker": "needs a container registry",
     "kubectl": "needs a cluster",
+    "helm": "needs a cluster; test_helm_install.py renders what is installed",
     "kustomize": "writes what base/kustomization.yaml says already; test_kubernetes_variants.py sets an image",
     "systemctl": "needs systemd as the first process",
     "curl": "asks Cloudflare, or an exporter that runs",
