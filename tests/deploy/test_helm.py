@@ -11,9 +11,10 @@ import yaml
 
 from access_exporter import __version__, cli, options
 from tests.deploy.files import HOMEPAGE
-from tests.deploy.helm import CASES, CHART, ID, LINKED, container, helm, only, pods, rendered, workload
-from tests.deploy.manifests import Manifest, fields, validate
+from tests.deploy.helm import CASES, CHART, ID, LINKED, VALUES, container, helm, only, pods, rendered, workload
+from tests.deploy.manifests import FOLDER, Manifest, fields, kustomize, validate
 from tests.deploy.programs import program
+from tests.deploy.test_kubernetes_network import OPENSHIFT_DNS, allows
 from tests.processes import ROOT
 
 ACCOUNTS = [{"id": ID}, {"id": "9a7806061c88ada191ed06f989cc3dac", "api_token": "${TOKEN}"}]
@@ -176,7 +177,7 @@ def test_versions_are_those_of_the_exporter() -> None:
     """The chart, its image and the exporter have one version, and the chart says where the project lives."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert (chart["version"], chart["appVersion"], chart["home"]) == (__version__, __version__, HOMEPAGE)
-    assert container(rendered())["image"] == f"ghcr.io/{HOMEPAGE.removeprefix('https://github.com/')}:{__version__}"
+    assert container(rendered())["image"] == f"{VALUES['image']['repository']}:{__version__}"
 
 
 def test_defaults_are_those_of_kustomize() -> None:
@@ -195,3 +196,34 @@ def test_defaults_are_those_of_kustomize() -> None:
         if name.endswith("Probe"):
             expected["httpGet"]["scheme"] = "HTTP"
         assert ours["containers"][0][name] == expected
+
+
+def test_traffic_is_that_of_kustomize() -> None:
+    """The NetworkPolicy lets the exporter send where that of deploy/kubernetes/base does, and Prometheus in."""
+    base = kustomize(FOLDER / "base")["NetworkPolicy"]["spec"]
+    spec = only(rendered(), "NetworkPolicy")["spec"]
+    assert (spec["egress"], spec["policyTypes"]) == (base["egress"], base["policyTypes"])
+    assert spec["ingress"][0]["ports"] == base["ingress"][0]["ports"]
+    assert spec["ingress"][0]["from"][:-1] == base["ingress"][0]["from"]
+    assert (
+        only(rendered(), "PersistentVolumeClaim")["spec"] == kustomize(FOLDER / "base")["PersistentVolumeClaim"]["spec"]
+    )
+
+
+def test_openshift_has_its_own_dns() -> None:
+    """With the values for OpenShift the exporter may ask the DNS pods there, and still Cloudflare."""
+    egress = only(rendered("--values", CHART / "ci" / "openshift-values.yaml"), "NetworkPolicy")["spec"]["egress"]
+    for protocol in ("UDP", "TCP"):
+        assert allows(egress, OPENSHIFT_DNS, 5353, protocol)
+    assert allows(egress, "104.16.0.1", 443, "TCP")
+
+
+def test_a_chart_may_depend_on_this_one(tmp_path: Path) -> None:
+    """As a dependency the chart takes `global` and the condition of the other chart."""
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / CHART.name).symlink_to(CHART)
+    on = {"name": CHART.name, "version": __version__, "condition": f"{CHART.name}.enabled"}
+    chart = {"apiVersion": "v2", "name": "monitoring", "version": "1.0.0", "dependencies": [on]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart), encoding="utf-8")
+    values = {"global": {"team": "identity"}, CHART.name: {"enabled": True, "shards": 2}}
+    assert workload(rendered(values=values, chart=tmp_path))["spec"]["replicas"] == 2

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shlex
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from access_exporter import __version__
 from tests.deploy.documents import BLOCKS
 from tests.deploy.files import ALERTS, DASHBOARDS, RULES, dashboards
 from tests.deploy.helm import CHART, ID, NAME, VALUES, container, helm, notes, only, rendered, workload
+from tests.deploy.programs import program
 from tests.processes import ROOT
 
 MINE = {"config": {"accounts": [{"id": "9a7806061c88ada191ed06f989cc3dac"}]}}
@@ -75,11 +77,11 @@ def test_rules_are_those_of_prometheus() -> None:
     assert groups == [group for path in (ALERTS, RULES) for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
 
 
-def test_rules_follow_the_values() -> None:
-    """Job, thresholds, severities and links are those of the values, and a disabled alert is left out."""
+def test_rules_follow_the_values(tmp_path: Path) -> None:
+    """Prometheus takes the rules with the values' job, thresholds, severities and links, without a disabled alert."""
     rule = {
         "enabled": True,
-        "thresholds": {"seats_idle_ratio": 0.35},
+        "thresholds": {"seats_idle_ratio": 0.35, "seats_idle_days": 3, "users_difference": 1_000_000},
         "severities": {"warning": "ticket", "critical": "page"},
         "dashboardUrl": "https://grafana.example.com/",
         "runbookUrl": "https://wiki.example.com/runbook",
@@ -97,6 +99,8 @@ def test_rules_follow_the_values() -> None:
     assert "0.35" in named["CloudflareAccessSeatsIdle"]
     assert f'job="{only(objects, "Service")["metadata"]["name"]}"' in named["CloudflareAccessExporterDown"]
     assert "${" not in yaml.safe_dump(rules)
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(only(objects, "PrometheusRule")["spec"]), encoding="utf-8")
+    subprocess.run([program("promtool"), "check", "rules", tmp_path / "rules.yaml"], capture_output=True, check=True)
 
 
 def test_documented_commands_render() -> None:
