@@ -149,10 +149,11 @@ def test_notes_ask_for_nothing_that_is_there(tmp_path: Path) -> None:
     assert "made-up" not in text
 
 
-@pytest.mark.parametrize("release", ["access", "cloudflare-access-exporter", "x" * 53])
+@pytest.mark.parametrize("release", ["access", "cloudflare.access", "x" * 53])
 def test_names_are_short_enough(release: str) -> None:
-    """The name of a StatefulSet leaves room for the hash that Kubernetes adds, and the pods know their numbers."""
+    """Every name can be a Service's, and leaves room for the hash that Kubernetes adds; the pods know their numbers."""
     ended = helm("template", release, CHART, values={"shards": 2})
     objects = list(yaml.safe_load_all(ended.stdout))
+    assert re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", workload(objects)["metadata"]["name"])
     assert len(workload(objects)["metadata"]["name"]) <= 63 - len("-0123456789")
     assert container(objects)["env"][0]["name"] == "POD_NAME"

@@ -4,7 +4,7 @@
 {{- range $number, $account := $config.accounts }}
   {{- range $key := list "api_token" "api_key" "api_email" }}
     {{- if not (regexMatch "^\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}$" (get $account $key | default "${A}" | toString)) }}
-      {{- fail (printf "config.accounts[%d].%s: write a variable, such as ${%s}, and name the key of the Secret in secret.environment: a ConfigMap is no place for it" $number $key (upper $key)) }}
+      {{- fail (printf "config.accounts[%d].%s: write a variable such as ${%s}, and name its key of the Secret in secret.environment; a ConfigMap must not hold it" $number $key (upper $key)) }}
     {{- end }}
   {{- end }}
   {{- $credential := pick $account "api_token" "api_token_file" "api_email" "api_key" "api_key_file" }}
@@ -12,7 +12,7 @@
     {{- $_ := set $account "api_token_file" "/run/secrets/cloudflare/token" }}
   {{- end }}
 {{- end }}
-{{- include "cloudflare-access-exporter.noSecret" (list "config" ($config | toJson) .Values.secret.data) }}
+{{- include "cloudflare-access-exporter.noSecret" (list "config" ($config | toRawJson) .Values.secret.data) }}
 {{- toYaml $config }}
 {{- end }}
 
@@ -29,7 +29,7 @@
   {{- end }}
 {{- end }}
 {{- range $value := index . 2 }}
-  {{- if and (ge (len (trim $value)) 8) (contains (trim $value) $text) }}
+  {{- if and (ge (len (trim $value)) 16) (contains (trim $value) $text) }}
     {{- $found = true }}
   {{- end }}
 {{- end }}
@@ -58,7 +58,7 @@
     {{- fail (printf "extraArgs: the chart sets %s" (regexFind "^[^=]*" .)) }}
   {{- end }}
 {{- end }}
-{{- include "cloudflare-access-exporter.noSecret" (list "extraArgs" (.Values.extraArgs | toJson) .Values.secret.data) }}
+{{- include "cloudflare-access-exporter.noSecret" (list "extraArgs" (.Values.extraArgs | toRawJson) .Values.secret.data) }}
 {{- $args := list "--config.file=/etc/cloudflare-access-exporter/config.yaml" "--storage.path=/var/lib/cloudflare-access-exporter" }}
 {{- if include "cloudflare-access-exporter.web" . }}
   {{- $args = append $args "--web.config.file=/etc/cloudflare-access-exporter-web/web.yaml" }}

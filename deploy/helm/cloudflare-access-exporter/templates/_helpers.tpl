@@ -6,7 +6,7 @@
 {{- define "cloudflare-access-exporter.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- default $both .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- default $both .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "cloudflare-access-exporter.selectorLabels" -}}
