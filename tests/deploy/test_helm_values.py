@@ -80,11 +80,12 @@ def test_the_schema_is_one() -> None:
 
 
 def test_the_schema_knows_every_value_and_no_other() -> None:
-    """At each level that values.yaml spells out, the schema allows the same keys, and what Helm itself adds."""
+    """The schema allows the keys of values.yaml, what Helm adds, and what Kubernetes takes for its own objects."""
     assert properties("") == VALUES.keys() | {"global", "enabled"}
     for name, value in VALUES.items():
-        if isinstance(value, dict) and value and name not in (*PODS, "config"):
-            assert properties(f"properties.{name}") == set(value), name
+        if isinstance(value, dict) and value and name != "config":
+            allowed = properties(f"properties.{name}")
+            assert allowed >= set(value) if name in PODS else allowed == set(value), name
     assert properties("properties.prometheusRule.properties.thresholds") == set(THRESHOLDS)
 
 
@@ -125,6 +126,8 @@ def test_thresholds_have_one_source() -> None:
         (of_account(policy_tests=[{"discover": "apps"}]), "/config/accounts/0/policy_tests/0/discover"),
         ({"extraArgs": ["--config.file=mine"]}, "extraArgs: the chart sets --config.file"),
         ({"extraArgs": ["--web.listen-address", ":9"]}, "/extraArgs/1"),
+        ({"podSecurityContext": {"runAsNonRot": True}}, "'runAsNonRot' not allowed"),
+        ({"securityContext": {"readOnlyRootFileSystem": True}}, "'readOnlyRootFileSystem' not allowed"),
         ({"persistence": {"size": "much"}}, "/persistence/size"),
         ({"shards": 2, "persistence": {"existingClaim": "mine"}}, "shards cannot share a volume"),
         ({"secret": {"existingSecret": "mine", "data": {"token": "made-up"}}}, "existingSecret or data"),
