@@ -1,6 +1,7 @@
 """Every combination of the overlays and components for Kubernetes."""
 
 import json
+import os
 import re
 from itertools import chain, combinations
 from pathlib import Path
@@ -8,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import DASHBOARDS, DEPLOY
-from tests.deploy.manifests import FOLDER, VERSIONS, Manifest, built, by_kind, combined, kustomize, pod, validate
+from tests.deploy.manifests import (
+    FOLDER,
+    VERSIONS,
+    Manifest,
+    built,
+    by_kind,
+    combined,
+    kustomize,
+    pod,
+    validate,
+    workload,
+)
 from tests.deploy.test_kubernetes_probes import PROTECTIONS
 
 OVERLAYS = ("base", "sharded")
@@ -37,10 +49,13 @@ def protections(name: str) -> list[str]:
 
 
 def test_no_component_is_overlooked() -> None:
-    """The combinations are of all components that there are."""
+    """The combinations are of all components that there are, and the document names each of them."""
     used = {*CLUSTERS, *chain.from_iterable(protections(name) for name in PROTECTIONS)}
     files = [path for path in DEPLOY.rglob("kustomization.yaml") if "kind: Component\n" in path.read_text("utf-8")]
     assert used == {path.parent.relative_to(DEPLOY).as_posix() for path in files}
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    links = {f"]({os.path.relpath(DEPLOY / each, FOLDER)})" for each in used}
+    assert [link for link in links if link not in readme] == []
     assert {path.parent.name for path in FOLDER.glob("*/kustomization.yaml")} == set(OVERLAYS)
 
 
@@ -59,8 +74,22 @@ def test_every_combination_is_valid(overlay: str, chosen: tuple[str, ...], tmp_p
         objects = combined(tmp_path, overlay, [*protections(protection), *chosen])
         for each in objects:
             validate(each)
+        manifests = by_kind(objects)
+        (container,) = pod(manifests)["containers"]
+        templates = [each["metadata"] for each in workload(manifests)["spec"].get("volumeClaimTemplates", [])]
+        volumes = [each["name"] for each in (*pod(manifests)["volumes"], *templates)]
+        assert sorted(volumes) == sorted(mount["name"] for mount in container["volumeMounts"])
         operated = {each["kind"] for each in objects if each["apiVersion"].startswith("monitoring.coreos.com/")}
         assert operated == (set() if WITHOUT_OPERATOR in chosen else {"ServiceMonitor", "PrometheusRule"})
+
+
+@pytest.mark.parametrize("protection", PROTECTIONS)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_clusters_change_no_container(overlay: str, protection: str, tmp_path: Path) -> None:
+    """Arguments, probes and mounts are the same on every cluster: only what protects the exporter changes them."""
+    usual = pod(by_kind(combined(tmp_path, overlay, protections(protection))))
+    chosen = pod(by_kind(combined(tmp_path, overlay, [*protections(protection), *CHANGING])))
+    assert chosen["containers"] == usual["containers"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -118,7 +147,6 @@ def test_openshift_chooses_the_user(overlay: str, tmp_path: Path) -> None:
     assert chosen["securityContext"] == {
         key: value for key, value in usual["securityContext"].items() if key not in ids
     }
-    assert chosen["containers"] == usual["containers"]
 
 
 def test_shards_are_spread() -> None:
