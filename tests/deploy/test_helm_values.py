@@ -14,7 +14,8 @@ import yaml
 from access_exporter.config.model import Account, Api, Config, Devices, PolicyTest, ServiceTokens, Users
 from access_exporter.serving import web_config
 from tests.deploy.files import DEPLOY
-from tests.deploy.helm import CHART, ID, SCHEMA, VALUES, container, only, refused, rendered, workload
+from tests.deploy.helm import CHART, ID, SCHEMA, VALUES, container, helm, only, refused, rendered, workload
+from tests.deploy.manifests import validate
 
 TOKEN = "cfut_made0up1made2up3made4up5made6up7made8up"
 # In the terms of Kubernetes.
@@ -242,6 +243,30 @@ def test_labels_of_the_values_do_not_break_selectors() -> None:
     assert template["labels"].items() >= workload(objects)["spec"]["selector"]["matchLabels"].items()
     assert template["labels"]["team"] == "identity"
     assert template["annotations"]["checksum/config"] != "mine"
+
+
+def test_names_that_look_like_numbers_stay_texts() -> None:
+    """Names, keys and labels that YAML could take for numbers or for yes and no are texts in every object."""
+    values = {
+        "fullnameOverride": "on",
+        "secret": {"existingSecret": "123", "environment": {"NO": "1e3"}},
+        "web": {"existingSecret": "0", "certificateSecret": "1e3", "tls": True, "basicAuth": True},
+        "persistence": {"existingClaim": "1", "storageClassName": "1"},
+        "serviceAccount": {"name": "1e3"},
+        "priorityClassName": "0x1",
+        "serviceMonitor": {"enabled": True, "scrapeSecret": "9"},
+        "prometheusRule": {"enabled": True, "job": "1"},
+        "commonLabels": {"yes": "1"},
+        "podAnnotations": {"on": "1"},
+        "nodeSelector": {"1": "no"},
+    }
+    for manifest in yaml.safe_load_all(helm("template", "1e3", CHART, "--namespace", "7", values=values).stdout):
+        validate(manifest)
+        assert manifest["metadata"]["namespace"] == "7"
+    generated = {"data": {"1": "made-up"}}
+    web = {"config": {"basic_auth_users": {"1": "made-up"}}, "files": {"2": "made-up"}}
+    for manifest in rendered(values={"secret": generated, "web": web, "persistence": {"storageClassName": "1"}}):
+        validate(manifest)
 
 
 def test_images_can_be_pinned() -> None:

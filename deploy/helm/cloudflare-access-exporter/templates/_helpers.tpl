@@ -10,8 +10,8 @@
 {{- end }}
 
 {{- define "cloudflare-access-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "cloudflare-access-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "cloudflare-access-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- /* Labels of every object. Those of the values do not replace what is selected by. */ -}}
@@ -30,8 +30,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* Metadata of an object: name and labels. The argument is a list of the root and what the name ends in. */ -}}
 {{- define "cloudflare-access-exporter.metadata" -}}
 {{- $root := first . -}}
-name: {{ include "cloudflare-access-exporter.fullname" $root }}{{ last . }}
-namespace: {{ $root.Release.Namespace }}
+name: {{ printf "%s%s" (include "cloudflare-access-exporter.fullname" $root) (last .) | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "cloudflare-access-exporter.labels" $root | nindent 2 }}
 {{- end }}

@@ -12,7 +12,7 @@ metadata:
   labels:
     {{- merge $labels .Values.podLabels | toYaml | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "cloudflare-access-exporter.serviceAccount" . }}
+  serviceAccountName: {{ include "cloudflare-access-exporter.serviceAccount" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: 10 # it stops within 5 s
@@ -21,7 +21,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ quote . }}
   {{- end }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
@@ -78,11 +78,11 @@ spec:
 {{- $storage := .Values.persistence -}}
 - name: config
   configMap:
-    name: {{ $fullname }}
+    name: {{ quote $fullname }}
 {{- if include "cloudflare-access-exporter.mountsSecret" . }}
 - name: secret
   secret:
-    secretName: {{ include "cloudflare-access-exporter.secretName" . }}
+    secretName: {{ include "cloudflare-access-exporter.secretName" . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- if not $storage.enabled }}
@@ -93,7 +93,7 @@ spec:
 {{- else if not (include "cloudflare-access-exporter.sharded" .) }}
 - name: storage
   persistentVolumeClaim:
-    claimName: {{ default $fullname $storage.existingClaim }}
+    claimName: {{ default $fullname $storage.existingClaim | quote }}
 {{- end }}
 {{- if include "cloudflare-access-exporter.web" . }}
 - name: web
@@ -101,10 +101,10 @@ spec:
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ include "cloudflare-access-exporter.web.secretName" . }}
+          name: {{ include "cloudflare-access-exporter.web.secretName" . | quote }}
       {{- with .Values.web.certificateSecret }}
       - secret:
-          name: {{ . }}
+          name: {{ quote . }}
       {{- end }}
 {{- end }}
 {{- with .Values.extraVolumes }}
