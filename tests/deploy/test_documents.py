@@ -25,7 +25,12 @@ from tests.processes import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 # What is done with a block of each language. Text is what a program answers: shown, not typed.
-LANGUAGES = {"yaml": "test_yaml_is_what_it_is_meant_to_be", "sh": "tests/deploy/test_commands.py", "text": None}
+LANGUAGES = {
+    "yaml": "test_yaml_is_what_it_is_meant_to_be",
+    "sh": "tests/deploy/test_commands.py",
+    "jsonnet": "tests/deploy/test_mixin.py",
+    "text": None,
+}
 
 
 def test_no_block_is_overlooked() -> None:
