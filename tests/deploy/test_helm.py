@@ -126,13 +126,19 @@ def test_everything_selects_the_pods(objects: list[Manifest]) -> None:
 
 
 def test_what_the_pod_mounts_is_there(objects: list[Manifest]) -> None:
-    """Each mount has its volume, and what a volume names is in the chart or is a name that the values give."""
+    """Each mount has its volume, each volume a mount, and the chart has what they name after itself."""
     spec = workload(objects)["spec"]
     claims = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])]
     volumes = [volume["name"] for volume in spec["template"]["spec"]["volumes"]] + claims
     mounts = container(objects)["volumeMounts"]
     assert sorted(volumes) == sorted(mount["name"] for mount in mounts)
     assert len({mount["mountPath"] for mount in mounts}) == len(mounts)
+    own = only(objects, "Service")["metadata"]["name"]
+    named = {each["kind"] for each in objects if each["metadata"]["name"] == own}
+    assert "ConfigMap" in named
+    for volume in spec["template"]["spec"]["volumes"]:
+        if volume.get("persistentVolumeClaim", {}).get("claimName") == own:
+            assert "PersistentVolumeClaim" in named
 
 
 def test_the_exporter_takes_its_arguments_and_configuration(
