@@ -1,8 +1,8 @@
 """Tells whether an exporter answers: python -m access_exporter.commands.healthcheck [PORT [HOST]].
 
 Exits 0 where it is healthy, 1 otherwise. It needs no credential: behind basic auth a 401 is the answer of a living
-exporter, and so is behind TLS the demand for a client certificate. The server's certificate is not checked: no
-secret is sent, and the connection does not leave the machine or, for `helm test`, the cluster.
+exporter, behind a rate limit a 429, and so is behind TLS the demand for a client certificate. The server's certificate
+is not checked: no secret is sent, and the connection does not leave the machine or, for `helm test`, the cluster.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("host", nargs="?", default="", help="host to ask (default: this machine)")
     asked = parser.parse_args(arguments)
     try:
-        return int((_status_at(asked.host, asked.port) if asked.host else _status(asked.port)) not in (200, 401))
+        return int((_status_at(asked.host, asked.port) if asked.host else _status(asked.port)) not in (200, 401, 429))
     except ssl.SSLError as error:
         return int("ALERT" not in (error.reason or ""))
     except (OSError, OverflowError, http.client.HTTPException):

@@ -20,6 +20,7 @@ def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 0),
+        (b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", 0),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 1),
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 1),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 1),
@@ -30,7 +31,7 @@ def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
     ],
 )
 def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
-    """Only 200, and the 401 of a page behind a password, are healthy."""
+    """Only 200, the 401 of a page behind a password, and the 429 of one behind a rate limit are healthy."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

@@ -25,7 +25,6 @@ GET = {
     "jsonnetfmt": "go install github.com/google/go-jsonnet/cmd/jsonnetfmt@v0.22.0",
     "kubectl": "apt-get install kubernetes-client (Debian 13 or newer)",
     "npm": "apt-get install npm",
-    "openssl": "apt-get install openssl",
     "pint": "go install github.com/cloudflare/pint/cmd/pint@v0.87.0",
     "prometheus": "apt-get install prometheus",
     "prometheus3": "go install github.com/prometheus/prometheus/cmd/prometheus@v0.316.0, and rename it",
