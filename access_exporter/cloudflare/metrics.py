@@ -42,6 +42,7 @@ class RequestMetrics(Collector):
             "Time from sending a request to Cloudflare to the end of its answer.",
             ["endpoint"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            unit="seconds",
             registry=None,
         )
         self.retries = prometheus_client.Counter(
@@ -53,6 +54,10 @@ class RequestMetrics(Collector):
         self.credentials: Sequence[Credential] = ()
         self.hidden: Set[str] = frozenset()
         registry.register(self)
+
+    def begin(self, endpoint: str) -> None:
+        """Count refusals of an endpoint for too many requests from 0, so that its first one is an increase."""
+        self.requests.labels(endpoint, "429")
 
     def collect(self) -> Iterator[Metric]:
         """Yield what was counted, and what the credentials in use know of themselves."""

@@ -57,11 +57,20 @@ def test_health_check_finds_the_other_loopback_address() -> None:
         assert healthcheck.main([str(running.port)]) == 0
 
 
-def test_health_check_asks_another_host() -> None:
-    """A second argument is the host to ask, as `helm test` asks through the Service; an unknown one is not healthy."""
-    with exporter("--demo") as running:
-        assert healthcheck.main([str(running.port), "localhost"]) == 0
-        assert healthcheck.main([str(running.port), "exporter.invalid"]) == 1
+def test_health_check_asks_every_address() -> None:
+    """It takes what --web.listen-address has, and is healthy only if the exporter answers at each address."""
+    with exporter("--demo", "--web.listen-address=127.0.0.2:0", "--web.listen-address=[::1]:0") as running:
+        served = [f"127.0.0.2:{running.port}", running.wait_for("serving")["address"]]
+        assert healthcheck.main(served) == 0
+        assert healthcheck.main([f"0.0.0.0:{running.port}"]) == 1
+        assert healthcheck.main([*served, f"127.0.0.1:{running.port}"]) == 1
+
+
+@pytest.mark.parametrize("address", ["x", "", "70000", "127.0.0.1", "[::1]"])
+def test_health_check_of_no_address(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no address is a usage error of one line."""
+    assert healthcheck.main([address]) == 2
+    assert capsys.readouterr().err.startswith("access_exporter.commands.healthcheck: expected a port or an address; ")
 
 
 def test_health_check_fails_where_nobody_listens() -> None:

@@ -122,7 +122,14 @@ def test_everything_selects_the_pods(objects: list[Manifest]) -> None:
         assert selector.items() <= labels
         assert not selector.items() <= tested
     assert service["spec"]["ports"][0]["targetPort"] == container(objects)["ports"][0]["name"]
-    assert only(objects, "Pod")["spec"]["containers"][0]["args"] == ["10060", service["metadata"]["name"]]
+
+
+def test_helm_test_asks_every_pod(objects: list[Manifest]) -> None:
+    """`helm test` asks the Service, or each shard by the name that a StatefulSet gives it, at the container's port."""
+    name, spec = only(objects, "Service")["metadata"]["name"], workload(objects)["spec"]
+    hosts = [f"{name}-{number}.{name}" for number in range(spec["replicas"])] if "serviceName" in spec else [name]
+    port = container(objects)["ports"][0]["containerPort"]
+    assert only(objects, "Pod")["spec"]["containers"][0]["args"] == [f"{host}:{port}" for host in hosts]
 
 
 def test_what_the_pod_mounts_is_there(objects: list[Manifest]) -> None:

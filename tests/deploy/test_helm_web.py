@@ -78,7 +78,7 @@ def test_helm_test_passes(objects: list[dict[str, Any]], ports: tuple[int, int])
     """What `helm test` runs ends well while the exporter lives behind each protection, and badly when it is gone."""
     (asking,) = only(objects, "Pod")["spec"]["containers"]
     assert asking["command"][:3] == ["/venv/bin/python", "-I", "-m"]
-    commands = [[sys.executable, *asking["command"][2:], str(port), "localhost"] for port in ports]
+    commands = [[sys.executable, *asking["command"][2:], f"localhost:{port}"] for port in ports]
     assert [subprocess.run(each, cwd=ROOT, timeout=30, check=False).returncode for each in commands] == [0, 1]
 
 

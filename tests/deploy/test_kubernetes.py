@@ -85,9 +85,10 @@ def test_exporter_understands_arguments_and_configuration(
     """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
     chosen = options.parse(container["args"])
+    file = Path(chosen.configuration({each["name"]: each["value"] for each in container["env"]}) or "")
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert [str(Path(chosen.config_file).parent), chosen.storage_path] == [mounts[0], mounts[2]]
-    text = manifests["ConfigMap"]["data"][Path(chosen.config_file).name]
+    assert [str(file.parent), chosen.storage_path] == [mounts[0], mounts[2]]
+    text = manifests["ConfigMap"]["data"][file.name]
     assert f"{mounts[1]}/token" in text
     (tmp_path / "token").write_text("made-up", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(text.replace(mounts[1], str(tmp_path)), encoding="utf-8")

@@ -10,6 +10,8 @@ from tests.running_server import connect, everything, pages, serving, status
 from tests.serving.web_files import HASH
 
 OK, TOO_MANY = b"HTTP/1.1 200 OK", b"HTTP/1.1 429 Too Many Requests"
+# Requests that need no password; a file without users would be refused.
+OPEN = f"basic_auth_users: {{alice: '{HASH}'}}\nauth_excluded_paths: [/-/healthy]\n"
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
@@ -98,29 +100,31 @@ class TestRequests:
     def test_status(self, tmp_path: Path, limit: str, expected: list[bytes]) -> None:
         """What is beyond the limit gets the status 429, and without an interval nothing does."""
         web = tmp_path / "web.yaml"
-        web.write_text(f"rate_limit: {limit}\n", encoding="utf-8")
+        web.write_text(f"{OPEN}rate_limit: {limit}\n", encoding="utf-8")
         with serving(pages(web)) as port:
             assert answers(port, 5) == expected
 
     def test_before_the_password(self, tmp_path: Path) -> None:
         """Requests without a password count too, and beyond the limit none is checked."""
         web = tmp_path / "web.yaml"
-        web.write_text(
-            f"basic_auth_users: {{alice: '{HASH}'}}\nrate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8"
-        )
+        web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8")
         with serving(pages(web)) as port:
-            assert answers(port, 2) == [b"HTTP/1.1 401 Unauthorized", TOO_MANY]
+            assert answers(port, 2, REQUEST.replace(b"/-/healthy", b"/metrics")) == [
+                b"HTTP/1.1 401 Unauthorized",
+                TOO_MANY,
+            ]
 
     def test_changed(self, tmp_path: Path) -> None:
         """Another limit in the file is used for the next request; a change elsewhere does not fill the bucket."""
         web = tmp_path / "web.yaml"
-        web.write_text("rate_limit: {interval: 1h, burst: 1}\n", encoding="utf-8")
+        web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8")
         with serving(pages(web)) as port:
             assert answers(port, 2) == [OK, TOO_MANY]
             web.write_text(
-                "rate_limit: {interval: 1h, burst: 1}\nhttp_server_config: {headers: {X-Frame-Options: deny}}\n",
+                f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n"
+                "http_server_config: {headers: {X-Frame-Options: deny}}\n",
                 encoding="utf-8",
             )
             assert answers(port, 1) == [TOO_MANY]
-            web.write_text("rate_limit: {interval: 1h, burst: 2}\n", encoding="utf-8")
+            web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 2}}\n", encoding="utf-8")
             assert answers(port, 3) == [OK, OK, TOO_MANY]

@@ -142,7 +142,7 @@ class TestChanges:
         ("content", "expected"),
         [
             ("", "the file is empty"),
-            (HEADER, "tls_server_config: taken away"),
+            (HEADER, "nothing is protected"),
             (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: taken away"),
             (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: taken away"),
             (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: taken away"),
@@ -192,7 +192,10 @@ class TestHeaders:
     def test_value(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
         """A value is sent as it stands in the file, numbers without quotes too, and a blank one is left out."""
         web = tmp_path / "web.yaml"
-        web.write_text(f"http_server_config:\n  headers:\n    {name}: {written}\n", encoding="utf-8")
+        web.write_text(
+            f"basic_auth_users: {{alice: '{HASH}'}}\nhttp_server_config:\n  headers:\n    {name}: {written}\n",
+            encoding="utf-8",
+        )
         with serving(pages(web)) as port:
             answer = requests.get(f"http://127.0.0.1:{port}/-/healthy", timeout=PATIENCE_SECONDS)
         assert answer.headers.get(name) == sent
