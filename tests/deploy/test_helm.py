@@ -155,10 +155,11 @@ def test_the_exporter_takes_its_arguments_and_configuration(
     found = container(objects)
     mounts = {mount["name"]: mount["mountPath"] for mount in found["volumeMounts"]}
     chosen = options.parse(found["args"])
-    assert (chosen.config_file, chosen.storage_path) == (f"{mounts['config']}/config.yaml", mounts["storage"])
+    file = chosen.configuration({each["name"]: each.get("value", "") for each in found["env"]})
+    assert (file, chosen.storage_path) == (f"{mounts['config']}/config.yaml", mounts["storage"])
     for name in ("token", "second"):
         (tmp_path / name).write_text("made-up", encoding="utf-8")
-    for variable in found.get("env", []):
+    for variable in found["env"]:
         monkeypatch.setenv(variable["name"], ID if variable["name"] == "ACCOUNT" else "made-up")
     (tmp_path / "config.yaml").write_text(
         config(objects).replace("/run/secrets/cloudflare", str(tmp_path)), encoding="utf-8"
@@ -176,7 +177,7 @@ def test_shards_are_as_many_as_pods(objects: list[Manifest]) -> None:
     """Several exporters are a StatefulSet, whose pods know their names; one is a Deployment that never runs twice."""
     found = workload(objects)
     chosen = options.parse(container(objects)["args"])
-    names = [variable["name"] for variable in container(objects).get("env", [])]
+    names = [variable["name"] for variable in container(objects)["env"]]
     if found["kind"] == "StatefulSet":
         assert chosen.total_shards == found["spec"]["replicas"] > 1
         assert found["spec"]["serviceName"] == only(objects, "Service")["metadata"]["name"]
@@ -204,7 +205,7 @@ def test_defaults_are_those_of_kustomize() -> None:
         "terminationGracePeriodSeconds",
     ):
         assert ours[name] == theirs[name]
-    for name in ("securityContext", "resources", "args", "ports", "livenessProbe", "readinessProbe"):
+    for name in ("securityContext", "resources", "args", "env", "ports", "livenessProbe", "readinessProbe"):
         expected = theirs["containers"][0][name]
         if name.endswith("Probe"):
             expected["httpGet"]["scheme"] = "HTTP"

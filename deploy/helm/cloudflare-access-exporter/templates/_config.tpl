@@ -59,7 +59,7 @@
   {{- end }}
 {{- end }}
 {{- include "cloudflare-access-exporter.noSecret" (list "extraArgs" (.Values.extraArgs | toRawJson) .Values.secret.data) }}
-{{- $args := list "--config.file=/etc/cloudflare-access-exporter/config.yaml" "--storage.path=/var/lib/cloudflare-access-exporter" }}
+{{- $args := list "--storage.path=/var/lib/cloudflare-access-exporter" }}
 {{- if include "cloudflare-access-exporter.web" . }}
   {{- $args = append $args "--web.config.file=/etc/cloudflare-access-exporter-web/web.yaml" }}
 {{- end }}
@@ -69,9 +69,9 @@
 {{- toYaml (concat $args .Values.extraArgs) }}
 {{- end }}
 
-{{- /* The environment of the container: the pod's name for shards, variables from the Secret, and more of the values. */ -}}
+{{- /* The environment of the container: the configuration, also for `kubectl exec`, the pod's name for shards, variables from the Secret, and more of the values. */ -}}
 {{- define "cloudflare-access-exporter.env" -}}
-{{- $env := list }}
+{{- $env := list (dict "name" "CLOUDFLARE_ACCESS_CONFIG_FILE" "value" "/etc/cloudflare-access-exporter/config.yaml") }}
 {{- if include "cloudflare-access-exporter.sharded" . }}
   {{- $env = append $env (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) }}
 {{- end }}
@@ -82,7 +82,5 @@
 {{- range .Values.extraEnv }}
   {{- include "cloudflare-access-exporter.noSecret" (list (printf "extraEnv: %s" .name) (get . "value" | toString) $.Values.secret.data) }}
 {{- end }}
-{{- with concat $env .Values.extraEnv }}
-{{- toYaml . }}
-{{- end }}
+{{- concat $env .Values.extraEnv | toYaml }}
 {{- end }}

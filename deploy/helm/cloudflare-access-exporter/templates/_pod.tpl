@@ -31,10 +31,8 @@ spec:
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args:
         {{- include "cloudflare-access-exporter.args" . | nindent 8 }}
-      {{- with include "cloudflare-access-exporter.env" . }}
       env:
-        {{- . | nindent 8 }}
-      {{- end }}
+        {{- include "cloudflare-access-exporter.env" . | nindent 8 }}
       ports:
         - name: http
           containerPort: 10060
