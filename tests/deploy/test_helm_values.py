@@ -176,6 +176,11 @@ def test_no_secret_gets_where_it_can_be_read(values: dict[str, Any]) -> None:
     assert not any(each in said for each in (TOKEN, "0123456789abcdef", "someone", "made-up-secret-123"))
 
 
+def test_a_credential_may_come_from_a_variable() -> None:
+    """A variable in the place of a token or key is taken, also one that may be empty."""
+    assert rendered(values=of_account(api_token="${TOKEN:-}", api_key="${KEY}", api_email="${EMAIL:-}"))
+
+
 def test_secrets_are_in_the_secret_alone() -> None:
     """A token of the values is in the generated Secret, and in no other object."""
     objects = rendered(values={"secret": {"data": {"token": "made-up-secret-123"}}})

@@ -3,7 +3,7 @@
 {{- $config := deepCopy .Values.config }}
 {{- range $number, $account := $config.accounts }}
   {{- range $key := list "api_token" "api_key" "api_email" }}
-    {{- if not (regexMatch "^\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}$" (get $account $key | default "${A}" | toString)) }}
+    {{- if not (regexMatch "^\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-)?\\}$" (get $account $key | default "${A}" | toString)) }}
       {{- fail (printf "config.accounts[%d].%s: write a variable such as ${%s}, and name its key of the Secret in secret.environment; a ConfigMap must not hold it" $number $key (upper $key)) }}
     {{- end }}
   {{- end }}
