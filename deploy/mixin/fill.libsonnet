@@ -7,8 +7,9 @@ local known(what, names, all) =
 // What stands inside quotation marks, in JSON and in PromQL.
 local escaped(string) = std.strReplace(std.strReplace(string, '\\', '\\\\'), '"', '\\"');
 
-// A number as it was given.
-local text(value) = if std.isNumber(value) then '%.12g' % value else value;
+// A number as it was given: jsonnet itself writes 0.8 as 0.80000000000000004, and an old one cannot format 0.
+local text(value) =
+  if std.isNumber(value) && value != std.floor(value) then '%.12g' % value else std.toString(value);
 
 // As JSON, because one replacement in a long string is faster than many in short ones.
 local filled(groups, values) = std.parseJson(std.foldl(
