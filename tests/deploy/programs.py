@@ -18,6 +18,8 @@ GET = {
     "amtool": "apt-get install prometheus-alertmanager",
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
+    "helm": "go install helm.sh/helm/v3/cmd/helm@latest",
+    "kube-linter": "go install golang.stackrox.io/kube-linter/cmd/kube-linter@latest",
     "jsonnet": "go install github.com/google/go-jsonnet/cmd/jsonnet@v0.22.0",
     "jsonnet-lint": "go install github.com/google/go-jsonnet/cmd/jsonnet-lint@v0.22.0",
     "jsonnetfmt": "go install github.com/google/go-jsonnet/cmd/jsonnetfmt@v0.22.0",

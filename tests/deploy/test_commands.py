@@ -20,6 +20,7 @@ STAND_INS = {
     "pip": "downloads; .ci/run installs the same files in the same way",
     "docker": "needs a container registry",
     "kubectl": "needs a cluster",
+    "helm": "needs a cluster; test_helm_install.py renders what is installed",
     "jb": "downloads",
     "jsonnet": "test_mixin.py runs these commands",
     "mixtool": "no registry has it",

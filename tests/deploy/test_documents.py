@@ -18,6 +18,7 @@ from access_exporter.serving import WebSettings, web_config, web_tls
 from tests.certificates import Authority
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
+from tests.deploy.helm import rendered
 from tests.deploy.manifests import FOLDER, built
 from tests.deploy.programs import program
 from tests.deploy.test_pipelines import EXAMPLES
@@ -55,10 +56,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("snippet", YAML, ids=lambda snippet: snippet.place)
 def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool; pipelines run."""
+    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool, values by helm."""
     read = yaml.safe_load(snippet.text)
     keys = set(read) if isinstance(read, dict) else set()
-    if not keys or "decision" in keys:
+    if snippet.place.startswith("deploy/helm/"):
+        assert rendered(values=read)
+    elif not keys or "decision" in keys:
         (machine / "policy.yaml").write_text(snippet.text, encoding="utf-8")
         assert policy_file.read(str(machine / "policy.yaml")) == (read if isinstance(read, list) else [read])
     elif "jobs" in keys or "access-policy" in keys:
