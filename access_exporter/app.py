@@ -107,7 +107,10 @@ class App:
         for poll in polls:
             poll.start()
         for poll in polls:
-            poll.join(patience)
+            if patience is not None:
+                poll.join(patience)
+            while patience is None and poll.is_alive():
+                poll.join(self._snapshots.under_way.report())
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

@@ -55,6 +55,10 @@ class Fleet(Exporter):
         page.accounts = self.accounts
         return page.render()
 
+    def report(self) -> None:
+        """Log how far the long walks are, if it is time to."""
+        self._snapshots.under_way.report()
+
     def run(self, seconds: float) -> None:
         """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""
         end = self.clock.now + seconds

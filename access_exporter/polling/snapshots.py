@@ -18,12 +18,15 @@ from access_exporter.collectors import AnyCollector, Key
 from access_exporter.errors import REASONS, PollError, StoppingError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
 from access_exporter.logs import facts
+from access_exporter.polling.history import History
 from access_exporter.polling.lasting import Lasting, Others
 from access_exporter.polling.storage import Kept
+from access_exporter.polling.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
 _NOTHING = Rendered()
+_NO_HISTORY = History()
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
 
     `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
-    `targets` are those that the summary names.
+    `targets` are those that the summary names. `history` is of the number that the collector wants drawn.
     """
 
     collector: AnyCollector
@@ -46,6 +49,7 @@ class Snapshot:
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
     targets: tuple[AnyCollector, ...] = ()
+    history: History = _NO_HISTORY
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
@@ -104,6 +108,7 @@ class Snapshots:
 
     def __init__(self, clock: Clock, store: Store | None = None) -> None:
         """Start without targets; with a store, targets start with what it kept of them."""
+        self.under_way = UnderWay(clock)
         self._clock = clock
         self._store = store
         self._lock = threading.Lock()
@@ -131,10 +136,12 @@ class Snapshots:
 
     def succeeded(self, collector: AnyCollector, summary: object, duration: float) -> None:
         """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
-        now = self._clock.time()
+        now, level = self._clock.time(), collector.level(summary)
+        history = self.of(collector).history
         published = self._update(
             collector,
             summary=summary,
+            history=history if level is None else history.noted(self._clock.monotonic(), level),
             polled_at=now,
             succeeded_at=now,
             fresh_until=self._fresh_until(collector, summary, now),
