@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
-  requirements docs home wheel sbom audit image clean
+  requirements docs pictures home wheel sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -95,6 +95,11 @@ PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --up
 docs: $(DEV) ## write what is made from the code: flags, configuration keys, config.yaml, metrics, Kubernetes' rules
 	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/kubernetes/generate_prometheusrule.py
+
+# The dashboards are drawn from a Prometheus that scrapes the demo: docs/draw_dashboard.py.
+pictures: $(DEV) ## draw the pictures in the documents again, from the running program (needs Chromium)
+	$(BIN)/python -m tests.deploy.screenshots
+	$(BIN)/python -m docs.draw_session
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
 home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter
