@@ -2,6 +2,8 @@
 
 python -m docs.draw_dashboard http://localhost:9090 overview >docs/dashboard.svg
 python -m docs.draw_dashboard http://localhost:9090 policies >docs/policies.svg
+
+It is as wide as the README shows it. Panels are as tall as their text needs, and annotations are left out.
 """
 
 import json
@@ -15,25 +17,33 @@ from typing import Any
 
 import requests
 
-from docs.draw_panels import NAMED, Box, Series, Table, bars, gauge, lines, passed, stacks, stats, table, text
+from docs import draw_panels
+from docs.draw_panels import NAMED, Box, Series, Table, passed, text
 
 DASHBOARDS = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards"
-VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$account": ".+", "$policy_test": ".+", "$price": "7"}
+VARIABLES = {
+    "__rate_interval": "1m",
+    "cluster": ".*",
+    "namespace": ".*",
+    "job": ".+",
+    "account_id": ".+",
+    "policy_test": ".+",
+    "price": "7",
+}
 SECONDS, STEP = 600, 5
-COLUMN, ROW, GAP = 52, 27, 6
+COLUMN, ROW, GAP = 35, 25, 6
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#ffa6b0")
 NO_DATA = "No data"  # as Grafana says where a query finds nothing
-STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:12px}
-.title{font-weight:500;font-size:13px}.heading{font-size:15px;font-weight:500}.soft{fill:#8e8ea0;font-size:11px}
-.big{font-weight:500}.on{fill:#111217;font-size:11px}
+STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:13px}
+.title{font-weight:500;font-size:13.5px}.heading{font-size:17px;font-weight:500}.soft{fill:#9d9db0;font-size:12.5px}
+.big{font-weight:500}.on{fill:#111217;font-size:12px}
 .green{fill:#73bf69}.yellow{fill:#fade2a}.red{fill:#f2495c}
 .grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
 
 
 def asked(prometheus: str, path: str, expression: str, **when: float) -> list[dict[str, Any]]:  # Any: JSON
     """Return what Prometheus answers to a query."""
-    for name, value in VARIABLES.items():
-        expression = expression.replace(name, value)
+    expression = re.sub(r"\$(\w+)", lambda found: VARIABLES[found[1]], expression)
     parameters: dict[str, str | float] = {"query": expression, **when}
     answer = requests.get(f"{prometheus}/api/v1/{path}", params=parameters, timeout=30)
     answer.raise_for_status()
@@ -102,12 +112,16 @@ def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str
     return NAMED[passed(settings["defaults"]["thresholds"]["steps"], value)]
 
 
-DRAW_TABLE: dict[str, Callable[[Table, Box], Iterator[str]]] = {"table": table, "barchart": stacks}
+DRAW_TABLE: dict[str, Callable[[Table, Box], Iterator[str]]] = {
+    "table": draw_panels.table,
+    "barchart": draw_panels.stacks,
+}
 DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
-    "stat": stats,
-    "gauge": gauge,
-    "timeseries": lines,
-    "bargauge": bars,
+    "stat": draw_panels.stats,
+    "gauge": draw_panels.gauge,
+    "timeseries": draw_panels.lines,
+    "stacked timeseries": draw_panels.areas,
+    "bargauge": draw_panels.bars,
 }
 
 
@@ -133,10 +147,12 @@ def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
 
 def content(panel: dict[str, Any], prometheus: str, now: float, box: Box) -> Iterator[str]:  # Any: JSON
     """Yield the lines of the inside of a panel."""
-    if panel["type"] in DRAW_TABLE and (found := ask_table(prometheus, panel, now)).rows:
-        yield from DRAW_TABLE[panel["type"]](found, box)
-    elif panel["type"] in DRAW and (series := ask(prometheus, panel, now)):
-        yield from DRAW[panel["type"]](series, box, panel["fieldConfig"]["defaults"]["unit"])
+    defaults = panel["fieldConfig"]["defaults"]
+    kind = f"stacked {panel['type']}" if "stacking" in defaults["custom"] else panel["type"]
+    if kind in DRAW_TABLE and (found := ask_table(prometheus, panel, now)).rows:
+        yield from DRAW_TABLE[kind](found, box)
+    elif kind in DRAW and (series := ask(prometheus, panel, now)):
+        yield from DRAW[kind](series, box, defaults["unit"])
     else:
         yield text(box.x + box.w / 2, box.y + box.h / 2, NO_DATA, "soft", text_anchor="middle")
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-LETTER = 5.8  # pixels, about the width of one in a legend
+LETTER = 7  # pixels, about the width of one in a legend
+LINE = 17  # pixels from one line of a legend to the next
 NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#5794f2", "semi-dark-orange": "#ff780a"}
 
 
@@ -50,6 +51,12 @@ def passed(steps: Sequence[dict[str, Any]], value: float) -> str:  # Any: JSON
     return str([step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1])
 
 
+def shortened(words: str, width: float) -> str:
+    """Return words that fit into a width, as Grafana shortens them."""
+    most = int(width / LETTER)
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
 def written(value: float, unit: str) -> str:
     """Return a value in its unit."""
     if unit == "percentunit":
@@ -74,7 +81,7 @@ def stats(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
         if len(series) == 1:
             yield text(box.x + box.w / 2, middle + size / 3, words, "big", text_anchor="middle", style=fill)
         else:
-            yield text(box.x, middle + 4, one.name.rpartition(", ")[2], "soft")
+            yield text(box.x, middle + 4, one.name.rpartition(": ")[2], "soft")
             yield text(box.x + box.w, middle + size / 3, words, "big", text_anchor="end", style=fill)
 
 
@@ -99,62 +106,109 @@ def ceiling(value: float) -> float:
 
 
 def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw lines over time, and a legend with the last values below them."""
-    fitting = max(2, int(box.h * 0.4 / 16))
-    shown = sorted(series, key=lambda one: -one.last)[: 2 * fitting]
-    names = [f"{one.name}  {written(one.last, unit)}" for one in shown]
-    columns = 2 if len(shown) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
-    shown, names = shown[: columns * fitting], names[: columns * fitting]
-    legend = 16 * -(-len(shown) // columns) + 22
-    left, width, height = box.x + 34, box.w - 40, box.h - legend
-    top = ceiling(max(value for one in series for _, value in one.points))
-    start, end = min(one.points[0][0] for one in series), max(one.points[-1][0] for one in series)
-    for quarter in range(5):
-        y = box.y + height * (1 - quarter / 4)
-        yield f'<path class="grid" d="M{left:.1f} {y:.1f}h{width:.1f}"/>'
-        yield text(left - 5, y + 4, written(top * quarter / 4, unit), "soft", text_anchor="end")
+    """Draw lines over time."""
+    yield from _over_time(series, series, box, unit)
+
+
+def areas(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
+    """Draw areas over time, stacked on each other."""
+    sums: dict[float, float] = {}
+    tops: list[Series] = []
     for one in series:
-        points = " ".join(
-            f"{left + width * (when - start) / (end - start or 1):.1f},{box.y + height * (1 - value / top):.1f}"
+        for when, value in one.points:
+            sums[when] = sums.get(when, 0) + value
+        tops.append(one._replace(points=[(when, sums[when]) for when, _ in one.points]))
+    yield from _over_time(series, tops[::-1], box, unit, fill_opacity=0.4)
+
+
+def _over_time(
+    series: Sequence[Series], drawn: Sequence[Series], box: Box, unit: str, fill_opacity: float = 0
+) -> Iterator[str]:
+    """Draw lines, filled or not, between axes, and below them a legend with the last value of each series."""
+    names = [f"{one.name}  {written(one.last, unit)}" for one in series]
+    columns = 2 if len(series) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
+    fitting = max(2, int(box.h * 0.45 / LINE)) * columns
+    order = sorted(range(len(series)), key=lambda number: -series[number].last)[:fitting]
+    legend = LINE * -(-len(order) // columns) + 24
+    inner = Box(box.x + 36, box.y, box.w - 40, box.h - legend)
+    yield from _axes(drawn, inner, unit)
+    top = ceiling(max(value for one in drawn for _, value in one.points))
+    start, end = _span(drawn)
+    for one in drawn:
+        points = [
+            (inner.x + inner.w * (when - start) / (end - start or 1), inner.y + inner.h * (1 - value / top))
             for when, value in one.points
-        )
-        yield f'<polyline class="line" stroke="{one.color}" points="{points}"/>'
-    yield text(left, box.y + height + 14, f"{(end - start) / 60:.0f} minutes ago", "soft")
-    yield text(left + width, box.y + height + 14, "now", "soft", text_anchor="end")
-    for number, (one, name) in enumerate(zip(shown, names, strict=True)):
-        x, y = box.x + (number % columns) * box.w / columns, box.y + height + 34 + 16 * (number // columns)
-        yield f'<path d="M{x:.1f} {y - 4:.1f}h12" stroke="{one.color}" stroke-width="3"/>'
-        yield text(x + 17, y, name, "soft")
+        ]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        if fill_opacity:
+            floor = inner.y + inner.h
+            corners = f"{points[-1][0]:.1f},{floor:.1f} {points[0][0]:.1f},{floor:.1f}"
+            yield f'<polygon fill="{one.color}" fill-opacity="{fill_opacity}" points="{path} {corners}"/>'
+        yield f'<polyline class="line" stroke="{one.color}" points="{path}"/>'
+    for place, number in enumerate(order):
+        x = box.x + (place % columns) * box.w / columns
+        y = inner.y + inner.h + 36 + LINE * (place // columns)
+        yield f'<path d="M{x:.1f} {y - 4:.1f}h12" stroke="{series[number].color}" stroke-width="3"/>'
+        yield text(x + 17, y, shortened(names[number], box.w / columns - 17), "soft")
+
+
+def _axes(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
+    top = ceiling(max(value for one in series for _, value in one.points))
+    start, end = _span(series)
+    for quarter in range(5):
+        y = box.y + box.h * (1 - quarter / 4)
+        yield f'<path class="grid" d="M{box.x:.1f} {y:.1f}h{box.w:.1f}"/>'
+        if quarter % 2 == 0:
+            yield text(box.x - 5, y + 4, written(top * quarter / 4, unit), "soft", text_anchor="end")
+    yield text(box.x, box.y + box.h + 16, f"{(end - start) / 60:.0f} minutes ago", "soft")
+    yield text(box.x + box.w, box.y + box.h + 16, "now", "soft", text_anchor="end")
+
+
+def _span(series: Sequence[Series]) -> tuple[float, float]:
+    return min(one.points[0][0] for one in series), max(one.points[-1][0] for one in series)
 
 
 def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
     """Draw a bar per series."""
     height = box.h / len(series)
     top = max(1.0, *(one.last for one in series))
-    left, width = box.x + box.w * 0.42, box.w * 0.46
-    for number, one in enumerate(series):
+    values = [written(one.last, unit) for one in series]
+    after = max(map(len, values)) * 7.2 + 8
+    before = min(max(len(one.name) for one in series) * LETTER, box.w * 0.5) + 8
+    left, width = box.x + before, box.w - before - after
+    for number, (one, value) in enumerate(zip(series, values, strict=True)):
         y = box.y + height * number
         thick = min(18.0, height - 4)
-        yield text(left - 8, y + height / 2 + 4, one.name, "soft", text_anchor="end")
+        yield text(left - 8, y + height / 2 + 4, shortened(one.name, before - 8), "soft", text_anchor="end")
         rectangle = f'x="{left:.1f}" y="{y + (height - thick) / 2:.1f}" height="{thick:.1f}" rx="2"'
         yield f'<rect {rectangle} width="{width:.1f}" fill="#2c2f36"/>'
-        yield f'<rect {rectangle} width="{width * one.last / top:.1f}" fill="{one.color}"/>'
-        yield text(left + width + 8, y + height / 2 + 4, written(one.last, unit))
+        yield f'<rect {rectangle} width="{width * max(0.0, one.last) / top:.1f}" fill="{one.color}"/>'
+        yield text(left + width + 8, y + height / 2 + 4, value)
 
 
 def table(content: Table, box: Box) -> Iterator[str]:
-    """Draw a table, with as many rows as there is room for."""
+    """Draw a table, with as many rows as there is room for; its titles may take two lines."""
     cells = [[shown(row[number], column)[0] for row in content.rows] for number, column in enumerate(content.columns)]
-    shares = [max(len(title), *map(len, words)) + 2 for title, words in zip(content.titles, cells, strict=True)]
+    heads = [_in_two(title, max(map(len, words))) for title, words in zip(content.titles, cells, strict=True)]
+    shares = [min(max(map(len, [*head, *words])), 15) + 2.5 for head, words in zip(heads, cells, strict=True)]
     edges = [box.x + box.w * sum(shares[:number]) / sum(shares) for number in range(len(shares))]
-    fitting = int((box.h - 22) // 22)
-    for title, x in zip(content.titles, edges, strict=True):
-        yield text(x, box.y + 10, title, "soft")
-    for number, row in enumerate(content.rows[:fitting]):
-        y = box.y + 32 + 22 * number
+    widths = [box.w * share / sum(shares) - 4 for share in shares]
+    tall = 12 * (max(map(len, heads)) - 1)
+    for head, x in zip(heads, edges, strict=True):
+        for number, words in enumerate(head):
+            yield text(x, box.y + 10 + tall - 14 * (len(head) - 1 - number), words, "soft")
+    for number, row in enumerate(content.rows[: int((box.h - 22 - tall) // 22)]):
+        y = box.y + 32 + tall + 22 * number
         yield f'<path class="grid" d="M{box.x:.1f} {y - 15:.1f}h{box.w:.1f}"/>'
-        for cell, column, x in zip(row, content.columns, edges, strict=True):
-            yield text(x, y, *shown(cell, column))
+        for cell, column, x, width in zip(row, content.columns, edges, widths, strict=True):
+            words, kind = shown(cell, column)
+            yield text(x, y, shortened(words, width), kind)
+
+
+def _in_two(title: str, width: int) -> list[str]:
+    """Return a title in two lines, if it is longer than a column of this width and has several words."""
+    first, *others = title.split()
+    return [first, " ".join(others)] if others and len(title) > width else [title]
 
 
 def shown(cell: str | float | None, column: dict[str, Any]) -> tuple[str, str]:  # Any: JSON
@@ -171,13 +225,14 @@ def shown(cell: str | float | None, column: dict[str, Any]) -> tuple[str, str]: 
 def stacks(content: Table, box: Box) -> Iterator[str]:
     """Draw a bar per row, of a part per column."""
     height = (box.h - 22) / len(content.rows)
-    left, width = box.x + box.w * 0.3, box.w * 0.7
+    before = min(max(len(str(row[0])) for row in content.rows) * LETTER, box.w * 0.45) + 8
+    left, width = box.x + before, box.w - before
     most = max(sum(float(cell or 0) for cell in row[1:]) for row in content.rows)
     colors = [NAMED[column["color"]["fixedColor"]] for column in content.columns[1:]]
     for number, (name, *parts) in enumerate(content.rows):
         y, x = box.y + height * number, left
         thick = min(18.0, height - 4)
-        yield text(left - 8, y + height / 2 + 4, str(name), "soft", text_anchor="end")
+        yield text(left - 8, y + height / 2 + 4, shortened(str(name), left - 8 - box.x), "soft", text_anchor="end")
         for part, color in zip(parts, colors, strict=True):
             wide = width * float(part or 0) / most
             rectangle = f'x="{x:.1f}" y="{y + (height - thick) / 2:.1f}" width="{wide:.1f}" height="{thick:.1f}"'
@@ -186,6 +241,6 @@ def stacks(content: Table, box: Box) -> Iterator[str]:
                 yield text(x + wide / 2, y + height / 2 + 4, f"{part:g}", "on", text_anchor="middle")
             x += wide
     for number, (title, color) in enumerate(zip(content.titles[1:], colors, strict=True)):
-        x = box.x + 100 * number
+        x = box.x + 90 * number
         yield f'<path d="M{x:.1f} {box.y + box.h - 4:.1f}h12" stroke="{color}" stroke-width="3"/>'
         yield text(x + 17, box.y + box.h, title, "soft")

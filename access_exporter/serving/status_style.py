@@ -51,6 +51,7 @@ ul{list-style:none;margin:0;padding:0}
 grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr))}
 .targets li{border-top:1px solid var(--line);padding:.55rem 0;overflow-wrap:anywhere}
 h3{display:flex;flex-wrap:wrap;gap:0 .4em;align-items:baseline}
+.targets .bar{height:6px;margin:.25rem 0}
 .label{font-weight:600;font-size:.9rem;margin-left:auto}
 .label::before,.how::before{content:"";display:inline-block;border:.28em solid;border-radius:50%;margin-right:.45em;
 vertical-align:.08em}.label.bad::before,.how.bad::before{border-radius:0}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from access_exporter.polling import Walked
 from access_exporter.serving.status_accounts import Row
+from access_exporter.serving.status_drawings import bar
 from access_exporter.serving.status_text import age, span, text
 
 _POLICY_TESTS = "policy_tests"
@@ -43,7 +44,8 @@ def _target(row: Row, now: float) -> str:
     state = "" if collector.is_optional else f" {_state(row)}"
     if row.snapshot.failure is not None and not collector.is_optional:
         lines.insert(0, f'<span class="bad">{text(str(row.snapshot.failure))}</span>')
-    said = "".join(f"<p>{line}</p>" for line in lines)
+    progress = _progress(row.walked) if row.is_waiting and row.walked else ""
+    said = progress + "".join(f"<p>{line}</p>" for line in lines)
     when = "" if collector.is_optional else f'<p class="when">{_times(row, now)}</p>'
     return f"<li><h3>{collector.title}{name}{state}</h3>\n{said}{when}</li>\n"
 
@@ -51,7 +53,7 @@ def _target(row: Row, now: float) -> str:
 def _state(row: Row) -> str:
     snapshot = row.snapshot
     if row.is_waiting:
-        return _label("warn", f"first poll under way{_walked(row.walked)}")
+        return _label("warn", "first poll under way")
     if snapshot.failure is not None:
         return _label("bad", f"poll failed ({snapshot.failure.reason})")
     remark = _remark(row)
@@ -62,14 +64,18 @@ def _label(level: str, words: str) -> str:
     return f'<span class="label {level}">{words}</span>'
 
 
-def _walked(walked: Walked | None) -> str:
-    """Return how far a walk is, in words that follow others."""
-    if walked is None:
-        return ""
+def _walked(walked: Walked) -> str:
+    """Return how far a walk is, in words."""
     if walked.expected is None or walked.remaining is None:
-        return ": 1 page read" if walked.pages == 1 else f": {walked.pages:,} pages read"
+        return "1 page read" if walked.pages == 1 else f"{walked.pages:,} pages read"
     rest = f", about {span(walked.remaining)} left" if walked.pages < walked.expected else ""
-    return f": {walked.pages:,} of {walked.expected:,} pages read{rest}"
+    return f"{walked.pages:,} of {walked.expected:,} pages read{rest}"
+
+
+def _progress(walked: Walked) -> str:
+    """Return how far the walk of a poll is that people wait for, with a bar where its end is known."""
+    drawn = bar("calm", walked.pages, walked.expected, 'aria-hidden="true"') if walked.expected else ""
+    return f"<p>{_walked(walked)}</p>{drawn}"
 
 
 def _times(row: Row, now: float) -> str:
@@ -82,7 +88,7 @@ def _each_time(row: Row, now: float) -> Iterator[str]:
         yield f"last poll {age(snapshot.polled_at, now)}"
     yield f"every {span(snapshot.collector.interval)}"
     if snapshot.failure is not None and row.walked:
-        yield f"next poll under way{_walked(row.walked)}"
+        yield f"next poll under way: {_walked(row.walked)}"
     if snapshot.succeeded_at is None:
         yield "no numbers yet"
     elif not row.fresh:

@@ -17,9 +17,11 @@ from access_exporter.simulator.answers import error
 from tests.deploy.files import ALERTS, DEPLOY, RULES
 from tests.deploy.monitoring import Prometheus, Relay, alertmanager, eventually, free_ports, prometheus
 from tests.deploy.programs import program
-from tests.processes import exporter
+from tests.processes import Exporter, exporter
 
 FAULTY_ACCOUNT = "fa17" * 8
+PROMETHEUS = ("prometheus", "prometheus3")
+DEMO_LABELS = {"cluster": "demo", "namespace": "access"}  # as Prometheus gives them in Kubernetes
 SECONDS_OF_ALL_TESTS = 1800  # at the very most
 CONFIG = f"""
 api:
@@ -39,6 +41,7 @@ class Chain:
 
     prometheus: Prometheus
     alertmanager: str
+    faulty: Exporter
     openmetrics: Relay
     text: Relay
 
@@ -47,13 +50,13 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-def in_seconds(config: dict[str, Any], targets: list[str], alertmanager_port: int) -> dict[str, Any]:
+def in_seconds(config: dict[str, Any], demo: list[str], faulty: str, alertmanager_port: int) -> dict[str, Any]:
     """Return the committed configuration for these targets, with seconds in the place of half minutes."""
     config = copy.deepcopy(config)
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]
     (job,) = config["scrape_configs"]
-    job["static_configs"] = [{"targets": targets}]
+    job["static_configs"] = [{"targets": demo, "labels": DEMO_LABELS}, {"targets": [faulty]}]
     return config
 
 
@@ -76,13 +79,13 @@ def refuse(handler: Handler) -> None:
     handler.send(error(403, 10000, "Authentication error"))
 
 
-@pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Start everything, with shortened intervals, and stop it in the end.
+@pytest.fixture(scope="session", params=PROMETHEUS)
+def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Start everything, with shortened intervals, and stop it in the end: once with each major of Prometheus.
 
     Cloudflare refuses one exporter's credential from its second poll on; while that is told, other tests do their work.
     """
-    program("prometheus")
+    program(request.param)
     program("prometheus-alertmanager")
     folder = tmp_path_factory.mktemp("monitoring")
     (folder / "exporter.yaml").write_text(CONFIG, "utf-8")
@@ -101,13 +104,14 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         stack.callback(openmetrics.stop)
         text = Relay(demo.url, accept="text/plain;version=0.0.4")
         stack.callback(text.stop)
-        targets = [openmetrics.address, text.address, f"127.0.0.1:{faulty.port}"]
-        config = in_seconds(load(DEPLOY / "prometheus" / "prometheus.yaml"), targets, alertmanager_port)
+        targets = ([openmetrics.address, text.address], f"127.0.0.1:{faulty.port}")
+        config = in_seconds(load(DEPLOY / "prometheus" / "prometheus.yaml"), *targets, alertmanager_port)
         started = Chain(
             alertmanager=stack.enter_context(
                 alertmanager(at_once(load(DEPLOY / "alertmanager" / "alertmanager.yaml")), folder, alertmanager_port)
             ),
-            prometheus=stack.enter_context(prometheus(config, folder, prometheus_port)),
+            prometheus=stack.enter_context(prometheus(request.param, config, folder, prometheus_port)),
+            faulty=faulty,
             openmetrics=openmetrics,
             text=text,
         )

@@ -77,11 +77,11 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(config: dict[str, Any], folder: Path, port: int) -> Iterator[Prometheus]:
-    """Run a Prometheus with a configuration, and data and log in a folder."""
+def prometheus(name: str, config: dict[str, Any], folder: Path, port: int) -> Iterator[Prometheus]:
+    """Run the Prometheus of this name with a configuration, and data and log in a folder."""
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), "utf-8")
     command = [
-        program("prometheus"),
+        program(name),
         f"--config.file={folder / 'prometheus.yaml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--storage.tsdb.retention.time=30d",

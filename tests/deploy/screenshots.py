@@ -19,7 +19,7 @@ from tests.processes import ROOT, exporter
 PICTURE = ROOT / "docs" / "status-page.png"
 UNFINISHED = ("first poll", "as soon as", "no test before")
 FINISHED = (">changed", " in 2 min<")
-SCREEN = Screen(1200, 1290)
+SCREEN = Screen(1200, 1000)
 _KEYWORD = b"Page\0"
 
 

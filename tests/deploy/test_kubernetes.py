@@ -1,9 +1,7 @@
 """The Kubernetes manifests, as kustomize builds them."""
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -12,6 +10,7 @@ import yaml
 
 from access_exporter import config, options
 from tests.deploy import manifests as kubernetes
+from tests.deploy.files import ALERTS, RULES
 from tests.deploy.manifests import FOLDER, SPECS, Manifests, kustomize
 from tests.processes import ROOT
 
@@ -24,17 +23,6 @@ def manifests(request: pytest.FixtureRequest) -> Manifests:
 @pytest.fixture(scope="module")
 def workload(manifests: Manifests) -> dict[str, Any]:
     return kubernetes.workload(manifests)
-
-
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    path = FOLDER / "generate_prometheusrule.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_field_that_does_not_exist_is_refused() -> None:
@@ -97,9 +85,10 @@ def test_exporter_understands_arguments_and_configuration(
     """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
     chosen = options.parse(container["args"])
+    file = Path(chosen.configuration({each["name"]: each["value"] for each in container["env"]}) or "")
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert [str(Path(chosen.config_file).parent), chosen.storage_path] == [mounts[0], mounts[2]]
-    text = manifests["ConfigMap"]["data"][Path(chosen.config_file).name]
+    assert [str(file.parent), chosen.storage_path] == [mounts[0], mounts[2]]
+    text = manifests["ConfigMap"]["data"][file.name]
     assert f"{mounts[1]}/token" in text
     (tmp_path / "token").write_text("made-up", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(text.replace(mounts[1], str(tmp_path)), encoding="utf-8")
@@ -141,14 +130,10 @@ def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> N
     assert f"job_name: {relabeling['replacement']}\n" in readme
 
 
-def test_rules_are_those_of_prometheus(generator: ModuleType) -> None:
-    """The PrometheusRule holds the groups of the rule files, all and as they are; `make docs` writes it again."""
-    written = generator.OUTPUT.read_text(encoding="utf-8")
-    assert written == generator.rendered()
-    groups = [
-        group for path in generator.rule_files() for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
-    ]
-    assert yaml.safe_load(written)["spec"]["groups"] == groups
+def test_rules_are_those_of_prometheus(manifests: Manifests) -> None:
+    """The PrometheusRule holds the groups of the rule files, all and as they are, each with a name of its own."""
+    groups = manifests["PrometheusRule"]["spec"]["groups"]
+    assert groups == [group for path in (ALERTS, RULES) for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
     names = [group["name"] for group in groups]
     assert len(names) == len(set(names)), "the API server takes each name of a group once"
 

@@ -124,6 +124,6 @@ def test_whole_exporter_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> 
         fleet = Fleet(config.Config(api=api, accounts=(polled,)))
         fleet.run(400)
     assert "5 of 10 pages read, about 2 min left" in seen["users"]
-    assert "first poll under way: 5 of 10 pages read" in seen["policy_test_users"]
+    assert "<p>5 of 10 pages read, about 2 min left</p>" in seen["policy_test_users"]
     facts = [facts for message, facts in lines(caplog) if message == "poll under way" and facts["collector"] == "users"]
     assert [(each["pages"], each["expected"]) for each in facts[:5]] == [(1, 10), (3, 10), (5, 10), (7, 10), (9, 10)]

@@ -1,0 +1,283 @@
+"""Overview: what the owner of an account wants to know, first of all what idle seats cost."""
+
+from deploy.grafana.dashboard import OVERVIEW, POLICIES, Row, dashboard
+from deploy.grafana.panels import Json, areas, bars, fixed, gauge, query, stat, timeseries
+from deploy.grafana.policy_numbers import policy_numbers
+from deploy.grafana.queries import ACCOUNT, named, of_account
+from deploy.grafana.tables import Column, link, linked, table
+from deploy.grafana.thresholds import ALERTS, DAYS_UNTIL_FULL, GREEN, IDLE, RED, SEATS, SERVICE_TOKEN_EXPIRY, YELLOW
+from deploy.grafana.variables import COMMON, PRICE
+
+USED = of_account("cloudflare_access_seats_used")
+LIMIT = of_account("cloudflare_access_seats_limit")
+IDLE_SEATS = of_account("cloudflare_access_seats_idle", "idle_days")
+UNKNOWN_SEATS = of_account("cloudflare_access_seats_activity_unknown", "idle_days")
+NEVER_USED = of_account("cloudflare_access_seats_never_used")
+LOGGED_IN = "cloudflare_access_users_logged_in"
+ACTIVE = "cloudflare_access_users_active"
+
+# The change within seven days, or within as many as there are: in the first hours, a slope would be a wild guess. The
+# recorded series exists for longer, but has no label of the cluster; the subquery needs no rules.
+RECORDED = f"account:cloudflare_access_seats_used:max{{{ACCOUNT}}}"
+CHANGE = f"(max by (job, account_id) (delta({RECORDED}[7d]))\nor delta({USED}[7d:5m]))"
+# Flat and falling lines get the longest answer, not an infinite one.
+DAYS_LEFT = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
+IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
+NEEDS_RULES = "Needs the recording rules in rules.yaml; without them it takes ten minutes of history."
+
+
+def cost() -> Row:
+    """Return what idle seats cost."""
+    days = "{{account_name}}: {{idle_days}} days"
+    panels = [
+        stat(
+            "Idle seats cost per month",
+            "Seats that have been idle for so many days, times the price at the top of the page, in US dollars. Seats "
+            "with unknown activity are not counted.",
+            named(f"{IDLE_SEATS} * $price"),
+            days,
+            unit="currencyUSD",
+            decimals=0,
+            alert="CloudflareAccessSeatsIdle",
+        ),
+        stat(
+            "Idle share of used seats",
+            "Share of the used seats whose holder has shown no activity for so many days: no login, no device seen.",
+            named(f"{IDLE_SEATS}\n/ on (job, account_id) group_left ()\n({USED} > 0)"),
+            days,
+            unit="percentunit",
+            steps=IDLE,
+            alert="CloudflareAccessSeatsIdle",
+        ),
+        timeseries(
+            "Idle seats over time",
+            "Seats by the days since the last activity of their holder. A seat that is idle for 90 days is also idle "
+            "for 30 days. Never used: the holder never logged in, and no device was ever seen.",
+            query(named(IDLE_SEATS), days),
+            query(named(NEVER_USED), "{{account_name}}: never used"),
+            alert="CloudflareAccessSeatsIdle",
+        ),
+    ]
+    return Row("Cost of idle seats", 8, panels)
+
+
+def seats() -> Row:
+    """Return how many seats there are, and when they run out."""
+    panels = [
+        stat("Seats used", "Users who hold a seat of either product. Cloudflare bills these.", named(USED)),
+        gauge(
+            "Used share of the limit",
+            "Seats used, divided by seat_limit. Accounts without seat_limit are left out.",
+            named(f"{USED} / {LIMIT}"),
+            unit="percentunit",
+            steps=SEATS,
+            min=0,
+            max=1,
+            alert="CloudflareAccessSeatsNearLimit",
+        ),
+        stat(
+            "Days until seats run out",
+            f"If usage goes on as in the last seven days. {NEEDS_RULES}",
+            named(DAYS_LEFT),
+            unit="d",
+            decimals=0,
+            steps=DAYS_UNTIL_FULL,
+            mappings=[{"type": "range", "options": {"from": 365, "to": None, "result": {"text": "a year or more"}}}],
+            alert="CloudflareAccessSeatsRunOut",
+        ),
+        stat(
+            "Seats expire after",
+            "Cloudflare removes the seat of a user who has been inactive for this long. Accounts where seats never "
+            "expire, or where the token may not read the setting, are left out.",
+            named(f"{of_account('cloudflare_access_seat_expiration_seconds')} / 86400"),
+            unit="d",
+            decimals=0,
+        ),
+    ]
+    return Row("Seats", 6, panels)
+
+
+def course() -> Row:
+    """Return how seats changed."""
+    panels = [
+        timeseries(
+            "Seats and their limit",
+            f"Seats used, the limit, and the seats used in a week if it goes like the last one. {NEEDS_RULES}",
+            query(named(USED), "{{account_name}}: used"),
+            query(named(LIMIT), "{{account_name}}: limit"),
+            query(named(IN_A_WEEK), "{{account_name}}: in a week"),
+            alert="CloudflareAccessSeatsRunOut",
+            overrides=[fixed("/: limit$/", RED), fixed("/: in a week$/", "semi-dark-orange")],
+        ),
+        timeseries(
+            "Seats with unknown activity",
+            "Seats whose holder has not logged in for so many days, but may use a device. They are not counted as "
+            "idle. To find out, grant the API token the account permission Zero Trust: Read.",
+            query(named(UNKNOWN_SEATS), "{{account_name}}: {{idle_days}} days"),
+            alert="CloudflareAccessSeatsIdle",
+        ),
+        areas(
+            "Users by seat",
+            "All users that the account lists, by the seat they hold.",
+            query(named(of_account("cloudflare_access_users", "seat")), "{{account_name}}: {{seat}}"),
+        ),
+    ]
+    return Row("Seats over time", 9, panels)
+
+
+def people() -> Row:
+    """Return how many people use Access."""
+    recent = "{{account_name}}: {{within}}"
+    panels = [
+        timeseries(
+            "Users who logged in",
+            "Users with a successful login within 1, 7 and 30 days.",
+            query(named(of_account(LOGGED_IN, "within")), recent),
+            alert="CloudflareAccessNobodyLogsIn",
+        ),
+        timeseries(
+            "Active users",
+            "Users with any activity within 1, 7 and 30 days: a login, or a device that was seen. Needs the account "
+            "permission Zero Trust: Read.",
+            query(named(of_account(ACTIVE, "within")), recent),
+        ),
+        stat(
+            "Time since the last login",
+            "Time since the last successful login of anyone.",
+            named(f"(time() - {of_account('cloudflare_access_last_login_timestamp_seconds')})"),
+            unit="s",
+            steps=((None, GREEN), (86400, YELLOW)),
+            alert="CloudflareAccessNobodyLogsIn",
+        ),
+    ]
+    return Row("Activity", 8, panels)
+
+
+def users() -> Row:
+    """Return who the users are."""
+    numbers = of_account("cloudflare_access_users_by_devices", "devices")
+    domains = of_account("cloudflare_access_domain_users", "domain", "seat")
+    versions = of_account("cloudflare_access_device_client_registrations", "version")
+    panels = [
+        bars(
+            "Users by devices",
+            "Users of the chosen accounts by their number of active devices.",
+            f"sum by (devices) ({numbers})",
+            "{{devices}}",
+        ),
+        bars(
+            "Users by e-mail domain",
+            "Users of the chosen accounts in their largest domains. Set users.domains to get them.",
+            f"sum by (domain) ({domains})",
+            "{{domain}}",
+        ),
+        bars(
+            "Devices by client version",
+            "Active registrations of the chosen accounts, by version of the client: the ten most common ones of each "
+            "account, other for the rest, and unknown for those without a version.",
+            f"sum by (version) ({versions})",
+            "{{version}}",
+        ),
+    ]
+    return Row("Users and clients", 8, panels)
+
+
+def devices() -> Row:
+    """Return how many devices there are."""
+    panels = [
+        timeseries(
+            "Active devices",
+            "Active devices of all users.",
+            query(named(of_account("cloudflare_access_active_devices"))),
+            alert="CloudflareAccessDevicesDropped",
+        ),
+        areas(
+            "Device registrations",
+            "Active registrations by type. Needs the account permission Zero Trust: Read.",
+            query(named(of_account("cloudflare_access_device_registrations", "type")), "{{account_name}}: {{type}}"),
+        ),
+        timeseries(
+            "Devices seen",
+            "Active registrations whose device was seen within 1, 7 and 30 days.",
+            query(
+                named(of_account("cloudflare_access_device_registrations_seen", "within")),
+                "{{account_name}}: {{within}}",
+            ),
+        ),
+    ]
+    return Row("Devices", 8, panels)
+
+
+def service_tokens() -> Row:
+    """Return when service tokens expire."""
+    expiry = of_account("cloudflare_access_service_token_expiry_timestamp_seconds", "service_token", "service_token_id")
+    return Row(
+        "Service tokens",
+        6,
+        [
+            bars(
+                "Days until a service token expires",
+                f"Yellow below {ALERTS['service_token_expiry_days']:g} days, where the alert fires. Tokens that never "
+                "expire are left out. Set service_tokens to get them.",
+                named(f"({expiry} - time()) / 86400"),
+                "{{account_name}}: {{service_token}}",
+                unit="d",
+                decimals=0,
+                steps=SERVICE_TOKEN_EXPIRY,
+                alert="CloudflareAccessServiceTokenExpires",
+            ),
+        ],
+    )
+
+
+def accounts() -> Row:
+    """Return all accounts, the most expensive first."""
+    most_idle, most_unknown = (f"max by (job, account_id) ({seats})" for seats in (IDLE_SEATS, UNKNOWN_SEATS))
+    columns = {
+        "Users": Column(named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})")),
+        "Seats": Column(named(USED)),
+        "Limit": Column(named(LIMIT)),
+        "Used": Column(named(f"{USED} / {LIMIT}"), "percentunit", SEATS),
+        "Idle": Column(named(most_idle)),
+        "Cost of idle": Column(named(f"{most_idle} * $price"), "currencyUSD", decimals=0),
+        "Unknown": Column(named(most_unknown)),
+        "Never used": Column(named(NEVER_USED)),
+        "Logins in 7 d": Column(named(of_account(LOGGED_IN, matchers='within="7d"'))),
+        "Active in 7 d": Column(named(of_account(ACTIVE, matchers='within="7d"'))),
+        "Devices": Column(named(of_account("cloudflare_access_active_devices"))),
+    }
+    open_account = linked(
+        "Account",
+        link("Show this account only", OVERVIEW, "account", "price"),
+        link("Policies of this account", POLICIES, "account"),
+    )
+    panel = table(
+        "Accounts",
+        "The chosen accounts now. Select a name to see one account or its policies. Idle, Cost of idle and Unknown are "
+        "for the smallest number of days in idle_days.",
+        {"account_name": "Account"},
+        columns,
+        options={"sortBy": [{"displayName": "Cost of idle", "desc": True}]},
+        overrides=[open_account],
+    )
+    return Row("Accounts", 6, [panel])
+
+
+def overview() -> Json:
+    """Return the dashboard."""
+    return dashboard(
+        OVERVIEW,
+        "Cloudflare Access / Overview",
+        [*COMMON, PRICE],
+        [
+            cost(),
+            seats(),
+            accounts(),
+            course(),
+            people(),
+            users(),
+            devices(),
+            Row("Policies", 5, policy_numbers(details=POLICIES)),
+            service_tokens(),
+        ],
+    )
