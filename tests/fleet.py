@@ -51,7 +51,7 @@ class Fleet(Exporter):
 
     def status_page(self) -> str:
         """Return the page for people."""
-        page = StatusPage(self._snapshots, self.clock, "/metrics", demo=False)
+        page = StatusPage(self._snapshots, "/metrics", demo=False)
         page.accounts = self.accounts
         return page.render()
 

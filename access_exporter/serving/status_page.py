@@ -7,7 +7,6 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from access_exporter import __homepage__, __version__
-from access_exporter.clock import Clock
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
 from access_exporter.serving.status_accounts import SEATS_WARNING, Row, Shown, by_urgency
@@ -51,11 +50,11 @@ class View:
 class StatusPage:
     """The status page of an exporter; `accounts` are those of the configuration in use."""
 
-    def __init__(self, snapshots: Snapshots, clock: Clock, metrics_path: str, *, demo: bool) -> None:
+    def __init__(self, snapshots: Snapshots, metrics_path: str, *, demo: bool) -> None:
         """Know of no account yet."""
         self.accounts: Sequence[Account] = ()
         self._snapshots = snapshots
-        self._clock = clock
+        self._clock = snapshots.clock
         self._metrics_path = metrics_path
         self._demo = demo
         self._kept: dict[bool, _Kept] = {}

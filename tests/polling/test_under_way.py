@@ -45,8 +45,8 @@ def test_long_walk_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) 
             under_way.report()
     who = {"account_id": "account-0", "collector": "users", "target": "users"}
     assert lines(caplog) == [
-        ("poll under way", who | {"pages": 60, "expected": 260, "remaining": 100}),
-        ("poll under way", who | {"pages": 120, "expected": 260, "remaining": 70}),
+        ("poll under way", who | {"pages": 60, "expected": 260, "remaining_seconds": 100}),
+        ("poll under way", who | {"pages": 120, "expected": 260, "remaining_seconds": 70}),
     ]
     clock.now += 60
     under_way.report()
@@ -75,7 +75,7 @@ def test_unknown_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
         clock.now += 30
         under_way.report()
     ((_, facts),) = lines(caplog)
-    assert (facts["pages"], "expected" in facts, "remaining" in facts) == (1, False, False)
+    assert (facts["pages"], "expected" in facts, "remaining_seconds" in facts) == (1, False, False)
 
 
 def test_many_walks_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -88,7 +88,7 @@ def test_many_walks_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
             progress.note(1000, 3000)
         clock.now += 30
         under_way.report()
-    assert lines(caplog) == [("polls under way", {"polls": 11, "pages": 11, "expected": 33, "remaining": 60})]
+    assert lines(caplog) == [("polls under way", {"polls": 11, "pages": 11, "expected": 33, "remaining_seconds": 60})]
 
 
 def test_progress_ends_with_the_poll() -> None:

@@ -76,7 +76,7 @@ class Site:
             for kind in kinds
         }
         self.snapshots.configure(self.targets.values())
-        page = StatusPage(self.snapshots, self.clock, "/metrics", demo=False)
+        page = StatusPage(self.snapshots, "/metrics", demo=False)
         page.accounts = [Account(id=name, seat_limit=LIMIT) for name in names]
         settings = WebSettings(None)
         self.web = Web(self.snapshots, CollectorRegistry(), page, None, metrics_path="/metrics", settings=settings)
