@@ -1,13 +1,17 @@
 """Long walks: one line in the log every 30 seconds, and none for short ones."""
 
+import logging
 from contextlib import ExitStack
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from access_exporter import config, simulator
 from access_exporter.cloudflare.progress import Walked
-from access_exporter.collectors.protocol import Key
+from access_exporter.collectors.protocol import Key, Poll
+from access_exporter.polling.poller import Poller
+from access_exporter.polling.snapshots import Snapshots
 from access_exporter.polling.under_way import MOST_LINES, UnderWay
 from access_exporter.simulator import PolicyTestUser, Request, Simulator, User
 from access_exporter.simulator.account import TOKEN
@@ -101,6 +105,42 @@ def test_progress_ends_with_the_poll() -> None:
     with pytest.raises(ZeroDivisionError), poll:
         raise ZeroDivisionError
     assert under_way.of(target()) is None
+
+
+def test_poller_reports_while_a_poll_takes_long() -> None:
+    """The poller, which has nothing else to do until the next poll is due, logs how far the present one is."""
+    clock, walking, finish, logged = FakeClock(), Event(), Event(), Event()
+
+    class Long(FakeCollector):
+        def fetch(self, poll: Poll[Any]) -> float:
+            assert poll.progress
+            poll.progress.note(1000, 5000)
+            walking.set()
+            assert finish.wait(10)
+            return 1.0
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "poll under way":
+                logged.set()
+
+    handler, poller = Handler(), Poller(Snapshots(clock), clock)
+    logging.getLogger().addHandler(handler)
+    poller.configure([Long(Key("account", "users", "users"), lambda *_: None, lambda _: ())])
+    thread = Thread(target=poller.run)
+    thread.start()
+    try:
+        assert walking.wait(10)
+        assert not logged.is_set()
+        clock.now += 30
+        poller.wake()
+        assert logged.wait(10)
+    finally:
+        clock.stop.set()
+        finish.set()
+        poller.wake()
+        thread.join(10)
+        logging.getLogger().removeHandler(handler)
 
 
 def test_whole_exporter_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
