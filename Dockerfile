@@ -13,7 +13,7 @@ RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -
 # What builds the wheel is pinned, too, and is not shipped.
 COPY requirements-build.txt ./
 RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY access_exporter ./access_exporter
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
  && pip --python /venv/bin/python install --no-deps /wheels/*.whl
@@ -28,15 +28,18 @@ LABEL org.opencontainers.image.title="cloudflare-access-exporter" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
-# Nothing is written at run time, so the root file system may be read-only and the user may be any number.
-ENV PATH="/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Nothing is written at run time, so the root file system may be read-only and the user may be any number. A variable
+# names the configuration, because flags of `docker run` and commands of `docker exec` keep it.
+ENV PATH="/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    CLOUDFLARE_ACCESS_CONFIG_FILE=/etc/cloudflare-access-exporter/config.yaml
+# A volume that is mounted here is as writable as this folder, for any user: --storage.path.
+RUN install -d -m 1777 /var/lib/cloudflare-access-exporter
 COPY --from=builder /venv /venv
 COPY --chmod=0644 config.yaml /etc/cloudflare-access-exporter/config.yaml
 # nobody; a number, so that Kubernetes can check runAsNonRoot
 USER 65534:65534
 EXPOSE 10060
-# Copes with TLS and basic auth; with another port, replace it by one that ends in "access_exporter.commands.healthcheck", "PORT".
+# Copes with TLS and basic auth; with other addresses, replace it by one that ends in "access_exporter.commands.healthcheck", "ADDRESS", ….
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
   CMD ["/venv/bin/python", "-I", "-m", "access_exporter.commands.healthcheck"]
 ENTRYPOINT ["/venv/bin/cloudflare-access-exporter"]
-CMD ["--config.file=/etc/cloudflare-access-exporter/config.yaml"]

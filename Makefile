@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 DOCKER ?= docker
 IMAGE  ?= cloudflare-access-exporter
+HELM   ?= helm
 ARGS   ?=
 COV    ?=
 
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
-  requirements docs home wheel sbom audit image clean
+  requirements docs home chart wheel publish sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -24,6 +25,7 @@ BIN := $(VENV)/bin
 SLOW := $(addprefix tests/,test_faults.py test_faults_endless.py test_faults_outages.py test_faults_process.py \
   test_limits.py test_secrets.py test_soak.py config/test_sharding.py polling/test_storage.py polling/test_storage_clock.py \
   polling/test_storage_fresh.py)
+CHART := deploy/helm/cloudflare-access-exporter
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help: ## show this list
@@ -92,9 +94,10 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metrics, rules, dashboards
+docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metrics, rules, dashboards, values
 	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/rules/generate.py
+	$(BIN)/python deploy/helm/generate_values_table.py
 	$(BIN)/python -m deploy.grafana
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
@@ -103,9 +106,17 @@ home: ## let those links lead to your copy: make home URL=https://git.example.co
 	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
 	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
 
-wheel: $(DEV) ## build the wheel into dist/, with the pinned build backend
+chart: ## package the Helm chart into dist/ (HELM=)
+	$(HELM) lint --strict $(CHART)
+	$(HELM) package $(CHART) --destination dist
+
+wheel: $(AUDIT) ## build the sdist, and from it the wheel, into dist/, with the pinned build backend
 	rm -rf dist
-	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+publish: $(AUDIT) ## upload what `make wheel` built to PyPI (the release workflow does)
+	$(BIN)/twine upload --non-interactive dist/*.tar.gz dist/*.whl
 
 # What is shipped, with the hashes it was pinned by. The same input gives the same file.
 sbom: $(AUDIT) ## list what is shipped, as CycloneDX, in dist/sbom.cdx.json

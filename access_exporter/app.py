@@ -9,11 +9,12 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import prometheus_client
 
 from access_exporter import exposition, logs
+from access_exporter.addresses import Address
 from access_exporter.background import call
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Clients, RequestMetrics
@@ -36,7 +37,10 @@ class App:
     """The running exporter."""
 
     def __init__(self, options: Options, load: Callable[[], Config], clock: Clock | None = None) -> None:
-        """Wire the parts; nothing runs and nothing is polled yet. `load` raises ConfigError."""
+        """Wire the parts; nothing runs and nothing is polled yet. `load` raises ConfigError.
+
+        Raises StorageError for a folder that cannot be used.
+        """
         self._options = options
         self._load = load
         self._clock = clock or Clock()
@@ -47,7 +51,7 @@ class App:
         self._registry = prometheus_client.CollectorRegistry()
         self._own = ExporterMetrics(self._registry, options.shard_number(), options.total_shards)
         self._web_settings = WebSettings(options.web_config_file, options.allowed_hosts)
-        storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path else None
+        storage = Storage(options.storage_path, self._own.storage_errors) if options.storage_path is not None else None
         self._snapshots = Snapshots(self._clock, storage)
         self._poller = Poller(self._snapshots, self._clock)
         self._clients = Clients(RequestMetrics(self._registry), self._clock)
@@ -115,19 +119,15 @@ class App:
         return b"".join(self._snapshots.page(Format.TEXT).text_with(own))
 
     def serve(self) -> int:
-        """Poll and serve until SIGTERM or SIGINT; return the exit code."""
-        try:
-            listener = listen(*self._options.listen_address)
-        except OSError as error:
-            sys.stderr.write(f"cloudflare-access-exporter: cannot listen: {error.strerror}\n")
-            return 1
+        """Poll and serve until SIGTERM or SIGINT; return the exit code. Raises CommandError if it cannot serve."""
+        listeners = listen(self._options.listen_addresses)
         with logs.in_background():
             threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
-            asyncio.run(self._serve(listener))
+            asyncio.run(self._serve(listeners))
             log.info("stopped")
         return 0
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self, listeners: Sequence[socket.socket]) -> None:
         web = Web(
             self._snapshots,
             self._registry,
@@ -149,12 +149,15 @@ class App:
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
-        host, port = listener.getsockname()[:2]
+        for listener in listeners:
+            self._announce(Address(*listener.getsockname()[:2]))
+        await serving.serve(listeners)
+
+    def _announce(self, address: Address) -> None:
+        """Log an address that is served, with the port that the system chose if it was to."""
         scheme = "https" if self._web_settings.context else "http"
-        named = f"[{host}]" if ":" in host else host
-        shown = "localhost" if ipaddress.ip_address(host).is_unspecified else named
-        log.info("serving", extra=facts(address=f"{named}:{port}", status_page=f"{scheme}://{shown}:{port}/"))
-        await serving.serve([listener])
+        shown = address._replace(host="localhost") if ipaddress.ip_address(address.host).is_unspecified else address
+        log.info("serving", extra=facts(address=str(address), status_page=f"{scheme}://{shown}/"))
 
     def _tls_context(self) -> ssl.SSLContext | None:
         self._web_settings.refresh()

@@ -5,12 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from access_exporter import options
-from access_exporter.errors import CommandError, ConfigError, UsageError
+from access_exporter.errors import CommandError, ConfigError, ExporterError, StorageError, UsageError
 from access_exporter.options import Options
 from access_exporter.token_shapes import without_tokens
 
@@ -33,11 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _watch_signals()
         chosen = options.parse(arguments)
-        _check_output(needed=chosen.once or chosen.check or chosen.lists_people)
-        code = execute(chosen)
+        answer = chosen.answer
+        _check_output(needed=chosen.once or chosen.check or chosen.lists_people or bool(answer))
+        code = _print(answer) if answer else execute(chosen)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
+    except UsageError as error:
+        return _fail(error, 2)
     except KeyboardInterrupt:
         return 130  # as a shell says of a program ended by Ctrl-C
     except OSError as error:
@@ -56,9 +59,20 @@ def execute(chosen: Options) -> int:
     try:
         with ExitStack() as stack:
             return _choose(chosen, _loader(chosen, stack))
-    except (CommandError, ConfigError, UsageError) as error:
-        sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
-        return 2 if isinstance(error, UsageError) else 1
+    except (CommandError, ConfigError, StorageError) as error:
+        return _fail(error, 1)
+
+
+def _fail(error: ExporterError, code: int) -> int:
+    if sys.stderr is not None:  # closed
+        with suppress(OSError):  # full: the exit code still says it
+            sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
+    return code
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(text)
+    return 0
 
 
 def _choose(chosen: Options, load: "Callable[[], Config]") -> int:
@@ -113,8 +127,10 @@ def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
         simulated = stack.enter_context(demo.account())
         return lambda: simulated.shard(shard, total)
 
+    file = chosen.configuration()  # chosen once: a file that vanishes later is an error, not another configuration
+
     def load() -> "Config":
-        loaded = config.load(chosen.config_file, os.environ)
+        loaded = config.load(file, os.environ)
         return (_without_fresh_tests(loaded) if chosen.once and not chosen.storage_path else loaded).shard(shard, total)
 
     return load

@@ -23,6 +23,7 @@ class DocumentError(ExporterError):
 
     def __init__(self, where: str, problem: str) -> None:
         """`where` is a line or the path of a key, or empty for the whole file; `problem` says what is wrong."""
+        self.where, self.problem = where, problem
         super().__init__(f"{where}: {problem}" if where else problem)
 
 
@@ -32,6 +33,10 @@ class UsageError(ExporterError):
 
 class CommandError(ExporterError):
     """A command could not do what it was asked to; the message says why, and what to do next."""
+
+
+class StorageError(ExporterError):
+    """The folder of `--storage.path` cannot be used; the message says why, and what to do next."""
 
 
 class StoppingError(ExporterError):

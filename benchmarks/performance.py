@@ -94,7 +94,12 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
         "CPU: the exporter's, as a multiple of a plain download's", cpu.exporter / cpu.download, 1.5, digits=2
     )
     slope = polling.excess_by_slope()
-    yield Promise("The same for each page beyond the first 50, so that no start is in it", slope, 1.3, digits=2)
+    yield Promise(
+        "The same for each page beyond the first 50, so that no start is in it; the list is that of the poll before",
+        slope,
+        1.3,
+        digits=2,
+    )
     yield from of_unusual_rows()
     yield Promise("Peak memory with 10,000 users", memory[10_000].memory, 60, unit="MB")
     yield Promise("Peak memory with 1,000,000 users", memory[1_000_000].memory, 160, unit="MB")

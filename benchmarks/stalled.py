@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import trustme
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 NOBODY = "nobody else"
@@ -138,26 +140,9 @@ def configuration(folder: Path, accounts: int) -> Path:
 
 def web_configuration(folder: Path) -> Path:
     """Make a certificate, and the configuration that uses it."""
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-keyout",
-            str(folder / "key.pem"),
-            "-out",
-            str(folder / "cert.pem"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    certificate = trustme.CA().issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     config = folder / "web.yaml"
     config.write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", encoding="utf-8")
     return config

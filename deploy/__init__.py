@@ -1,1 +1,1 @@
-"""What to deploy beside the exporter. Only `deploy.grafana` is code to import."""
+"""What to deploy beside the exporter. Only `deploy.grafana` and `deploy.rules` are code to import."""

@@ -1,11 +1,21 @@
-"""Certificates for tests, made with the command `openssl`."""
+"""Certificates for tests."""
 
+import hashlib
 import ssl
-import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-CONFIG = "[req]\ndistinguished_name = subject\n[subject]\n"
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+DAYS = 2  # more than any test takes
 
 
 @dataclass(frozen=True)
@@ -26,38 +36,38 @@ class Authority:
     def __init__(self, folder: Path, name: str = "authority") -> None:
         """Make its key and certificate."""
         self._folder = folder
-        self._config = folder / "openssl.cnf"
-        self._config.write_text(CONFIG, encoding="utf-8")
-        self._own = self._made(name, "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign")
-        self.cert = self._own.cert
+        # In lower case, because `link_for_openssl` takes names as they are.
+        self._made = trustme.CA(organization_name="tests", organization_unit_name=name.lower())
+        self.cert = self._write(name, self._made.cert_pem, self._made.private_key_pem).cert
 
-    def issue(self, name: str) -> Certificate:
+    def issue(
+        self, name: str, host: str = "127.0.0.1", days: int = DAYS, kind: trustme.KeyType = trustme.KeyType.ECDSA
+    ) -> Certificate:
         """Sign a new certificate, good for a server on the loopback interface and for a client."""
-        signed = ("-CA", str(self._own.cert), "-CAkey", str(self._own.key))
-        extensions = (
-            "basicConstraints=critical,CA:FALSE",
-            "subjectAltName=IP:127.0.0.1",
-            "authorityKeyIdentifier=keyid",
-        )
-        return self._made(name, *extensions, options=signed)
+        now = datetime.now(UTC)
+        start, end = now + timedelta(min(days, 0) - 1), now + timedelta(days)
+        signed = self._made.issue_cert(host, common_name=name, not_before=start, not_after=end, key_type=kind)
+        return self._write(name, signed.cert_chain_pems[0], signed.private_key_pem)
 
-    def _made(self, name: str, *extensions: str, options: tuple[str, ...] = ()) -> Certificate:
-        made = Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        openssl(
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
-            *("-config", str(self._config), "-subj", f"/CN={name}", "-out", str(made.cert), "-keyout", str(made.key)),
-            *(word for extension in extensions for word in ("-addext", extension)),
-            *options,
-        )
-        return made
+    def _write(self, name: str, cert: trustme.Blob, key: trustme.Blob) -> Certificate:
+        written = Certificate(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        cert.write_to_path(str(written.cert))
+        key.write_to_path(str(written.key))
+        return written
 
     def client_context(self) -> ssl.SSLContext:
         """Return what a client needs that trusts this authority."""
         return ssl.create_default_context(cafile=self.cert)
 
+    def link_for_openssl(self, folder: Path) -> None:
+        """Put the certificate into a folder as `openssl rehash` does: its name is a hash of the subject."""
+        subject = x509.load_pem_x509_certificate(self.cert.read_bytes()).subject.public_bytes()
+        digest = hashlib.sha1(subject[2:], usedforsecurity=False).digest()  # of the parts, without the length of all
+        (folder / f"{int.from_bytes(digest[:4], 'little'):08x}.0").symlink_to(self.cert)
 
-def openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `openssl` without a terminal to ask at."""
-    return subprocess.run(
-        ["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True
-    )
+
+def lock(key: Path, locked: Path) -> None:
+    """Write a key again, with a password."""
+    loaded = load_pem_private_key(key.read_bytes(), password=None)
+    encryption = BestAvailableEncryption(b"secret")
+    locked.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, encryption))

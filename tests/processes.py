@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 # A process that has not ended by then never says what a test waits for.
 PATIENCE_SECONDS = 180
+LOOPBACK = ("--web.listen-address=127.0.0.1:0",)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -25,22 +26,23 @@ class Exporter:
         patience: float = PATIENCE_SECONDS,
         starting: Callable[[subprocess.Popen[str]], None] = lambda _: None,
         locked_by: Sequence[str] = (),
+        folder: Path = ROOT,
     ) -> None:
         """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves.
 
-        `locked_by` is a command that runs it with fewer rights.
+        `locked_by` is a command that runs it with fewer rights, and `folder` the one that it works in.
         """
         self.process = subprocess.Popen(
             [
                 *locked_by,
                 sys.executable,
-                "exporter.py",
-                "--web.listen-address=127.0.0.1:0",
+                str(ROOT / "exporter.py"),
+                *(() if any(flag.startswith("--web.listen-address") for flag in flags) else LOOPBACK),
                 "--log.format=json",
                 *flags,
             ],
             stderr=subprocess.PIPE,
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **(environ or {})},
             text=True,
         )

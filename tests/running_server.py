@@ -6,16 +6,18 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
 import requests
 from prometheus_client import CollectorRegistry
 
+from access_exporter.addresses import Address
 from access_exporter.polling.snapshots import Snapshots
 from access_exporter.serving import server
+from access_exporter.serving.listening import listen
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.routes import Web
 from access_exporter.serving.status_page import StatusPage
@@ -57,19 +59,32 @@ def serving(
     application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None, most_answers: int = 40
 ) -> Iterator[int]:
     """Serve an application for the length of a `with` block; give its port."""
-    with server.listen("127.0.0.1", 0) as listener:
+    with serving_at(["127.0.0.1"], application, context, most_answers) as (port,):
+        yield port
+
+
+@contextmanager
+def serving_at(
+    hosts: Iterable[str],
+    application: Application,
+    context: Callable[[], ssl.SSLContext | None] = lambda: None,
+    most_answers: int = 40,
+) -> Iterator[list[int]]:
+    """Serve an application at several addresses for the length of a `with` block; give their ports."""
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(each) for each in listen(Address(host, 0) for host in hosts)]
         running = server.Server(application, context, most_answers)
         loops: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
 
         def serve() -> None:
             with asyncio.Runner() as runner:
                 loops.put(runner.get_loop())
-                runner.run(running.serve([listener]))
+                runner.run(running.serve(listeners))
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield [listener.getsockname()[1] for listener in listeners]
         finally:
             loops.get().call_soon_threadsafe(running.stop)
             thread.join(PATIENCE_SECONDS)

@@ -167,17 +167,36 @@ def test_a_log_that_nobody_reads(cloudflare: Simulator, tmp_path: Path) -> None:
         assert running.process.wait(timeout=5) == 0
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_a_stop_while_passwords_are_checked(tmp_path: Path, attempt: int) -> None:
-    """A stop in the middle of checks of passwords is as clean as any other."""
+# Runs the exporter with checks of passwords that say when they begin, and are then made again and again.
+HELD_CHECKS = """
+import bcrypt, runpy, sys
+check = bcrypt.checkpw
+
+def held(password, _):
+    print('{"msg": "check began"}', file=sys.stderr, flush=True)
+    while True:
+        check(password, b"$2b$04$" + b"." * 53)
+
+bcrypt.checkpw = held
+sys.path[0], sys.argv = ".", sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_stop_while_passwords_are_checked(tmp_path: Path) -> None:
+    """A stop in the middle of a check of a password, for which others wait, is as clean as any other."""
     web = tmp_path / "web.yaml"
-    web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(12)).decode()}}}", encoding="utf-8")
-    with exporter("--demo", f"--web.config.file={web}") as running, ExitStack() as asking:
+    web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}", encoding="utf-8")
+    held = tmp_path / "held.py"
+    held.write_text(HELD_CHECKS, encoding="utf-8")
+    starter = (sys.executable, str(held))
+    with exporter("--demo", f"--web.config.file={web}", locked_by=starter) as running, ExitStack() as asking:
         for number in range(6):
             asked = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {b64encode(b'a:%d' % number).decode()}\r\n\r\n"
             asking.enter_context(socket.create_connection(("127.0.0.1", running.port))).sendall(asked.encode())
+        running.wait_for("check began")
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(timeout=10) == 0
+        assert running.process.wait(timeout=30) == 0
 
 
 def posted(running: Exporter) -> socket.socket:

@@ -21,6 +21,8 @@ PROMETHEUS_ACCEPT = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 
+UNITS = ("seconds", "bytes", "ratio")
+
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Exporter]:
@@ -67,6 +69,44 @@ def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:
     assert answer.text.endswith("# EOF\n")
     in_openmetrics = values(list(parse_openmetrics(answer.text)))  # type: ignore[no-untyped-call]  # it has no types
     assert in_openmetrics.keys() == in_text
+
+
+def test_openmetrics_states_units(demo: Exporter) -> None:
+    """Each family whose name ends in a unit says so in OpenMetrics, and never in the text format."""
+    page = scrape(demo, accept=PROMETHEUS_ACCEPT).text
+    families = list(parse_openmetrics(page))  # type: ignore[no-untyped-call]  # it has no types
+    measured = {family.name: family.unit for family in families if family.unit}
+    assert measured == {family.name: unit for family in families for unit in UNITS if family.name.endswith(f"_{unit}")}
+    assert set(measured.values()) == set(UNITS)
+    assert measured["process_cpu_seconds"] == "seconds"
+    assert measured["cloudflare_access_api_request_duration_seconds"] == "seconds"
+    assert "# UNIT" not in scrape(demo).text
+
+
+def test_no_created_timestamps(demo: Exporter) -> None:
+    """No counter and no histogram has a second series that says when it began."""
+    for accept in ("", PROMETHEUS_ACCEPT):
+        assert "_created" not in scrape(demo, accept=accept).text
+
+
+def test_too_many_requests_are_counted_from_zero(demo: Exporter) -> None:
+    """Each endpoint that is asked has a counter of 429 from its start, so that the first one is an increase."""
+    requests_by_code: dict[str, set[str]] = {"200": set(), "429": set()}
+    for (name, labels), value in values(list(parse_text(scrape(demo).text))).items():
+        if name == "cloudflare_access_api_requests_total":
+            told = dict(labels)
+            requests_by_code[told["code"]].add(told["endpoint"])
+            assert value > 0 or told["code"] == "429"
+    assert "users" in requests_by_code["429"]
+    assert requests_by_code["200"] <= requests_by_code["429"]
+
+
+def test_collect_is_not_supported(demo: Exporter) -> None:
+    """`collect[]`, which other exporters have, is ignored: the whole page is served."""
+    whole = values(list(parse_text(scrape(demo).text))).keys()
+    answer = requests.get(f"{demo.url}/metrics", params={"collect[]": "users"}, timeout=10)
+    assert answer.status_code == 200
+    assert whole <= values(list(parse_text(answer.text))).keys()
 
 
 def test_promtool_finds_nothing_to_complain_about(demo: Exporter) -> None:

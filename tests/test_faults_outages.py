@@ -17,7 +17,7 @@ import pytest
 from access_exporter.cloudflare import transport
 from access_exporter.simulator import Handler, Request, Simulator
 from access_exporter.simulator.server import Fault as Serving
-from tests.certificates import Authority, openssl
+from tests.certificates import Authority
 from tests.faults import resets
 from tests.middlebox import middlebox
 from tests.places import PLACES, Place, Story, cloudflare, fleet, timeout
@@ -97,15 +97,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority, and good and bad certificates of the loopback address."""
     folder = tmp_path_factory.mktemp("tls")
     Authority(folder, "self-signed")
-    Authority(folder).issue("good")
-    for name, days, host in (("expired", "-1", "IP:127.0.0.1"), ("other-host", "2", "DNS:planted.example")):
-        request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={host}\n", encoding="utf-8")
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{folder}/{name}.key")
-        openssl("req", *key, "-config", f"{folder}/openssl.cnf", "-subj", f"/CN={name}", "-out", str(request))
-        signed = ("-CA", f"{folder}/authority.pem", "-CAkey", f"{folder}/authority.key", "-CAcreateserial")
-        out = ("-days", days, "-extfile", str(extensions), "-out", f"{folder}/{name}.pem")
-        openssl("x509", "-req", "-in", str(request), *signed, *out)
+    authority = Authority(folder)
+    authority.issue("good")
+    authority.issue("expired", days=-1)
+    authority.issue("other-host", host="planted.example")
     return folder
 
 

@@ -16,8 +16,9 @@ from access_exporter.cloudflare import quota, refusals, responses, retries, tran
 from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
 from access_exporter.cloudflare.endpoints import Endpoint, Resource
+from access_exporter.cloudflare.known_lists import KnownLists
 from access_exporter.cloudflare.metrics import RequestMetrics, code_of
-from access_exporter.cloudflare.pagination import NOTHING_FOUND, DoubtsOfLists, Found, Page, PageInfo, Row, Walk
+from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Page, PageInfo, Row, Walk
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.responses import Decoded
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
@@ -53,7 +54,7 @@ class Client:
         self._rate_limiters = rate_limiters
         self._metrics = metrics
         self._clock = clock
-        self._doubts = DoubtsOfLists()
+        self._lists = KnownLists()
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -113,8 +114,8 @@ class Client:
         """
         call = replace(self._call(resource), is_optional=is_optional)
         pages = _Pages(self, self._clock, call, row, within)
-        doubts, has_totals = self._doubts.of(resource.path), resource.endpoint.has_totals
-        return Walk(pages, pages.size, self.api.concurrency, before, doubts, has_totals=has_totals)
+        known, has_totals = self._lists.of(resource.path), resource.endpoint.has_totals
+        return Walk(pages, pages.size, self.api.concurrency, before, known, has_totals=has_totals)
 
     def cursor_walk(
         self, resource: Resource, row: type[Row], within: float, before: int = 0, *, is_optional: bool = False
@@ -134,7 +135,7 @@ class Client:
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
             return CursorPage.of(answer.result, answer.info)
 
-        return CursorWalk(CursorPages(fetch, self.api.page_size), self._doubts.of(resource.path), before)
+        return CursorWalk(CursorPages(fetch, self.api.page_size), self._lists.of(resource.path).doubts, before)
 
     def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""

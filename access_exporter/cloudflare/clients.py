@@ -55,6 +55,8 @@ class Clients:
     def show(self, endpoints: Iterable[Endpoint]) -> None:
         """Show what was counted about these endpoints, and hide those of an earlier call that are none of them."""
         names = {endpoint.name for endpoint in endpoints}
+        for name in names:
+            self._metrics.begin(name)
         self._shown |= names
         self._metrics.hidden = self._shown - names
 

@@ -9,7 +9,6 @@ from msgspec import Meta
 from access_exporter.cloudflare.pages import Page, Row
 from access_exporter.errors import InvalidResponseError
 
-_MOST_LISTS = 1000
 _SHARE = 100  # a list changes from one poll to the next: so does what it lacks, by one row in so many
 
 
@@ -65,20 +64,6 @@ def _are_alike(before: Sequence[Doubt], doubts: Sequence[Doubt], listed: int) ->
     if [doubt.kind for doubt in before] != [doubt.kind for doubt in doubts]:
         return False
     return all(abs(one.size - other.size) <= listed // _SHARE for one, other in zip(before, doubts, strict=True))
-
-
-class DoubtsOfLists:
-    """The doubts about each list of an account, by its path."""
-
-    def __init__(self) -> None:
-        """Know no list yet."""
-        self._doubts: dict[str, Doubts] = {}
-
-    def of(self, path: str) -> Doubts:
-        """Return the doubts about a list; those of too many lists are forgotten, such as those of old policy tests."""
-        if len(self._doubts) >= _MOST_LISTS:
-            self._doubts.clear()
-        return self._doubts.setdefault(path, Doubts())
 
 
 class _Range:

@@ -32,27 +32,32 @@ class RequestMetrics(Collector):
         """Register the families; requests to an endpoint that is `hidden` by its name are counted, but not shown."""
         self.requests = prometheus_client.Counter(
             "cloudflare_access_api_requests",
-            "Requests sent to Cloudflare, by HTTP status code, or timeout or network where no whole answer came; a "
-            "status that is not registered counts by its class, such as 5xx.",
+            "Requests sent to Cloudflare, by HTTP status code; timeout or network if no complete response came. An "
+            "unregistered status counts by its class, such as 5xx.",
             ["endpoint", "code"],
             registry=None,
         )
         self.duration = prometheus_client.Histogram(
             "cloudflare_access_api_request_duration_seconds",
-            "Time from sending a request to Cloudflare to the end of its answer.",
+            "Time from sending a request to Cloudflare to the end of the response.",
             ["endpoint"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            unit="seconds",
             registry=None,
         )
         self.retries = prometheus_client.Counter(
             "cloudflare_access_api_retries",
-            "Requests that were sent again after a failure that may pass.",
+            "Requests that the exporter sent again after a temporary failure.",
             ["endpoint"],
             registry=None,
         )
         self.credentials: Sequence[Credential] = ()
         self.hidden: Set[str] = frozenset()
         registry.register(self)
+
+    def begin(self, endpoint: str) -> None:
+        """Count refusals of an endpoint for too many requests from 0, so that its first one is an increase."""
+        self.requests.labels(endpoint, "429")
 
     def collect(self) -> Iterator[Metric]:
         """Yield what was counted, and what the credentials in use know of themselves."""
@@ -61,13 +66,13 @@ class RequestMetrics(Collector):
             yield family
         yield gauge(
             "cloudflare_access_api_ratelimit_remaining",
-            "Requests the credential has left in Cloudflare's current window, as the last answer told; "
-            "the credential is named by the first account that uses it.",
+            "Requests that the credential has left in Cloudflare's current window, by the last response. The label "
+            "is the id of the first account that uses the credential.",
             [({"credential": each.name}, each.remaining) for each in self.credentials],
         )
         yield gauge(
             "cloudflare_access_credential_expiry_timestamp_seconds",
-            "When the API token expires, in seconds since the epoch; absent for a token that never expires, for a key, "
-            "and where Cloudflare does not say; the credential is named by the first account that uses it.",
+            "Expiry of the API token, in seconds since the epoch; absent for a token that never expires, for a key, "
+            "and if Cloudflare does not say. The label is the id of the first account that uses the credential.",
             [({"credential": each.name}, each.expires_at) for each in self.credentials],
         )

@@ -36,17 +36,16 @@ from typing import Generic
 from access_exporter.cloudflare.contradictions import (
     NOTHING_FOUND,
     Doubt,
-    Doubts,
-    DoubtsOfLists,
     Found,
     PageNumbers,
     Totals,
 )
-from access_exporter.cloudflare.pages import Ahead, HasId, Page, PageInfo, Pages, Row
+from access_exporter.cloudflare.known_lists import KnownList
+from access_exporter.cloudflare.pages import Ahead, HasId, Page, PageInfo, Pages, Row, hashes_of
 from access_exporter.cloudflare.seen import Seen
 from access_exporter.errors import AuthError, InvalidResponseError, PermissionMissingError, PollError, RetryableError
 
-__all__ = ["NOTHING_FOUND", "DoubtsOfLists", "Found", "HasId", "Page", "PageInfo", "Row", "Walk"]
+__all__ = ["NOTHING_FOUND", "Found", "HasId", "Page", "PageInfo", "Row", "Walk"]
 
 MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
@@ -69,14 +68,14 @@ class Walk(Generic[Row]):
         page_size: int,
         concurrency: int,
         before: Found,
-        doubts: Doubts | None = None,
+        known: KnownList | None = None,
         *,
         has_totals: bool = True,
     ) -> None:
         """Fetch nothing yet.
 
-        `before` is what the last walk found. For a list without totals, it says how many rows to expect. `doubts` are
-        those of the last walk.
+        `before` is what the last walk found. For a list without totals, it says how many rows to expect. `known` is
+        what is known of it from others.
         """
         self.found = Found()
         self.size = 0
@@ -85,9 +84,9 @@ class Walk(Generic[Row]):
         self._ahead = Ahead(pages, concurrency)
         self._before = before
         self._has_totals = has_totals
-        self._doubts = doubts or Doubts()
+        self._known = known or KnownList()
         self._doubted: list[Doubt] = []
-        self._seen = Seen()
+        self._seen = Seen(self._known.pages)
         self._totals = Totals(before)
         self._numbers = PageNumbers()
         self._listed = self._repeated = self._invalid_rows = 0
@@ -112,7 +111,7 @@ class Walk(Generic[Row]):
             size = size or page.info.per_page
             if size and (page.info.per_page or 0) > size:  # of the numbers, so that rows between them were passed over
                 raise InvalidResponseError(f"page {number} is larger than the pages before it")
-            fresh = self._new(page.rows, last)
+            fresh = self._new(page, last)
             last = page.rows
             if self._totals.have_fallen_to(page):
                 fresh = fresh + self._moved_to(number - 1)
@@ -158,12 +157,12 @@ class Walk(Generic[Row]):
         if page.is_null and self._has_totals and page.info.total_count is None:
             raise InvalidResponseError("page 1 has no result and no total")
 
-    def _new(self, rows: list[Row], before: list[Row]) -> list[Row]:
+    def _new(self, page: Page[Row], before: list[Row]) -> list[Row]:
         """Return the rows that were on no page before."""
-        if _is_repeated(rows, before):
+        if _is_repeated(page.rows, before):
             return []
-        fresh = self._seen.new(rows)
-        self._repeated += len(rows) - len(fresh)
+        fresh = self._seen.new(page.rows, page.hashes)
+        self._repeated += len(page.rows) - len(fresh)
         return fresh
 
     def _is_last(self, page: Page[Row], number: int) -> bool:
@@ -189,7 +188,9 @@ class Walk(Generic[Row]):
         doubts = [*self._doubted, *self._totals.doubts(self._listed)]
         if self._before.numbers_were_right:
             doubts += self._numbers.doubts()
-        self._doubts.settle(doubts, self._listed)
+        self._known.doubts.settle(doubts, self._listed)
+        if not self._seen.has_repeats:
+            self._known.pages = self._seen.pages
         self.found = self._totals.found(
             self._listed,
             self._repeated,
@@ -199,7 +200,8 @@ class Walk(Generic[Row]):
 
     def _moved_to(self, number: int) -> list[Row]:
         """Return the rows of a page that moved there since it was read."""
-        return self._seen.new([row for row in self._pages.fetch(number).rows if row.id])
+        rows = [row for row in self._pages.fetch(number).rows if row.id]
+        return self._seen.new(rows, hashes_of(rows))
 
     def _only_repeats(self, page: Page[Row], repeats: int) -> bool:
         """Tell whether the server gives the same rows for every page, because all of them fit on one.

@@ -165,7 +165,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         )
         yield gauge(
             "cloudflare_access_device_registrations_seen",
-            "Active device registrations whose device was seen that recently.",
+            "Active device registrations whose device was seen within this time.",
             [(labels | {"within": within}, number) for within, number in summary.seen.items()],
         )
         yield gauge(

@@ -115,8 +115,8 @@ def family(labels: dict[str, str], users: Mapping[str, Mapping[str, int]]) -> Me
     """Return what `/metrics` says about them."""
     return gauge(
         "cloudflare_access_domain_users",
-        "Users by the domain of their e-mail address and the seat they hold, where users.domains asks for the largest "
-        "domains; other: all smaller ones; unknown: no address, or none with a domain.",
+        "Users by the domain of their e-mail address and the seat they hold; only with users.domains. other: all "
+        "smaller domains; unknown: no address, or an address without a domain.",
         [
             (labels | {"domain": name, "seat": held}, number)
             for name, counts in users.items()

@@ -240,7 +240,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         )
         yield gauge(
             "cloudflare_access_policy_test_changed_users",
-            "Users whose result in the last finished test is another one than in the finished test before.",
+            "Users whose result changed between the last two finished tests.",
             [
                 (labels | {"change": change}, number)
                 for change, number in ({} if summary.stale else summary.changed or {}).items()

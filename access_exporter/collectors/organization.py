@@ -104,8 +104,8 @@ class OrganizationCollector(Collector[SeatExpiration]):
         """Yield what `/metrics` says about it."""
         yield gauge(
             "cloudflare_access_seat_expiration_seconds",
-            "How long a seat is inactive before Cloudflare takes it back, as set in the Zero Trust organization; "
-            "absent where that is not set, or the token may not read it.",
+            "How long a seat is inactive before Cloudflare removes it, as set in the Zero Trust organization; absent "
+            "if no time is set, or if the token may not read it.",
             [({"account_id": self._account_id}, summary.seconds)],
         )
 

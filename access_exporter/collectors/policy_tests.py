@@ -125,7 +125,7 @@ def families(labels: dict[str, str], info: dict[str, str] | None, summary: Polic
     """Yield what `/metrics` says about a policy test, whoever started it; `info` are its ids."""
     yield gauge(
         "cloudflare_access_policy_test_info",
-        "The policy test by its id, and the application that it was discovered for, if any; always 1.",
+        "The id of the policy test, and of its application if the test was discovered; always 1.",
         [(labels | info, 1)] if info else [],
     )
     yield gauge(
@@ -140,7 +140,7 @@ def families(labels: dict[str, str], info: dict[str, str] | None, summary: Polic
     )
     yield gauge(
         "cloudflare_access_policy_test_status",
-        "1 for the present status of the test and 0 for the others; all 0 for a status that is not documented.",
+        "1 for the current status of the test and 0 for the others; all 0 if the status is not documented.",
         [(labels | {"status": status}, summary.status == status) for status in STATUSES if summary.status],
     )
     yield gauge(

@@ -114,7 +114,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         )
         yield gauge(
             "cloudflare_access_service_token_enabled",
-            "1 for a service token that is enabled, 0 for one that is disabled; absent where the API does not say.",
+            "1 if the service token is enabled, 0 if it is disabled; absent if the API does not say.",
             [(labels, token.enabled) for labels, token in labelled],
         )
 

@@ -172,13 +172,13 @@ def _user_families(account: Account, labels: dict[str, str], summary: UsersSumma
     )
     yield gauge(
         "cloudflare_access_users",
-        "Users the account lists, by the seat they hold; unknown where the API names neither seat.",
+        "Users in the account's list, by the seat they hold; unknown: the API states neither seat.",
         _by(labels, "seat", summary.users),
     )
     yield gauge(
         "cloudflare_access_users_announced",
-        "The latest total_count of the list of users, as the API states it; another number than that of the users it "
-        "lists where the API contradicts itself.",
+        "The latest total_count that the API states for the list of users. It differs from the number of users in "
+        "the list if the API contradicts itself.",
         [(labels, summary.found.announced)],
     )
 
@@ -186,17 +186,17 @@ def _user_families(account: Account, labels: dict[str, str], summary: UsersSumma
 def _seat_families(account: Account, labels: dict[str, str], summary: UsersSummary) -> Iterator[Metric]:
     yield gauge(
         "cloudflare_access_seats",
-        "Seats by product. A user of both products holds one seat, so these overlap: never add them.",
+        "Seats by product. A user of both products holds one seat, so the two overlap: never add them.",
         _by(labels, "product", summary.seats),
     )
     yield gauge(
         "cloudflare_access_seats_used",
-        "Users who hold a seat of either product: what is billed.",
+        "Users who hold a seat of either product: what Cloudflare bills.",
         [(labels, summary.seats_used)],
     )
     yield gauge(
         "cloudflare_access_seats_limit",
-        "Seats that were bought, as configured in seat_limit; absent where it is not.",
+        "Seats that you bought, as configured in seat_limit; absent if it is not configured.",
         [(labels, account.seat_limit)],
     )
 
@@ -214,31 +214,31 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
     )
     yield gauge(
         "cloudflare_access_seats_idle",
-        "Seats whose holder has shown no activity for at least idle_days days: the later of the last successful login "
-        "and the last time a device of theirs was seen, or the creation of the user where there was neither. A seat "
-        "idle for 90 days counts under 30 too.",
+        "Seats whose holder has shown no activity for at least idle_days days. Activity is the later of the last "
+        "successful login and the last time one of the holder's devices was seen; for a user without either, the "
+        "creation counts. A seat that is idle for 90 days counts under 30 too.",
         _by(labels, "idle_days", summary.idle),
     )
     yield gauge(
         "cloudflare_access_seats_activity_unknown",
-        "Seats whose holder has not logged in for at least idle_days days but has an active device, or an unknown "
-        "number of devices, where the exporter cannot read when a device was last seen; and seats whose last login "
-        "cannot be read.",
+        "Seats that the exporter cannot judge: the holder has not logged in for at least idle_days days but has an "
+        "active device, or an unknown number of devices, and the exporter cannot read when a device was last seen. "
+        "Seats whose last login cannot be read count too.",
         _by(labels, "idle_days", summary.activity_unknown),
     )
     yield gauge(
         "cloudflare_access_seats_never_used",
-        "Seats whose holder never logged in, has no active device, and had none that was ever seen.",
+        "Seats whose holder never logged in, has no active device, and never had a device that was seen.",
         [(labels, summary.never_used)],
     )
     yield gauge(
         "cloudflare_access_users_logged_in",
-        "Users whose last successful login is that recent.",
+        "Users whose last successful login is within this time.",
         _by(labels, "within", summary.users_logged_in),
     )
     yield gauge(
         "cloudflare_access_last_login_timestamp_seconds",
-        "The newest successful login of anyone, in seconds since the epoch; absent before the first.",
+        "The newest successful login of any user, in seconds since the epoch; absent before the first login.",
         [(labels, summary.last_login)],
     )
 
@@ -246,7 +246,7 @@ def _activity_families(labels: dict[str, str], summary: UsersSummary) -> Iterato
 def _active_family(labels: dict[str, str], summary: UsersSummary) -> Metric:
     return gauge(
         "cloudflare_access_users_active",
-        "Users with any activity that recently: a login, or a device that was seen; absent where devices cannot be "
-        "read.",
+        "Users with any activity within this time: a login, or a device that was seen; absent if the exporter cannot "
+        "read devices.",
         _by(labels, "within", summary.users_active or {}),
     )

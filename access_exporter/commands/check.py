@@ -60,12 +60,13 @@ def lines(config: Config) -> Iterator[str]:
 
 def web(config: WebConfig) -> str:
     """Return what a web configuration means, in a line."""
-    tls, users, headers = config.tls_server_config, config.basic_auth_users, config.http_server_config.headers
+    tls, users, headers, limit = config.tls_server_config, config.basic_auth_users, config.headers, config.rate_limit
     encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
     auth = f"basic auth for {len(users)} users" if users else "no basic auth"
     if config.auth_excluded_paths:
         auth += f" but not for {' and '.join(config.auth_excluded_paths)}"
-    return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}"
+    rate = f", a request each {limit.seconds:g} s and bursts of {limit.burst}" if limit.seconds else ""
+    return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}{rate}"
 
 
 def _credential(account: Account) -> Iterator[str]:

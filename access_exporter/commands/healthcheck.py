@@ -1,36 +1,51 @@
-"""Tells whether the exporter on this machine answers: python -m access_exporter.healthcheck [PORT].
+"""Tells whether the exporter on this machine answers: python -m access_exporter.commands.healthcheck [ADDRESS …].
 
-Exits 0 where it is healthy, 1 otherwise. It needs no credential: behind basic auth a 401 is the answer of a living
-exporter, and so is behind TLS the demand for a client certificate. The server's certificate is not looked at: the
-connection never leaves the machine.
+An address is a port, or what `--web.listen-address` has. Exits 0 if the exporter answers at each address, 1 otherwise.
+It needs no credential: behind basic auth a 401 is the answer of a living exporter, behind a rate limit a 429, and so is
+behind TLS the demand for a client certificate. The server's certificate is not looked at: no secret is sent, and the
+connection leaves the machine only if an address does, as for `helm test`.
 """
 
-import argparse
 import http.client
 import ssl
 import sys
 from collections.abc import Sequence
 
+from access_exporter.addresses import Address
+
 TIMEOUT_SECONDS = 4
+# Where a server is found that listens on all addresses.
+_EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1",)}  # noqa: S104 – nothing listens
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
-    parser = argparse.ArgumentParser(prog="access_exporter.healthcheck", description="Asks whether the exporter lives.")
-    parser.add_argument("port", nargs="?", type=int, default=10060, help="port to ask (default: 10060)")
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return int(_status(parser.parse_args(arguments).port) not in (200, 401))
+        addresses = [Address.parse(each if ":" in each else f":{each}") for each in given] or [Address()]
+    except ValueError as error:
+        sys.stderr.write(f"access_exporter.commands.healthcheck: expected a port or an address; {error}\n")
+        return 2
+    return int(not all(map(_is_healthy, addresses)))
+
+
+def _is_healthy(address: Address) -> bool:
+    try:
+        return _status(address) in (200, 401, 429)
     except ssl.SSLError as error:
-        return int("ALERT" not in (error.reason or ""))
-    except (OSError, OverflowError, http.client.HTTPException):
-        return 1
+        return "ALERT" in (error.reason or "")
+    except (OSError, http.client.HTTPException):
+        return False
 
 
-def _status(port: int) -> int:
-    try:
-        return _status_at("127.0.0.1", port)
-    except ConnectionRefusedError:  # it may listen on the other loopback address only
-        return _status_at("::1", port)
+def _status(address: Address) -> int:
+    *others, last = _EVERYWHERE.get(address.host, (address.host,))
+    for host in others:
+        try:
+            return _status_at(host, address.port)
+        except ConnectionRefusedError:  # it may listen on the other loopback address only
+            pass
+    return _status_at(last, address.port)
 
 
 def _status_at(host: str, port: int) -> int:

@@ -57,18 +57,32 @@ class _OfThisMachine(Api, frozen=True, kw_only=True):
     uses_proxy: ClassVar[bool] = False
 
 
-class Users(_Section, frozen=True, kw_only=True):
+# Not given: the default depends on the interval, or on the kind of policy test.
+_BY_OTHERS, _POLLS_BY_KIND = Duration(0), Interval(0)
+
+
+class _Polled(_Section, frozen=True, kw_only=True):
+    """What is polled at each interval."""
+
+    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
+    renewed_by: ClassVar[str] = "interval"
+    usual_interval: ClassVar[float] = 900
+
+    def __post_init__(self) -> None:
+        """Fill in the default of `stale_after`: six intervals, so that a longer one alone hides no numbers."""
+        if self.stale_after == _BY_OTHERS:
+            default = Duration(6 * max(self.interval, self.usual_interval))
+            msgspec.structs.force_setattr(self, "stale_after", default)
+
+
+class Users(_Polled, frozen=True, kw_only=True):
     """How to poll the users of an account."""
 
     interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
-    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(1800)
     idle_days: Annotated[tuple[_Days, ...], _means("count seats idle for at least this many days")] = (30, 60, 90)
     domains: Annotated[int, _means("count users by this many of the largest e-mail domains", ge=0, le=100)] = 0
-    renewed_by: ClassVar[str] = "interval"
-
-
-# Not given: the default depends on the kind of policy test.
-_BY_KIND, _POLLS_BY_KIND = Duration(0), Interval(0)
+    usual_interval: ClassVar[float] = 300
 
 
 class PolicyTest(_Section, frozen=True, kw_only=True):
@@ -80,7 +94,7 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
     id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
     name: Annotated[_Text | None, _means("value of the label `policy_test`", "wiki", default="the id")] = None
     interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = _POLLS_BY_KIND
-    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_KIND
+    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
     policies: Annotated[tuple[_PolicyId, ...], _means("ids of the reusable policies to test together")] = ()
     refresh: Annotated[Interval | None, _means("from the start of one test to the start of the next")] = None
     discover: Annotated[
@@ -98,8 +112,10 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "refresh", Interval(86400))
         if self.interval == _POLLS_BY_KIND:
             msgspec.structs.force_setattr(self, "interval", Interval(900 if self.discover else 300))
-        if self.stale_after == _BY_KIND:
-            msgspec.structs.force_setattr(self, "stale_after", Duration(2 * self.refresh if self.refresh else 1800))
+        if self.stale_after == _BY_OTHERS:
+            msgspec.structs.force_setattr(
+                self, "stale_after", Duration(2 * self.refresh if self.refresh else 6 * max(self.interval, 300))
+            )
 
     @property
     def is_fresh(self) -> bool:
@@ -117,20 +133,12 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
         return self.name or self.id or ""
 
 
-class Devices(_Section, frozen=True, kw_only=True):
+class Devices(_Polled, frozen=True, kw_only=True):
     """How to poll the devices of an account's users."""
 
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
-    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(5400)
-    renewed_by: ClassVar[str] = "interval"
 
-
-class ServiceTokens(_Section, frozen=True, kw_only=True):
+class ServiceTokens(_Polled, frozen=True, kw_only=True):
     """How to poll the service tokens of an account."""
-
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
-    stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = Duration(5400)
-    renewed_by: ClassVar[str] = "interval"
 
 
 class Account(_Section, frozen=True, kw_only=True):

@@ -31,15 +31,16 @@ _TOO_DEEP = "expected less nesting"
 
 def read(path: str) -> object:
     """Return what a file holds; raises DocumentError."""
-    try:
-        content = files.read(path, MAX_BYTES)
-    except (OSError, ValueError) as error:
-        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
-    text = _text(content)
+    text = _text(_content(path))
     if yaml.__with_libyaml__ and not _READ_DIFFERENTLY.search(text):
         with contextlib.suppress(yaml.YAMLError, DocumentError, ValueError, OverflowError):
             return _FastLoader(text).get_single_data()
     return _parse(text, _Loader)  # what is wrong is told in the words of PyYAML, with or without libyaml
+
+
+def read_words(path: str) -> object:
+    """Return what a file holds, with fractions and dates as the text that stands there; raises DocumentError."""
+    return _parse(_text(_content(path)), _WordLoader)
 
 
 def read_json(content: bytes) -> object:
@@ -65,6 +66,13 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         raise DocumentError("", "an object has the same key twice")
     return found
+
+
+def _content(path: str) -> bytes:
+    try:
+        return files.read(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
 
 
 def _parse(text: str, loader: "type[_Loader]") -> object:
@@ -160,15 +168,23 @@ class _JsonLoader(_Loader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
 
 
-def _resolve(kind: str, pattern: str, first: Iterable[str]) -> None:
-    _JsonLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), list(first))
+class _WordLoader(_Loader):
+    """Takes a plain word for a string, unless it is a whole number, a YAML 1.1 boolean or nothing."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
 
 
-_resolve("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
-_resolve("null", "null|Null|NULL|~|", ["n", "N", "~", ""])
-_resolve("int", "-?(?:0|[1-9][0-9]*)", "-0123456789")
-_resolve("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789")
-_resolve("merge", "<<", "<")
+def _resolve(loader: type[_Loader], kind: str, pattern: str, first: Iterable[str]) -> None:
+    loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), list(first))
+
+
+for _loader in (_JsonLoader, _WordLoader):
+    _resolve(_loader, "null", "null|Null|NULL|~|", ["n", "N", "~", ""])
+    _resolve(_loader, "int", "-?(?:0|[1-9][0-9]*)", "-0123456789")
+    _resolve(_loader, "merge", "<<", "<")
+_resolve(_JsonLoader, "bool", "true|True|TRUE|false|False|FALSE", "tTfF")
+_resolve(_JsonLoader, "float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789")
+_resolve(_WordLoader, "bool", "(?i:true|false|yes|no|on|off)", "tTfFyYnNoO")
 
 
 def _children(node: yaml.Node) -> Iterable[yaml.Node]:

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+# Metrics of users, seats or devices have no unit: https://prometheus.io/docs/practices/naming/#base-units
+_UNITS = ("seconds", "bytes", "ratio")
+
 
 def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Metric:
     """Return a gauge family of these labels and values; what is not known is left out, never 0."""
-    family = GaugeMetricFamily(name, documentation)
+    family = GaugeMetricFamily(name, documentation, unit=_unit(name))
     for labels, value in samples:
         if value is not None:
             family.add_sample(name, dict(labels), value)
@@ -17,7 +20,13 @@ def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, st
 
 def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
     """Return a counter family; the name ends in `_total`."""
-    family = CounterMetricFamily(name, documentation)
+    family = CounterMetricFamily(name, documentation, unit=_unit(name.removesuffix("_total")))
     for labels, value in samples:
         family.add_sample(name, dict(labels), value)
     return family
+
+
+def _unit(name: str) -> str:
+    """Return the unit that a name ends in, which OpenMetrics states as `# UNIT`, or nothing."""
+    measured, _, last = name.rpartition("_")
+    return last if measured and last in _UNITS else ""

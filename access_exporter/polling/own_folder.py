@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _WRITING = ".writing-"
+_PROBE = bytes(4096)  # a full disk may still take an empty file
 _WRITABLE_BY_ALL = stat.S_IWOTH
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe waits for somebody to write into it
@@ -29,12 +30,15 @@ class OwnFolder:
         self.path = path
 
     def make(self) -> None:
-        """Make the folder, and those above it, where it is missing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError):
-            self.path.mkdir(mode=0o700)
-        with self._opened():
-            pass
+        """Make the folder, and the one above it, where they are missing, and see that files can be written into it.
+
+        No more than these two: a typing error in a path must not leave a row of folders behind.
+        """
+        for path in (self.path.parent, self.path):
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+        with self._written(_PROBE) as (writing, folder):
+            os.unlink(writing, dir_fd=folder)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of a file; raises ValueError, with the reason, for one that is refused or larger."""
@@ -49,18 +53,8 @@ class OwnFolder:
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file so that whatever moment the process is killed at, it is either the old or the new one."""
-        with self._opened() as folder:
-            writing = f"{_WRITING}{secrets.token_hex(8)}"
-            try:
-                with os.fdopen(os.open(writing, _CREATE, 0o600, dir_fd=folder), "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(writing, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(writing, dir_fd=folder)
-                raise
+        with self._written(content) as (writing, folder):
+            os.rename(writing, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
     def set_aside(self, name: str) -> Path:
@@ -90,6 +84,22 @@ class OwnFolder:
                 os.stat(file.name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 os.rename(file, file.name, dst_dir_fd=folder)
+
+    @contextlib.contextmanager
+    def _written(self, content: bytes) -> Iterator[tuple[str, int]]:
+        """Write a new file, and give its name and the open folder; nothing of it stays after an error."""
+        with self._opened() as folder:
+            writing = f"{_WRITING}{secrets.token_hex(8)}"
+            try:
+                with os.fdopen(os.open(writing, _CREATE, 0o600, dir_fd=folder), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                yield writing, folder
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(writing, dir_fd=folder)
+                raise
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:

@@ -55,22 +55,22 @@ def health_families(snapshot: Snapshot) -> Iterator[Metric]:
     labels = snapshot.collector.key._asdict()
     yield gauge(
         "cloudflare_access_poll_success",
-        "1 where the last poll of the target succeeded, 0 where it failed; absent before the first.",
+        "1 if the last poll of the target succeeded, 0 if it failed; absent before the first poll.",
         [(labels, None if snapshot.polled_at is None else snapshot.failure is None)],
     )
     yield gauge(
         "cloudflare_access_poll_duration_seconds",
-        "How long the last poll took, waits for the pace included.",
+        "Duration of the last poll, including waits for the rate limit.",
         [(labels, snapshot.duration)],
     )
     yield gauge(
         "cloudflare_access_poll_interval_seconds",
-        "The configured time from one poll to the next.",
+        "Configured time from the start of one poll to the start of the next.",
         [(labels, snapshot.collector.interval)],
     )
     yield gauge(
         "cloudflare_access_poll_last_success_timestamp_seconds",
-        "When the last successful poll ended, in seconds since the epoch; absent before the first.",
+        "End of the last successful poll, in seconds since the epoch; absent before the first.",
         [(labels, snapshot.succeeded_at)],
     )
     yield counter(

@@ -2,11 +2,14 @@
 
 One file a target, replaced atomically. It holds sums, times and hashes, and domains where they are asked for, but no
 user and no secret. What is read is not trusted: a file of somebody else, a damaged one and impossible numbers are set
-aside. A disk that cannot be written costs a warning and a counter.
+aside. A folder that cannot be used at start is an error; later, a disk that cannot be written costs a warning and a
+counter.
 """
 
+import errno
 import hashlib
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -16,6 +19,7 @@ import prometheus_client
 from msgspec import Meta
 
 from access_exporter.collectors import AnyCollector
+from access_exporter.errors import StorageError
 from access_exporter.logs import facts
 from access_exporter.polling.lasting import Others, fingerprint
 from access_exporter.polling.own_folder import OwnFolder
@@ -60,11 +64,16 @@ class Storage:
     """Keeps summaries in a folder."""
 
     def __init__(self, folder: str, errors: prometheus_client.Counter) -> None:
-        """Make a folder in this one where it is missing, and tidy up what other versions and killed processes left."""
+        """Make a folder in this one where it is missing, and tidy up what other versions and killed processes left.
+
+        Raises StorageError for a folder that cannot be used.
+        """
         self._folder = OwnFolder(Path(folder) / _FOLDER)
         self._errors = errors
         self._failing = False
         try:
+            if not folder:
+                raise OSError(errno.ENOENT, "it has no name")
             self._folder.make()
             for path, error in self._folder.remove_leftovers():
                 self._errors.inc()
@@ -72,7 +81,8 @@ class Storage:
                 log.warning("the rest of an interrupted write cannot be removed", extra=told)
             self._adopt(Path(folder))
         except OSError as error:
-            self._warn("the storage folder cannot be used", error)
+            inner = error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EPERM)
+            raise StorageError(_in_words(str(self._folder.path) if inner else folder, error)) from None
 
     def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
         """Write a summary and return whether that worked; a failure is logged and counted."""
@@ -148,6 +158,22 @@ class Storage:
         if not self._failing:
             log.warning(message, extra=facts(folder=self._folder.path, error=error.strerror))
         self._failing = True
+
+
+def _in_words(folder: str, error: OSError) -> str:
+    """Return in a line what is wrong with a folder, and what to do about it."""
+    user = f"user {os.geteuid()}"
+    what_to_do = {
+        errno.ENOENT: "name a folder whose parent folder exists; only the last one is created",
+        errno.ENOTDIR: "name a folder, not a file",
+        errno.EACCES: f"let {user} write to it, or name another folder",
+        errno.EPERM: f"remove it or give it to {user} alone, or name another folder",
+        errno.EROFS: "name a folder on a volume that can be written",
+        errno.ENOSPC: "make room on its volume",
+        errno.EDQUOT: "make room on its volume",
+    }
+    advice = what_to_do.get(error.errno or 0, "name another folder")
+    return f"--storage.path: the folder {folder!r} cannot be used: {error.strerror}; {advice}"
 
 
 def _name(collector: AnyCollector) -> str:

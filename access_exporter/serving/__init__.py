@@ -1,7 +1,8 @@
 """Snapshots and families in, pages over HTTP out: the server, its routes, TLS and basic auth, and the status page."""
 
+from access_exporter.serving.listening import listen
 from access_exporter.serving.routes import Web
-from access_exporter.serving.server import Server, listen
+from access_exporter.serving.server import Server
 from access_exporter.serving.status_page import StatusPage
 from access_exporter.serving.web_config import WebConfig
 from access_exporter.serving.web_settings import WebSettings

@@ -80,6 +80,8 @@ class Web:
         if hosts and request.path in self._pages and not hosts.allow(request.headers.get("host", "")):
             return Response("This host name is not allowed; the flag --web.allowed-hosts lists those that are.\n", 421)
         self._settings.refresh()
+        if not self._settings.rate.allows():
+            return Response("Too many requests.\n", 429)
         auth = self._settings.auth
         if auth is None or request.path in self._settings.config.auth_excluded_paths:
             return None

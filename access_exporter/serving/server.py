@@ -1,4 +1,4 @@
-"""Listens, accepts connections and stops.
+"""Accepts connections on all listening sockets, answers their requests, and stops.
 
 What a client may take of the process is bounded: in time (connection.py), in connections and bytes that wait
 (waiting.py), and in answers (answers.py). A scrape always finds a place.
@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from access_exporter import keep_alive
 from access_exporter.serving.answers import MAX_ANSWERS, Answers
 from access_exporter.serving.channel import Channel, TlsChannel
 from access_exporter.serving.connection import MAX_HEAD_BYTES, Connection
@@ -17,24 +16,8 @@ from access_exporter.serving.messages import Application
 from access_exporter.serving.waiting import Waiting, allowed_connections
 
 STOP_SECONDS = 3  # what is in flight at a stop gets this long to be answered
-SEND_BUFFER_BYTES = 128 * 1024  # what the system keeps of an answer for a client that does not read it
-RECEIVE_BUFFER_BYTES = 32 * 1024  # what it keeps of requests that the exporter has not read
 TRY_AGAIN_SECONDS = 1  # after a connection could not be accepted: there are too many open files
 _STEPS_TO_ANSWER = 10  # of the event loop, at most, from an accepted connection to its first request, if it is there
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket, on every address of IPv4 and IPv6 where no host is given; raises OSError."""
-    dual = not host and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=socket.SOMAXCONN)
-    # Every connection inherits these. Without the first, half an answer waits for the client's delayed acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    for option in keep_alive.SOCKET_OPTIONS:
-        listener.setsockopt(*option)
-    return listener
 
 
 class Server:

@@ -3,22 +3,34 @@
 One of the address that has most of them makes room: a crowd from some addresses drops nobody else's connection.
 """
 
+import logging
 import resource
 from collections.abc import Callable
 from typing import Protocol
 
+from access_exporter.logs import facts
+
+log = logging.getLogger(__name__)
+
 MAX_WAITING = 1000
+USUAL_OPEN_FILES = 1024  # the limit where it cannot be read
 # What clients have not taken, mostly in buffers of the system, which needs up to twice as much memory for it.
 MAX_UNTAKEN_BYTES = 24 * 1024 * 1024
 
 
 def allowed_connections() -> int:
     """Raise the limit of open files as far as it is needed and allowed; return how many connections may wait."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4 * MAX_WAITING
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wanted, soft = 4 * MAX_WAITING, USUAL_OPEN_FILES
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY:
+            return MAX_WAITING
+        if soft < wanted:
+            raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    except (OSError, ValueError) as error:  # a sandbox may refuse to raise it, or even to read it
+        log.warning("the limit of open files cannot be raised", extra=facts(limit=soft, wanted=wanted, error=error))
     return min(MAX_WAITING, soft // 2)
 
 

@@ -1,4 +1,4 @@
-"""TLS, basic auth and headers of our own pages: the file of `--web.config.file`.
+"""TLS, basic auth, headers and rate limit of our own pages: the file of `--web.config.file`.
 
 The format is that of the exporter-toolkit (https://github.com/prometheus/exporter-toolkit/blob/master/docs/
 web-configuration.md), and `auth_excluded_paths` as proposed for it; what is not supported is refused by name. A file
@@ -7,59 +7,52 @@ that is empty or was cut is refused, because it would open what it is there to p
 
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
 
 from access_exporter.config import files, strict_yaml
-from access_exporter.errors import ConfigError, DocumentError, named
+from access_exporter.errors import ConfigError, DocumentError
+from access_exporter.serving import request_rate, web_tls
 from access_exporter.serving.basic_auth import cost
+from access_exporter.serving.web_tls import TlsServer, expect_one_of
 
 USUAL_COST, MAX_COST = 12, 16  # of bcrypt: a quarter of a second, and four seconds
+MAX_BURST = 1_000_000_000
 
 # The salt has 128 bits in 22 characters of six bits: the last one can only be one of four.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _PATH = re.compile(r"/[\w.~/-]+", re.ASCII)
 _LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
 _HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?")
-# The ones the exporter-toolkit takes.
-_HEADERS = (
-    "Content-Security-Policy",
-    "Strict-Transport-Security",
-    "X-Content-Type-Options",
-    "X-Frame-Options",
-    "X-XSS-Protection",
-)
-VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
-CLIENT_AUTH = {
-    "NoClientCert": ssl.CERT_NONE,
-    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
-    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+# The headers that the exporter-toolkit takes, and their values where it knows them all.
+_HEADERS = {
+    "Content-Security-Policy": (),
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
 }
 
 
-class TlsServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tls_server_config`; files are relative to the folder of the configuration."""
+class HttpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`http_server_config`; `http2` may be either, since the exporter speaks HTTP/1.1."""
 
-    cert_file: str
-    key_file: str
-    client_ca_file: str | None = None
-    client_auth_type: str = "NoClientCert"
-    min_version: str = "TLS12"
-    max_version: str = "TLS13"
+    http2: bool = True
+    headers: dict[str, str | int] = {}
+
+
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`rate_limit`."""
+
+    interval: str | int = 0
+    burst: int = 0
 
     @property
-    def files(self) -> dict[str, str]:
-        """The files it names, by key."""
-        named = {"cert_file": self.cert_file, "key_file": self.key_file, "client_ca_file": self.client_ca_file}
-        return {key: file for key, file in named.items() if file is not None}
-
-
-class HttpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`http_server_config`."""
-
-    headers: dict[str, str] = {}
+    def seconds(self) -> float:
+        """Return the interval between two tokens, or 0 where there is no limit; raises ValueError for none."""
+        return request_rate.seconds(self.interval)
 
 
 class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,15 +62,26 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, str] = {}
     auth_excluded_paths: list[str] = []
+    rate_limit: RateLimit = RateLimit()
 
     @property
     def asks_for_certificates(self) -> bool:
         """Whether clients without a certificate are refused."""
         tls = self.tls_server_config
-        return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+        return tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every answer; a blank one is left out."""
+        return {name: str(value) for name, value in self.http_server_config.headers.items() if value != ""}
 
     def warnings(self) -> Iterator[str]:
         """Yield what is allowed but is likely a mistake."""
+        tls = self.tls_server_config
+        if tls and tls.verify_mode != ssl.CERT_NONE and not tls.has_client_ca:
+            yield f"tls_server_config: {tls.client_auth_type} without client_ca_file: no certificate can be verified"
+        if self.rate_limit.seconds and not self.rate_limit.burst:
+            yield "rate_limit.burst is 0: every request is refused"
         for number, hashed in enumerate(self.basic_auth_users.values(), start=1):
             if cost(hashed) > USUAL_COST:
                 yield (
@@ -86,7 +90,12 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
 
 
-_SECTIONS = {"": WebConfig, "tls_server_config": TlsServer, "http_server_config": HttpServer}
+_SECTIONS = {
+    "": WebConfig,
+    "tls_server_config": TlsServer,
+    "http_server_config": HttpServer,
+    "rate_limit": RateLimit,
+}
 
 
 @contextmanager
@@ -110,7 +119,7 @@ def load(path: str) -> WebConfig:
             files.check(path)  # whoever asks for a page waits for it
         except OSError as error:
             raise DocumentError("", f"cannot be read: {error.strerror}") from None
-        tree = strict_yaml.read(path)
+        tree = strict_yaml.read_words(path)
         if tree is None:
             raise DocumentError("", f"the file is empty; {_LEAVE_OUT}")
         if not isinstance(tree, dict):
@@ -123,14 +132,20 @@ def load(path: str) -> WebConfig:
                 _check_complete(section, f"{where}.")
         config = strict_yaml.convert(tree, WebConfig)
         _check(config)
+        if not config.tls_server_config and not config.basic_auth_users:
+            raise DocumentError(
+                "", f"expected tls_server_config or basic_auth_users: nothing is protected; {_LEAVE_OUT}"
+            )
         return config
 
 
 def _check_complete(mapping: Mapping[str, object], where: str) -> None:
     """Raise DocumentError for a key without a value: the file may have been cut there."""
     for key, value in mapping.items():
-        if value is None or (value == {} and key != "headers"):
+        if value in (None, "") or (value == {} and key != "headers"):
             raise DocumentError(f"{where}{key}", "expected a value; a file that was cut looks like this")
+        if value == [] and key == "client_allowed_sans":
+            raise DocumentError(f"{where}{key}", "expected at least one name: an empty list admits nobody")
 
 
 def _check(config: WebConfig) -> None:
@@ -142,17 +157,34 @@ def _check(config: WebConfig) -> None:
         if not _BCRYPT.fullmatch(hashed):
             problem = f"expected a bcrypt hash for user {number}, such as `htpasswd -nBC 10 ''` prints"
             raise DocumentError("basic_auth_users", problem)
-    for name, value in config.http_server_config.headers.items():
-        _expect_one_of(_HEADERS, name, "http_server_config.headers", what="the header")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise DocumentError(
-                f"http_server_config.headers.{name}", "expected printable ASCII characters, and no space at either end"
-            )
+    _check_headers(config.http_server_config.headers)
     _check_excluded(config)
+    _check_rate(config.rate_limit)
     if config.tls_server_config:
-        _check_tls(config.tls_server_config)
-    elif not config.basic_auth_users:
-        raise DocumentError("", f"expected tls_server_config or basic_auth_users: nothing is protected; {_LEAVE_OUT}")
+        web_tls.check(config.tls_server_config)
+        if config.http_server_config.http2:
+            web_tls.check_http2(config.tls_server_config)
+
+
+def _check_headers(headers: Mapping[str, str | int]) -> None:
+    """Raise DocumentError for a header or a value that the exporter-toolkit would refuse, or that HTTP cannot carry."""
+    for name, value in headers.items():
+        expect_one_of(_HEADERS, name, "http_server_config.headers", what="the header")
+        where, known = f"http_server_config.headers.{name}", _HEADERS[name]
+        if not _HEADER_VALUE.fullmatch(str(value)):
+            raise DocumentError(where, "expected printable ASCII characters, and no space at either end")
+        if known and str(value).lower() not in known:
+            raise DocumentError(where, f"expected {' or '.join(known)}")
+
+
+def _check_rate(limit: RateLimit) -> None:
+    """Raise DocumentError for what is no interval, and for what is no number of requests."""
+    try:
+        limit.seconds  # noqa: B018 – only whether it can be read
+    except ValueError as problem:
+        raise DocumentError("rate_limit.interval", str(problem)) from None
+    if not 0 <= limit.burst <= MAX_BURST:
+        raise DocumentError("rate_limit.burst", f"expected a whole number from 0 to {MAX_BURST}")
 
 
 def _check_excluded(config: WebConfig) -> None:
@@ -163,21 +195,3 @@ def _check_excluded(config: WebConfig) -> None:
             raise DocumentError(f"{where}[{number}]", "expected a path such as /-/healthy, and not /")
     if config.auth_excluded_paths and not config.basic_auth_users:
         raise DocumentError(where, "expected basic_auth_users beside it")
-
-
-def _check_tls(tls: TlsServer) -> None:
-    where = "tls_server_config"
-    _expect_one_of(CLIENT_AUTH, tls.client_auth_type, f"{where}.client_auth_type")
-    _expect_one_of(VERSIONS, tls.min_version, f"{where}.min_version")
-    _expect_one_of(VERSIONS, tls.max_version, f"{where}.max_version")
-    if tls.client_auth_type != "NoClientCert" and not tls.client_ca_file:
-        raise DocumentError(f"{where}.client_ca_file", f"required with {tls.client_auth_type}, but missing")
-    if tls.client_auth_type == "NoClientCert" and tls.client_ca_file:
-        raise DocumentError(f"{where}.client_auth_type", "required with client_ca_file, but missing")
-    if tls.max_version < tls.min_version:
-        raise DocumentError(f"{where}.max_version", "expected not to be below min_version")
-
-
-def _expect_one_of(known: Iterable[str], value: str, where: str, what: str = "the value") -> None:
-    if value not in known:
-        raise DocumentError(where, f"{named(what, value)} is not supported; expected one of {', '.join(known)}")

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 
-from access_exporter.config import files
-from access_exporter.errors import ConfigError, DocumentError, named
+from access_exporter.errors import ConfigError, DocumentError
 from access_exporter.logs import facts
 from access_exporter.serving.basic_auth import BasicAuth
 from access_exporter.serving.hosts import AllowedHosts
-from access_exporter.serving.web_config import CLIENT_AUTH, VERSIONS, TlsServer, WebConfig, in_file, load
+from access_exporter.serving.request_rate import RequestRate
+from access_exporter.serving.tls_context import tls_context
+from access_exporter.serving.web_config import RateLimit, WebConfig, in_file, load
+from access_exporter.serving.web_tls import TlsServer
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +41,14 @@ class WebSettings:
         self.config = WebConfig()
         self.auth: BasicAuth | None = None
         self.context: ssl.SSLContext | None = None
+        self.rate = _rate(self.config.rate_limit)
         if path is not None:
             self._read(path)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that every answer carries."""
-        return self.config.http_server_config.headers
+        return self.config.headers
 
     def refresh(self) -> None:
         """Read the files again if they changed; what cannot be used is logged and tried again, and settings stay."""
@@ -79,10 +82,13 @@ class WebSettings:
         self._seen |= certificates
         if mistake is None or certificates != self._certificates:
             with in_file(path):
-                self.context = _context(tls, folder) if tls else None
+                self.context = tls_context(tls, folder) if tls else None
             self._certificates = certificates
         if config.basic_auth_users != self.config.basic_auth_users:
             self.auth = BasicAuth(config.basic_auth_users, self.auth) if config.basic_auth_users else None
+        if config.rate_limit != self.config.rate_limit:
+            self.rate = _rate(config.rate_limit)
+        if mistake is None:
             for warning in config.warnings():
                 log.warning("questionable web configuration", extra=facts(warning=warning))
         self.config = config
@@ -103,6 +109,10 @@ def _stamp(file: Path) -> object:
     return stat.st_ino, stat.st_ctime_ns, stat.st_size
 
 
+def _rate(limit: RateLimit) -> RequestRate:
+    return RequestRate(limit.seconds, limit.burst)
+
+
 def _check_not_weaker(before: WebConfig, config: WebConfig) -> None:
     """Raise DocumentError where what protects is gone: a file that is just being written looks like that, too."""
     gone = "taken away; that needs a restart, so that half a file opens nothing"
@@ -112,37 +122,13 @@ def _check_not_weaker(before: WebConfig, config: WebConfig) -> None:
         raise DocumentError("tls_server_config", gone)
     if before.asks_for_certificates and not config.asks_for_certificates:
         raise DocumentError("tls_server_config.client_auth_type", gone)
-    tls, new = before.tls_server_config, config.tls_server_config
-    if tls and new and new.min_version < tls.min_version:
+    if before.tls_server_config and config.tls_server_config:
+        _check_tls_not_weaker(before.tls_server_config, config.tls_server_config, gone)
+
+
+def _check_tls_not_weaker(before: TlsServer, tls: TlsServer, gone: str) -> None:
+    if tls.min_version < before.min_version:
         raise DocumentError("tls_server_config.min_version", gone)
-
-
-def _context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = VERSIONS[tls.min_version]
-    context.maximum_version = VERSIONS[tls.max_version]
-    context.verify_mode = CLIENT_AUTH[tls.client_auth_type]
-    for key, file in tls.files.items():
-        _expect_readable(key, file, folder)
-    try:
-        # An empty password, so that a key that has one is an error and not a question at a terminal.
-        context.load_cert_chain(folder / tls.cert_file, folder / tls.key_file, password="")
-    except (OSError, ValueError):
-        problem = "expected the certificate in PEM, and in key_file its key in PEM without a password"
-        raise DocumentError("tls_server_config.cert_file", problem) from None
-    if tls.client_ca_file:
-        try:
-            context.load_verify_locations(folder / tls.client_ca_file)
-        except (OSError, ValueError):
-            raise DocumentError("tls_server_config.client_ca_file", "expected certificates in PEM") from None
-    return context
-
-
-def _expect_readable(key: str, file: str, folder: Path) -> None:
-    try:
-        files.check(folder / file)
-    except (OSError, ValueError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "this is not a path"
-        raise DocumentError(
-            f"tls_server_config.{key}", f"{named('the file', file)} cannot be read: {problem}"
-        ) from None
+    for key in ("client_allowed_sans", "cipher_suites", "curve_preferences"):
+        if getattr(before, key) and not getattr(tls, key):
+            raise DocumentError(f"tls_server_config.{key}", gone)

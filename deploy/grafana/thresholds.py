@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import yaml
 
@@ -10,10 +10,29 @@ import yaml
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
+
+
+class Threshold(float):
+    """A number that compares like its default, and is ${name} in a text, where others can fill in another value."""
+
+    def __new__(cls, name: str, default: float) -> Self:
+        """Take the name and the default."""
+        self = super().__new__(cls, default)
+        self.placeholder = f"${{{name}}}"
+        return self
+
+    placeholder: str
+
+    def __format__(self, _: str) -> str:
+        """Return ${name}."""
+        return self.placeholder
+
+
 _FILE = Path(__file__).resolve().parents[1] / "rules" / "thresholds.yaml"
-ALERTS: dict[str, float] = {
+DEFAULTS: dict[str, float] = {
     name: threshold["default"] for name, threshold in yaml.safe_load(_FILE.read_text(encoding="utf-8")).items()
 }
+ALERTS = {name: Threshold(name, default) for name, default in DEFAULTS.items()}
 
 PLAIN: Steps = ((None, BLUE),)
 SEATS: Steps = (

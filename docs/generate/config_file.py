@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from access_exporter.config.environment import TEXTS
 from docs.generate.configuration import ACCOUNT, DISCOVERY, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
 
 _HEAD = """\
 # Runs as it is with CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment.
 # A key in a comment has its default, or an example if it has none; docs/configuration.md says more.
-# ${NAME} is replaced by an environment variable. Durations: 90s, 5m, 2h, 1d, or a number of seconds.
+# An environment variable replaces ${NAME}, which must be set, and ${NAME:-default}, which need not. If the default is
+# empty, the key has its own. Durations: 90s, 5m, 2h, 1d, or a number of seconds.
 # Written by `make docs` from access_exporter/config/model.py.
 
 """
-_IN_USE = ("id", "api_token")  # of an account
-_COMMENT_COLUMN = 46
+_COMMENT_COLUMN = 50
 
 
 class _Line(NamedTuple):
@@ -33,15 +34,39 @@ def update(_document: str) -> str:
 
 
 def _account() -> Iterator[_Line]:
+    indent = "  - "
     for key in keys(ACCOUNT):
-        if key.name in _IN_USE:
-            yield _line("  - " if key.name == "id" else "    ", key)
-        else:
+        place = f"accounts[0].{key.name}"
+        if not any(each.startswith(place) for each in TEXTS):
             yield from _in_comments("    # ", key)
-        if key.name == "policy_tests":
+        elif key.name == "policy_tests":
+            yield _line("    ", key)
+            yield from _item_in_use(f"{place}[0]")
             yield from _item(keys(FOLLOWED_TEST))
             yield from _item(_new_keys_of_a_fresh_test())
-            yield from _item(_new_keys_of_discovery())
+        else:
+            yield _line(indent, _in_use(key, place))
+            yield from _section_in_use(key, place)
+        indent = "    "
+
+
+def _in_use(key: Key, place: str) -> Key:
+    """Return the key with the variable that it has in the file."""
+    return key._replace(value=TEXTS.get(place, key.value))
+
+
+def _section_in_use(key: Key, place: str) -> Iterator[_Line]:
+    """Yield the keys of a section of which some have a variable."""
+    for inner in keys(key.section) if key.section else ():
+        in_file = _in_use(inner, f"{place}.{inner.name}")
+        yield _line("      " if in_file != inner else "      # ", in_file)
+
+
+def _item_in_use(place: str) -> Iterator[_Line]:
+    """Yield the item of the list that discovers applications."""
+    for key in sorted(_new_keys_of_discovery(), key=lambda key: f"{place}.{key.name}" not in TEXTS):
+        in_file = _in_use(key, f"{place}.{key.name}")
+        yield _line("      - " if in_file != key else "        # ", in_file)
 
 
 def _in_comments(indent: str, key: Key) -> Iterator[_Line]:

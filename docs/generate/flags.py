@@ -1,15 +1,18 @@
-"""The table of flags in docs/flags.md: what `--help` lists."""
+"""The tables of flags in docs/flags.md: what `--help` lists."""
 
 import re
 
-from access_exporter.options import FLAGS, Flag
+from access_exporter.options import GROUPS, Flag
 from benchmarks.documents import replaced
 from docs.generate.markdown import code, table
 
+_HEAD = ("Flag", "Value", "Default", "Meaning")
+
 
 def update(document: str) -> str:
-    """Return docs/flags.md with its table written again."""
-    return replaced(document, "flags", table(("Flag", "Value", "Default", "Meaning"), map(_row, FLAGS)))
+    """Return docs/flags.md with its tables written again."""
+    groups = (f"## {title}\n\n{table(_HEAD, map(_row, flags))}" for title, flags in GROUPS.items())
+    return replaced(document, "flags", "\n".join(groups))
 
 
 def _row(flag: Flag) -> tuple[str, ...]:
@@ -19,5 +22,5 @@ def _row(flag: Flag) -> tuple[str, ...]:
         code(flag.name),
         value,
         default,
-        re.sub(r"--[a-z.-]+|[A-Z]+ /\S+", lambda match: code(match[0]), flag.meaning),
+        re.sub(r"--[a-z.-]+|[A-Z]+ /\S+", lambda match: code(match[0]), flag.text),
     )

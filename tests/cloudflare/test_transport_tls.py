@@ -1,8 +1,6 @@
 """Certificates that are not valid, or nobody signed, are refused, and said in words."""
 
-import shutil
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,20 +9,9 @@ import pytest
 
 from access_exporter.simulator import Handler, Simulator
 from tests.api_client import POLICY_TEST, Bench, simulator
+from tests.certificates import Authority
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of the loopback address with its key, both in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=planted"]
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
-    subprocess.run(["openssl", "req", "-x509", *kind, *files], check=True, capture_output=True)
-    return path
 
 
 VARIABLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
@@ -68,19 +55,19 @@ def test_no_authorities_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestTLS:
     @pytest.fixture
-    def server(self, certificate: Path) -> Iterator[Simulator]:
+    def server(self, authority: Authority) -> Iterator[Simulator]:
         """An account over TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, f"{certificate}.key")
+        context.load_cert_chain(*authority.issue("server").files)
         with simulator(ssl_context=context) as server:
             yield server
 
     @pytest.mark.parametrize("variable", VARIABLES[:3])
     def test_trusted(
-        self, server: Simulator, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+        self, server: Simulator, authority: Authority, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
         """A certificate of an authority the environment names is accepted, and the timeout holds over TLS."""
-        monkeypatch.setenv(variable, str(certificate))
+        monkeypatch.setenv(variable, str(authority.cert))
         end = threading.Event()
 
         def drip(handler: Handler) -> None:
@@ -93,11 +80,10 @@ class TestTLS:
         end.set()
 
     def test_a_folder(
-        self, server: Simulator, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, server: Simulator, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Authorities may stand in a folder, as OpenSSL looks them up there."""
-        (tmp_path / "authority.pem").write_bytes(certificate.read_bytes())
-        subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+        authority.link_for_openssl(tmp_path)
         monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
         assert Bench(server.url).rows() == ["0"]
 
@@ -114,7 +100,7 @@ class TestTLS:
     def test_not_trusted(self, server: Simulator) -> None:
         """A certificate of nobody is refused, before the token is sent."""
         message = Bench(server.url).failure(reason="network")
-        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: self" in message
+        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: unable" in message
         assert not server.arrivals
 
     def test_no_tls(self) -> None:

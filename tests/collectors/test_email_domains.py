@@ -19,8 +19,8 @@ from tests.exporter import ACCOUNT_ID, Exporter
 
 FAMILY = "cloudflare_access_domain_users"
 HEADER = (
-    "Users by the domain of their e-mail address and the seat they hold, where users.domains asks for the largest "
-    "domains; other: all smaller ones; unknown: no address, or none with a domain."
+    "Users by the domain of their e-mail address and the seat they hold; only with users.domains. other: all smaller "
+    "domains; unknown: no address, or an address without a domain."
 )
 
 

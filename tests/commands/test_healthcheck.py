@@ -7,6 +7,7 @@ from threading import Thread
 import pytest
 
 from access_exporter.commands import healthcheck
+from tests import needs
 from tests.processes import Exporter, exporter
 
 
@@ -20,6 +21,7 @@ def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 0),
+        (b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", 0),
         (b"HTTP/1.1 204 No Content\r\n\r\n", 1),
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 1),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 1),
@@ -30,7 +32,7 @@ def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
     ],
 )
 def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
-    """Only 200, and the 401 of a page behind a password, are healthy."""
+    """Only 200, the 401 of a page behind a password, and the 429 of one behind a rate limit are healthy."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -50,10 +52,27 @@ def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
         thread.join()
 
 
+@needs.ipv6
 def test_health_check_finds_the_other_loopback_address() -> None:
     """An exporter that listens on IPv6 only is found, too."""
     with exporter("--demo", "--web.listen-address=[::1]:0") as running:
         assert healthcheck.main([str(running.port)]) == 0
+
+
+def test_health_check_asks_every_address() -> None:
+    """It takes what --web.listen-address has, and is healthy only if the exporter answers at each address."""
+    with exporter("--demo", "--web.listen-address=127.0.0.2:0", "--web.listen-address=[::1]:0") as running:
+        served = [f"127.0.0.2:{running.port}", running.wait_for("serving")["address"]]
+        assert healthcheck.main(served) == 0
+        assert healthcheck.main([f"0.0.0.0:{running.port}"]) == 1
+        assert healthcheck.main([*served, f"127.0.0.1:{running.port}"]) == 1
+
+
+@pytest.mark.parametrize("address", ["x", "", "70000", "127.0.0.1", "[::1]"])
+def test_health_check_of_no_address(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no address is a usage error of one line."""
+    assert healthcheck.main([address]) == 2
+    assert capsys.readouterr().err.startswith("access_exporter.commands.healthcheck: expected a port or an address; ")
 
 
 def test_health_check_fails_where_nobody_listens() -> None:

@@ -13,7 +13,7 @@ DOCUMENTS = sorted(
 )
 FENCE = re.compile(r"(?m)^[ >]*(?:```|~~~)")
 _BLOCK = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
-_PROGRAMS = "make|pip|docker|kubectl|curl|systemctl|python3?|promtool|amtool|cloudflare-access-exporter"
+_PROGRAMS = "make|pip|docker|kubectl|helm|curl|systemctl|python3?|promtool|amtool|cloudflare-access-exporter"
 _INLINE = re.compile(rf"(?<!`)`((?:{_PROGRAMS})\s[^`]+)`(?!`)")
 
 

@@ -32,10 +32,12 @@ def test_file_is_as_the_specification_says() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_service_is_sound(name: str) -> None:
-    """A service has a pinned image or our own, and is open to this machine only."""
+    """A service has a pinned image or our own, has no rights, starts again, and is open to this machine only."""
     service = SERVICES[name]
     if "build" not in service:
         assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"])
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert service["restart"] == "unless-stopped"
     for port in service["ports"]:
         assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
 

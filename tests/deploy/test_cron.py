@@ -1,6 +1,7 @@
 """The script that leaves the numbers to the node exporter's textfile collector."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,11 @@ SCRIPT = ROOT / "deploy" / "cron" / "cloudflare-access-textfile"
 
 
 def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    """Run the script on an exporter that is started with these flags besides."""
+    """Run the script on an exporter that is started with these flags besides; the demo needs no configuration."""
     exporter = folder.parent / "exporter"
-    exporter.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/exporter.py "$@" {" ".join(flags)}\n')
+    shift = "shift; " if "--demo" in flags else ""
+    command = shlex.join([sys.executable, f"{ROOT}/exporter.py"])
+    exporter.write_text(f'#!/bin/sh\n{shift}exec {command} "$@" {shlex.join(flags)}\n')
     exporter.chmod(0o755)
     environ = {**os.environ, "EXPORTER": str(exporter), "CONFIG": str(folder.parent / "config.yaml")}
     return subprocess.run([SCRIPT, folder], env=environ, capture_output=True, text=True, check=False)

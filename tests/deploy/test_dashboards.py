@@ -26,8 +26,10 @@ every_dashboard = pytest.mark.parametrize("dashboard", list(dashboards().values(
 
 
 def test_committed_dashboards_are_those_of_the_code() -> None:
-    """The JSON is what the code writes; `make docs` writes it again."""
-    assert {path: path.read_text("utf-8") for path in DASHBOARDS} == generated()
+    """The JSON is what the code writes, here and in the mixin; `make docs` writes it again."""
+    written = generated()
+    assert written.keys() >= set(DASHBOARDS)
+    assert {path: path.read_text("utf-8") for path in written} == written
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy" / "grafana").glob("*.py")), ids=lambda path: path.name)

@@ -14,17 +14,25 @@ from access_exporter import cli, config
 from access_exporter.commands import policy_file
 from access_exporter.config.durations import Duration
 from access_exporter.config.model import Account, Api, Devices, PolicyTest, ServiceTokens, Users
-from access_exporter.serving import WebSettings, web_config
+from access_exporter.serving import WebSettings, web_config, web_tls
+from tests.certificates import Authority
 from tests.config_files import ENVIRON, SECRET
 from tests.deploy.documents import BLOCKS, DOCUMENTS, FENCE, YAML, Snippet
+from tests.deploy.helm import rendered
+from tests.deploy.manifests import FOLDER, built
 from tests.deploy.programs import program
-from tests.deploy.test_kubernetes import kustomize
 from tests.deploy.test_pipelines import EXAMPLES
 from tests.processes import ROOT
+from tests.secured import install
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 # What is done with a block of each language. Text is what a program answers: shown, not typed.
-LANGUAGES = {"yaml": "test_yaml_is_what_it_is_meant_to_be", "sh": "tests/deploy/test_commands.py", "text": None}
+LANGUAGES = {
+    "yaml": "test_yaml_is_what_it_is_meant_to_be",
+    "sh": "tests/deploy/test_commands.py",
+    "jsonnet": "tests/deploy/test_mixin.py",
+    "text": None,
+}
 
 
 def test_no_block_is_overlooked() -> None:
@@ -48,10 +56,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("snippet", YAML, ids=lambda snippet: snippet.place)
 def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool; pipelines run."""
+    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool, values by helm."""
     read = yaml.safe_load(snippet.text)
     keys = set(read) if isinstance(read, dict) else set()
-    if not keys or "decision" in keys:
+    if snippet.place.startswith("deploy/helm/"):
+        assert rendered(values=read)
+    elif not keys or "decision" in keys:
         (machine / "policy.yaml").write_text(snippet.text, encoding="utf-8")
         assert policy_file.read(str(machine / "policy.yaml")) == (read if isinstance(read, list) else [read])
     elif "jobs" in keys or "access-policy" in keys:
@@ -61,9 +71,11 @@ def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys:
     elif keys & set(web_config.WebConfig.__struct_fields__):
         load_web_configuration(snippet.text, machine)
     elif "components" in keys:
-        shutil.copytree(ROOT / "deploy" / "kubernetes", machine / "deploy" / "kubernetes")
+        for name in ("kubernetes", "grafana"):
+            shutil.copytree(ROOT / "deploy" / name, machine / "deploy" / name)
+        shutil.copy(FOLDER / "base" / "config.yaml", machine)
         (machine / "kustomization.yaml").write_text(snippet.text, encoding="utf-8")
-        assert "Deployment" in kustomize(machine)
+        assert {"Deployment", "ConfigMap"} <= {each["kind"] for each in built(machine)}
     else:
         check_with_promtool(snippet.text, machine)
 
@@ -80,22 +92,19 @@ def load_configuration(text: str, folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def load_web_configuration(text: str, folder: Path) -> None:
-    certificate(folder, "tls")
-    shutil.copy(folder / "tls.crt", folder / "clients.crt")
+    install(Authority(folder), folder)
+    shutil.copy(folder / "ca.crt", folder / "clients.crt")
     (folder / "web.yaml").write_text(text, encoding="utf-8")
     settings = WebSettings(str(folder / "web.yaml"))
     assert (settings.config.tls_server_config is None) == (settings.context is None)
 
 
-def certificate(folder: Path, name: str) -> None:
-    key, file = folder / f"{name}.key", folder / f"{name}.crt"
-    made = ("req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=test")
-    subprocess.run([program("openssl"), *made, "-keyout", key, "-out", file], check=True, capture_output=True)
-
-
 def check_with_promtool(text: str, folder: Path) -> None:
     for name in re.findall(r"_file: (\S+)", text):
-        certificate(folder, "tls") if name == "tls.crt" else (folder / name).write_text(SECRET, encoding="utf-8")
+        if name == "tls.crt":
+            install(Authority(folder), folder)
+        else:
+            (folder / name).write_text(SECRET, encoding="utf-8")
     shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=shutil.ignore_patterns("node_modules"))
     file = folder / "prometheus.yaml"
     file.write_text(text, encoding="utf-8")
@@ -161,7 +170,7 @@ def value(text: str, least: msgspec.Struct) -> Any:
 
 def test_every_key_of_the_web_configuration_is_documented() -> None:
     """So has it each key of the second file."""
-    for section in (web_config.WebConfig, web_config.TlsServer, web_config.HttpServer):
+    for section in (web_config.WebConfig, web_tls.TlsServer, web_config.HttpServer, web_config.RateLimit):
         for name in section.__struct_fields__:
             assert f"{name}:" in CONFIGURATION, name
 

@@ -1,93 +1,18 @@
 """The Kubernetes manifests, as kustomize builds them."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 
 from access_exporter import config, options
+from tests.deploy import manifests as kubernetes
 from tests.deploy.files import ALERTS, RULES
-from tests.deploy.programs import GET, find, program
+from tests.deploy.manifests import FOLDER, SPECS, Manifests, kustomize
 from tests.processes import ROOT
-
-FOLDER = ROOT / "deploy" / "kubernetes"
-DURATION = {"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"}
-STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
-
-
-def fields(*required: str, **named: Any) -> dict[str, Any]:
-    """Return the schema of an object that has no other fields than these."""
-    return {"type": "object", "properties": named, "required": list(required), "additionalProperties": False}
-
-
-def several(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a list."""
-    return {"type": "array", "items": schema}
-
-
-# Of the fields that https://prometheus-operator.dev/docs/api-reference/api/ publishes, those that we may use.
-TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
-RELABELING = fields(
-    sourceLabels=several(TEXT), separator=TEXT, targetLabel=TEXT, regex=TEXT, replacement=TEXT, action=TEXT
-)
-KEY = fields("name", "key", name=TEXT, key=TEXT)
-IN_A_SECRET = fields("secret", secret=KEY)
-ENDPOINT = fields(
-    port=TEXT,
-    path=TEXT,
-    scheme={"enum": ["http", "https"]},
-    interval=DURATION,
-    scrapeTimeout=DURATION,
-    honorLabels={"type": "boolean"},
-    basicAuth=fields(username=KEY, password=KEY),
-    tlsConfig=fields(ca=IN_A_SECRET, cert=IN_A_SECRET, keySecret=KEY, serverName=TEXT),
-    relabelings=several(RELABELING),
-    metricRelabelings=several(RELABELING),
-)
-RULE = fields(
-    "expr",
-    alert=TEXT,
-    record=TEXT,
-    expr={"type": ["string", "integer"]},
-    **{"for": DURATION},
-    keep_firing_for=DURATION,
-    labels=STRINGS,
-    annotations=STRINGS,
-)
-SPECS = {
-    "ServiceMonitor": fields(
-        "selector",
-        "endpoints",
-        selector=fields(matchLabels=STRINGS),
-        endpoints=several(ENDPOINT),
-        jobLabel=TEXT,
-        targetLabels=several(TEXT),
-        podTargetLabels=several(TEXT),
-        sampleLimit=NUMBER,
-    ),
-    "PrometheusRule": fields(
-        groups=several(fields("name", name=TEXT, interval=DURATION, limit=NUMBER, labels=STRINGS, rules=several(RULE)))
-    ),
-}
-# What the kustomize in Debian 12's kubectl says to fields that came later.
-TOO_OLD = re.compile(r'unknown field "labels"|cannot unmarshal object .* of type patch.StrategicMerge')
-VERSIONS = ("1.28", "1.34")
-Manifests = dict[str, dict[str, Any]]
-
-
-def kustomize(folder: Path) -> Manifests:
-    """Build a kustomization; return its objects by kind."""
-    command = [found, "build"] if (found := find("kustomize")) else [program("kubectl"), "kustomize"]
-    built = subprocess.run([*command, folder], capture_output=True, text=True, check=False)
-    if TOO_OLD.search(built.stderr):
-        pytest.skip(f"kubectl is older than 1.22: {GET['kubectl']}")
-    assert (built.returncode, built.stderr) == (0, "")
-    return {manifest["kind"]: manifest for manifest in yaml.safe_load_all(built.stdout)}
 
 
 @pytest.fixture(scope="module", params=["base", "sharded"])
@@ -97,19 +22,7 @@ def manifests(request: pytest.FixtureRequest) -> Manifests:
 
 @pytest.fixture(scope="module")
 def workload(manifests: Manifests) -> dict[str, Any]:
-    (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
-    return manifests[kind]
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_is_valid(manifests: Manifests, version: str) -> None:
-    """Kubernetes knows every field of every object, and the Prometheus operator those of its own."""
-    for manifest in manifests.values():
-        if manifest["kind"] in SPECS:
-            assert manifest["apiVersion"] == "monitoring.coreos.com/v1"
-            jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
-        else:
-            kubernetes_validate.validate(manifest, version, strict=True)
+    return kubernetes.workload(manifests)
 
 
 def test_a_field_that_does_not_exist_is_refused() -> None:
@@ -126,7 +39,7 @@ def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsUser"] != 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
-    assert all(not {"configMap", "secret", "emptyDir"}.isdisjoint(volume) for volume in pod["volumes"])
+    assert all(not {"configMap", "secret", "persistentVolumeClaim"}.isdisjoint(volume) for volume in pod["volumes"])
     for container in pod["containers"]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -134,6 +47,20 @@ def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_pods_ask_for_what_they_need(manifests: Manifests, workload: dict[str, Any]) -> None:
+    """The scheduler knows the needs, memory is limited, and neither the cluster nor a secret variable is in reach."""
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
+    assert pod["automountServiceAccountToken"] is manifests["ServiceAccount"]["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert container["resources"]["limits"].keys() == {"memory"}
+        assert "envFrom" not in container
+        assert all("valueFrom" not in variable for variable in container.get("env", []))
+        ports = {port["name"] for port in container["ports"]}
+        assert {container[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")} <= ports
 
 
 def test_everything_selects_the_pods(manifests: Manifests, workload: dict[str, Any]) -> None:
@@ -158,9 +85,10 @@ def test_exporter_understands_arguments_and_configuration(
     """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
     chosen = options.parse(container["args"])
+    file = Path(chosen.configuration({each["name"]: each["value"] for each in container["env"]}) or "")
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert [str(Path(chosen.config_file).parent), chosen.storage_path] == [mounts[0], mounts[2]]
-    text = manifests["ConfigMap"]["data"][Path(chosen.config_file).name]
+    assert [str(file.parent), chosen.storage_path] == [mounts[0], mounts[2]]
+    text = manifests["ConfigMap"]["data"][file.name]
     assert f"{mounts[1]}/token" in text
     (tmp_path / "token").write_text("made-up", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(text.replace(mounts[1], str(tmp_path)), encoding="utf-8")
@@ -189,6 +117,9 @@ def test_image_is_this_version(workload: dict[str, Any]) -> None:
 
     image = workload["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == f"cloudflare-access-exporter:{__version__}"
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?:/cloudflare-access-exporter:|newTag: )([\w.-]+)", readme)
+    assert named == [__version__] * 2
 
 
 def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> None:

@@ -1,20 +1,17 @@
 """The probes of the Kubernetes manifests, as the kubelet runs them, against the real server behind every protection."""
 
 import http.client
-import shutil
 import ssl
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jsonschema
-import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from access_exporter import options
 from tests.certificates import Authority
-from tests.deploy.test_kubernetes import FOLDER, SPECS, VERSIONS, Manifests, kustomize
+from tests.deploy.manifests import Manifests, by_kind, combined, pod
 from tests.processes import ROOT, Exporter
 from tests.secured import HASH, install
 
@@ -52,21 +49,14 @@ def manifests(
     request: pytest.FixtureRequest, protection: Protection, tmp_path_factory: pytest.TempPathFactory
 ) -> Manifests:
     """The manifests with the components that go with a protection, as deploy/kubernetes/README.md says."""
-    folder = tmp_path_factory.mktemp("kustomize")
-    shutil.copytree(FOLDER, folder / "kubernetes")
-    lines = ["kind: Kustomization", "resources:", f"  - ../kubernetes/{request.param}"]
-    lines += ["components:"] * bool(protection.components)
-    lines += [f"  - ../kubernetes/components/{name}" for name in protection.components]
-    (folder / "mine").mkdir()
-    (folder / "mine" / "kustomization.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return kustomize(folder / "mine")
+    components = [f"kubernetes/components/{name}" for name in protection.components]
+    return by_kind(combined(tmp_path_factory.mktemp("mine"), request.param, components))
 
 
 @pytest.fixture(scope="module")
 def container(manifests: Manifests) -> dict[str, Any]:
-    (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
-    found: dict[str, Any] = manifests[kind]["spec"]["template"]["spec"]["containers"][0]
-    return found
+    (found,) = pod(manifests)["containers"]
+    return dict(found)
 
 
 def passes(probe: dict[str, Any], port: int) -> bool:
@@ -89,16 +79,6 @@ def passes(probe: dict[str, Any], port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def test_every_object_is_valid(manifests: Manifests) -> None:
-    """Kubernetes and the Prometheus operator know every field that a component adds."""
-    for manifest in manifests.values():
-        if manifest["kind"] in SPECS:
-            jsonschema.validate(manifest["spec"], SPECS[manifest["kind"]])
-        else:
-            for version in VERSIONS:
-                kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_the_web_configuration_is_mounted(container: dict[str, Any], protection: Protection) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ EXAMPLES = {
 # What the pipelines get from elsewhere. A stand-in does nothing, and says what it was asked to.
 STAND_INS = ("pip", "gh", "curl")
 STAND_IN = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
-EXPORTER = f'#!/bin/bash\ncd "$PWD" && exec {sys.executable} {ROOT}/exporter.py "$@"\n'
+EXPORTER = f'#!/bin/bash\ncd "$PWD" && exec {shlex.join([sys.executable, f"{ROOT}/exporter.py"])} "$@"\n'
 PEOPLE = 40
 
 

@@ -1,32 +1,20 @@
 """Rules and thresholds have one source, deploy/rules, and every copy is what `make docs` writes."""
 
-import importlib.util
 import re
-from types import ModuleType
 from typing import Any
 
-import pytest
 import yaml
 
+from deploy.rules.generate import outputs
 from tests.deploy.files import ALERTS, DEPLOY, alert_names, rules
 
 SOURCE = DEPLOY / "rules"
 THRESHOLDS: dict[str, dict[str, Any]] = yaml.safe_load((SOURCE / "thresholds.yaml").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rules_generator", SOURCE / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_copies_are_those_of_the_source(generator: ModuleType) -> None:
+def test_copies_are_those_of_the_source() -> None:
     """Every copy of the rules is current; `make docs` writes them again."""
-    copies = generator.outputs()
+    copies = outputs()
     assert ALERTS in copies
     assert {path: path.read_text("utf-8") for path in copies} == copies
 

@@ -25,27 +25,37 @@ from tests.deploy.programs import program
 from tests.processes import ROOT
 
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *DEPLOY.rglob("*.md")})
+PROMTOOLS = ("promtool", "promtool3")  # the packaged one, and that of Prometheus 3
 CHECKED = [ALERTS, RULES, *RULE_TESTS, *DASHBOARDS, *DOCUMENTS]
 
 
-def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+def promtool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program(name), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.deploy
+@pytest.mark.parametrize("name", PROMTOOLS)
 @pytest.mark.parametrize("path", [ALERTS, RULES], ids=lambda path: path.name)
-def test_promtool_finds_nothing_to_complain_about(path: Path) -> None:
-    """`promtool check rules` accepts every rule, and finds no duplicate."""
-    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", path)
+def test_promtool_finds_nothing_to_complain_about(name: str, path: Path) -> None:
+    """`promtool check rules` of each major of Prometheus accepts every rule, and finds no duplicate."""
+    checked = promtool(name, "check", "rules", "--lint=all", "--lint-fatal", path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.deploy
+@pytest.mark.parametrize("name", PROMTOOLS)
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
-def test_rules_do_what_their_unit_tests_say(path: Path) -> None:
-    """The unit tests pass: what fires, with which words, and what stays quiet."""
-    tested = promtool("test", "rules", path)
+def test_rules_do_what_their_unit_tests_say(name: str, path: Path) -> None:
+    """The unit tests pass with each major of Prometheus: what fires, with which words, and what stays quiet."""
+    tested = promtool(name, "test", "rules", path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
+def test_unit_tests_record_before_they_alert(path: Path) -> None:
+    """The unit tests evaluate every group in one order, so that no result depends on promtool's shuffling."""
+    groups = [group["name"] for file in (RULES, ALERTS) for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    assert yaml.safe_load(path.read_text("utf-8"))["group_eval_order"] == groups
 
 
 def test_every_alert_is_seen_firing_and_quiet() -> None:

@@ -1,5 +1,8 @@
 """Labels and values in, families out."""
 
+import pytest
+from prometheus_client import Metric
+
 from access_exporter.exposition.families import counter, gauge
 
 
@@ -22,3 +25,22 @@ def test_counter() -> None:
     assert [(sample.name, sample.labels, sample.value) for sample in family.samples] == [
         ("events_total", {"reason": "auth"}, 2)
     ]
+
+
+@pytest.mark.parametrize(
+    ("family", "unit"),
+    [
+        (gauge("age_seconds", "An age.", []), "seconds"),
+        (gauge("start_timestamp_seconds", "A start.", []), "seconds"),
+        (gauge("size_bytes", "A size.", []), "bytes"),
+        (gauge("share_ratio", "A share.", []), "ratio"),
+        (counter("waits_seconds_total", "Waits.", []), "seconds"),
+        (gauge("users", "Users.", []), ""),
+        (gauge("seconds", "No unit: nothing is measured.", []), ""),
+        (gauge("milliseconds", "No base unit.", []), ""),
+        (counter("seconds_events_total", "Events.", []), ""),
+    ],
+)
+def test_unit(family: Metric, unit: str) -> None:
+    """A family has the base unit that its name ends in, behind an underscore, and no other."""
+    assert family.unit == unit

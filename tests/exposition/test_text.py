@@ -23,7 +23,7 @@ LINES = b'size_seconds{x="#"} 1.0\nsize_seconds{x="a\\nb"} 2.5\n'
         (
             Format.OPENMETRICS,
             (
-                b"# HELP size_seconds A size.\\nOr\\\\two.\n# TYPE size_seconds gauge\n",
+                b"# HELP size_seconds A size.\\nOr\\\\two.\n# TYPE size_seconds gauge\n# UNIT size_seconds seconds\n",
                 b"# HELP events Events.\n# TYPE events counter\n",
             ),
         ),

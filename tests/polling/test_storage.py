@@ -133,22 +133,6 @@ def test_a_named_pipe_is_set_aside(cloudflare: Simulator, tmp_path: Path) -> Non
         assert any("set aside" in line for line in running.lines)
 
 
-def test_a_disk_that_cannot_be_written_is_a_warning(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Without a folder to write to the exporter warns, counts, and goes on polling and serving."""
-    restarts = Restarts(cloudflare, tmp_path)
-    restarts.path.write_text("a file where the folder should be", encoding="utf-8")
-    with restarts.run() as running:
-        running.wait_for("the storage folder cannot be used")
-        running.wait_for("poll succeeded", target="users")
-        running.wait_for("poll succeeded", target="wiki")
-        text = metrics(running)
-    assert f'seats_used{{account_id="{ACCOUNT}"}} 3.0' in text
-    (errors,) = [
-        line for line in text.splitlines() if line.startswith("cloudflare_access_exporter_storage_errors_total")
-    ]
-    assert float(errors.split()[1]) >= 1
-
-
 def test_a_folder_that_vanishes_is_a_warning(cloudflare: Simulator, tmp_path: Path) -> None:
     """A folder that is gone by the time of a poll costs a warning and a count, and nothing else."""
     restarts = Restarts(cloudflare, tmp_path)

@@ -104,23 +104,6 @@ def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert restarts.posts() == 1
 
 
-def test_a_folder_that_cannot_be_written_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
-    """What would be forgotten at the next start is not started, as long as that is so, and each poll says why."""
-    restarts = Fresh(cloudflare, tmp_path)
-    restarts.path.write_text("a file where the folder should be", encoding="utf-8")
-    for _ in range(2):
-        with restarts.run() as running:
-            failed = running.wait_for("poll failed", target="payroll")
-            assert failed["reason"] == "network"
-            assert "no test is started: the storage folder cannot be written" in failed["error"]
-            assert "policy_test_users{" not in metrics(running)
-    assert restarts.posts() == 0
-    restarts.path.unlink()
-    with restarts.run() as running:
-        running.wait_for("poll succeeded", target="payroll")
-    assert restarts.posts() == 1
-
-
 def test_a_folder_that_vanishes_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
     """A folder that is gone by the time of the next test keeps it from being started; the counts stay."""
     restarts = Fresh(cloudflare, tmp_path)

@@ -1,12 +1,13 @@
 """Files for web configurations, and a real process to serve them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority, openssl
+from access_exporter import cli
+from tests.certificates import Authority, lock
 from tests.processes import Exporter, exporter
 
 
@@ -15,9 +16,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Certificates and keys, good ones and others, and a configuration that polls nothing."""
     folder = tmp_path_factory.mktemp("web")
     authority = Authority(folder)
-    authority.issue("server")
+    server = authority.issue("server")
     authority.issue("other")
-    openssl("ec", "-in", f"{folder}/server.key", "-aes128", "-passout", "pass:x", "-out", f"{folder}/encrypted.key")
+    lock(server.key, folder / "encrypted.key")
     (folder / "empty").write_bytes(b"")
     os.mkfifo(folder / "pipe")
     (folder / "config.yaml").write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")
@@ -37,3 +38,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
         started.process.terminate()
         assert started.process.wait(10) == 0
     assert [line for line in started.lines[said:] if '"stopped"' not in line] == []
+
+
+@pytest.fixture
+def check(folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process on a web configuration of this content."""
+
+    def check(content: str, *flags: str) -> tuple[int, str, str]:
+        (folder / "web.yaml").write_text(content, encoding="utf-8")
+        files = f"--config.file={folder}/config.yaml", f"--web.config.file={folder}/web.yaml"
+        code = cli.main([*files, "--web.listen-address=127.0.0.1:0", "--log.level=error", *flags])
+        return code, *capsys.readouterr()
+
+    return check

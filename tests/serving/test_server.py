@@ -30,17 +30,6 @@ def test_too_many_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
         assert failures == []
 
 
-def test_keep_alive() -> None:
-    """The system asks a silent client from a minute on whether it is still there."""
-    with (
-        server.listen("127.0.0.1", 0) as listener,
-        connect(listener.getsockname()[1]),
-        listener.accept()[0] as accepted,
-    ):
-        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
-
-
 def test_a_stop_answers_what_is_under_way() -> None:
     """At a stop a request that is being worked on is answered; whoever has not asked by then is hung up on."""
     begun, finish = threading.Event(), threading.Event()

@@ -2,10 +2,10 @@
 
 import socket
 import ssl
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 import requests
@@ -40,21 +40,25 @@ def test_older_tls_is_refused(secured: Exporter) -> None:
         context.wrap_socket(connection)
 
 
+@pytest.mark.skipif(not ssl.HAS_TLSv1_1, reason="this Python's OpenSSL cannot offer TLS 1.1")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 def test_tls_1_1_is_always_refused(authority: Authority, tmp_path: Path) -> None:
-    """TLS 1.1 is refused by default, with the strongest wish of a real client."""
+    """The server refuses a client that offers TLS 1.1 alone, and all that client's ciphers, by default."""
     install(authority, tmp_path)
     config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
     with exporter("--demo", f"--web.config.file={config}") as running:
 
-        def offered(version: str) -> bool:
-            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{running.port}", version]
-            cipher = ["-cipher", "ALL:@SECLEVEL=0"]
-            talk = subprocess.run([*command, *cipher], input=b"", capture_output=True, timeout=10, check=False)
-            return b"BEGIN CERTIFICATE" in talk.stdout
+        def agreed(version: ssl.TLSVersion) -> str | None:
+            context = authority.client_context()
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = version
+            with context.wrap_socket(connect(running.port), server_hostname="127.0.0.1") as connection:
+                return connection.version()
 
-        assert not offered("-tls1_1")
-        assert offered("-tls1_2")
-        assert offered("-tls1_3")
+        with pytest.raises(ssl.SSLError, match="alert protocol version"):
+            agreed(ssl.TLSVersion.TLSv1_1)
+        assert agreed(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+        assert agreed(ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
 
 
 def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
@@ -135,3 +139,31 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
         assert "tls_server_config.cert_file" in running.wait_for("web configuration not reloaded")["error"]
         install(authority, tmp_path, "third")
         assert name(running.port) == "third"
+
+
+def test_all_in_one_file(authority: Authority, tmp_path: Path) -> None:
+    """With certificate, key and authority in the file, a client with an allowed name is served, and no key logged."""
+    server, client = authority.issue("server"), authority.issue("client")
+    texts = {"cert": server.cert, "key": server.key, "client_ca": authority.cert}
+    inline = "".join(f"  {key}: |\n{indent(path.read_text(encoding='utf-8'), '    ')}" for key, path in texts.items())
+    config = write(
+        tmp_path / "web.yaml",
+        f"tls_server_config:\n{inline}  client_auth_type: RequireAndVerifyClientCert\n"
+        "  client_allowed_sans: [127.0.0.1]\n"
+        "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n"
+        "  curve_preferences: [CurveP256]\n"
+        "http_server_config: {http2: false, headers: {X-XSS-Protection: 1}}\n"
+        "rate_limit: {interval: 0, burst: 0}\n",
+    )
+    with exporter("--demo", "--log.level=debug", f"--web.config.file={config}") as running:
+        running.url = running.url.replace("http:", "https:")
+        answer = get(running, authority, cert=client.files)
+        assert (answer.status_code, answer.headers["x-xss-protection"]) == (200, "1")
+        with pytest.raises(requests.ConnectionError):
+            get(running, authority)
+        write(config, config.read_text(encoding="utf-8").replace("CurveP256", "CurveP257"))
+        assert healthcheck.main([str(running.port)]) == 0
+        get(running, authority, cert=client.files)
+        running.wait_for("web configuration not reloaded")
+        log = "".join(running.lines)
+        assert not any(line in log for line in server.key.read_text(encoding="utf-8").splitlines())

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -12,7 +13,19 @@ import pytest
 from access_exporter.serving import waiting
 from access_exporter.serving.messages import Request, Response
 from tests.processes import Exporter
-from tests.running_server import BIG, REQUEST, answered, connect, everything, pages, scrape, sending, serving, status
+from tests.running_server import (
+    BIG,
+    REQUEST,
+    answered,
+    connect,
+    everything,
+    pages,
+    scrape,
+    sending,
+    serving,
+    serving_at,
+    status,
+)
 
 
 class TestCrowds:
@@ -21,6 +34,16 @@ class TestCrowds:
         monkeypatch.setattr(waiting, "MAX_WAITING", 3)
         with serving(pages()) as port, ExitStack() as opened:
             first, *others = [opened.enter_context(connect(port)) for _ in range(4)]
+            assert everything(first) == b""
+            for connection in others:
+                assert answered(connection) == b"HTTP/1.1 200 OK"
+
+    def test_all_addresses_share_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Connections to one address that is served make room for those to another one."""
+        monkeypatch.setattr(waiting, "MAX_WAITING", 3)
+        with serving_at(["127.0.0.1", "127.0.0.1"], pages()) as (one, other), ExitStack() as opened:
+            first = opened.enter_context(connect(one))
+            others = [opened.enter_context(connect(port)) for port in (other, one, other)]
             assert everything(first) == b""
             for connection in others:
                 assert answered(connection) == b"HTTP/1.1 200 OK"
@@ -109,6 +132,7 @@ class TestCrowds:
             (256, 512, 512, 256),
             (256, resource.RLIM_INFINITY, 4000, 1000),
             (8192, 8192, None, 1000),
+            (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, 1000),
         ],
     )
     def test_open_files(
@@ -120,6 +144,33 @@ class TestCrowds:
         monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
         assert waiting.allowed_connections() == allowed
         assert limits == ([] if raised is None else [(raised, hard)])
+
+    @pytest.mark.parametrize("refusal", [PermissionError("refused"), ValueError("current limit exceeds maximum limit")])
+    def test_the_limit_cannot_be_raised(
+        self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]], refusal: Exception
+    ) -> None:
+        """Where a sandbox refuses a higher limit of open files, the exporter serves with the one there is."""
+
+        def refuse(*_: object) -> None:
+            raise refusal
+
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+        monkeypatch.setattr(resource, "setrlimit", refuse)
+        with serving(pages()) as port, connect(port) as client:
+            assert answered(client) == b"HTTP/1.1 200 OK"
+        (line,) = log()
+        assert 'msg="the limit of open files cannot be raised" limit=256 wanted=4000' in line
+        assert waiting.allowed_connections() == 128
+
+    def test_the_limit_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]) -> None:
+        """Where a sandbox even hides the limit of open files, the usual one is assumed."""
+
+        def refuse(*_: object) -> None:
+            raise PermissionError("refused")
+
+        monkeypatch.setattr(resource, "getrlimit", refuse)
+        assert waiting.allowed_connections() == 512
+        assert len(log()) == 1
 
 
 def read_whole(connection: socket.socket, size: int) -> bytes:

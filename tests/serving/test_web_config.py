@@ -9,19 +9,17 @@ import pytest
 
 from access_exporter import cli
 from tests.processes import ROOT
-from tests.serving.web_files import HASH, tls
+from tests.serving.web_files import HASH, PEM, tls
 
-TOP = "expected one of tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths"
-TLS = "expected one of cert_file, key_file, client_ca_file, client_auth_type, min_version, max_version"
 HEADERS = (
     "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "
     "X-XSS-Protection"
 )
-PEM = "tls_server_config.cert_file: expected the certificate in PEM, and in key_file its key in PEM without a password"
 CUT = "expected a value; a file that was cut looks like this"
 LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
 OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
+FRAME, SNIFF = "http_server_config.headers.X-Frame-Options", "http_server_config.headers.X-Content-Type-Options"
 BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
 
 
@@ -29,7 +27,8 @@ MISTAKES = [
     # What is no such file.
     (
         "- a\n",
-        "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths",
+        "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users, "
+        "auth_excluded_paths, rate_limit",
     ),
     ("tls_server_config: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
     ("a: b\0", "line 1: expected no control character, got U+0000"),
@@ -38,50 +37,19 @@ MISTAKES = [
     ("!!python/name:os.system x", "line 1: expected no tag (`!name`); put a string that begins with ! or = in quotes"),
     ("[" * 1500, "line 1: expected less nesting"),
     ("tls_server_config: 3", "tls_server_config: expected a mapping, got a whole number"),
-    # What the exporter-toolkit has and this has not.
-    ("rate_limit: {interval: 1s}", f"unknown key `rate_limit`; {TOP}"),
-    ("http_server_config: {http2: true}", "http_server_config: unknown key `http2`; expected one of headers"),
-    *(
-        (tls(f"{key}: x"), f"tls_server_config: unknown key `{key}`; {TLS}")
-        for key in (
-            "cert",
-            "key",
-            "client_ca",
-            "cipher_suites",
-            "curve_preferences",
-            "prefer_server_cipher_suites",
-            "client_allowed_sans",
-        )
-    ),
-    *(
-        (
-            tls(f"{key}: {value}"),
-            f"tls_server_config.{key}: the value `{value}` is not supported; expected one of TLS12, TLS13",
-        )
-        for key in ("min_version", "max_version")
-        for value in ("TLS10", "TLS11", "SSLv3")
-    ),
-    *(
-        (
-            tls(f"client_auth_type: {value}, client_ca_file: authority.pem"),
-            f"tls_server_config.client_auth_type: the value `{value}` is not supported; "
-            "expected one of NoClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert",
-        )
-        for value in ("RequestClientCert", "RequireAnyClientCert")
-    ),
-    # What does not fit together.
-    ("tls_server_config: {cert_file: server.pem}", "tls_server_config.key_file: required, but missing"),
     # What a file looks like that is empty or was cut: it would open what it is there to protect.
     ("", f"the file is empty; {LEAVE_OUT}"),
     ("# TLS and users\n\n", f"the file is empty; {LEAVE_OUT}"),
     ("---\n", f"the file is empty; {LEAVE_OUT}"),
-    ("{}", OPEN),
-    ("http_server_config: {headers: {X-Frame-Options: DENY}}", OPEN),
-    ("http_server_config: {headers: {}}", OPEN),
-    ("auth_excluded_paths: []", OPEN),
+    ("{}\n", OPEN),
+    ("http_server_config: {headers: {}}\n", OPEN),
+    ("auth_excluded_paths: []\n", OPEN),
+    ("http_server_config: {headers: {X-Frame-Options: deny}}\n", OPEN),
+    ("http_server_config: {http2: false}\n", OPEN),
+    ("rate_limit: {interval: 0, burst: 0}\n", OPEN),
     *(
         (content + f"{key}: {nothing}\n", f"{key}: {CUT}")
-        for key in ("tls_server_config", "http_server_config", "basic_auth_users")
+        for key in ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
         for nothing in ("", "{}", "null", "~")
         for content in ("", USERS if key != "basic_auth_users" else tls())
     ),
@@ -105,50 +73,6 @@ MISTAKES = [
     ),
     (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users beside it"),
     (USERS + "auth_excluded_paths: /-/healthy", "auth_excluded_paths: expected a list, got a string"),
-    (
-        tls("min_version: 1.2"),
-        "tls_server_config.min_version: expected a string, got a number; put the value in quotes",
-    ),
-    (
-        tls("min_version: TLS13, max_version: TLS12"),
-        "tls_server_config.max_version: expected not to be below min_version",
-    ),
-    *(
-        (
-            tls(f"client_auth_type: {value}"),
-            f"tls_server_config.client_ca_file: required with {value}, but missing",
-        )
-        for value in ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
-    ),
-    (
-        tls("client_ca_file: authority.pem"),
-        "tls_server_config.client_auth_type: required with client_ca_file, but missing",
-    ),
-    # Files that are not what they should be.
-    (
-        tls(cert="missing.pem"),
-        "tls_server_config.cert_file: the file `missing.pem` cannot be read: No such file or directory",
-    ),
-    (tls(key="."), "tls_server_config.key_file: the file `.` cannot be read: Is a directory"),
-    (tls(cert="pipe"), "tls_server_config.cert_file: the file `pipe` cannot be read: it is not a file"),
-    (
-        tls("client_ca_file: pipe, client_auth_type: VerifyClientCertIfGiven"),
-        "tls_server_config.client_ca_file: the file `pipe` cannot be read: it is not a file",
-    ),
-    (tls(key='"a\\0b"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
-    (tls(key='"a\\ud800"'), r"tls_server_config.key_file: the file cannot be read: this is not a path"),
-    (tls(cert="server.key"), PEM),
-    (tls(cert="empty"), PEM),
-    (tls(key="other.key"), PEM),
-    (tls(key="encrypted.key"), PEM),
-    (
-        tls("client_ca_file: server.key, client_auth_type: VerifyClientCertIfGiven"),
-        "tls_server_config.client_ca_file: expected certificates in PEM",
-    ),
-    (
-        tls("client_ca_file: missing.pem, client_auth_type: VerifyClientCertIfGiven"),
-        "tls_server_config.client_ca_file: the file `missing.pem` cannot be read: No such file or directory",
-    ),
     # Users and headers.
     ("basic_auth_users: [alice]", "basic_auth_users: expected a mapping, got a list"),
     ("basic_auth_users: {alice: }", "basic_auth_users[...]: expected a string, got nothing"),
@@ -163,7 +87,7 @@ MISTAKES = [
             f"basic_auth_users: {{alice: {HASH.replace('$04', f'${cost}')}}}",
             f"basic_auth_users: expected a bcrypt cost of at most 16 for user 1, got {cost}",
         )
-        for cost in (17, 20, 31)
+        for cost in (17, 18, 19, 31)
     ),
     (
         "http_server_config: {headers: {Server: x}}",
@@ -173,24 +97,51 @@ MISTAKES = [
         'http_server_config: {headers: {X-Frame-Options: "DENY\\r\\nX: y"}}',
         "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end",
     ),
-    (
-        "http_server_config: {headers: {X-Frame-Options: 'DENY '}}",
-        "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end",
+    *(
+        (
+            f"http_server_config: {{headers: {{{name}: {value}}}}}",
+            f"http_server_config.headers.{name}: expected printable ASCII characters, and no space at either end",
+        )
+        for name in ("X-Frame-Options", "X-XSS-Protection", "Content-Security-Policy")
+        for value in ("'DENY '", '"a\\nb"', '"a\\rb"', "größer")
     ),
+    *(
+        (
+            USERS + f"http_server_config: {{headers: {{X-Frame-Options: {value}}}}}",
+            f"{FRAME}: expected deny or sameorigin",
+        )
+        for value in ("foo", "''", "1", "deny sameorigin", "ALLOW-FROM https://a.example")
+    ),
+    *(
+        (USERS + f"http_server_config: {{headers: {{X-Content-Type-Options: {value}}}}}", f"{SNIFF}: expected nosniff")
+        for value in ("sniff", "''", "0")
+    ),
+    (
+        "http_server_config: {headers: {X-XSS-Protection: yes}}",
+        "http_server_config.headers[...]: expected a whole number or a string, got true or false",
+    ),
+    ("http_server_config: {http2: 1}", "http_server_config.http2: expected true or false, got a whole number"),
+    # The rate limit.
+    *(
+        (
+            f"rate_limit: {{interval: {value}, burst: 1}}",
+            "rate_limit.interval: expected a duration with its unit, such as 500ms, 1s or 1m30s, or 0 for no limit",
+        )
+        for value in ("5", "-1s", "1d", "1.5", "s", "1 s", "'0x1s'", "1s-", "never")
+    ),
+    (
+        "rate_limit: {interval: 1s, burst: 1.5}",
+        "rate_limit.burst: expected a whole number, got a string",
+    ),
+    *(
+        (
+            f"rate_limit: {{interval: 1s, burst: {value}}}",
+            "rate_limit.burst: expected a whole number from 0 to 1000000000",
+        )
+        for value in ("-1", "1" * 400)
+    ),
+    ("rate_limit: {rate: 1}", "rate_limit: unknown key `rate`; expected one of interval, burst"),
 ]
-
-
-@pytest.fixture
-def check(folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process on a web configuration of this content."""
-
-    def check(content: str, *flags: str) -> tuple[int, str, str]:
-        (folder / "web.yaml").write_text(content, encoding="utf-8")
-        files = f"--config.file={folder}/config.yaml", f"--web.config.file={folder}/web.yaml"
-        code = cli.main([*files, "--web.listen-address=127.0.0.1:0", "--log.level=error", *flags])
-        return code, *capsys.readouterr()
-
-    return check
 
 
 class TestMistakes:
@@ -240,9 +191,14 @@ class TestCheck:
             (
                 tls("min_version: TLS13, client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert")
                 + f"basic_auth_users: {{alice: {HASH}, bob: {HASH}}}\n"
-                "http_server_config: {headers: {X-Frame-Options: DENY, X-XSS-Protection: ''}}\n",
+                "http_server_config: {headers: {X-Frame-Options: DENY, X-XSS-Protection: 0}}\n",
                 "TLS13 to TLS13 with RequireAndVerifyClientCert, basic auth for 2 users, "
                 "headers X-Frame-Options and X-XSS-Protection",
+            ),
+            (
+                USERS
+                + "rate_limit: {interval: 1m30s, burst: 5}\nhttp_server_config: {headers: {X-XSS-Protection: ''}}\n",
+                "no TLS, basic auth for 1 users, no headers, a request each 90 s and bursts of 5",
             ),
         ],
     )
@@ -251,6 +207,25 @@ class TestCheck:
         code, out, err = check(content, "--config.check")
         assert (code, err) == (0, "")
         assert f"web: {expected}" in out.splitlines()
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            (USERS + "rate_limit: {interval: 1s}\n", "rate_limit.burst is 0: every request is refused"),
+            *(
+                (
+                    tls(f"client_auth_type: {kind}"),
+                    f"tls_server_config: {kind} without client_ca_file: no certificate can be verified",
+                )
+                for kind in ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+            ),
+        ],
+    )
+    def test_warnings(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
+        """What admits nobody is allowed and a warning."""
+        code, out, err = check(content, "--config.check")
+        assert (code, err) == (0, "")
+        assert f"warning: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize(("cost", "warned"), [(12, False), (13, True), (16, True)])
     def test_costs(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:

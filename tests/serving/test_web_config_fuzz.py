@@ -12,10 +12,21 @@ from access_exporter.serving import web_config
 from access_exporter.serving.web_config import WebConfig
 from tests.serving.web_files import HASH
 
-SECRETS = ("hunter2hunter2", HASH)
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIHunter2hunter2\n-----END PRIVATE KEY-----\n"
+SECRETS = ("hunter2hunter2", HASH, PRIVATE_KEY)
 _WORDS = (
     *("tls_server_config", "http_server_config", "basic_auth_users", "headers", "X-Frame-Options", "cert_file"),
     *("key_file", "client_ca_file", "client_auth_type", "min_version", "TLS12", "TLS13", "RequireAndVerifyClientCert"),
+    *(
+        "cert",
+        "key",
+        "client_ca",
+        "client_allowed_sans",
+        "cipher_suites",
+        "TLS_AES_128_GCM_SHA256",
+        "curve_preferences",
+    ),
+    *("CurveP256", "prefer_server_cipher_suites", "http2", "rate_limit", "interval", "burst", "1s"),
 )
 _KEYS = st.sampled_from(_WORDS) | st.text(max_size=5)
 _SCALARS = (

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from access_exporter.config import files
 from access_exporter.serving import web_settings
 from access_exporter.serving.web_settings import WebSettings
+from tests.running_server import PATIENCE_SECONDS, pages, serving
 from tests.serving.web_files import HASH, tls
 
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
+CIPHER = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+STRICT = (
+    "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
+    f", client_allowed_sans: [a], curve_preferences: [CurveP256], cipher_suites: [{CIPHER}]"
+)
 HEADER = "http_server_config: {headers: {X-Frame-Options: DENY}}\n"
 
 
@@ -136,6 +143,9 @@ class TestChanges:
         [
             ("", "the file is empty"),
             (HEADER, "nothing is protected"),
+            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: taken away"),
+            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: taken away"),
+            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: taken away"),
             (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
             (tls(), "tls_server_config.client_auth_type: taken away"),
             (
@@ -151,8 +161,7 @@ class TestChanges:
     def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
         """What protects stays while the file is half written, or without it: to take it away needs a restart."""
         web = folder / "web.yaml"
-        strict = "client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert, min_version: TLS13"
-        web.write_text(tls(strict), encoding="utf-8")
+        web.write_text(tls(STRICT), encoding="utf-8")
         settings = WebSettings(str(web))
         before = settings.context
         web.write_text(content, encoding="utf-8")
@@ -160,3 +169,33 @@ class TestChanges:
         assert settings.context is before
         (record,) = caplog.records
         assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        ("name", "written", "sent"),
+        [
+            *(
+                ("X-XSS-Protection", value, value)
+                for value in ("0", "1", "1; mode=block", "1.0", "1.50", "0x1", "1_0", "010")
+            ),
+            ("X-XSS-Protection", "'1'", "1"),
+            ("X-XSS-Protection", "''", None),
+            ("Strict-Transport-Security", "max-age=31536000; includeSubDomains", "max-age=31536000; includeSubDomains"),
+            ("Content-Security-Policy", "\"default-src 'self'\"", "default-src 'self'"),
+            ("Content-Security-Policy", "2026-01-31", "2026-01-31"),
+            ("X-Frame-Options", "sameorigin", "sameorigin"),
+            ("X-Frame-Options", "DENY", "DENY"),
+            ("X-Content-Type-Options", "nosniff", "nosniff"),
+        ],
+    )
+    def test_value(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
+        """A value is sent as it stands in the file, numbers without quotes too, and a blank one is left out."""
+        web = tmp_path / "web.yaml"
+        web.write_text(
+            f"basic_auth_users: {{alice: '{HASH}'}}\nhttp_server_config:\n  headers:\n    {name}: {written}\n",
+            encoding="utf-8",
+        )
+        with serving(pages(web)) as port:
+            answer = requests.get(f"http://127.0.0.1:{port}/-/healthy", timeout=PATIENCE_SECONDS)
+        assert answer.headers.get(name) == sent

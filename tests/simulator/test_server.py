@@ -1,13 +1,10 @@
 """The simulator's HTTP server, and the faults it has on demand."""
 
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +15,7 @@ from access_exporter.simulator.answers import (
     error,
 )
 from access_exporter.simulator.server import Fault
+from tests.certificates import Authority
 from tests.simulator.accounts import (
     ACCOUNT,
     POLICY_TEST,
@@ -78,21 +76,14 @@ class TestServer:
         with pytest.raises(ValueError, match="loopback"):
             Simulator([account()], address=("0.0.0.0", 0))  # noqa: S104 – this is what is refused
 
-    def test_tls(self, http: requests.Session, tmp_path: Path) -> None:
+    def test_tls(self, http: requests.Session, authority: Authority) -> None:
         """With a TLS context answers come over https, and a client that never shakes hands blocks nobody."""
-        if shutil.which("openssl") is None:
-            pytest.skip("openssl is not installed")
-        certificate = tmp_path / "certificate.pem"
-        key = tmp_path / "key.pem"
-        request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-        files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-        subprocess.run([*request, *files], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(*authority.issue("server").files)
         with Simulator([account(1)], ssl_context=context) as simulator:
             address = urlsplit(simulator.url)
             with socket.create_connection((address.hostname, address.port)):
-                answer = http.get(simulator.url + USERS, verify=str(certificate), timeout=10)
+                answer = http.get(simulator.url + USERS, verify=str(authority.cert), timeout=10)
         assert address.scheme == "https"
         assert ids(answer) == ["0"]
 

@@ -1,34 +1,23 @@
-"""What the values of flags may be: each function returns that of a text, or raises ArgumentTypeError."""
+"""What the values of flags may be: each function returns that of a text, or raises ValueError."""
 
-import argparse
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from access_exporter.commands.limit import Limit
 
-_ADDRESS = re.compile(r"(?:([\w.-]*)|\[([\w:.%-]+)\]):(\d{1,5})", re.ASCII)
-
-
-def address(text: str) -> tuple[str, int]:
-    """Return the host and the port of an address to serve on."""
-    address = _ADDRESS.fullmatch(text)
-    if not address or int(address[3]) > 65535:
-        raise argparse.ArgumentTypeError(f"expected HOST:PORT, [IPv6 address]:PORT or :PORT, got {text!r}")
-    return address[1] or address[2] or "", int(address[3])
-
 
 def count(text: str) -> int:
     """Return a whole number from 0."""
     if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+        raise ValueError(f"expected a whole number, got {text!r}")
     return int(text)
 
 
 def most(text: str) -> int:
     """Return a whole number from 1."""
     if not (number := count(text)):
-        raise argparse.ArgumentTypeError("expected a number from 1")
+        raise ValueError("expected a number from 1")
     return number
 
 
@@ -37,8 +26,7 @@ def hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(host.strip() for host in text.split(",")) if text else ()
     for host in hosts:
         if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", host, re.ASCII):
-            problem = f"expected names of hosts with commas between them, without ports, got {host!r}"
-            raise argparse.ArgumentTypeError(problem)
+            raise ValueError(f"expected names of hosts with commas between them, without ports, got {host!r}")
     return hosts
 
 
@@ -49,17 +37,14 @@ def idle_time(text: str) -> float:
     try:
         return IdleTime.parse(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
+        raise ValueError(f"{error}, got {text!r}") from None
 
 
 def limit(text: str) -> "Limit":
     """Return how many people there may be, as a number or a share."""
     from access_exporter.commands.limit import Limit  # noqa: PLC0415 – takes longer than all the rest
 
-    try:
-        return Limit.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return Limit.parse(text)
 
 
 def timeout(text: str) -> float:
@@ -69,11 +54,11 @@ def timeout(text: str) -> float:
     try:
         return Duration.parse(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}, got {text!r}") from None
+        raise ValueError(f"{error}, got {text!r}") from None
 
 
 def path(text: str) -> str:
     """Return a path to serve something at."""
     if not re.fullmatch(r"/[\w.~/-]+", text, re.ASCII) or text.startswith("/-/"):
-        raise argparse.ArgumentTypeError("expected a path such as /metrics, not one the exporter uses itself")
+        raise ValueError("expected a path such as /metrics, not one the exporter uses itself")
     return text

@@ -1,0 +1,65 @@
+"""The configuration that the environment alone is: one account, each of whose keys is a variable.
+
+config.yaml as it is shipped has the same keys with the same variables, so both start alike.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from access_exporter.config.variables import MissingError
+from access_exporter.errors import DocumentError
+
+DOCUMENTATION = (
+    "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter/blob/main/docs/configuration.md"
+)
+HOW_TO_START = (
+    "name a file with --config.file=FILE (default: config.yaml), set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN "
+    f"in the environment, or try a simulated account with --demo; see {DOCUMENTATION}"
+)
+TREE: dict[str, object] = {
+    "accounts": [
+        {
+            "id": "${CLOUDFLARE_ACCOUNT_ID}",
+            "name": "${CLOUDFLARE_ACCESS_ACCOUNT_NAME:-}",
+            "api_token": "${CLOUDFLARE_API_TOKEN:-}",
+            "api_token_file": "${CLOUDFLARE_API_TOKEN_FILE:-}",
+            "api_email": "${CLOUDFLARE_EMAIL:-}",
+            "api_key": "${CLOUDFLARE_API_KEY:-}",
+            "api_key_file": "${CLOUDFLARE_API_KEY_FILE:-}",
+            "seat_limit": "${CLOUDFLARE_ACCESS_SEAT_LIMIT:-}",
+            "users": {"interval": "${CLOUDFLARE_ACCESS_INTERVAL:-}"},
+            "policy_tests": [{"discover": "${CLOUDFLARE_ACCESS_DISCOVER:-}"}],
+        }
+    ]
+}
+
+
+def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each key with its text."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _texts(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _texts(value, f"{where}[{index}]")
+    else:
+        yield where, str(node)
+
+
+TEXTS = dict(_texts(TREE, ""))  # by the path of the key
+VARIABLES = {where: re.sub(r"\W", "", text) for where, text in TEXTS.items()}
+_BY_KEY = {where.rpartition(".")[2]: name for where, name in VARIABLES.items()}
+_KEY = re.compile(rf"(?<![`'/\w.])(?:{'|'.join(key for key in _BY_KEY if key.startswith('api_'))})(?![`'/\w.])")
+
+
+def is_set(environ: Mapping[str, str]) -> bool:
+    """Tell whether the environment configures anything."""
+    return any(environ.get(name) for name in VARIABLES.values())
+
+
+def in_words(mistake: DocumentError) -> str:
+    """Return a mistake with the names of variables for the places and keys of the file that is not there."""
+    if isinstance(mistake, MissingError):
+        return f"environment variables are not set or are empty: {'; '.join(map(str, mistake.missing))}"
+    problem = _KEY.sub(lambda match: _BY_KEY[match[0]], mistake.problem)
+    return f"{VARIABLES.get(mistake.where, 'the environment')}: {problem}"

@@ -1,0 +1,194 @@
+"""The table of flags, which the parser, `--help` and docs/flags.md are made from."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import NamedTuple
+
+from access_exporter.addresses import Address
+from access_exporter.options import values
+
+DEFAULT_FILE = "config.yaml"
+_LEVELS = ("debug", "info", "warn", "error")
+# Each of them does its work and exits, so two of them do not go together.
+_MODES = ("--config.check", "--once", "--idle-seats", "--test-policy", "--version")
+_LISTS = ("--idle-seats", "--test-policy")  # print a list of people
+_SERVES_NOTHING = ("--once", *_LISTS)
+_TESTS = ("--test-policy",)
+
+
+class Flag(NamedTuple):
+    """A row of the table: a flag, the field of Options it sets, how people read it, and what it goes with."""
+
+    name: str
+    destination: str
+    meaning: str
+    metavar: str = ""  # without it and without choices, the flag takes no value
+    default: str = ""  # as shown to people; empty where there is none
+    parse: Callable[[str], object] = str  # raises ValueError
+    choices: tuple[str, ...] = ()
+    may_repeat: bool = False  # the field is then a tuple
+    needs: tuple[str, ...] = ()  # one of these
+    not_with: tuple[str, ...] = ()  # none of these, itself aside
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether something follows the flag."""
+        return bool(self.metavar or self.choices)
+
+    @property
+    def text(self) -> str:
+        """The meaning and the flags it needs, as people read it."""
+        return f"{self.meaning}; needs {' or '.join(self.needs)}" if self.needs else self.meaning
+
+
+GROUPS: dict[str, tuple[Flag, ...]] = {
+    "Serve": (
+        Flag(
+            "--config.file",
+            "config_file",
+            "configuration file",
+            "FILE",
+            f"{DEFAULT_FILE}, or the environment",
+            not_with=("--demo",),
+        ),
+        Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),
+        Flag(
+            "--storage.path",
+            "storage_path",
+            "folder that keeps the last good numbers across restarts",
+            "DIR",
+            not_with=_LISTS,
+        ),
+    ),
+    "Check": (
+        Flag(
+            "--config.check",
+            "check",
+            "check the configuration, print what it means, and exit with 0 or 1",
+            not_with=_MODES,
+        ),
+        Flag(
+            "--once",
+            "once",
+            "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed",
+            not_with=_MODES,
+        ),
+        Flag("--version", "version", "print the version and exit", not_with=_MODES),
+        Flag("--help", "help", "print this help and exit"),
+    ),
+    "People": (
+        Flag(
+            "--idle-seats",
+            "idle_seats",
+            "list the users whose seat has been idle for at least this long, such as 90d or 12h, and exit",
+            "TIME",
+            parse=values.idle_time,
+            not_with=_MODES,
+        ),
+        Flag(
+            "--test-policy",
+            "test_policy",
+            "test the policies in this file, before they are saved, and exit",
+            "FILE",
+            not_with=_MODES,
+        ),
+        Flag(
+            "--compare-with",
+            "compare_with",
+            "also test this application or reusable policy, by name or id, as it is now",
+            "NAME",
+            needs=_TESTS,
+        ),
+        Flag(
+            "--max-blocked",
+            "max_blocked",
+            "exit with 3 if more people are blocked, as a number or a share such as 5%",
+            "N",
+            parse=values.limit,
+            needs=_TESTS,
+        ),
+        Flag(
+            "--max-newly-blocked",
+            "max_newly_blocked",
+            "exit with 3 if more people lose access, as a number or a share",
+            "N",
+            parse=values.limit,
+            needs=("--compare-with",),
+        ),
+        Flag(
+            "--show",
+            "show",
+            "people to list: those who are blocked, in error or get another result, or all",
+            default="affected",
+            choices=("affected", "all"),
+            needs=_TESTS,
+        ),
+        Flag("--timeout", "timeout", "longest time for the tests", "TIME", "30m", values.timeout, needs=_TESTS),
+        Flag("--account", "account", "use only this account", "ID", "every account, or the only one", needs=_LISTS),
+        Flag(
+            "--format",
+            "format",
+            "format of the list; markdown is for --test-policy only",
+            default="table",
+            choices=("table", "csv", "json", "markdown"),
+            needs=_LISTS,
+        ),
+    ),
+    "Web": (
+        Flag(
+            "--web.listen-address",
+            "listen_addresses",
+            "address to serve on; without a host, all IPv4 and IPv6 addresses; may be repeated",
+            "HOST:PORT",
+            ":10060",
+            Address.parse,
+            may_repeat=True,
+            not_with=_SERVES_NOTHING,
+        ),
+        Flag(
+            "--web.telemetry-path",
+            "metrics_path",
+            "path of the metrics",
+            "PATH",
+            "/metrics",
+            values.path,
+            not_with=_SERVES_NOTHING,
+        ),
+        Flag(
+            "--web.config.file",
+            "web_config_file",
+            "TLS, basic auth and headers, in the exporter-toolkit's format",
+            "FILE",
+            not_with=_SERVES_NOTHING,
+        ),
+        Flag("--web.enable-lifecycle", "lifecycle", "allow reloads by POST /-/reload", not_with=_SERVES_NOTHING),
+        Flag(
+            "--web.max-requests",
+            "max_requests",
+            "most answers with metrics or the status page at a time; other requests wait",
+            "N",
+            "40",
+            values.most,
+            not_with=_SERVES_NOTHING,
+        ),
+        Flag(
+            "--web.allowed-hosts",
+            "allowed_hosts",
+            "answer metrics and the status page only to these host names, this machine's names, and addresses",
+            "HOST,...",
+            "every host",
+            values.hosts,
+            not_with=_SERVES_NOTHING,
+        ),
+    ),
+    "Scale": (
+        Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", values.count),
+        Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.count),
+    ),
+    "Log": (
+        Flag("--log.level", "log_level", "lowest level to log", default="info", choices=_LEVELS),
+        Flag("--log.format", "log_format", "format of the log", default="logfmt", choices=("logfmt", "json")),
+    ),
+}
+FLAGS = tuple(chain.from_iterable(GROUPS.values()))
+BY_NAME = {flag.name: flag for flag in FLAGS}

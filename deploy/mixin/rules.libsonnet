@@ -1,0 +1,7 @@
+local fill = import 'fill.libsonnet';
+
+{
+  prometheusRules+:: {
+    groups+: fill.groups((import 'recording.json').groups, $._config),
+  },
+}

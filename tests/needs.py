@@ -1,0 +1,17 @@
+"""What some tests need of the machine. They are skipped without, with the reason; `.ci/run` knows how it begins."""
+
+import socket
+
+import pytest
+
+
+def has_ipv6() -> bool:
+    """Tell whether the loopback interface has its IPv6 address."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+ipv6 = pytest.mark.skipif(not has_ipv6(), reason="needs IPv6, which the loopback interface does not have")
