@@ -100,10 +100,10 @@ docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metr
 	$(BIN)/python deploy/helm/generate_values_table.py
 	$(BIN)/python -m deploy.grafana
 
-# The dashboards are drawn from a Prometheus that scrapes the demo: docs/draw_dashboard.py.
-pictures: $(DEV) ## draw the pictures in the documents again, from the running program (needs Chromium)
+pictures: $(DEV) ## draw the pictures in the documents again, from the running program (needs Chromium and Prometheus)
 	$(BIN)/python -m tests.deploy.screenshots
 	$(BIN)/python -m docs.draw_session
+	$(BIN)/python -m tests.deploy.drawings
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
 home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter
