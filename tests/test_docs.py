@@ -1,11 +1,14 @@
 """The documents say what the code does."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks import fleet
 from benchmarks.documents import replaced
+from docs import plain_english
 from docs.generate import REFERENCES, architecture, architecture_drawing
 from tests.processes import ROOT
 
@@ -53,6 +56,16 @@ def test_an_arrow_without_an_import_is_noticed() -> None:
     cut = [replace(part, imports=frozenset()) if part.title == "polling/" else part for part in architecture.parts()]
     with pytest.raises(ValueError, match="polling does not import collectors"):
         architecture_drawing.draw(cut)
+
+
+def test_phrases_that_are_hard_to_read_are_found(tmp_path: Path) -> None:
+    """Phrases are found in prose, comments and strings, in any case, and not in code or inside of a word."""
+    document = tmp_path / "document.md"
+    document.write_text("Nobody is told.\n```sh\ntell whose\n```\nCloudflareAccessNobodyLogsIn storytelling\n")
+    assert [(line, phrase) for line, phrase, _ in plain_english.found(document)] == [(1, "Nobody"), (1, "told")]
+    program = tmp_path / "program.py"
+    program.write_text('whose = 1  # a mistake\n"""Text.\n\nStart afresh."""\n')
+    assert [(line, phrase) for line, phrase, _ in plain_english.found(program)] == [(1, "mistake"), (4, "afresh")]
 
 
 def test_the_budget_is_that_of_the_pacing() -> None:

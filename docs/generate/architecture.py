@@ -78,7 +78,7 @@ def _imports(files: list[Path]) -> frozenset[str]:
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == "access_exporter":
-                found.update(name.name for name in node.names)
+                found.update(name.name for name in node.names if not name.name.startswith("__"))
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("access_exporter."):
                 found.add((node.module or "").split(".")[1])
     return frozenset(found)
