@@ -27,7 +27,7 @@ LABELS = f'account_id="{ACCOUNT_ID}",service_token="ci",service_token_id="token-
 HELP = {
     "expiry_timestamp_seconds": "When the service token expires, in seconds since the epoch; absent for a token that "
     "never expires.",
-    "enabled": "1 for a service token that is enabled, 0 for one that is disabled; absent where the API does not say.",
+    "enabled": "1 if the service token is enabled, 0 if it is disabled; absent if the API does not say.",
 }
 
 
