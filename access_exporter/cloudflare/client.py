@@ -86,7 +86,7 @@ class Client:
         return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
     def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
-        """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
+        """Send one POST, never a second time even if it fails, and return the decoded `result`.
 
         `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
         without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
@@ -120,7 +120,7 @@ class Client:
     def cursor_walk(
         self, resource: Resource, row: type[Row], within: float, before: int = 0, *, is_optional: bool = False
     ) -> CursorWalk[Row]:
-        """Return a walk over a list whose pages are asked for by a cursor; the last walk listed `before` rows.
+        """Return a walk over a list with cursor pagination; the last walk listed `before` rows.
 
         To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for. One
         that is optional takes no place in flight from others.
@@ -177,7 +177,7 @@ class Client:
             self._metrics.retries.labels(call.endpoint.name).inc()
 
     def _renewed(self, refused: dict[str, str]) -> bool:
-        """Tell whether there is another secret to try; a file that is being replaced is given a moment."""
+        """Return whether there is another secret to try; a file that is being replaced is given a moment."""
         for _ in range(3):
             with contextlib.suppress(ConfigError):
                 return self.credential.renewed(refused)
@@ -222,7 +222,7 @@ class Client:
             self._metrics.duration.labels(endpoint.name).observe(watch.seconds())
 
 
-_STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
+_STARTED = (200, 201, 202)  # with any status, a good answer of a POST names what it started
 
 
 @dataclass(frozen=True)
@@ -290,4 +290,4 @@ class _Pages(Generic[Row]):
 
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
-        raise StoppingError("nobody waits for this page any more")
+        raise StoppingError("this page is no longer needed")

@@ -15,8 +15,8 @@ _SHARE = 100  # a list changes from one poll to the next: so does what it lacks,
 class Found(msgspec.Struct, frozen=True):
     """What a walk found: how many rows, and whether the totals of the list counted exactly as many.
 
-    `announced` is the latest `total_count`. `is_contradicted` tells that no total was the number of rows, not even
-    with those that were listed twice. `numbers_were_right` tells that the pages said which they are, and
+    `announced` is the latest `total_count`. `is_contradicted` says that no total was the number of rows, not even
+    with those that were listed twice. `numbers_were_right` says that the pages gave their numbers, and
     `invalid_rows` lost a field that could not be read.
     """
 
@@ -93,7 +93,7 @@ class Totals:
         self._stated, self._consistent = _Range(), _Range()
 
     def have_fallen_to(self, page: Page[Row]) -> bool:
-        """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
+        """Return whether rows were removed since the page before, so that one may have moved there unseen."""
         total_count = page.info.total_count
         is_first = self.announced is None
         if total_count is None or (total_count == 0 and not page.rows and not is_first):

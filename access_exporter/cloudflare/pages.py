@@ -43,7 +43,7 @@ class PageInfo(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result_info: object) -> "PageInfo":
-        """Read the decoded `result_info`, whatever it is."""
+        """Read a decoded `result_info` of any type."""
         if not isinstance(result_info, dict):
             return cls()
         names = ("page", "per_page", "total_count", "total_pages", "count")
@@ -102,7 +102,7 @@ class Page(Generic[Row]):
         return 0 < (self.info.per_page or 0) <= len(self.rows)
 
     def last_page(self, otherwise: float) -> float:
-        """Return the number of the last page that is surely there as far as this one tells, if it tells anything."""
+        """Return the number of the last page that exists for certain by this page, if it says anything."""
         if not self.info.is_consistent:
             return otherwise
         return self.info.total_pages or 0 if self.is_full else 0
@@ -131,7 +131,7 @@ class Pages(Protocol[Row]):
 
 
 class Ahead(Generic[Row]):
-    """The pages of a list one after the other, of which some are fetched before their turn."""
+    """The pages of a list in order; some are fetched ahead."""
 
     def __init__(self, pages: Pages[Row], concurrency: int) -> None:
         """Fetch nothing yet."""
@@ -140,16 +140,16 @@ class Ahead(Generic[Row]):
         self._fetched: deque[Future[Page[Row]]] = deque()
 
     def fetch(self, first: int, last: float) -> None:
-        """Fetch the pages from the `first`, whose turn is next, to the `last`, as far as there is room."""
+        """Fetch the pages from the `first`, which is next, to the `last`, as far as there is room."""
         while len(self._fetched) < self._concurrency and first + len(self._fetched) <= last:
             self._fetched.append(self._pages.start(first + len(self._fetched)))
 
     def page(self, number: int) -> Page[Row]:
-        """Return the page whose turn it is; raises PollError."""
+        """Return the next page; raises PollError."""
         return self._fetched.popleft().result() if self._fetched else self._pages.fetch(number)
 
     def look(self, number: int) -> None:
-        """Fetch the page whose turn is next, unless it is fetched already."""
+        """Fetch the next page, unless it is fetched already."""
         if self._fetched:
             return
         found: Future[Page[Row]] = Future()
@@ -160,5 +160,5 @@ class Ahead(Generic[Row]):
         self._fetched.append(found)
 
     def has(self, wanted: Callable[[list[Row]], bool]) -> bool:
-        """Tell whether the rows of a page fetched ahead are wanted; beyond the end of a list there may be anything."""
+        """Return whether the rows of a page fetched ahead are wanted; beyond the end of a list there may be anything."""
         return any(page.exception() is None and wanted(page.result().rows) for page in self._fetched)

@@ -103,7 +103,7 @@ class RateLimiter:
             self._slow_until = now + reset
 
     def is_at_rest(self) -> bool:
-        """Tell whether a new pacer would do the same: nobody uses it, and all is earned and over."""
+        """Return whether a new pacer would do the same: it is unused, its budget is full, and no pause is left."""
         with self._lock:
             over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
         return over and self._places.are_unused and self._optional_places.are_unused

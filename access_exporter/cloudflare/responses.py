@@ -18,7 +18,7 @@ from access_exporter.cloudflare.refusals import refusal
 from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, describe
 
 # A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
-# slow way leave Python's memory in fragments. The rules of policies are decoded whatever they hold.
+# slow way leave Python's memory in fragments. The rules of policies are decoded with any content.
 MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_ODD_VALUES = 100_000, 400_000, 20_000, 50_000
 COUNTED_BYTES = 512 * 1024  # a page of 1000 rows takes about 400 KB, and 512 KB of `[],` are decoded in 30 ms
 # What is read of anything but a list, and of what stands beside a list, has some fields. Whatever those may hold is
@@ -64,13 +64,13 @@ class Decoded(Generic[T]):
 
     @property
     def info(self) -> object:
-        """The decoded `result_info`, whatever it is; None where it cannot be decoded."""
+        """The decoded `result_info`, of any type; None if it cannot be decoded."""
         info = bytes(self.result_info)
         return lenient_json.decode(info) if len(info) <= MAX_OBJECT_BYTES else None
 
 
 def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = math.inf) -> Decoded[T]:
-    """Decode an answer straight from its bytes; the slow way only where something in it is odd.
+    """Decode an answer straight from its bytes; the slow way only if it has unusual values.
 
     Raises PollTimeoutError where the slow way goes on after the `deadline`, a monotonic moment.
     """
@@ -101,14 +101,14 @@ def _has_too_much(body: bytes) -> bool:
 
 
 class _Outside(msgspec.Struct):
-    """An answer with its result as bytes, whatever it is."""
+    """An answer with its result as bytes, of any type."""
 
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _check_object(endpoint: Endpoint, body: bytes) -> None:
     """Raise InvalidResponseError for a result that is too large for what is no list."""
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # that is told where it is decoded
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # the decoder reports that
         if len(bytes(_decoder(_Outside).decode(body).result)) > MAX_OBJECT_BYTES:
             raise _too_much(endpoint)
 
@@ -179,7 +179,7 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
 def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: float) -> tuple[list[T], int]:
     """Return the rows, decoded or not, and how many of them have an invalid field.
 
-    After several rows in a row that are odd, as many more are expected to be so, and are not tried the fast way.
+    After several unusual rows in a row, it expects as many more, and does not try the fast way for them.
     """
     decoder, places = _decoder(kind), []
     found: list[Any] = []  # Any: rows, and what becomes one

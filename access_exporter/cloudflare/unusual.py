@@ -1,6 +1,6 @@
 """A row that is not as documented in, a row that costs no more than the fields that are wrong out.
 
-"" stands for a missing value, a time without a zone is in UTC, and a value of a wrong type is not known. Only the `id`
+"" stands for a missing value, a time without a zone is in UTC, and a value of a wrong type is unknown. Only the `id`
 must be right: without it, a row that is listed twice would be counted twice.
 """
 
@@ -50,7 +50,7 @@ def _times(kind: Any) -> tuple[str, ...]:  # Any: as above
 def convert(row: object, kind: type[T]) -> tuple[T, bool]:
     """Return the tidied row, and whether any of its fields was lost because it is invalid.
 
-    A row to which an invalid field is not the same as a missing one has a method `lose`, which is given their names.
+    A row that treats an invalid field unlike a missing one has a method `lose`, which gets their names.
     Raises msgspec.ValidationError where nothing can be made of it.
     """
     data: Any = row  # Any: decoded JSON
