@@ -19,7 +19,7 @@ Others: TypeAlias = Mapping[str, msgspec.Raw]
 
 
 def fingerprint(collector: AnyCollector) -> str:
-    """Return what the subject of a target is told by, without saying what it is."""
+    """Return a digest that identifies the subject of a target without showing it."""
     return hashlib.sha256(repr(collector.subject).encode()).hexdigest()
 
 

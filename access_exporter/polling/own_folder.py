@@ -1,8 +1,8 @@
 """A folder that only the exporter writes: made with mode 0700 below one that may be writable by everybody.
 
-A volume is often made for whoever mounts it, as an emptyDir of Kubernetes is. So nothing in it is trusted by its name:
+A volume is often open to every user, such as an emptyDir of Kubernetes. So a name in it proves nothing:
 a folder or file that belongs to another user, is a symbolic link, or may be written by everybody is refused. All paths
-are resolved from the open folder, so that nobody can exchange it in between.
+are resolved from the open folder, so that no other process can exchange it in between.
 """
 
 import contextlib
@@ -52,13 +52,13 @@ class OwnFolder:
         return content
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file so that whatever moment the process is killed at, it is either the old or the new one."""
+        """Write a file so that it is either the old or the new one, even if the process is killed at any moment."""
         with self._written(content) as (writing, folder):
             os.rename(writing, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
     def set_aside(self, name: str) -> Path:
-        """Give a file, or whatever else has its name, another name, and return that."""
+        """Rename a file, or anything else with its name, and return the new name."""
         with self._opened() as folder:
             taken = set(_names(folder))
             numbered = (f"{name.removesuffix('.json')}.unusable-{number}" for number in itertools.count(1))

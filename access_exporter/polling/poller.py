@@ -20,7 +20,7 @@ from access_exporter.polling.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
-LATER_SECONDS = 5  # until an optional target is looked at again whose turn it is not
+LATER_SECONDS = 5  # until the poller looks again at an optional target that must wait
 
 LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer one the first rows are of another time
 
@@ -110,7 +110,7 @@ class Poller:
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def _is_polled(self, account_id: str) -> bool:
-        """Tell whether a target of this account that is not optional is being polled."""
+        """Return whether a target of this account that is not optional is being polled."""
         polled = (self._collectors.get(target) for target in self._busy.get(account_id, ()))
         return any(each is not None and not each.is_optional for each in polled)
 
@@ -153,7 +153,7 @@ class Poller:
         # The failure is kept until the next poll; what it came through would keep pages and connections with it.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
-        memory.give_back()  # what an odd answer took
+        memory.give_back()  # memory used by an unusual response
         log.log(
             logging.DEBUG if collector.is_optional else logging.WARNING,
             "poll failed",
@@ -199,7 +199,7 @@ def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
 
 
 def _check_break(seconds: float) -> None:
-    """Raise PollTimeoutError for a poll in which the machine was suspended: what it read is older than it looks."""
+    """Raise PollTimeoutError if the machine was suspended during the poll: its rows are older than they look."""
     if seconds > LONGEST_BREAK_SECONDS:
         raise PollTimeoutError(f"the machine was suspended for {seconds:.0f} s during the poll")
 

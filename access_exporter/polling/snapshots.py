@@ -30,7 +30,7 @@ _NOTHING = Rendered()
 class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
 
-    `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
+    `is_undated` says that it was restored with a time in the future: its age is unknown, so it is not shown.
     `targets` are those that the summary names.
     """
 
@@ -145,7 +145,7 @@ class Snapshots:
             self._save(collector, summary, now)
 
     def keep(self, collector: AnyCollector, summary: object) -> bool:
-        """Publish and store what a poll must not lose, whatever comes of the poll; return whether it could be stored.
+        """Publish and store what must outlast a failed poll; return whether it could be stored.
 
         Without a store there is nothing to fail. Raises StoppingError where the target is no longer polled.
         """
@@ -181,11 +181,11 @@ class Snapshots:
         return list(self._snapshots.values())
 
     def is_fresh(self, snapshot: Snapshot) -> bool:
-        """Tell whether a snapshot's numbers are young enough to be shown."""
+        """Return whether a snapshot's numbers are young enough to be shown."""
         return self._clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled, with or without success, or restored.
+        """Return whether every target was polled, with or without success, or restored.
 
         Optional ones do not count, nor those that another names: a new one is no news for who waits for a start.
         """
