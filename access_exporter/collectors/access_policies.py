@@ -134,7 +134,7 @@ def _policy(row: object, reusable: Reusable) -> Policy:
 
 
 def _is_reusable(policy: Policy, reusable: Reusable) -> bool:
-    """Tell whether a test takes the id. A policy without rules, of which only the id is known, can be no other."""
+    """Return whether a test takes the id. A policy without rules, of which only the id is known, can be no other."""
     return policy.id in reusable or policy.reusable is True or policy.include is None
 
 

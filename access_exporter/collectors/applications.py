@@ -121,7 +121,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return replace(summary, bodies={})
 
     def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether each application is a known kind of one, and none is listed twice or with its policies."""
+        """Return whether each application is a known kind of one, and none is listed twice or with its policies."""
         ids = {each.id for each in summary.applications}
         is_once = len(ids) == len(summary.applications)
         return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)

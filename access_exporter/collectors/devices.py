@@ -144,7 +144,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         return msgspec.structs.replace(summary, last_seen=None)
 
     def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers go together, and nothing is known of single users."""
+        """Return whether the numbers go together, and nothing is known of single users."""
         total = sum(summary.types.values())
         versions = [each for each in summary.versions if _VERSION.fullmatch(each)]
         return (

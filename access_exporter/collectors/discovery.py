@@ -48,7 +48,7 @@ class Listed(msgspec.Struct, frozen=True):
     decisions: dict[str, Count]
 
     def is_possible(self) -> bool:
-        """Tell whether its type and its decisions are known ones; see `Collector.is_possible`."""
+        """Return whether its type and its decisions are known ones; see `Collector.is_possible`."""
         return self.type in (*TYPES, UNKNOWN) and add_up(self.decisions, (*DECISIONS, UNKNOWN), MOST)
 
 
@@ -117,7 +117,7 @@ def _reason(found: Discovered, config: PolicyTest, taken: Collection[str]) -> st
 
 
 def _is_selected(name: str, config: PolicyTest) -> bool:
-    """Tell whether `match` and `exclude` select an application of this name."""
+    """Return whether `match` and `exclude` select an application of this name."""
     return _matches(name, config.match) and not _matches(name, config.exclude)
 
 
@@ -160,5 +160,5 @@ def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tup
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Tell whether a name fits one of the patterns, in which `*` and `?` alone mean more than themselves."""
+    """Return whether a name fits one of the patterns, in which `*` and `?` alone mean more than themselves."""
     return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)

@@ -49,7 +49,7 @@ def domain(email: str | None) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a text can be the value of the label `domain`."""
+    """Return whether a text can be the value of the label `domain`."""
     return text in (OTHER, UNKNOWN) or (len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) is not None)
 
 

@@ -82,7 +82,7 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
 
 
 def is_possible(summary: PolicyTestSummary) -> bool:
-    """Tell whether the results are known ones, and their numbers those of a test; see `Collector.is_possible`."""
+    """Return whether the results are known ones, and their numbers those of a test; see `Collector.is_possible`."""
     status, awaited = summary.status, summary.awaited
     return (
         (status is None or status in (*STATUSES, UNDOCUMENTED))
@@ -93,7 +93,7 @@ def is_possible(summary: PolicyTestSummary) -> bool:
 
 
 def is_over(summary: PolicyTestSummary) -> bool:
-    """Tell whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
+    """Return whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
     if summary.status == "complete":
         return _is_counted(summary)
     return summary.status in ("blocked", "exceeded time")
@@ -208,7 +208,7 @@ class FollowedTest:
 
 
 def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:
-    """Tell whether a refused page is the end of the list: as many rows were listed as there are."""
+    """Return whether a refused page is the end of the list: as many rows were listed as there are."""
     if failure.status is None or not 400 <= failure.status < 500 or failure.status in _WAITS_IN_VAIN:
         return False
     totals = [total for total in (announced, failure.total) if total is not None]

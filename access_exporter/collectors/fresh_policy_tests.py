@@ -166,7 +166,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
 
     def has_news(self, summary: FreshSummary) -> bool:
-        """Tell whether the result of anybody changed in the last test."""
+        """Return whether the result of anybody changed in the last test."""
         return not summary.stale and any((summary.changed or {}).values())
 
     def plan(self) -> Plan:
@@ -199,7 +199,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
 
     def is_possible(self, summary: FreshSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of tests."""
+        """Return whether the numbers are those of tests."""
         return summary.is_possible()
 
     def lasting(self, summary: FreshSummary) -> FreshSummary | None:

@@ -69,7 +69,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
 
     def is_possible(self, summary: PolicyTestSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of a test."""
+        """Return whether the numbers are those of a test."""
         return is_possible(summary)
 
     def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:

@@ -89,7 +89,7 @@ class Collector(Protocol[Summary]):
         return ()
 
     def has_news(self, _summary: Summary) -> bool:
-        """Tell whether a summary says something that people should see first."""
+        """Return whether a summary says something that people should see first."""
         return False
 
     def plan(self) -> Plan | None:
@@ -105,7 +105,7 @@ class Collector(Protocol[Summary]):
         return summary
 
     def is_possible(self, _summary: Summary, _succeeded_at: float | None) -> bool:
-        """Tell whether a summary that was stored can be one: whoever writes the file can write anything into it.
+        """Return whether a summary that was stored can be one: whoever writes the file can write anything into it.
 
         `succeeded_at` is when the last good poll ended, in seconds since the epoch. The types were checked before.
         """

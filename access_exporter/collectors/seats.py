@@ -48,7 +48,7 @@ def activity(login: datetime | None, seen: datetime | None, created: datetime | 
 
 
 def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
-    """Tell whether a user may be active in a way that cannot be seen, given the number of active devices.
+    """Return whether a user may be active in a way that cannot be seen, given the number of active devices.
 
     `seen` is what is known of their devices; None where devices cannot be read.
     """

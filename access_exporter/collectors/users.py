@@ -101,7 +101,7 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(summary, is_restored=True)
 
     def is_possible(self, summary: UsersSummary, succeeded_at: float | None) -> bool:
-        """Tell whether the numbers go together."""
+        """Return whether the numbers go together."""
         return users_summary.is_possible(summary, succeeded_at)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:

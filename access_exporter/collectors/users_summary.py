@@ -73,7 +73,7 @@ class UsersSummary(msgspec.Struct, frozen=True):
 
 
 def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
-    """Tell whether the numbers of a summary go together; see `Collector.is_possible`."""
+    """Return whether the numbers of a summary go together; see `Collector.is_possible`."""
     total, used = sum(summary.users.values()), summary.seats_used
     latest = (succeeded_at or 0.0) + seats.LATEST_AHEAD.total_seconds()
     by_days = {**summary.idle, **summary.activity_unknown}
