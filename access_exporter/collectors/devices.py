@@ -50,7 +50,7 @@ class Device(msgspec.Struct, gc=False):
 
 
 class Holder(msgspec.Struct, gc=False):
-    """Whose device it is."""
+    """The user of the device."""
 
     id: str | None = None
     email: str | None = None
@@ -85,7 +85,7 @@ class DevicesSummary(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["DevicesCollector"]:
-    """Yield the collector of an account whose devices may be read."""
+    """Yield the collector of an account, if the configuration allows it to read devices."""
     if account.devices_config:
         yield DevicesCollector(account, client)
 
@@ -144,7 +144,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         return msgspec.structs.replace(summary, last_seen=None)
 
     def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
-        """Return whether the numbers go together, and nothing is known of single users."""
+        """Return whether the numbers agree with each other, and name no single user."""
         total = sum(summary.types.values())
         versions = [each for each in summary.versions if _VERSION.fullmatch(each)]
         return (
@@ -215,7 +215,7 @@ def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary
 def _active(
     registrations: list[Registration], now: float, last_seen: LastSeen
 ) -> Iterator[tuple[str | None, str | None, int]]:
-    """Note whose devices were seen, and yield of each active one the type, the version, and the first of _WITHIN."""
+    """Note when each device was seen, and yield the type, the version and the first of _WITHIN of each active one."""
     ages = [*_WITHIN.values()]
     for registration in registrations:
         is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
