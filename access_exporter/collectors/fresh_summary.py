@@ -65,7 +65,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
         return replace(self.test, users=users, missing=missing, finished=self.finished)
 
     def is_running(self) -> bool:
-        """Return whether a test was started that is not known to be over."""
+        """Return whether a test was started and may still run."""
         return self.test_id is not None and not is_over(self.test)
 
     def at(self, now: Stamp) -> "FreshSummary":
