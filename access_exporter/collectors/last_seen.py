@@ -20,7 +20,7 @@ _END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
 
 class Named(Protocol):
-    """A user, as far as it tells whose device it is."""
+    """The fields of a user that identify their devices."""
 
     id: str | None
     uid: str | None
@@ -61,9 +61,9 @@ class LastSeen:
         self._crowds: dict[tuple[bool, int], tuple[int, int]] = {}
 
     def add(self, user_id: str | None, email: str | None, time: float, *, is_active: bool, is_unclear: bool) -> None:
-        """Note a device, whose it is, and when it was seen, in seconds since the epoch.
+        """Note a device, its user, and when it was seen, in seconds since the epoch.
 
-        A time that cannot be one, such as 0, is for a device whose time is not known, or one that was never seen.
+        An impossible time, such as 0, stands for a device without a known time, or one that was never seen.
         """
         if not user_id and not email:
             return
