@@ -122,7 +122,7 @@ def differences(test: PolicyTestSummary) -> Iterator[str]:
 
 
 def families(labels: dict[str, str], info: dict[str, str] | None, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield what `/metrics` says about a policy test, whoever started it; `info` are its ids."""
+    """Yield what `/metrics` says about a policy test, started by the exporter or not; `info` are its ids."""
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The id of the policy test, and of its application if the test was discovered; always 1.",
