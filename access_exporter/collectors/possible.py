@@ -1,4 +1,4 @@
-"""What numbers of a stored summary can be at all: whoever can write a file can write any number into it."""
+"""Which numbers a stored summary may have: a program that can write the file can write any number into it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeAlias
