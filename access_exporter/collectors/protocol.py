@@ -51,7 +51,7 @@ class Collector(Protocol[Summary]):
     seconds, `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
     Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`,
     others look at the summary, so a single round of polls begins with it. One that `is_optional` has no health on
-    `/metrics`, and a failure of it is logged for those who debug: nobody has to do anything about it.
+    `/metrics`, and its failures are logged at debug: they need no action.
     """
 
     key: Key
@@ -67,7 +67,7 @@ class Collector(Protocol[Summary]):
 
     @property
     def identity(self) -> Key:
-        """What tells the target from all others: its key, unless it has a name that may change."""
+        """What identifies the target: its key, unless its name may change."""
         return self.key
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
@@ -105,14 +105,14 @@ class Collector(Protocol[Summary]):
         return summary
 
     def is_possible(self, _summary: Summary, _succeeded_at: float | None) -> bool:
-        """Return whether a summary that was stored can be one: whoever writes the file can write anything into it.
+        """Return whether a stored summary is possible: a program that can write the file can write anything.
 
         `succeeded_at` is when the last good poll ended, in seconds since the epoch. The types were checked before.
         """
         return True
 
     def lasting(self, _summary: Summary) -> Summary | None:
-        """Return what must outlast a time in which the target is not polled or has another subject; None: nothing."""
+        """Return what to keep while the target is not polled or has another subject; None: nothing."""
         return None
 
     def made_at(self, _summary: Summary) -> float | None:
@@ -122,7 +122,7 @@ class Collector(Protocol[Summary]):
     def times(self, _summary: Summary) -> Iterable[float | None]:
         """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
 
-        Where one of them is in the future, nobody knows how old a stored summary is.
+        If one of them is in the future, the age of a stored summary is unknown.
         """
         return ()
 
