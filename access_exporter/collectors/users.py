@@ -28,7 +28,7 @@ _WITH_DOMAINS = msgspec.structs.replace(ENDPOINT, shows_text=True)
 
 
 def configured(account: Account, client: Client) -> Iterator["UsersCollector"]:
-    """Yield the collector of an account whose users are polled."""
+    """Yield the collector of an account, if its users are polled."""
     if account.users_config:
         yield UsersCollector(account, client)
 
@@ -77,7 +77,7 @@ class UsersCollector(Collector[UsersSummary]):
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
-        row: Any = UserWithEmail if needs_email else User  # Any: two types, one of which has an address
+        row: Any = UserWithEmail if needs_email else User  # Any: two types, one with an address
         walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
@@ -101,7 +101,7 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(summary, is_restored=True)
 
     def is_possible(self, summary: UsersSummary, succeeded_at: float | None) -> bool:
-        """Return whether the numbers go together."""
+        """Return whether the numbers agree with each other."""
         return users_summary.is_possible(summary, succeeded_at)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
