@@ -38,12 +38,12 @@ _PATTERNS = {re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE): phrase for phrase 
 
 # Of each kind of text: its files, and how many phrases it has at most.
 KINDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "documents": (("*.md", "docs/*.md", "deploy/**/*.md", "config.yaml"), 0),
-    "alerts": (("deploy/rules/*.yaml",), 0),
-    "package": (("access_exporter/**/*.py",), 0),
+    "documents": (("*.md", "docs/*.md", "deploy/**/*.md", "config.yaml"), 51),
+    "alerts": (("deploy/rules/*.yaml",), 2),
+    "package": (("access_exporter/**/*.py",), 158),
     "tests and scripts": (
         ("tests/**/*.py", "docs/**/*.py", "benchmarks/*.py", "deploy/**/*.py", "Makefile", ".ci/run"),
-        0,
+        532,
     ),
 }
 
@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> int:
         counts = Counter({path: sum(1 for _ in found(path)) for path in _files(globs)})
         total = counts.total()
         wrong += total != most
-        print(f"{kind}: {total} phrases, at most {most}")  # noqa: T201 – the result of the command
+        advice = "" if total >= most else f": lower the maximum in {Path(__file__).name}"
+        print(f"{kind}: {total} phrases, at most {most}{advice}")  # noqa: T201 – the result of the command
         for path, number in counts.most_common():
             if number and total > most:
                 print(f"  {number:4} {path.relative_to(ROOT)}")  # noqa: T201 – the result of the command

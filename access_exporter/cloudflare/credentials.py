@@ -22,8 +22,7 @@ class Credential:
     """What requests are signed with.
 
     `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
-    `is_shown` says whether a secret is in a place of the configuration that is shown. Only a token, as opposed to a key,
-    can expire.
+    `is_shown` says whether a secret is in a place of the configuration that is shown. Only tokens expire.
     """
 
     def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
@@ -38,7 +37,7 @@ class Credential:
 
     @property
     def expires_at(self) -> float | None:
-        """When the secret in use expires, in seconds since the epoch; None if it never expires, or if that is unknown."""
+        """When the secret in use expires, in seconds since the epoch; None if never, or if that is unknown."""
         headers, expires_at = self._expiry
         return expires_at if headers == self._headers else None
 

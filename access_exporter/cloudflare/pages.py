@@ -160,5 +160,5 @@ class Ahead(Generic[Row]):
         self._fetched.append(found)
 
     def has(self, wanted: Callable[[list[Row]], bool]) -> bool:
-        """Return whether the rows of a page fetched ahead are wanted; beyond the end of a list there may be anything."""
+        """Return whether rows of a page fetched ahead are wanted; after the end of a list there may be anything."""
         return any(page.exception() is None and wanted(page.result().rows) for page in self._fetched)

@@ -13,9 +13,7 @@ from access_exporter.cloudflare import failures, unpacking
 from access_exporter.cloudflare.refusals import MAX_REFUSAL_BYTES
 from access_exporter.errors import InvalidResponseError, NetworkError, PollError, PollTimeoutError
 
-MAX_BODY_BYTES = (
-    4 * 1024 * 1024
-)  # a page of 1000 rows takes about 0.4 MB; decoded, unusual JSON takes 25 times its size
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, unusual JSON takes 25 times that
 _WITH_RESULT = (200, 201, 202)
 
 
