@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-LINK = re.compile(r"(!?)(\[[^]]*\])\((?!https?:|#)([^)]+)\)")
+LINK = re.compile(r"(!?)(\[[^]]*\])\((?!https?:)([^)]+)\)")
 
 
 class Readme(MetadataHookInterface):
@@ -19,6 +19,7 @@ class Readme(MetadataHookInterface):
 
         def absolute(link: re.Match[str]) -> str:
             image, words, target = link.groups()
+            target = f"README.md{target}" if target.startswith("#") else target  # PyPI has no anchors
             return f"{image}{words}({urls['Homepage']}/{'raw' if image else 'blob'}/v{version}/{target})"
 
         metadata["readme"] = {"content-type": "text/markdown", "text": LINK.sub(absolute, text)}

@@ -56,7 +56,7 @@ class App:
         self._poller = Poller(self._snapshots, self._clock)
         self._clients = Clients(RequestMetrics(self._registry), self._clock)
         self._own.targets.set_function(self._targets)
-        self._status_page = StatusPage(self._snapshots, self._clock, options.metrics_path, demo=options.demo)
+        self._status_page = StatusPage(self._snapshots, options.metrics_path, demo=options.demo)
 
     def reload(self) -> None:
         """As `load`, and note a mistake in the log and the metrics."""
@@ -111,7 +111,10 @@ class App:
         for poll in polls:
             poll.start()
         for poll in polls:
-            poll.join(patience)
+            if patience is not None:
+                poll.join(patience)
+            while patience is None and poll.is_alive():
+                poll.join(self._snapshots.under_way.report())
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

@@ -40,10 +40,10 @@ _PATTERNS = {re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE): phrase for phrase 
 KINDS: dict[str, tuple[tuple[str, ...], int]] = {
     "documents": (("*.md", "docs/*.md", "deploy/**/*.md", "config.yaml"), 51),
     "alerts": (("deploy/rules/*.yaml",), 2),
-    "package": (("access_exporter/**/*.py",), 158),
+    "package": (("access_exporter/**/*.py",), 167),
     "tests and scripts": (
         ("tests/**/*.py", "docs/**/*.py", "benchmarks/*.py", "deploy/**/*.py", "Makefile", ".ci/run"),
-        532,
+        542,
     ),
 }
 
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         wrong += total != most
         advice = "" if total >= most else f": lower the maximum in {Path(__file__).name}"
         print(f"{kind}: {total} phrases, at most {most}{advice}")  # noqa: T201 – the result of the command
-        for path, number in counts.most_common():
+        for path, number in counts.most_common(10):
             if number and total > most:
                 print(f"  {number:4} {path.relative_to(ROOT)}")  # noqa: T201 – the result of the command
     for path in map(Path, arguments):

@@ -48,7 +48,10 @@ def test_the_sdist_has_what_its_tests_need(dist: Path) -> None:
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     with tarfile.open(dist / f"{NAME}.tar.gz") as sdist:
         names = {name.removeprefix(f"{NAME}/") for name in sdist.getnames()}
-    assert {name for name in tracked.stdout.split("\0") if name} <= names
+    links = {name for name in tracked.stdout.split("\0") if name and (ROOT / name).is_symlink()}
+    assert {name for name in tracked.stdout.split("\0") if name} - links <= names
+    for link in links:  # to a folder: its files stand in its place
+        assert {f"{link}/{file.name}" for file in (ROOT / link).iterdir()} <= names
     assert not [name for name in names if re.search(r"__pycache__|node_modules|^\.venv", name)]
 
 
@@ -61,7 +64,7 @@ def test_links_of_the_readme_work_elsewhere(metadata: Message) -> None:
     shown = str(metadata.get_payload())
     assert re.findall(r"\]\((?!https?:)([^)]+)\)", shown) == []
     (home,) = (url.partition(", ")[2] for url in metadata.get_all("Project-URL", []) if url.startswith("Homepage, "))
-    for target in relative:
+    for target in [f"README.md{each}" if each.startswith("#") else each for each in relative]:
         assert re.search(rf"\]\({home}/(blob|raw)/v{re.escape(__version__)}/{re.escape(target)}\)", shown), target
 
 

@@ -8,5 +8,16 @@ from access_exporter.cloudflare.clients import Clients
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Walk
+from access_exporter.cloudflare.progress import Walked, WalkProgress
 
-__all__ = ["NOTHING_FOUND", "Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]
+__all__ = [
+    "NOTHING_FOUND",
+    "Client",
+    "Clients",
+    "Endpoint",
+    "Found",
+    "RequestMetrics",
+    "Walk",
+    "WalkProgress",
+    "Walked",
+]

@@ -136,6 +136,11 @@ def _decode_odd(
     if body.count(b",") > MAX_ODD_VALUES:
         raise _too_much(endpoint)
     row: Any = get_args(result)[0] if get_origin(result) is list else None  # Any: the type of a row
+    if row and (tidied := unusual.without_empty(body, row)) != body:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            found: Envelope[Any] = _decoder(Envelope[result]).decode(tidied)  # type: ignore[valid-type]  # Any: as below
+            if isinstance(found.result, list):
+                return found, 0
     try:
         envelope = _split(body) if row else None
         if envelope is None:

@@ -9,7 +9,7 @@ so that it is forgotten together with the secret.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -18,6 +18,7 @@ from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors.protocol import Collector, Key, Poll
+from access_exporter.collectors.texts import moment
 from access_exporter.config import Account
 from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError, PollError
 
@@ -117,4 +118,4 @@ class CredentialCollector(Collector[Verified]):
     def status(self, _summary: Verified) -> Iterator[str]:
         """Yield when the token expires."""
         if expires_at := self._client.credential.expires_at:
-            yield f"expires on {datetime.fromtimestamp(expires_at, UTC):%Y-%m-%d at %H:%M} UTC"
+            yield f"expires on {moment(expires_at)}"

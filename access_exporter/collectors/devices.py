@@ -121,7 +121,9 @@ class DevicesCollector(Collector[DevicesSummary]):
         Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
         """
         resource, before = ENDPOINT.of(self._account_id), poll.previous.rows if poll.previous else 0
-        walk = self._client.cursor_walk(resource, Registration, self.stale_after, before, is_optional=not self._must)
+        walk = self._client.cursor_walk(
+            resource, Registration, self.stale_after, before, progress=poll.progress, is_optional=not self._must
+        )
         try:
             return summarize(walk, poll.now)
         except (AuthError, PermissionMissingError):

@@ -15,7 +15,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.cloudflare import Client, Endpoint, Found, WalkProgress
 from access_exporter.collectors import policy_test_progress
 from access_exporter.collectors.policy_test_progress import (
     MOST_USERS,
@@ -80,6 +80,11 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
     has_run_again: bool = False
     awaited: Awaited | None = None
 
+    @property
+    def has_older_counts(self) -> bool:
+        """Whether `users` are those of an earlier test or run, because the present one has none yet."""
+        return self.users is not None and (self.status != "complete" or self.has_run_again or self.awaited is not None)
+
 
 def is_possible(summary: PolicyTestSummary) -> bool:
     """Return whether the results are known, and their numbers possible for a test; see `Collector.is_possible`."""
@@ -122,12 +127,16 @@ def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
 
 @dataclass(frozen=True)
 class FollowedTest:
-    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds."""
+    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds.
+
+    `walks` follows how far that is.
+    """
 
     client: Client
     account_id: str
     id: str
     within: float
+    walks: WalkProgress | None = None
 
     def progress(self) -> Progress:
         """Ask how far the test is. Raises a PollError when there is no whole answer."""
@@ -170,7 +179,7 @@ class FollowedTest:
         resource = USERS_ENDPOINT.of(self.account_id, self.id)
         listed = 0
         try:
-            for rows in self.client.walk(resource, kind, self.within, Found(announced or 0)):
+            for rows in self.client.walk(resource, kind, self.within, Found(announced or 0), progress=self.walks):
                 listed += len(rows)
                 yield from rows
         except PollError as failure:

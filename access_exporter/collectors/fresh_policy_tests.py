@@ -141,7 +141,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return outcome
 
     def _follow(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
-        followed = FollowedTest(self._client, self._account_id, state.test_id or "", self.stale_after)
+        followed = FollowedTest(self._client, self._account_id, state.test_id or "", self.stale_after, poll.progress)
         try:
             progress = followed.progress()
         except NotFoundError:
@@ -164,6 +164,10 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             return
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
+
+    def concern(self, summary: FreshSummary) -> str | None:
+        """Return the status of a test that ended without a result."""
+        return policy_tests.concern(summary.test)
 
     def has_news(self, summary: FreshSummary) -> bool:
         """Return whether the result of any user changed in the last test."""

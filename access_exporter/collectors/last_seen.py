@@ -5,6 +5,7 @@ or stored. Two of a million users share a hash with a chance of less than 1 in 1
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
@@ -48,11 +49,11 @@ class LastSeen:
 
     def __init__(self) -> None:
         """Know of no device."""
-        # Each device has a place in these three, in the order of the ids' highest bits; 0 stands for a missing name.
+        # Each device has a place in these three, in the order of the ids; 0 stands for a missing name.
         self._ids = array("Q")
         self._addresses = array("Q")
         self._times = array("I")  # see half_seconds
-        self._first_ids = array("I")  # the first place of each value of those bits
+        self._first_ids = array("I")  # the first place of each value of the ids' highest bits
         # The places of devices in the order of their addresses, and where each value of the bits begins among these.
         self._places = array("I")
         self._first_places = array("I")
@@ -84,6 +85,7 @@ class LastSeen:
         self._shift = 64 - bits
         self._first_ids, order = _ordered(self._ids, bits)
         self._ids = _arranged(self._ids, order)
+        self._ids.extend((_MASK, _MASK))  # so that `of` may look behind each
         self._addresses = _arranged(self._addresses, order)
         self._times = _arranged(self._times, order)
         del order
@@ -104,42 +106,61 @@ class LastSeen:
                 if len(of_address) > 1 or 0 in of_address:
                     self._ids[place] |= _IS_SHARED
 
-    def of(  # noqa: C901 – a call for each user would cost a tenth of the poll
-        self, users: Iterable[Named], enough: float = float("inf")
-    ) -> list[tuple[int, Seen]]:
+    def of(self, users: Iterable[Named], enough: float = float("inf")) -> list[tuple[int, Seen]]:
         """Return of each user when a device was last seen, and what is known of the devices.
 
         The time is as `half_seconds` has it; 0 means never. What is known may be incomplete for a user of whom a device
-        was seen as late as `enough`. This is where polls spend their CPU: so all is done in one loop.
+        was seen as late as `enough`. Polls spend their CPU here: most users have one device, which was seen just now.
         """
-        ids, addresses, times, first, shift = self._ids, self._addresses, self._times, self._first_ids, self._shift
+        ids, times, first, shift = self._ids, self._times, self._first_ids, self._shift
         known = []
         for user in users:
-            latest = flags = 0
-            plain = 0  # the address of a device of the user, if all devices with this address have its id
-            for name in (user.id, user.uid):
-                if name and latest < enough:
-                    key = hash(name) & _HASH
-                    slot = key >> shift
-                    place = first[slot]
-                    end = first[slot + 1]
-                    if end - place > _MANY:
-                        other, other_flags = self._of_crowd(key, place, end, is_id=True)
-                        latest, flags, place = max(latest, other), flags | other_flags, end
-                    while place < end:
-                        found = ids[place]
-                        if found & _HASH == key:
-                            flags |= found
-                            if times[place] > latest:  # noqa: PLR1730 – max() takes twice as long
-                                latest = times[place]
-                            if not found & _IS_SHARED:
-                                plain = addresses[place]
-                        place += 1
-            if latest < enough and user.email and (address := _address(user.email)) != plain:
+            key = hash(user.id or None) & _HASH
+            slot = key >> shift
+            place = bisect_left(ids, key, first[slot], first[slot + 1])
+            found, last_key = ids[place], key | _FLAGS
+            if found > last_key:
+                known.append(self._of_names((user.uid,), user.email, (0, 0, -1), enough))
+            elif ids[place + 1] <= last_key:
+                known.append(self._of_names((user.id, user.uid), user.email, (0, 0, -1), enough))
+            elif (latest := times[place]) >= enough:
+                known.append((latest, _SEEN[found & _FLAGS]))
+            else:
+                plain = -1 if found & _IS_SHARED else place
+                known.append(self._of_names((user.uid,), user.email, (latest, found, plain), enough))
+        return known
+
+    def _of_names(
+        self, names: Iterable[str | None], email: str | None, known: tuple[int, int, int], enough: float
+    ) -> tuple[int, Seen]:
+        """Return the same of one user, beyond what is known: the last time, the flags, and the place of a device.
+
+        The place is that of a device of the user, if all devices with its address have its id, or -1.
+        """
+        ids, times, first, shift = self._ids, self._times, self._first_ids, self._shift
+        latest, flags, plain = known
+        for name in names:
+            if name and latest < enough:
+                key = hash(name) & _HASH
+                slot = key >> shift
+                end = first[slot + 1]
+                place = bisect_left(ids, key, first[slot], end)
+                if end - place > _MANY:
+                    other, other_flags = self._of_crowd(key, place, end, is_id=True)
+                    latest, flags = max(latest, other), flags | other_flags
+                    continue
+                while (found := ids[place]) <= key | _FLAGS:
+                    flags |= found
+                    latest = max(latest, times[place])
+                    if not found & _IS_SHARED:
+                        plain = place
+                    place += 1
+        if latest < enough and email:
+            address = _address(email)
+            if plain < 0 or address != self._addresses[plain]:
                 other, other_flags = self._of_address(address)
                 latest, flags = max(latest, other), flags | other_flags
-            known.append((latest, _SEEN[flags & _FLAGS]))
-        return known
+        return latest, _SEEN[flags & _FLAGS]
 
     def _of_address(self, address: int) -> tuple[int, int]:
         slot = address >> self._shift
@@ -190,9 +211,9 @@ def _address(email: str | None) -> int:
 
 
 def _ordered(keys: "array[int]", bits: int) -> "tuple[array[int], array[int]]":
-    """Order keys by their highest bits: return the first place of each value of these, and which key is at each place.
+    """Order keys: return the first place of each value of their highest bits, and which key is at each place.
 
-    https://en.wikipedia.org/wiki/Counting_sort
+    A counting sort by these bits (https://en.wikipedia.org/wiki/Counting_sort), and then by the others.
     """
     shift = 64 - bits
     first = array("I", bytes(4 * ((1 << bits) + 2)))
@@ -205,6 +226,9 @@ def _ordered(keys: "array[int]", bits: int) -> "tuple[array[int], array[int]]":
         order[first[slot]] = number
         first[slot] += 1
     first.pop()
+    for start, end in pairwise(first):
+        if end - start > 1:
+            order[start:end] = array("I", sorted(order[start:end], key=keys.__getitem__))
     return first, order
 
 

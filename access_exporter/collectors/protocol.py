@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Endpoint
+from access_exporter.cloudflare import Endpoint, WalkProgress
 
 Summary = TypeVar("Summary")
 
@@ -27,6 +27,7 @@ class Poll(Generic[Summary]):
     `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later;
     it returns whether the summary outlasts the process as far as it can, and raises StoppingError where the target is
     no longer polled. `other` returns the summary of another target, as long as its numbers are shown.
+    `progress` follows the walks of the poll, for people who wait for it.
     """
 
     previous: Summary | None
@@ -34,6 +35,7 @@ class Poll(Generic[Summary]):
     keep: Callable[[Summary], bool]
     other: Callable[[Key], object] = lambda _: None
     clock: Clock = field(default_factory=Clock)
+    progress: WalkProgress | None = None
 
 
 class Plan(NamedTuple):
@@ -91,6 +93,14 @@ class Collector(Protocol[Summary]):
     def has_news(self, _summary: Summary) -> bool:
         """Return whether a summary says something that people should see first."""
         return False
+
+    def concern(self, _summary: Summary) -> str | None:
+        """Return in a word or two what people should know of a summary although the poll succeeded; None: nothing."""
+        return None
+
+    def level(self, _summary: Summary) -> float | None:
+        """Return the number whose history the status page draws; None: there is none."""
+        return None
 
     def plan(self) -> Plan | None:
         """Return what polling costs; None where that is not worth a word."""

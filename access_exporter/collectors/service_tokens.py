@@ -5,7 +5,7 @@ cloudflare_access_service_token_enabled{account_id="…",service_token="ci",serv
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -92,7 +92,8 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         """List the tokens. Raises a PollError when the end of the list is not reached."""
         previous = poll.previous or ServiceTokensSummary(())
         before = replace(previous.found, rows=len(previous.tokens), totals_agreed=previous.totals_agreed)
-        walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
+        resource = ENDPOINT.of(self._account_id)
+        walk = self._client.walk(resource, ServiceToken, self.stale_after, before, progress=poll.progress)
         tokens: list[Shown] = []
         for rows in walk:
             tokens += (row.shown(row.id) for row in rows if row.id)
@@ -127,7 +128,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         ]
         if expiries:
             expiry, name = min(expiries)
-            yield f"{name} expires first, on {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d at %H:%M} UTC"
+            yield f"{name} expires first, on {texts.moment(expiry)}"
 
     def plan(self) -> Plan:
         """Return what polling costs: one request for each page of tokens."""

@@ -78,7 +78,8 @@ class UsersCollector(Collector[UsersSummary]):
         resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
         row: Any = UserWithEmail if needs_email else User  # Any: two types, one with an address
-        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
+        before = self._found_before(poll.previous, poll.now)
+        walk = self._client.walk(resource, row, self.stale_after, before, progress=poll.progress)
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
         summary = summarize(pages, self._config.idle_days, poll.now, last_seen)
@@ -110,8 +111,7 @@ class UsersCollector(Collector[UsersSummary]):
             yield "idle seats are counted as soon as devices were read"
         if unknown := max(summary.activity_unknown.values(), default=0):
             seats = "1 seat" if unknown == 1 else f"{unknown:,} seats"
-            grant = f"; grant the token the permission {devices.PERMISSION}" if summary.devices_refused else ""
-            yield f"unknown activity of {seats}{grant}"
+            yield f"unknown activity of {seats}{self._advice(summary)}"
         yield from listed.status(summary.found)
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
@@ -121,6 +121,17 @@ class UsersCollector(Collector[UsersSummary]):
         at = previous.totals_right_at
         agreed = at is not None and 0 <= now - at <= self.stale_after
         return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
+
+    def _advice(self, summary: UsersSummary) -> str:
+        """Return what to do so that activity is known; nothing where devices are read, or not yet."""
+        grant = f"grant the token the permission {devices.PERMISSION}"
+        if not self._account.devices_config:
+            return f"; to know it, set `devices: auto` and {grant}"
+        return f"; {grant}" if summary.devices_refused else ""
+
+    def level(self, summary: UsersSummary) -> int:
+        """Return the seats in use."""
+        return summary.seats_used
 
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
         """Yield when the totals agreed."""

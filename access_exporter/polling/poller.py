@@ -86,9 +86,17 @@ class Poller:
         """Start polls as they come due, until the process stops."""
         while not self._clock.stop.is_set():
             wait = self.start_due()
+            report = self._snapshots.under_way.report()
             with self._changed:
                 if not self._due or self._due[0][0] > self._clock.monotonic():
-                    self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT_SECONDS))
+                    self._changed.wait(self._longest_wait(wait, report))
+
+    def _longest_wait(self, due: float | None, report: float) -> float | None:
+        """Return how long to wait for a change: until the next poll is due, or the next report of those under way."""
+        if due is None and not self._busy:
+            return None
+        waits = [LONGEST_WAIT_SECONDS, *([] if due is None else [due]), *([report] if self._busy else [])]
+        return min(waits)
 
     def wake(self) -> None:
         """Let `run` look at the clock and at the stop event again."""
@@ -120,8 +128,9 @@ class Poller:
         before = self._snapshots.of(collector)
         try:
             keep = partial(self._snapshots.keep, collector)
-            poll = Poll(before.summary, self._clock.time(), keep, self._snapshots.summary, self._clock)
-            summary = collector.fetch(poll)
+            with self._snapshots.under_way.follow(collector) as progress:
+                now, other = self._clock.time(), self._snapshots.summary
+                summary = collector.fetch(Poll(before.summary, now, keep, other, self._clock, progress))
             duration = watch.seconds()
             _check_break(watch.suspended())
             self._snapshots.succeeded(collector, summary, duration)

@@ -18,12 +18,15 @@ from access_exporter.collectors import AnyCollector, Key
 from access_exporter.errors import REASONS, PollError, StoppingError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
 from access_exporter.logs import facts
+from access_exporter.polling.history import History
 from access_exporter.polling.lasting import Lasting, Others
 from access_exporter.polling.storage import Kept
+from access_exporter.polling.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
 _NOTHING = Rendered()
+_NO_HISTORY = History()
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
 
     `is_undated` says that it was restored with a time in the future: its age is unknown, so it is not shown.
-    `targets` are those that the summary names.
+    `targets` are those that the summary names. `history` is of the number that the collector wants drawn.
     """
 
     collector: AnyCollector
@@ -46,6 +49,7 @@ class Snapshot:
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
     targets: tuple[AnyCollector, ...] = ()
+    history: History = _NO_HISTORY
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
@@ -104,7 +108,8 @@ class Snapshots:
 
     def __init__(self, clock: Clock, store: Store | None = None) -> None:
         """Start without targets; with a store, targets start with what it kept of them."""
-        self._clock = clock
+        self.under_way = UnderWay(clock)
+        self.clock = clock
         self._store = store
         self._lock = threading.Lock()
         self._lasting = Lasting()
@@ -131,10 +136,12 @@ class Snapshots:
 
     def succeeded(self, collector: AnyCollector, summary: object, duration: float) -> None:
         """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
-        now = self._clock.time()
+        now, level = self.clock.time(), collector.level(summary)
+        history = self.of(collector).history
         published = self._update(
             collector,
             summary=summary,
+            history=history if level is None else history.noted(self.clock.monotonic(), level),
             polled_at=now,
             succeeded_at=now,
             fresh_until=self._fresh_until(collector, summary, now),
@@ -160,7 +167,7 @@ class Snapshots:
         errors = self.of(collector).errors
         self._update(
             collector,
-            polled_at=self._clock.time(),
+            polled_at=self.clock.time(),
             duration=duration,
             failure=failure,
             errors=errors | {failure.reason: errors[failure.reason] + 1},
@@ -182,7 +189,7 @@ class Snapshots:
 
     def is_fresh(self, snapshot: Snapshot) -> bool:
         """Return whether a snapshot's numbers are young enough to be shown."""
-        return self._clock.monotonic() <= snapshot.fresh_until
+        return self.clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
         """Return whether every target was polled, with or without success, or restored.
@@ -197,7 +204,7 @@ class Snapshots:
     def current_page(self, form: Format) -> Page | None:
         """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
         made = self._made.get(form)
-        is_current = made and made.version == self._version and self._clock.monotonic() <= made.fresh_until
+        is_current = made and made.version == self._version and self.clock.monotonic() <= made.fresh_until
         return made.page if made and is_current else None
 
     def page(self, form: Format) -> Page:
@@ -239,7 +246,7 @@ class Snapshots:
         if kept is None or kept.summary is None:
             return self._rendered(Snapshot(collector, summary=self._lasting.of(collector)))
         summary, succeeded_at, _ = kept
-        now = self._clock.time()
+        now = self.clock.time()
         if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
             log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
             if self._store and collector.lasting(summary) is None:  # else it must outlast one more restart
@@ -251,11 +258,11 @@ class Snapshots:
         return self._rendered(snapshot)
 
     def _fresh_until(self, collector: AnyCollector, summary: object, succeeded_at: float) -> float:
-        made, now = collector.made_at(summary), self._clock.time()
+        made, now = collector.made_at(summary), self.clock.time()
         if is_future(made, now):
             return float("-inf")
         age = max(0.0, now - (succeeded_at if made is None else made))
-        return self._clock.monotonic() + collector.stale_after - age
+        return self.clock.monotonic() + collector.stale_after - age
 
     def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
         with self._lock:
