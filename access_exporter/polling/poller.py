@@ -1,6 +1,6 @@
-"""When what is polled: every target on its own schedule, never twice at once, none waiting for another.
+"""Decides when to poll: each target has its own schedule, never runs twice at once, and waits for no other target.
 
-The poller is also where a failure is handled: once, as a log line, a counter and a health series.
+The poller also handles each failure, once: as a log line, a counter and a health series.
 """
 
 import heapq
@@ -29,15 +29,15 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
     """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
     try:
         threading.Thread(target=poll, name=name, daemon=True).start()
-    except RuntimeError:  # the system has no more threads to give: others polled late are better than none polled
+    except RuntimeError:  # the system has no more threads: late polls are better than no polls
         poll()
 
 
 class Poller:
     """Polls every configured target at once and then at its interval, counted from start to start.
 
-    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it. An optional
-    one waits for the others of its account: should Cloudflare answer it with 429, they have their numbers.
+    If Cloudflare sends `Retry-After`, that target waits, and no other. An optional target waits for the others of its
+    account, so that a 429 to it cannot delay their numbers.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Poller:
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
         """Poll exactly these targets and those that their summaries name.
 
-        A target polled as before keeps its schedule, every other is due now.
+        An unchanged target keeps its schedule. Every other target is due now.
         """
         with self._changed:
             self._configured = [self._known(collector) for collector in collectors]
