@@ -1,13 +1,12 @@
-"""Policy tests the exporter starts itself: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
+"""Policy tests that the exporter starts: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
 
     cloudflare_access_policy_test_started_timestamp_seconds{account_id="…",policy_test="payroll"} 1.79e+09
     cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
-A test is asked for, followed while it runs, and counted once when it has finished; then nothing more is asked until
-the next refresh, or until somebody edits the policies. That it was asked for is kept before the request leaves:
-after that, the exporter does not start it again early, even if the process ends. Where that cannot be
-kept, nothing is asked for. The counts of the last finished test stay until they are stale. Times are those of the
-machine's clock and move with it when it is set.
+The exporter starts a test, follows it while it runs, and counts it once when it has finished. Then it sends no request
+until the next refresh, or until an edit of the policies. It stores the start before it sends the request, so it never
+starts the test again early, even if the process ends. If it cannot store the start, it sends no request. The counts of
+the last finished test stay until they are stale. Times are those of the machine's clock, and change with it.
 """
 
 import json
