@@ -31,8 +31,8 @@ class Named(Protocol):
 class Seen(NamedTuple):
     """What is known of the devices of a user.
 
-    `was_ever` tells whether one was ever seen, `is_dated` whether that is known of an active one, and `is_unclear`
-    whether there is one of which nobody can tell when it was seen.
+    `was_ever`: a device was seen at some time. `is_dated`: an active device has a known time. `is_unclear`: a device
+    has an unknown time.
     """
 
     was_ever: bool = False
