@@ -1,4 +1,4 @@
-"""One page of a list, what its `result_info` says, and the pages that are fetched before their turn."""
+"""One page of a list, its `result_info`, and the pages that are fetched ahead."""
 
 from array import array
 from collections import deque
@@ -29,9 +29,9 @@ def hashes_of(rows: Iterable[HasId]) -> "array[int]":
 
 
 class PageInfo(msgspec.Struct, frozen=True):
-    """What `result_info` says, with everything that is not a whole number left out.
+    """The values of `result_info`; values that are not whole numbers are left out.
 
-    `hints` is the number of totals left out that look as if there were rows all the same.
+    `hints` is how many of the totals that were left out still suggest that there are rows.
     """
 
     page: int | None = None
@@ -53,7 +53,7 @@ class PageInfo(msgspec.Struct, frozen=True):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the totals are all there and agree with each other."""
+        """Whether all totals are present and agree with each other."""
         if self.per_page is None or self.total_count is None or self.total_pages is None:
             return False
         return self.per_page > 0 and self.total_pages == -(-self.total_count // self.per_page)
@@ -98,7 +98,7 @@ class Page(Generic[Row]):
 
     @property
     def is_full(self) -> bool:
-        """Whether the page is as long as the server says a full one is."""
+        """Whether the page has as many rows as the server says a full page has."""
         return 0 < (self.info.per_page or 0) <= len(self.rows)
 
     def last_page(self, otherwise: float) -> float:
@@ -109,11 +109,11 @@ class Page(Generic[Row]):
 
     @property
     def total(self) -> int | None:
-        """The number of rows in the whole list, where the totals are consistent."""
+        """The number of rows in the whole list, if the totals are consistent."""
         return self.info.total_count if self.info.is_consistent else None
 
     def agrees_with(self, listed: int) -> bool:
-        """Whether the totals are consistent and count exactly as many rows as were seen."""
+        """Whether the totals are consistent and equal the number of rows so far."""
         return self.total == listed
 
 
@@ -127,7 +127,7 @@ class Pages(Protocol[Row]):
         """Fetch a page in the background."""
 
     def close(self) -> None:
-        """Fetch no more: the walk is over."""
+        """Stop fetching: the walk is over."""
 
 
 class Ahead(Generic[Row]):
