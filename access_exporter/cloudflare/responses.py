@@ -1,4 +1,4 @@
-"""What an answer of Cloudflare says: its rows, or why there are none, in words for people."""
+"""Decodes an answer of Cloudflare: its rows, or an error that says why there are none."""
 
 import contextlib
 import json
@@ -21,15 +21,15 @@ from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutE
 # slow way leave Python's memory in fragments. The rules of policies are decoded with any content.
 MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_ODD_VALUES = 100_000, 400_000, 20_000, 50_000
 COUNTED_BYTES = 512 * 1024  # a page of 1000 rows takes about 400 KB, and 512 KB of `[],` are decoded in 30 ms
-# What is read of anything but a list, and of what stands beside a list, has some fields. Whatever those may hold is
-# decoded, and no other thread runs meanwhile.
+# An answer that is not a list, and the fields beside a list, are small. They are decoded with any content, and no
+# other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
 
 T = TypeVar("T")
 
 
 class Envelope(msgspec.Struct, Generic[T]):
-    """The answer's outer shape; in practice any part can be missing, and what may be anything is left as it came."""
+    """The outer shape of an answer; any part can be missing, and parts of any type stay undecoded."""
 
     success: bool | None = None
     errors: msgspec.Raw = msgspec.Raw(b"null")
@@ -46,7 +46,7 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 @dataclass(frozen=True)
 class Decoded(Generic[T]):
-    """What a good answer holds: `result` is None for a list that came as `null` together with `success: true`.
+    """The content of a good answer: `result` is None for a list that is `null` with `success: true`.
 
     `invalid_rows` is the number of rows with a field that could not be read, and `size` that of the answer in bytes.
     """
@@ -58,7 +58,7 @@ class Decoded(Generic[T]):
 
     @property
     def some(self) -> T:
-        """The result of what is no list, which `decode` made sure of."""
+        """The result of an answer that is not a list; `decode` checked that."""
         assert self.result is not None  # noqa: S101 – `decode` raises where there is none
         return self.result
 
@@ -72,7 +72,7 @@ class Decoded(Generic[T]):
 def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = math.inf) -> Decoded[T]:
     """Decode an answer straight from its bytes; the slow way only if it has unusual values.
 
-    Raises PollTimeoutError where the slow way goes on after the `deadline`, a monotonic moment.
+    Raises PollTimeoutError if the slow way exceeds the `deadline`, a monotonic moment.
     """
     if len(body) > COUNTED_BYTES and _has_too_much(body):
         raise _too_much(endpoint)
@@ -96,7 +96,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
 
 
 def _has_too_much(body: bytes) -> bool:
-    """Count objects, lists and values, which takes half as long as to decode them."""
+    """Count objects, lists and values; this takes half the time of decoding."""
     return body.count(b"{") + body.count(b"[") > MAX_OBJECTS or body.count(b",") > MAX_VALUES
 
 
@@ -107,7 +107,7 @@ class _Outside(msgspec.Struct):
 
 
 def _check_object(endpoint: Endpoint, body: bytes) -> None:
-    """Raise InvalidResponseError for a result that is too large for what is no list."""
+    """Raise InvalidResponseError for a result that is not a list and too large."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # the decoder reports that
         if len(bytes(_decoder(_Outside).decode(body).result)) > MAX_OBJECT_BYTES:
             raise _too_much(endpoint)
@@ -129,7 +129,7 @@ def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
 def _decode_odd(
     endpoint: Endpoint, body: bytes, result: type[T], deadline: float
 ) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
-    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone.
+    """Decode valid but rare values: broken characters in a name, "" for a missing value, a time without a zone.
 
     Only the rows that need it are decoded the slow way. Returns the number of rows with an invalid field as well.
     """
@@ -157,7 +157,7 @@ def _decode_odd(
 
 
 def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
-    """Return the answer with its rows as bytes; None where it is no JSON in the strict sense, or has no such rows."""
+    """Return the answer with its rows as bytes; None if it is not strict JSON, or has no such rows."""
     try:
         return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -165,7 +165,7 @@ def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
 
 
 def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:  # Any: an envelope of any type
-    """Decode what only Python's own decoder makes something of; the rows of a list are left as they are."""
+    """Decode an answer that only Python's own decoder accepts; the rows of a list stay undecoded."""
     data = lenient_json.decode(body)
     if data is None:
         raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
@@ -217,7 +217,7 @@ def _convert(
     kind: type[T],
     deadline: float,
 ) -> int:
-    """Convert the rows at these places, one by one, and return how many of them have an invalid field."""
+    """Convert the rows at these indexes, one by one, and return how many have an invalid field."""
     invalid = 0
     for place in places:
         _check_time(endpoint, deadline)
