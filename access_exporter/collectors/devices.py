@@ -44,7 +44,7 @@ _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Device(msgspec.Struct, gc=False):
-    """What is read of the device itself."""
+    """The fields of the device itself that are read."""
 
     client_version: str | None = None
 
@@ -91,7 +91,7 @@ def configured(account: Account, client: Client) -> Iterator["DevicesCollector"]
 
 
 def key(account_id: str) -> Key:
-    """Return what the devices of an account are called."""
+    """Return the key of the devices of an account."""
     return Key(account_id, NAME, NAME)
 
 
@@ -116,7 +116,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         self.stale_after = config.stale_after
 
     def fetch(self, poll: Poll[DevicesSummary]) -> DevicesSummary:
-        """Walk over all registrations and sum them up.
+        """Read all registrations and count them.
 
         Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
         """
@@ -142,7 +142,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         return summary.at
 
     def to_store(self, summary: DevicesSummary) -> DevicesSummary:
-        """Return the numbers alone: what is known of single users is never stored."""
+        """Return the numbers only: facts about single users are never stored."""
         return msgspec.structs.replace(summary, last_seen=None)
 
     def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
@@ -158,7 +158,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         )
 
     def families(self, summary: DevicesSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about devices; nothing where the token may not read them."""
+        """Yield everything `/metrics` says about devices; nothing if the token may not read them."""
         labels = {"account_id": self._account_id}
         yield gauge(
             "cloudflare_access_device_registrations",
@@ -237,7 +237,7 @@ def _was(time: datetime | None) -> bool:
 
 
 def _version(text: str | None, known: Mapping[str, int]) -> str:
-    """Return the label of a version: the text, unless it cannot be one or there are too many others."""
+    """Return the label of a version: its text, unless it is invalid or there are too many versions."""
     if text is None or not _VERSION.fullmatch(text):
         return _UNKNOWN
     return text if text in known or len(known) < _MOST_DISTINCT_VERSIONS else _OTHER
