@@ -1,4 +1,4 @@
-"""Users to sums: how many hold a seat, how many are idle, how many logged in, as of one moment."""
+"""Counts users at one moment: how many hold a seat, are idle, or logged in."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -35,7 +35,7 @@ class User(msgspec.Struct, gc=False):
     last_successful_login: _Time | None = None
 
     def lose(self, fields: set[str]) -> None:
-        """Count as unknown what is invalid: a login that cannot be read is not "never", nor a flag "no seat"."""
+        """Make invalid values unknown: an invalid login is not "never", and an invalid flag is not "no seat"."""
         if "last_successful_login" in fields:
             self.last_successful_login = seats.UNKNOWN
         if not fields.isdisjoint(("access_seat", "gateway_seat")):
@@ -50,7 +50,7 @@ class UserWithEmail(User, gc=False):
 
 
 class UsersSummary(msgspec.Struct, frozen=True):
-    """What one walk over the users says of the moment it was made: numbers of users, and one time in seconds."""
+    """The result of one walk over the users at one moment: numbers of users, and one time in seconds."""
 
     users: dict[str, Count]
     seats: dict[str, Count]
@@ -59,7 +59,7 @@ class UsersSummary(msgspec.Struct, frozen=True):
     users_by_devices: dict[str, Count]
     users_logged_in: dict[str, Count]
     last_login: Moment | None
-    # What is younger than the first version has a default, so that what an older one has stored can be read.
+    # Fields added after the first version have a default, so that summaries stored by older versions can be read.
     users_by_domain: dict[str, dict[str, Count]] = {}
     idle: dict[str, Count] = {}  # seats without activity, by days
     activity_unknown: dict[str, Count] = {}  # seats with unknown activity, by days
@@ -152,7 +152,7 @@ class _Moments:
 def summarize(
     pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float, last_seen: LastSeen | None = None
 ) -> UsersSummary:
-    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike.
+    """Count users as of `now`, in seconds since the epoch, and keep only the counts of groups of users.
 
     With `last_seen`, the rows are of the type UserWithEmail.
     """
@@ -263,7 +263,7 @@ def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments:
 
 
 def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
-    """Return the number of users with any activity that recently."""
+    """Return the number of users with any activity within each time."""
     return {
         name: sum(number for group, number in groups.items() if group.activity > moment)
         for name, moment in moments.within.items()
