@@ -64,12 +64,12 @@ class Poller:
             self._follow()
 
     def _known(self, collector: AnyCollector) -> AnyCollector:
-        """Return the collector that polls a target already, where it polls it alike."""
+        """Return the collector that already polls a target, if it polls it the same way."""
         known = self._collectors.get(collector.identity)
         return known if known and _are_alike(known, collector) else collector
 
     def _follow(self) -> None:
-        """Poll what is configured and what the summaries of that name now."""
+        """Poll the configured targets, and the targets that their summaries name now."""
         before = self._collectors
         named = self._snapshots.configure(self._configured)
         self._collectors = {collector.identity: self._known(collector) for collector in named}
@@ -83,7 +83,7 @@ class Poller:
         self._changed.notify()
 
     def run(self) -> None:
-        """Start polls as they come due, until the process stops."""
+        """Start polls when they are due, until the process stops."""
         while not self._clock.stop.is_set():
             wait = self.start_due()
             report = self._snapshots.under_way.report()
@@ -123,7 +123,7 @@ class Poller:
         return any(each is not None and not each.is_optional for each in polled)
 
     def poll(self, collector: AnyCollector) -> None:
-        """Poll one target now and publish what came of it."""
+        """Poll one target now and publish the result."""
         watch = Stopwatch(self._clock)
         before = self._snapshots.of(collector)
         try:
@@ -152,14 +152,14 @@ class Poller:
             )
 
     def _follow_if_others_are_named(self, collector: AnyCollector, before: Sequence[AnyCollector]) -> None:
-        """Poll the targets that the summary of a target names now, if they are others than before."""
+        """Poll the targets that a summary names now, if they changed."""
         with self._changed:
             now = self._snapshots.of(collector).targets
             if len(now) != len(before) or not all(map(_are_alike, now, before)):
                 self._follow()
 
     def _note_failure(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
-        # The failure is kept until the next poll; what it came through would keep pages and connections with it.
+        # The failure is kept until the next poll. Its traceback would keep pages and connections alive.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
         memory.give_back()  # memory used by an unusual response
