@@ -136,11 +136,8 @@ def _decode_odd(
     if body.count(b",") > MAX_ODD_VALUES:
         raise _too_much(endpoint)
     row: Any = get_args(result)[0] if get_origin(result) is list else None  # Any: the type of a row
-    if row and (tidied := unusual.without_empty(body, row)) != body:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
-            found: Envelope[Any] = _decoder(Envelope[result]).decode(tidied)  # type: ignore[valid-type]  # Any: as below
-            if isinstance(found.result, list):
-                return found, 0
+    if row and (again := _decode_again(body, row)):
+        return again, 0
     try:
         envelope = _split(body) if row else None
         if envelope is None:
@@ -154,6 +151,20 @@ def _decode_odd(
     except UnicodeEncodeError:
         raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
     return envelope, invalid_rows
+
+
+def _decode_again(body: bytes, row: Any) -> Envelope[Any] | None:  # Any: the type of a row, and an envelope of it
+    """Decode rows with empty values, or with times without a zone, at once; None if other things are unusual."""
+    with _MAKING:
+        tidied, any_zone = unusual.without_empty(body, row), unusual.with_any_zone(row)
+    for kind in (row, any_zone):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            found = _decoder(Envelope[list[kind]]).decode(tidied)  # type: ignore[valid-type]  # see `decode`
+            if isinstance(found.result, list):
+                if kind is any_zone:
+                    unusual.add_zones(found.result, kind)
+                return found  # type: ignore[no-any-return]  # decoders are cached
+    return None
 
 
 def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
