@@ -68,11 +68,13 @@ bench: $(BENCH) ## measure what is promised of speed and memory beside what else
 simulation: $(DEV) ## simulate many accounts on few tokens; writes the tables of docs/scaling.md
 	$(BIN)/python -m benchmarks.fleet
 
-lint: $(DEV) ## check style, format, types and the layers of the package
+lint: $(DEV) ## check style, format, types, the layers of the package and spelling; count phrases that are hard to read
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/python -m docs.plain_english
 
 format: $(DEV) ## fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .

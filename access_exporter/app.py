@@ -1,4 +1,4 @@
-"""Wires everything, and owns start, reload and stop."""
+"""Wires the parts, and starts, reloads and stops the exporter."""
 
 import asyncio
 import contextlib

@@ -8,7 +8,7 @@ import requests
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.progress import WalkProgress
 
-STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
+STARTED = (200, 201, 202)  # with any status, a good answer of a POST names what it started
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The only place that talks to Cloudflare: within the rate limit, retried, bounded."""
+"""Sends requests to Cloudflare, the only file that does: within the rate limit, with retries and deadlines."""
 
 import contextlib
 from collections.abc import Callable
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """Asks Cloudflare in the name of one credential."""
+    """Sends requests to Cloudflare with one credential."""
 
     def __init__(
         self, api: Api, credential: Credential, rate_limiters: RateLimiters, metrics: RequestMetrics, clock: Clock
@@ -65,12 +65,12 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Whom it asks."""
+        """The address of the API."""
         return self.api.url.rstrip("/")
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """How it asks, and with what: two clients with the same settings do the same."""
+        """The settings and the source of its secret: two clients with the same settings behave the same."""
         return self.api, self.credential.source
 
     def get(self, resource: Resource, result: type[T]) -> T:
@@ -81,14 +81,14 @@ class Client:
         return self._get(self._call(resource), result).some
 
     def get_once(self, resource: Resource, result: type[T]) -> T:
-        """As `get`, but in a single request that is not sent where its turn does not come soon.
+        """Like `get`, but with a single request, which is not sent if the rate limit delays it for long.
 
         That is for what is optional: it holds up nothing else. Raises a PollError; a 429 still pauses the credential.
         """
         return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
     def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
-        """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
+        """Send one POST, never a second time even if it fails, and return the decoded `result`.
 
         `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
         without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
@@ -132,7 +132,7 @@ class Client:
         progress: WalkProgress | None = None,
         is_optional: bool = False,
     ) -> CursorWalk[Row]:
-        """Return a walk over a list whose pages are asked for by a cursor; the last walk listed `before` rows.
+        """Return a walk over a list with cursor pagination; the last walk listed `before` rows.
 
         To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for. One
         that is optional takes no place in flight from others. `progress` follows the walk.
@@ -171,7 +171,7 @@ class Client:
         return self._attempt(call, self.credential.headers(), result).some
 
     def _get(self, call: Call, result: type[T]) -> Decoded[T]:
-        """Try until there is an answer, a failure that will not pass, or no try left."""
+        """Try until there is an answer, a permanent failure, or no try left."""
         tries, waited, refreshed = retries.TRIES, 0.0, False
         while True:
             headers = self.credential.headers()
@@ -194,7 +194,7 @@ class Client:
             self._metrics.retries.labels(call.endpoint.name).inc()
 
     def _renewed(self, refused: dict[str, str]) -> bool:
-        """Tell whether there is another secret to try; a file that is being replaced is given a moment."""
+        """Return whether there is another secret to try; a file that is being replaced is given a moment."""
         for _ in range(3):
             with contextlib.suppress(ConfigError):
                 return self.credential.renewed(refused)
@@ -223,7 +223,7 @@ class Client:
         return responses.decode(call.endpoint, body, result, deadline)
 
     def _send(self, call: Call, headers: dict[str, str]) -> Answer:
-        """Send one request, and count it by how it ended."""
+        """Send one request, and count it by its result."""
         endpoint, code = call.endpoint, NetworkError.reason
         watch = Stopwatch(self._clock)
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
@@ -240,7 +240,7 @@ class Client:
 
 
 class _Pages(Generic[Row]):
-    """The pages of one list, asked for by their number, for so many seconds from now."""
+    """The pages of one list, requested by number, with a time limit in seconds from now."""
 
     def __init__(self, client: Client, clock: Clock, call: Call, row: type[Row], within: float) -> None:
         self._client = client
@@ -274,11 +274,11 @@ class _Pages(Generic[Row]):
         return self._background.start(self.fetch, number)
 
     def close(self) -> None:
-        """Send no request any more: a page that is fetched ahead is of no use."""
+        """Send no more requests: pages that are fetched ahead are no longer needed."""
         self._abandoned.set()
         self._background.close()
 
 
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
-        raise StoppingError("nobody waits for this page any more")
+        raise StoppingError("this page is no longer needed")

@@ -10,9 +10,9 @@ import msgspec
 class Endpoint(msgspec.Struct, frozen=True):
     """An API page: its name in metrics, its path below the account, and the permission it asks for.
 
-    `has_totals` tells whether the API states for a list how many rows it has, and `page_size` is the most rows of it
-    that are requested at once. `query` is added to each request for a list whose pages are asked for by a cursor.
-    `shows_text` tells whether a text of its answers may be shown.
+    `has_totals` says whether the API states how many rows a list has, and `page_size` is the most rows of it
+    that are requested at once. `query` is added to each request for a list with cursor pagination.
+    `shows_text` says whether text from its answers may be shown.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """The path as people are told it: below the account, and the same for every id."""
+        """The path in messages: below the account, and the same for every id."""
         return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
 
     def of(self, account_id: str, policy_test_id: str = "") -> "Resource":

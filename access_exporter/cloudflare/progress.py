@@ -7,11 +7,11 @@ from typing import NamedTuple
 from access_exporter.clock import Clock
 
 _MOST_PAGES = 10_000  # a total may be any number
-_LATEST_PAGES = 20  # that tell the pace: the first pages of a walk are often faster than all others
+_LATEST_PAGES = 20  # that give the pace: the first pages of a walk are often faster than all others
 
 
 class Walked(NamedTuple):
-    """How far a walk is; None stands for what nothing tells. `remaining` is in seconds."""
+    """The progress of a walk; None stands for an unknown value. `remaining` is in seconds."""
 
     pages: int
     expected: int | None
@@ -28,7 +28,7 @@ class WalkProgress:
         self.begin(0, 1)
 
     def begin(self, rows: int, page_size: int) -> None:
-        """Begin a walk over a list that had so many rows the last time; 0 where nobody knows."""
+        """Begin a walk over a list that had this many rows the last time; 0 if that is unknown."""
         with self._lock:
             self._pages = self._rows = 0
             self._total, self._largest, self._page_size = rows, 0, page_size

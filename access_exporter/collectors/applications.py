@@ -63,7 +63,7 @@ class ApplicationsSummary(Revisions, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["ApplicationsCollector"]:
-    """Yield the collector of an account whose applications are discovered."""
+    """Yield the collector of an account with `discover: applications`."""
     if config := account.discovery:
         yield ApplicationsCollector(account, config, client)
 
@@ -121,7 +121,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return replace(summary, bodies={})
 
     def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether each application is a known kind of one, and none is listed twice or with its policies."""
+        """Return whether each application is a known kind of one, and none is listed twice or with its policies."""
         ids = {each.id for each in summary.applications}
         is_once = len(ids) == len(summary.applications)
         return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)
@@ -218,7 +218,7 @@ class _Reader:
     """Sums applications up; `bodies` are their policies as a test takes them, by id."""
 
     def __init__(self, reusable: Reusable, previous: ApplicationsSummary) -> None:
-        """Of an application whose policies cannot be read, what is known is what was listed before."""
+        """If the policies of an application cannot be read, the policies of the last list stay."""
         self._reusable = reusable
         self._previous = previous
         self._before = {each.id: each for each in previous.applications}

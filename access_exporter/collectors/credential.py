@@ -4,7 +4,7 @@ GET /accounts/{account_id}/tokens/verify does the same for a token that an accou
 refuses a valid token, so both are tried. No permission is needed. A global key has neither, and does not expire.
 
 It is asked once a day for each credential, and again soon where there was no answer or the secret is another one. The
-requests are optional: nothing waits for them, and whatever goes wrong fails no poll. The credential keeps the answer,
+requests are optional: nothing waits for them, and their errors fail no poll. The credential keeps the answer,
 so that it is forgotten together with the secret.
 """
 

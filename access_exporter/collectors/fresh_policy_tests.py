@@ -1,13 +1,12 @@
-"""Policy tests the exporter starts itself: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
+"""Policy tests that the exporter starts: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
 
     cloudflare_access_policy_test_started_timestamp_seconds{account_id="…",policy_test="payroll"} 1.79e+09
     cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
-A test is asked for, followed while it runs, and counted once when it has finished; then nothing more is asked until
-the next refresh, or until somebody edits the policies. That it was asked for is kept before the request leaves:
-whatever happens then, even the end of the process, it is not asked for again before its time. Where that cannot be
-kept, nothing is asked for. The counts of the last finished test stay until they are stale. Times are those of the
-machine's clock and move with it when it is set.
+The exporter starts a test, follows it while it runs, and counts it once when it has finished. Then it sends no request
+until the next refresh, or until an edit of the policies. It stores the start before it sends the request, so it never
+starts the test again early, even if the process ends. If it cannot store the start, it sends no request. The counts of
+the last finished test stay until they are stale. Times are those of the machine's clock, and change with it.
 """
 
 import json
@@ -55,7 +54,7 @@ class Started(msgspec.Struct):
 class FreshTest:
     """A test to start: its labels, what it tests, and when; times are in seconds.
 
-    `policies` are what the API takes for them, in JSON; None where they are not known yet. `info` are more labels of
+    `policies` are what the API takes for them, in JSON; None if they are unknown. `info` are more labels of
     `cloudflare_access_policy_test_info`.
     """
 
@@ -89,7 +88,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         self.stale_after = test.stale_after
 
     def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
-        """Return the revision of the policies, None where it is not known."""
+        """Return the revision of the policies, or None if it is unknown."""
         return None
 
     def fetch(self, poll: Poll[FreshSummary]) -> FreshSummary:
@@ -106,9 +105,9 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         if state.refusal:
             raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {self._next(state)}")
         if state.asked is None:
-            return state  # as long as nobody knows the policies, there is nothing to start
+            return state  # without the policies, there is nothing to start
         if state.test_id is None:
-            lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
+            lost = "the exporter stopped or was reconfigured while it started a test, so the id of the test is unknown"
             raise NetworkError(f"{lost}; {self._next(state)}")
         return self._follow(state, poll) if state.is_running() else state
 
@@ -170,7 +169,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return policy_tests.concern(summary.test)
 
     def has_news(self, summary: FreshSummary) -> bool:
-        """Tell whether the result of anybody changed in the last test."""
+        """Return whether the result of any user changed in the last test."""
         return not summary.stale and any((summary.changed or {}).values())
 
     def plan(self) -> Plan:
@@ -203,7 +202,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
 
     def is_possible(self, summary: FreshSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of tests."""
+        """Return whether the numbers are those of tests."""
         return summary.is_possible()
 
     def lasting(self, summary: FreshSummary) -> FreshSummary | None:

@@ -54,7 +54,7 @@ class SeatExpiration(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["OrganizationCollector"]:
-    """Yield the collector of an account whose users are polled."""
+    """Yield the collector of an account, if its users are polled."""
     if account.users_config:
         yield OrganizationCollector(account, client)
 

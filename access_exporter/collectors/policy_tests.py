@@ -73,7 +73,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
 
     def is_possible(self, summary: PolicyTestSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of a test."""
+        """Return whether the numbers are those of a test."""
         return is_possible(summary)
 
     def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
@@ -141,7 +141,7 @@ def differences(test: PolicyTestSummary) -> Iterator[str]:
 
 
 def families(labels: dict[str, str], info: dict[str, str] | None, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield what `/metrics` says about a policy test, whoever started it; `info` are its ids."""
+    """Yield what `/metrics` says about a policy test, started by the exporter or not; `info` are its ids."""
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The id of the policy test, and of its application if the test was discovered; always 1.",

@@ -47,7 +47,7 @@ class ServiceToken(msgspec.Struct):
 
     @property
     def expiry(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None where it does not, or that is not known."""
+        """When the token expires, in seconds since the epoch; None if it never expires, or if that is unknown."""
         return self.expires_at.timestamp() if self.expires_at and self.duration != "forever" else None
 
     def shown(self, token_id: str) -> Shown:
@@ -66,7 +66,7 @@ class ServiceTokensSummary(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["ServiceTokensCollector"]:
-    """Yield the collector of an account whose service tokens are polled."""
+    """Yield the collector of an account, if its service tokens are polled."""
     if config := account.service_tokens_config:
         yield ServiceTokensCollector(account, config.interval, config.stale_after, client)
 

@@ -81,6 +81,6 @@ def _log_sum(walks: Iterable[Walked]) -> None:
 
 
 def _facts(pages: int, expected: int | None, remaining: float | None) -> dict[str, object]:
-    """Return the facts of a line, without what is not known."""
+    """Return the facts of a line, without unknown ones."""
     told = {"pages": pages, "expected": expected, "remaining_seconds": None if remaining is None else round(remaining)}
     return {name: value for name, value in told.items() if value is not None}
