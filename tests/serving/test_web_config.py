@@ -1,5 +1,6 @@
 """`--web.config.file`: what is refused and in which words, and what is good."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,9 +157,8 @@ class TestMistakes:
         """The real command asks nobody for the password of a key, though there is a terminal to ask at."""
         web = folder / "encrypted.yaml"
         web.write_text(tls(key="encrypted.key"), encoding="utf-8")
-        command = (
-            f"{sys.executable} exporter.py --config.check --config.file={folder}/config.yaml --web.config.file={web}"
-        )
+        flags = "--config.check", f"--config.file={folder}/config.yaml", f"--web.config.file={web}"
+        command = shlex.join([sys.executable, "exporter.py", *flags])
         ended = subprocess.run(
             ["script", "--quiet", "--return", "--command", command, "/dev/null"],
             cwd=ROOT,
