@@ -3,14 +3,15 @@
 import contextlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Clients, RequestMetrics
+from access_exporter.cloudflare import Client, Clients, RequestMetrics
 from access_exporter.collectors import configured
 from access_exporter.commands import permissions
 from access_exporter.config import Account, Config
@@ -78,24 +79,49 @@ def lines(config: Config) -> Iterator[str]:
         f"pace: {api.requests_per_second:g} requests/s and bursts of {api.burst} per credential, "
         f"{api.concurrency} in flight"
     )
-    clients, total = _clients(config), 0.0
+    clients = _clients(config)
+    totals: dict[tuple[tuple[str, str], ...], float] = {}  # requests/h by what is sent: one secret has one budget
+    names: dict[tuple[tuple[str, str], ...], str] = {}
     for account in config.accounts:
         name = f" ({account.name!r})" if account.name else ""
         yield f"account {account.id!r}{name}"
         yield from _credential(account)
         if account.seat_limit:
             yield f"  seat limit: {account.seat_limit}"
-        planned = [(collector.plan(), collector) for collector in configured(account, clients.of(account))]
-        bill = [(plan, collector) for plan, collector in planned if plan]
-        widest = max((len(plan.what) for plan, _ in bill), default=0)
-        for plan, collector in bill:
-            total += plan.requests_per_hour
+        client = clients.of(account)
+        sent = tuple(sorted(client.credential.headers().items()))
+        names.setdefault(sent, account.id)
+        bill = list(_bill(account, client))
+        totals[sent] = totals.get(sent, 0) + sum(item.requests_per_hour for item in bill)
+        yield from _written(bill)
+    allowed = api.requests_per_second * 3600
+    for sent, total in totals.items():
+        yield f"credential of account {names[sent]!r}: at least {total:.10g} of {allowed:.10g} requests/h"
+    yield f"in all: at least {sum(totals.values()):.10g} requests/h"
+
+
+class _Item(NamedTuple):
+    """A line of the bill: what is polled, its requests in an hour, and the lines about that."""
+
+    what: str
+    requests_per_hour: float
+    lines: tuple[str, ...]
+
+
+def _bill(account: Account, client: Client) -> Iterator[_Item]:
+    """Yield what is polled of an account: its cost, how it is polled, and the permissions that it needs."""
+    for collector in configured(account, client):
+        if plan := collector.plan():
             needed = " and ".join(permission.name for permission in collector.permissions())
-            yield f"  {plan.what:<{widest}}  {plan.cost}"
-            yield f"  {'':<{widest}}  {plan.how}"
-            yield f"  {'':<{widest}}  needs {needed}"
-    allowed = f"the rate limit allows {api.requests_per_second * 3600:.10g} with each credential"
-    yield f"in all: at least {total:.10g} requests/h; {allowed}"
+            yield _Item(plan.what, plan.requests_per_hour, (plan.cost, plan.how, f"needs {needed}"))
+
+
+def _written(bill: Sequence[_Item]) -> Iterator[str]:
+    """Yield the lines of all items, with the names in one column."""
+    widest = max((len(item.what) for item in bill), default=0)
+    for item in bill:
+        for number, line in enumerate(item.lines):
+            yield f"  {'' if number else item.what:<{widest}}  {line}"
 
 
 def web(config: WebConfig) -> str:
