@@ -53,7 +53,9 @@ ODD = "is not as documented"
 ANSWERS = [
     Fault("400 malformed token", "auth", "check its value", refuses(400, 6003)),
     Fault("400 bad request", "not_found", "check the ids in the configuration", refuses(400, 12130)),
-    Fault("400 of no known kind", "invalid_response", "not an answer this API gives", refuses(400, 1), WITH_TOTALS),
+    Fault(
+        "400 of no known kind", "invalid_response", "this API does not answer like that", refuses(400, 1), WITH_TOTALS
+    ),
     Fault("401", "auth", "check its value", refuses(401, 10000)),
     Fault("403", "permission", "needs the permission", refuses(403, 10000)),
     Fault("403 HTML", "invalid_response", "a firewall or proxy refused the request", answers(403)),
@@ -82,7 +84,7 @@ ANSWERS = [
     Fault("nested too deep", "invalid_response", NOT_JSON, result("[" * DEEP + "]" * DEEP)),
     Fault("nested without end", "invalid_response", "more than a page", answers(200, '{"result":' * DEEP)),
     Fault("nested too deep beside the result", "invalid_response", NOT_JSON, result("[]," + '"x":' + "[" * DEEP)),
-    Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
+    Fault("success: false", "invalid_response", "Cloudflare reports a failure", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
     Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), PAGED),
     Fault(
@@ -109,9 +111,11 @@ ANSWERS = [
     Fault("fewer than none", "invalid_response", ODD, result('{"total_users": -1}'), ["policy_test"]),
     Fault("a list for the envelope", "invalid_response", ODD, answers(200, '["planted"]')),
     Fault("gzip of nothing", "invalid_response", NOT_JSON, answers(200, b"", Content_Encoding="gzip")),
-    Fault("gzip that is none", "invalid_response", "cannot be unpacked", answers(200, HTML, Content_Encoding="gzip")),
-    Fault("gzip that breaks off", "invalid_response", "cannot be unpacked", breaks_off_in_gzip),
-    Fault("gzip that changed", "invalid_response", "cannot be unpacked", is_changed_in_gzip),
+    Fault(
+        "gzip that is none", "invalid_response", "cannot be decompressed", answers(200, HTML, Content_Encoding="gzip")
+    ),
+    Fault("gzip that breaks off", "invalid_response", "cannot be decompressed", breaks_off_in_gzip),
+    Fault("gzip that changed", "invalid_response", "cannot be decompressed", is_changed_in_gzip),
     Fault("an encoding nobody asked for", "invalid_response", NOT_JSON, answers(200, HTML, Content_Encoding="br")),
     Fault("200 MB", "invalid_response", TOO_LARGE, pours(OK, f"Content-Length: {200 << 20}", "", "")),
     Fault("200 MB without a length", "invalid_response", TOO_LARGE, pours(OK, "", "")),
@@ -145,7 +149,14 @@ ANSWERS = [
     Fault("90,000 rows", "invalid_response", "more than a page", result(f"[{'{},' * 90_000}{{}}]"), LISTS),
     Fault("more rows than a page has", "invalid_response", ODD, result("[" + "[]," * 300_000 + "[]]"), WITH_TOTALS),
     Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS, needs_totals=True),
-    Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), WITH_TOTALS, needs_totals=True),
+    Fault(
+        "half of the rows",
+        "invalid_response",
+        "rows but total_count says 6",
+        lacks_rows(1),
+        WITH_TOTALS,
+        needs_totals=True,
+    ),
     Fault(
         "no totals any more",
         "invalid_response",
@@ -173,12 +184,12 @@ CONNECTIONS = [
     Fault("reset in the headers", "network", "the connection was reset", resets(OK, "X-Planted: planted")),
     Fault("reset in the body", "network", "the connection was reset", resets(OK, "Content-Length: 1000", "", "{")),
     Fault("hangs up in the headers", "network", NOT_HTTP, sends(OK, "X-Planted: planted")),
-    Fault("body too short", "network", "the answer broke off", breaks_off),
+    Fault("body too short", "network", "the response ended early", breaks_off),
     Fault("a 429 that breaks off", "rate_limited", "again in 7 s", sends(REFUSED, "Retry-After: 7", *HALF)),
     Fault("a 401 that breaks off", "auth", "check its value", sends("HTTP/1.1 401 Unauthorized", *HALF)),
     Fault("a 503 that breaks off", "server", "503 from", sends("HTTP/1.1 503 Service Unavailable", *HALF)),
-    Fault("a 403 that cannot be unpacked", "permission", "403 from", answers(403, HTML, Content_Encoding="gzip")),
-    Fault("no body", "network", "the answer broke off", sends(OK, "Content-Length: 100", "", "")),
+    Fault("a 403 that cannot be decompressed", "permission", "403 from", answers(403, HTML, Content_Encoding="gzip")),
+    Fault("no body", "network", "the response ended early", sends(OK, "Content-Length: 100", "", "")),
     Fault("a chunk of garbage", "network", NOT_HTTP, sends(OK, CHUNKED, "", "planted", "")),
     Fault("a chunk that breaks off", "network", NOT_HTTP, sends(OK, CHUNKED, "", "64", '{"result": [')),
     Fault("chunks without an end", "network", NOT_HTTP, sends(OK, CHUNKED, "", "2", "{}", "")),

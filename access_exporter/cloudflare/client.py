@@ -204,7 +204,7 @@ class Client:
     def _attempt(self, call: Call, headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+            raise RateLimitedError(f"not requested: after a 429 the credential is paused for {left:.0f} s more", left)
         with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
             status, answered, body, deadline = self._send(call, headers)

@@ -17,10 +17,10 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
     requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
     requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
     UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
-    urllib3.exceptions.IncompleteRead: "the answer broke off",
+    urllib3.exceptions.IncompleteRead: "the response ended early",
     ConnectionError: "the connection was reset",
-    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
-    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
+    requests.exceptions.InvalidHeader: "the response was not HTTP or ended early",
+    urllib3.exceptions.ProtocolError: "the response was not HTTP or ended early",
 }
 
 

@@ -19,7 +19,7 @@ _FIRST_BYTE = b"\x1f"
 
 
 class UnpackingError(Exception):
-    """A body cannot be unpacked, or would take too much; the message says which, as what an answer does."""
+    """A body cannot be decompressed, or would take too much; the message says which, as what an answer does."""
 
 
 def read(response: requests.Response, most: int, deadline: float) -> bytes:
@@ -64,7 +64,7 @@ class _Gzip:
         """Return at most so many bytes; what is more than those is dropped."""
         self._packed_left -= len(piece)
         if self._packed_left < 0:
-            raise UnpackingError("is larger than it may be, packed as it is")
+            raise UnpackingError("is larger than allowed, even compressed")
         unpacked = b""
         while piece and len(unpacked) < most and not self._is_over:
             if not self._members or self._member.eof:
@@ -73,14 +73,14 @@ class _Gzip:
             try:
                 unpacked += self._member.decompress(piece, most - len(unpacked))
             except zlib.error:
-                raise UnpackingError("cannot be unpacked") from None
+                raise UnpackingError("cannot be decompressed") from None
             piece = self._member.unused_data
         return unpacked
 
     def finish(self) -> None:
         """Raise UnpackingError where the body ends in the middle of a member."""
         if self._members and not self._member.eof:
-            raise UnpackingError("cannot be unpacked")
+            raise UnpackingError("cannot be decompressed")
 
     def _begin(self, piece: bytes) -> None:
         self._is_over = self._members > 0 and not piece.startswith(_FIRST_BYTE)

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors import fresh_schedule, policy_test_progress, policy_tests
 from access_exporter.collectors.access_policies import Tested
 from access_exporter.collectors.followed_policy_test import (
@@ -176,11 +176,17 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         """Return what polling costs, where a test is finished as soon as it is asked for."""
         refresh = self._schedule.refresh
         requests, policies = REQUESTS_OF_A_TEST * 3600 / refresh, json.loads(self._test.policies or "[]")
+        number = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
         return Plan(
-            f"policy test {self.key.target!r}: starts a test of {len(policies)} policies every "
-            f"{refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
+            f"policy test {self.key.target!r}",
+            f"starts a test of {number} every {refresh:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h or more",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to start tests."""
+        yield Permission(ENDPOINT.permission, None)
 
     def next_poll(self, summary: FreshSummary | None, started: float) -> float:
         """Return the seconds from a poll that started then to the next one.

@@ -111,20 +111,20 @@ class TestConnection:
         [
             (reset, "network", "the connection was reset"),
             (sends(), "network", "the connection was reset"),
-            (sends("planted"), "network", "the answer was not HTTP or broke off"),
-            (sends("\x16\x03\x01planted"), "network", "the answer was not HTTP or broke off"),
-            (sends("HTTP/1.1 planted", "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, *["X: planted"] * 200, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, "X: " + "planted" * 10_000, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, "Content-Length: 100", "", ""), "network", "the answer broke off"),
-            (sends(OK, "Content-Length: 100", "", '{"result": {}'), "network", "the answer broke off"),
-            (sends(OK, CHUNKED, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, CHUNKED, "", "planted", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, CHUNKED, "", "2", "{}", ""), "network", "the answer was not HTTP or broke off"),
+            (sends("planted"), "network", "the response was not HTTP or ended early"),
+            (sends("\x16\x03\x01planted"), "network", "the response was not HTTP or ended early"),
+            (sends("HTTP/1.1 planted", "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, *["X: planted"] * 200, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, "X: " + "planted" * 10_000, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, "Content-Length: 100", "", ""), "network", "the response ended early"),
+            (sends(OK, "Content-Length: 100", "", '{"result": {}'), "network", "the response ended early"),
+            (sends(OK, CHUNKED, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, CHUNKED, "", "planted", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, CHUNKED, "", "2", "{}", ""), "network", "the response was not HTTP or ended early"),
             (answers(b'{"result": {'), "invalid_response", "is not JSON"),
-            (answers(b"planted", "gzip"), "invalid_response", "cannot be unpacked"),
+            (answers(b"planted", "gzip"), "invalid_response", "cannot be decompressed"),
             (answers(b"planted", "br"), "invalid_response", "is not JSON"),
-            (answers(gzip.compress(b'{"result": {}}')[:-12], "gzip"), "invalid_response", "cannot be unpacked"),
+            (answers(gzip.compress(b'{"result": {}}')[:-12], "gzip"), "invalid_response", "cannot be decompressed"),
             (answers(b"planted", ", ".join(["gzip"] * 50)), "invalid_response", "is compressed more than 2 times"),
         ],
     )
@@ -142,14 +142,14 @@ class TestConnection:
             url = server.url
         assert (
             Bench(url).failure(reason="network")
-            == f"no whole answer of {POLICY_TEST.place}: the connection was refused"
+            == f"no complete response from {POLICY_TEST.place}: the connection was refused"
         )
 
     def test_unknown_failure(self, mock: responses.RequestsMock) -> None:
         """A failure of a kind nobody foresaw is told without the words of the library."""
         Script(mock, requests.RequestException("planted"))
         message = Bench().failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
+        assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
     def test_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A host that does not exist is told apart from one that is not there."""
@@ -159,7 +159,7 @@ class TestConnection:
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
+        assert message == f"no complete response from {POLICY_TEST.place}: the name of the host does not resolve"
 
     def test_a_name_with_a_final_dot(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The dot at the end of a name reaches the resolver, which then tries no search domain."""
@@ -182,7 +182,7 @@ class TestConnection:
 
         monkeypatch.setattr(transport, "create_connection", connect)
         message = Bench(f"{scheme}://127.0.0.1:9/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
+        assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
     def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
@@ -191,7 +191,7 @@ class TestConnection:
         bench = Bench("https://api.example/client/v4", timeout=0.05)
         started = time.monotonic()
         try:
-            assert bench.failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 0.05 s"
+            assert bench.failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 0.05 s"
         finally:
             answered.set()
         assert time.monotonic() - started < 15
@@ -233,7 +233,7 @@ class TestProxy:
         with simulator() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//jane:planted@").removesuffix("/client/v4"))
             message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the proxy did not let the connection through"
+        assert message == f"no complete response from {POLICY_TEST.place}: the proxy did not let the connection through"
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize(
@@ -252,4 +252,4 @@ class TestProxy:
             closed.bind(("127.0.0.1", 0))
             monkeypatch.setenv(f"{scheme}_proxy", address.replace("{closed}", str(closed.getsockname()[1])))
             message = Bench(f"{scheme}://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: {words}"
+        assert message == f"no complete response from {POLICY_TEST.place}: {words}"

@@ -95,7 +95,7 @@ class TestTime:
             message = bench.failure(reason="timeout")
             took = time.monotonic() - started
             end.set()
-        assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
+        assert message == f"no complete response from {POLICY_TEST.place} within 0.15 s"
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
 
@@ -115,7 +115,7 @@ class TestTime:
                 return 1
 
         Script(mock, *((200, {}, io.BufferedReader(Trickle())) for _ in range(4)))
-        assert Bench(timeout=5).failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 5 s"
+        assert Bench(timeout=5).failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 5 s"
         assert clock.now == START + 4 * 6
 
     def test_an_answer_that_takes_long_to_decode(
