@@ -81,7 +81,7 @@ class App:
             self._own.reload_successful.set(1)
             self._own.reload_time.set(self._clock.time())
         for warning in check.warnings(loaded):
-            log.warning("questionable configuration", extra=facts(warning=warning))
+            log.warning("configuration warning", extra=facts(warning=warning))
         log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=targets))
 
     def poll_once(self) -> int:

@@ -187,7 +187,8 @@ class Client:
     def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+            paused = f"after a 429 the credential is paused for {left:.0f} s more"
+            raise RateLimitedError(f"rate-limit budget exhausted: {paused}", left)
         with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
             status, answered, body, deadline = self._send(call, headers)
@@ -199,9 +200,9 @@ class Client:
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
         if call.endpoint.shows_text and is_repeated(headers, body):
-            raise InvalidResponseError(f"the answer of {call.endpoint.place} repeats the token or key")
+            raise InvalidResponseError(f"the response from {call.endpoint.place} repeats the token or key")
         if len(body) > MAX_BODY_BYTES:
-            larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
+            larger = f"the response from {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
         return responses.decode(call.endpoint, body, result, deadline)
 

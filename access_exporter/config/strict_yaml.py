@@ -64,7 +64,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object; raises DocumentError where one of two values would be lost in silence."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise DocumentError("", "an object has the same key twice")
+        raise DocumentError("", "duplicate key in an object")
     return found
 
 
@@ -199,7 +199,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
             raise DocumentError(_line(key), "expected a key that is a plain word, such as `users`")
         if key.value in seen:
-            raise DocumentError(_line(key), "this key stands there twice")
+            raise DocumentError(_line(key), "duplicate key")
         seen.add(key.value)
 
 

@@ -95,7 +95,7 @@ class TestTime:
             message = bench.failure(reason="timeout")
             took = time.monotonic() - started
             end.set()
-        assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
+        assert message == f"no complete response from {POLICY_TEST.place} within 0.15 s"
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
 
@@ -115,7 +115,7 @@ class TestTime:
                 return 1
 
         Script(mock, *((200, {}, io.BufferedReader(Trickle())) for _ in range(4)))
-        assert Bench(timeout=5).failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 5 s"
+        assert Bench(timeout=5).failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 5 s"
         assert clock.now == START + 4 * 6
 
     def test_an_answer_that_takes_long_to_decode(
@@ -126,7 +126,7 @@ class TestTime:
         bench = Bench(timeout=5)
         monkeypatch.setattr(decoding, "monotonic", lambda: time.monotonic() + 6)
         message = bench.failure(bench.rows, reason="timeout")
-        assert message == f"the answer of {USERS.place} is not decoded within the time of its request"
+        assert message == f"the response from {USERS.place} is not decoded within the time of its request"
 
     def test_deadline_of_each_request(self) -> None:
         """The timeout bounds each request of a connection, not the connection."""

@@ -20,7 +20,7 @@ REFUSALS = {
     "token": (refuses(401, 1000), "auth", "Access: Policy Test Write"),
     "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
-    "server": (answers(502), "server", "trouble at Cloudflare"),
+    "server": (answers(502), "server", "a fault at Cloudflare"),
     "no id": (result('{"status": "success"}'), "invalid_response", "names no test"),
     "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "names no test"),
     "a path for an id": (result('{"id": ".."}'), "invalid_response", "names no test"),
@@ -56,7 +56,7 @@ class TestRefusals:
         exporter = bench()
         exporter.server.stop()
         exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: ")
+        assert exporter.exporter.failure().startswith("network: no complete response from /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
@@ -69,7 +69,9 @@ class TestRefusals:
             closed.bind(("127.0.0.1", 0))
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
             exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: at the proxy")
+        assert exporter.exporter.failure().startswith(
+            "network: no complete response from /access/policy-tests: at the proxy"
+        )
         monkeypatch.delenv("http_proxy")
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
@@ -83,7 +85,7 @@ class TestRefusals:
 
         monkeypatch.setattr(transport, "create_connection", connect)
         exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("timeout: no whole answer of /access/policy-tests within ")
+        assert exporter.exporter.failure().startswith("timeout: no complete response from /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
