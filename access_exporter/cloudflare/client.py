@@ -130,7 +130,7 @@ class Client:
 
         def fetch(asked: str) -> CursorPage[Row]:
             if self._clock.monotonic() > give_up_at:
-                raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
+                raise PollTimeoutError(f"the poll did not reach the end of {call.endpoint.place} within {within:g} s")
             whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
             return CursorPage.of(answer.result, answer.info)
@@ -270,7 +270,7 @@ class _Pages(Generic[Row]):
     def fetch(self, number: int) -> Page[Row]:
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
-            raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
+            raise PollTimeoutError(f"the poll did not reach page {number} of {place} within {self._within:g} s")
         query = f"?page={number}&per_page={self.size}"
         try:
             page = self._client.page(replace(self._call, query=query), self._row)
@@ -291,4 +291,4 @@ class _Pages(Generic[Row]):
 
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
-        raise StoppingError("nobody waits for this page any more")
+        raise StoppingError("the poll was abandoned")

@@ -60,12 +60,12 @@ _PERMISSION = Rule(
 RULES = (
     Rule(NotFoundError, "Zero Trust is not set up on this account", codes=frozenset((9999,))),
     # Seen with 400 and 404: the id in the path is none, often a typing error or the id of a zone.
-    Rule(NotFoundError, "there is nothing with this id; check the account id", codes=frozenset((7000, 7003))),
+    Rule(NotFoundError, "this id does not exist; check the account id", codes=frozenset((7000, 7003))),
     _CREDENTIAL,
     _PERMISSION,
     Rule(
         NotFoundError,
-        "nothing there with this id; check the ids in the configuration",
+        "this id does not exist; check the ids in the configuration",
         codes=frozenset((12130,)),
         statuses=frozenset((404,)),
     ),

@@ -152,7 +152,7 @@ def _decode_odd(
     except msgspec.ValidationError as error:
         raise _not_as_documented(endpoint, *describe(error)) from None
     except UnicodeEncodeError:
-        raise InvalidResponseError(f"the response from {endpoint.place} is text of broken characters") from None
+        raise InvalidResponseError(f"the response from {endpoint.place} contains invalid characters") from None
     return envelope, invalid_rows
 
 
@@ -232,7 +232,9 @@ def _convert(
 
 def _check_time(endpoint: Endpoint, deadline: float) -> None:
     if monotonic() > deadline:
-        raise PollTimeoutError(f"the response from {endpoint.place} is not decoded within the time of its request")
+        raise PollTimeoutError(
+            f"the response from {endpoint.place} took longer to decode than the request timeout allows"
+        )
 
 
 def _not_as_documented(endpoint: Endpoint, where: str, problem: str) -> PollError:

@@ -56,7 +56,7 @@ class Progress(msgspec.Struct):
             raise InvalidResponseError(f"the response from {ENDPOINT.place} is about another policy test")
         if self.state is None and self.population is None and self.processed_ratio is None:
             raise InvalidResponseError(
-                f"the response from {ENDPOINT.place} is not as documented: it says nothing of a policy test"
+                f"the response from {ENDPOINT.place} is not as documented: it has no policy test"
             )
 
 

@@ -72,7 +72,7 @@ def _content(path: str) -> bytes:
     try:
         return files.read(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is not a path'}") from None
 
 
 def _parse(text: str, loader: "type[_Loader]") -> object:
@@ -86,7 +86,7 @@ def _parse(text: str, loader: "type[_Loader]") -> object:
         problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret out of quotes
         raise DocumentError(where, f"expected valid YAML: {problem}") from None
     except (ValueError, OverflowError):
-        raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
+        raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 is not a character") from None
 
 
 def _text(content: bytes) -> str:

@@ -82,7 +82,7 @@ class TestRefusals:
             (USERS, refusal(405), "invalid_response", ["405"]),
             (USERS, refusal(410), "invalid_response", ["410"]),
             (USERS, (204, HEADERS, ""), "invalid_response", ["204"]),
-            (USERS, (304, HEADERS, ""), "invalid_response", ["304", "a redirect", "check api.url"]),
+            (USERS, (304, HEADERS, ""), "invalid_response", ["304", "does not follow redirects", "check api.url"]),
             (USERS, refusal(429, 971), "rate_limited", ["429", "971", "too many requests"]),
             (USERS, (429, HEADERS, HTML), "rate_limited", ["429"]),
             (USERS, refusal(429, 10000), "rate_limited", ["429"]),
@@ -157,7 +157,7 @@ class TestRefusals:
             ('"planted"', "is not as documented: expected a mapping, got a string"),
             ('{"result": [' + "[]," * 60_000 + "[]]}", "is not as documented: more than a page can hold"),
             ('{"result": [' + "{}," * 200_000 + "{}]}", "is not as documented: more than a page can hold"),
-            (b'{"result": "planted \xff"}', "is text of broken characters"),
+            (b'{"result": "planted \xff"}', "contains invalid characters"),
             ("17", "is not as documented: expected a mapping, got a whole number"),
             ('{"success": false, "result": {}}', "200 and success: false from"),
             ('{"success": false, "result": "planted"}', "Cloudflare reports a failure"),
@@ -384,7 +384,7 @@ class TestRetries:
 
         mock.add_callback("GET", url_of(USERS), page)
         message = bench.failure(bench.rows, "timeout")
-        assert message == f"page 6 of {USERS.place} was not reached within 1800 s"
+        assert message == f"the poll did not reach page 6 of {USERS.place} within 1800 s"
 
 
 class TestPause:

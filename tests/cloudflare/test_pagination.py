@@ -233,7 +233,5 @@ class TestRepeats:
     def test_message(self) -> None:
         """The error of a list that repeats itself says so."""
         full = [User(id=str(number)) for number in range(10)]
-        with pytest.raises(
-            InvalidResponseError, match="the list repeats itself: 10 pages in a row brought nothing new"
-        ):
+        with pytest.raises(InvalidResponseError, match="the list repeats itself: 10 pages in a row had no new rows"):
             list(Walk(Canned(lambda _: full), 10, 1, Found()))

@@ -151,7 +151,7 @@ def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, s
             10000,
             "permission: 403 from /access/service_tokens (code 10000): the token needs the permission Access: ",
         ),
-        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): there is nothing with this id"),
+        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): this id does not exist"),
         (500, 1, "server: 500 from /access/service_tokens (code 1): a fault at Cloudflare"),
         (200, 1, "invalid_response: 200 and success: false from /access/service_tokens (code 1): "),
     ],

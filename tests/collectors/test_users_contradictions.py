@@ -12,7 +12,7 @@ from tests.collectors.people import expected_holders, health, holders
 from tests.exporter import Exporter
 
 NULL = answer(None)
-CONTRADICTS = 'msg="total_count is not the number of rows listed"'
+CONTRADICTS = 'msg="total_count differs from the number of rows listed"'
 
 
 def stating(rows: Sequence[Row], total: int | None, size: int = 1000, **more: object) -> list[Body]:
