@@ -1,4 +1,4 @@
-"""YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
+"""YAML without its traps: it loses nothing silently, expands nothing endlessly, runs no code; errors name their line.
 
 What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
 """
@@ -108,7 +108,7 @@ _ENDLESS = _Extent(1000 * _MOST_NODES, 0)  # of what has not ended where it is a
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that tells the line of every mistake, and refuses what is lost in silence or never ends."""
+    """SafeLoader that reports the line of every error, and refuses values that YAML would lose or never end."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
