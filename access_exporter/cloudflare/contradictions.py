@@ -117,7 +117,7 @@ class Totals:
             told = f"the list has {listed} rows but total_count says {self._last or self.announced}"
             yield Doubt("total", int(missing), told)
         elif listed < before.rows and not (self._consistent if before.totals_agreed else self._stated):
-            told = f"the list has {listed} rows and no total; before, it had {before.rows} rows and a total"
+            told = f"the list has {listed} rows and no total_count; the last poll got {before.rows} rows with totals"
             yield Doubt("no total", before.rows - listed, told)
 
     def found(self, listed: int, repeated: int, *, numbers_were_right: bool, invalid_rows: int) -> Found:

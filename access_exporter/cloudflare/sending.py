@@ -47,7 +47,7 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
         late = f"no complete response from {place} within {timeout:g} s"
         raise _unanswered(PollTimeoutError(late), error) from None
     except unpacking.UnpackingError as error:
-        raise InvalidResponseError(f"the answer of {place} {error}") from None
+        raise InvalidResponseError(f"cannot decompress the response from {place}: {error}") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
         failed = f"no complete response from {place}: {failures.in_words(error)}"
         raise _unanswered(NetworkError(failed), error) from None

@@ -261,7 +261,7 @@ def start(client: Client, account_id: str, policies: list[Tested], before: Calla
     """Start a test of these policies, and return its id; `before` and what is raised are those of Client.post."""
     test = client.post(ENDPOINT.of(account_id), Started, {"policies": policies}, before)
     if test.id is None or not re.fullmatch(TEST_ID, test.id):
-        raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
+        raise InvalidResponseError(f"the response from {ENDPOINT.place} has no test id")
     return test.id
 
 

@@ -110,4 +110,4 @@ class TestTLS:
         """A server that does not speak TLS is named as such."""
         with simulator() as server:
             message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
-        assert message == f"no complete response from {POLICY_TEST.place}: TLS could not be agreed on with the server"
+        assert message == f"no complete response from {POLICY_TEST.place}: the TLS handshake failed"

@@ -120,7 +120,7 @@ class TestMistakes:
                 for nothing in ("[]", "{}", "", "# nothing\n", "5af0", "5", "null", '"5af0"')
             ),
             ("name: [", "line 1: expected valid YAML: "),
-            ('{"name": "ann", "name": "bob"}', "an object has the same key twice"),
+            ('{"name": "ann", "name": "bob"}', "duplicate key in an object"),
             ("name: ann\nname: bob", "line 2: duplicate key"),
             ("name: !!python/name:os.system ann", "line 1: expected no tag"),
             ("name: !!timestamp 2026-01-31", "expected only what JSON can hold"),

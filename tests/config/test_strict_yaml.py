@@ -70,11 +70,11 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
     ),
     "escape beyond Unicode": (
         account('name: "\\U00110000"'),
-        "expected valid YAML: an escape such as \\U00110000 stands for no character",
+        "expected valid YAML: an escape such as \\U00110000 is not a character",
     ),
     "escape beyond everything": (
         account('name: "\\UFFFFFFFF"'),
-        "expected valid YAML: an escape such as \\U00110000 stands for no character",
+        "expected valid YAML: an escape such as \\U00110000 is not a character",
     ),
     "two documents": (f"{account()}---\n{account()}", "line 4: expected valid YAML: but found another document"),
     "secret that is an alias": (
