@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
-  requirements docs home chart wheel publish sbom audit image clean
+  requirements docs pictures home chart wheel publish sbom audit image clean
 
 # The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
 RUN := $(VENV)/.run-installed
@@ -68,11 +68,13 @@ bench: $(BENCH) ## measure what is promised of speed and memory beside what else
 simulation: $(DEV) ## simulate many accounts on few tokens; writes the tables of docs/scaling.md
 	$(BIN)/python -m benchmarks.fleet
 
-lint: $(DEV) ## check style, format, types and the layers of the package
+lint: $(DEV) ## check style, format, types, the layers of the package and spelling; count phrases that are hard to read
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/python -m docs.plain_english
 
 format: $(DEV) ## fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .
@@ -99,6 +101,11 @@ docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metr
 	$(BIN)/python deploy/rules/generate.py
 	$(BIN)/python deploy/helm/generate_values_table.py
 	$(BIN)/python -m deploy.grafana
+
+pictures: $(DEV) ## draw the pictures in the documents again, from the running program (needs Chromium and Prometheus)
+	$(BIN)/python -m tests.deploy.screenshots
+	$(BIN)/python -m docs.draw_session
+	$(BIN)/python -m tests.deploy.drawings
 
 # One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
 home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter

@@ -1,4 +1,4 @@
-"""Wires everything, and owns start, reload and stop."""
+"""Wires the parts, and starts, reloads and stops the exporter."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ class App:
         self._poller = Poller(self._snapshots, self._clock)
         self._clients = Clients(RequestMetrics(self._registry), self._clock)
         self._own.targets.set_function(self._targets)
-        self._status_page = StatusPage(self._snapshots, self._clock, options.metrics_path, demo=options.demo)
+        self._status_page = StatusPage(self._snapshots, options.metrics_path, demo=options.demo)
 
     def reload(self) -> None:
         """Load as `load` does, and report an error in the log and the metrics."""
@@ -111,7 +111,10 @@ class App:
         for poll in polls:
             poll.start()
         for poll in polls:
-            poll.join(patience)
+            if patience is not None:
+                poll.join(patience)
+            while patience is None and poll.is_alive():
+                poll.join(self._snapshots.under_way.report())
 
     def page(self) -> bytes:
         """Return the metrics in the text format."""

@@ -1,4 +1,4 @@
-"""The time, passed in wherever it is read, so that tests can turn it by hand."""
+"""The clock, passed to everything that reads the time, so that tests can set it."""
 
 import secrets
 import threading

@@ -36,7 +36,7 @@ COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#57
 NO_DATA = "No data"  # as Grafana says where a query finds nothing
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:13px}
 .title{font-weight:500;font-size:13.5px}.heading{font-size:17px;font-weight:500}.soft{fill:#9d9db0;font-size:12.5px}
-.big{font-weight:500}.on{fill:#111217;font-size:12px}
+.big{font-weight:500}.on{fill:#111217;font-size:12.5px}
 .green{fill:#73bf69}.yellow{fill:#fade2a}.red{fill:#f2495c}
 .grid{stroke:#2c2f36;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}"""
 

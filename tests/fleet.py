@@ -51,9 +51,13 @@ class Fleet(Exporter):
 
     def status_page(self) -> str:
         """Return the page for people."""
-        page = StatusPage(self._snapshots, self.clock, "/metrics", demo=False)
+        page = StatusPage(self._snapshots, "/metrics", demo=False)
         page.accounts = self.accounts
         return page.render()
+
+    def report(self) -> None:
+        """Log how far the long walks are, if it is time to."""
+        self._snapshots.under_way.report()
 
     def run(self, seconds: float) -> None:
         """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+import yaml
 
 
 def has_ipv6() -> bool:
@@ -15,3 +16,6 @@ def has_ipv6() -> bool:
 
 
 ipv6 = pytest.mark.skipif(not has_ipv6(), reason="needs IPv6, which the loopback interface does not have")
+libyaml = pytest.mark.skipif(
+    not yaml.__with_libyaml__, reason="needs libyaml, which this Python's PyYAML is built without"
+)

@@ -49,7 +49,7 @@ def pages(web_config: Path | None = None, allowed_hosts: Sequence[str] | None = 
     settings = WebSettings(str(web_config) if web_config else None, allowed_hosts)
     clock = FakeClock()
     snapshots = Snapshots(clock)
-    status_page = StatusPage(snapshots, clock, "/metrics", demo=False)
+    status_page = StatusPage(snapshots, "/metrics", demo=False)
     web = Web(snapshots, CollectorRegistry(), status_page, None, metrics_path="/metrics", settings=settings)
     return web.respond
 

@@ -154,10 +154,11 @@ def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Call
 def test_an_address_that_drops_everything() -> None:
     """Of the addresses of a host one that drops everything leaves time for the next, and all share the timeout."""
     resolve = socket.getaddrinfo
-    with socket.socket() as hole, ExitStack() as stack:
-        hole.bind(("127.0.0.2", 0))
-        hole.listen(0)
-        port = hole.getsockname()[1]
+    with socket.socket() as everywhere, ExitStack() as stack:
+        everywhere.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        everywhere.bind(("", 0))  # keeps a port that is free at both addresses
+        port = everywhere.getsockname()[1]
+        stack.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
         for _ in range(3):  # a full queue lets the system drop what comes
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)

@@ -60,7 +60,7 @@ CASES: dict[str, Case] = {
     "users": (
         account("first", policy_tests=(WIKI,)),
         account("first", users=False, policy_tests=(WIKI,)),
-        ["seats_", '"users"', '"organization"', "<strong>Users"],
+        ["seats_", '"users"', '"organization"', "<h3>Users"],
         ['policy_test="wiki"', 'endpoint="policy_test_users"'],
     ),
     "the label of a policy test": (

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import distributions
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -17,13 +18,16 @@ def asked_for_with_extras() -> Iterator[tuple[str, frozenset[str]]]:
                 yield canonicalize_name(requirement.name), frozenset(requirement.extras)
 
 
-def test_the_image_installs_what_is_pinned() -> None:
-    """Every package that the image, or what builds it, gets from PyPI is pinned with its hash."""
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    installed = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) ([^&\n]*)", dockerfile)
-    assert len(installed) == 4
+@pytest.mark.parametrize(("name", "commands"), [("Dockerfile", 4), ("deploy/systemd/README.md", 2)])
+def test_what_is_installed_is_pinned(name: str, commands: int) -> None:
+    """Every package that the image and the unit, or what builds them, get from PyPI is pinned with its hash."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    installed = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) ([^&\n]*)", text)
+    assert len(installed) == commands
     for arguments in installed:
-        if "--require-hashes" not in arguments:
+        if "--require-hashes" in arguments:
+            assert "--only-binary :all:" in arguments, "what would build a package is not pinned"
+        else:
             assert "--no-deps" in arguments
             assert "--no-build-isolation" in arguments or "/wheels/*.whl" in arguments
 

@@ -5,8 +5,20 @@ Everything that talks to Cloudflare is here: one client for each credential, its
 
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.clients import Clients
-from access_exporter.cloudflare.endpoints import Endpoint
+from access_exporter.cloudflare.endpoints import Endpoint, Permission
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Walk
+from access_exporter.cloudflare.progress import Walked, WalkProgress
 
-__all__ = ["NOTHING_FOUND", "Client", "Clients", "Endpoint", "Found", "RequestMetrics", "Walk"]
+__all__ = [
+    "NOTHING_FOUND",
+    "Client",
+    "Clients",
+    "Endpoint",
+    "Found",
+    "Permission",
+    "RequestMetrics",
+    "Walk",
+    "WalkProgress",
+    "Walked",
+]

@@ -1,9 +1,9 @@
-"""The only place that talks to Cloudflare: within the rate limit, retried, bounded."""
+"""Sends requests to Cloudflare, the only file that does: within the rate limit, with retries and deadlines."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from threading import Event
 from typing import Generic, TypeVar
@@ -13,12 +13,14 @@ import requests
 from access_exporter.background import Background
 from access_exporter.clock import Clock, Stopwatch
 from access_exporter.cloudflare import quota, refusals, responses, retries, transport
+from access_exporter.cloudflare.calls import STARTED, Call
 from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.cloudflare.cursor import CursorPage, CursorPages, CursorWalk
-from access_exporter.cloudflare.endpoints import Endpoint, Resource
+from access_exporter.cloudflare.endpoints import Resource
 from access_exporter.cloudflare.known_lists import KnownLists
 from access_exporter.cloudflare.metrics import RequestMetrics, code_of
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Page, PageInfo, Row, Walk
+from access_exporter.cloudflare.progress import WalkProgress
 from access_exporter.cloudflare.rate_limit import RateLimiters
 from access_exporter.cloudflare.responses import Decoded
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES, Answer, send
@@ -43,7 +45,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """Asks Cloudflare in the name of one credential."""
+    """Sends requests to Cloudflare with one credential."""
 
     def __init__(
         self, api: Api, credential: Credential, rate_limiters: RateLimiters, metrics: RequestMetrics, clock: Clock
@@ -63,12 +65,12 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Whom it asks."""
+        """The address of the API."""
         return self.api.url.rstrip("/")
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """How it asks, and with what: two clients with the same settings do the same."""
+        """The settings and the source of its secret: two clients with the same settings behave the same."""
         return self.api, self.credential.source
 
     def get(self, resource: Resource, result: type[T]) -> T:
@@ -79,14 +81,14 @@ class Client:
         return self._get(self._call(resource), result).some
 
     def get_once(self, resource: Resource, result: type[T]) -> T:
-        """As `get`, but in a single request that is not sent where its turn does not come soon.
+        """Like `get`, but with a single request, which is not sent if the rate limit delays it for long.
 
         That is for what is optional: it holds up nothing else. Raises a PollError; a 429 still pauses the credential.
         """
         return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
     def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
-        """Send one POST, never a second time whatever comes of it, and return the decoded `result`.
+        """Send one POST, never a second time even if it fails, and return the decoded `result`.
 
         `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
         without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
@@ -95,7 +97,7 @@ class Client:
             self.credential.rotate()
         with transport.session(self.api, 1) as session:  # no connection that was left open and may be gone
             request = self._request("POST", resource, json=body)
-            call = _Call(resource.endpoint, session, request, before=before, good=_STARTED)
+            call = Call(resource.endpoint, session, request, before=before, good=STARTED)
             return self._ask_once(call, result)
 
     def walk(
@@ -105,27 +107,39 @@ class Client:
         within: float,
         before: Found = NOTHING_FOUND,
         *,
+        progress: WalkProgress | None = None,
         is_optional: bool = False,
     ) -> Walk[Row]:
         """Return a walk over every row of a list; `before` is what the last walk over the same list found.
 
         To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds. One
-        that is optional takes no place in flight from others.
+        that is optional takes no place in flight from others. `progress` follows the walk.
         """
-        call = replace(self._call(resource), is_optional=is_optional)
+        call = replace(self._call(resource), is_optional=is_optional, progress=progress)
         pages = _Pages(self, self._clock, call, row, within)
+        if progress:
+            progress.begin(before.rows, pages.size)
         known, has_totals = self._lists.of(resource.path), resource.endpoint.has_totals
         return Walk(pages, pages.size, self.api.concurrency, before, known, has_totals=has_totals)
 
     def cursor_walk(
-        self, resource: Resource, row: type[Row], within: float, before: int = 0, *, is_optional: bool = False
+        self,
+        resource: Resource,
+        row: type[Row],
+        within: float,
+        before: int = 0,
+        *,
+        progress: WalkProgress | None = None,
+        is_optional: bool = False,
     ) -> CursorWalk[Row]:
-        """Return a walk over a list whose pages are asked for by a cursor; the last walk listed `before` rows.
+        """Return a walk over a list with cursor pagination; the last walk listed `before` rows.
 
         To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for. One
-        that is optional takes no place in flight from others.
+        that is optional takes no place in flight from others. `progress` follows the walk.
         """
         call = replace(self._call(resource), is_optional=is_optional)
+        if progress:
+            progress.begin(before, self.api.page_size)
         give_up_at = self._clock.monotonic() + within
 
         def fetch(asked: str) -> CursorPage[Row]:
@@ -133,28 +147,31 @@ class Client:
                 raise PollTimeoutError(f"the poll did not reach the end of {call.endpoint.place} within {within:g} s")
             whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
-            return CursorPage.of(answer.result, answer.info)
+            page = CursorPage.of(answer.result, answer.info)
+            if progress:
+                progress.note(len(page.rows), page.total)
+            return page
 
         return CursorWalk(CursorPages(fetch, self.api.page_size), self._lists.of(resource.path).doubts, before)
 
-    def page(self, call: "_Call", row: type[Row]) -> Page[Row]:
+    def page(self, call: Call, row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises as `get` does."""
         answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
         is_null, info = answer.result is None, PageInfo.of(answer.info)
         return Page(answer.result or [], info, is_null, answer.invalid_rows, answer.size)
 
-    def _call(self, resource: Resource) -> "_Call":
-        return _Call(resource.endpoint, self._session, self._request("GET", resource))
+    def _call(self, resource: Resource) -> Call:
+        return Call(resource.endpoint, self._session, self._request("GET", resource))
 
     def _request(self, method: str, resource: Resource, json: object = None) -> requests.PreparedRequest:
         """Return a request that is signed later; to prepare one costs half as much as to send it."""
         return self._session.prepare_request(requests.Request(method, self.url + resource.path, json=json))
 
-    def _ask_once(self, call: "_Call", result: type[T]) -> T:
+    def _ask_once(self, call: Call, result: type[T]) -> T:
         return self._attempt(call, self.credential.headers(), result).some
 
-    def _get(self, call: "_Call", result: type[T]) -> Decoded[T]:
-        """Try until there is an answer, a failure that will not pass, or no try left."""
+    def _get(self, call: Call, result: type[T]) -> Decoded[T]:
+        """Try until there is an answer, a permanent failure, or no try left."""
         tries, waited, refreshed = retries.TRIES, 0.0, False
         while True:
             headers = self.credential.headers()
@@ -177,14 +194,14 @@ class Client:
             self._metrics.retries.labels(call.endpoint.name).inc()
 
     def _renewed(self, refused: dict[str, str]) -> bool:
-        """Tell whether there is another secret to try; a file that is being replaced is given a moment."""
+        """Return whether there is another secret to try; a file that is being replaced is given a moment."""
         for _ in range(3):
             with contextlib.suppress(ConfigError):
                 return self.credential.renewed(refused)
             self._clock.sleep(1)
         return False
 
-    def _attempt(self, call: "_Call", headers: dict[str, str], result: type[T]) -> Decoded[T]:
+    def _attempt(self, call: Call, headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
             paused = f"after a 429 the credential is paused for {left:.0f} s more"
@@ -206,8 +223,8 @@ class Client:
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
         return responses.decode(call.endpoint, body, result, deadline)
 
-    def _send(self, call: "_Call", headers: dict[str, str]) -> Answer:
-        """Send one request, and count it by how it ended."""
+    def _send(self, call: Call, headers: dict[str, str]) -> Answer:
+        """Send one request, and count it by its result."""
         endpoint, code = call.endpoint, NetworkError.reason
         watch = Stopwatch(self._clock)
         self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
@@ -223,38 +240,10 @@ class Client:
             self._metrics.duration.labels(endpoint.name).observe(watch.seconds())
 
 
-_STARTED = (200, 201, 202)  # whatever the status, a good answer of a POST is one that names what was started
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A request and how it is sent.
-
-    `before` is called right before it, `good` are the statuses of success, and `patience` is how many seconds it may
-    wait for its turn. One that `is_optional` takes no place in flight from others.
-    """
-
-    endpoint: Endpoint
-    session: requests.Session
-    request: requests.PreparedRequest
-    query: str = ""
-    patience: float = float("inf")
-    before: Callable[[], None] = lambda: None
-    good: tuple[int, ...] = (200,)
-    is_optional: bool = False
-
-    def signed(self, headers: Mapping[str, str]) -> requests.PreparedRequest:
-        """Return the request in the name of a credential."""
-        request = self.request.copy()
-        request.url = f"{request.url}{self.query}"
-        request.headers.update(headers)
-        return request
-
-
 class _Pages(Generic[Row]):
-    """The pages of one list, asked for by their number, for so many seconds from now."""
+    """The pages of one list, requested by number, with a time limit in seconds from now."""
 
-    def __init__(self, client: Client, clock: Clock, call: _Call, row: type[Row], within: float) -> None:
+    def __init__(self, client: Client, clock: Clock, call: Call, row: type[Row], within: float) -> None:
         self._client = client
         self._clock = clock
         self._abandoned = Event()
@@ -278,13 +267,15 @@ class _Pages(Generic[Row]):
             failure.total = self._total
             raise
         self._total = page.info.total_count
+        if self._call.progress:
+            self._call.progress.note(len(page.rows), self._total)
         return page
 
     def start(self, number: int) -> Future[Page[Row]]:
         return self._background.start(self.fetch, number)
 
     def close(self) -> None:
-        """Send no request any more: a page that is fetched ahead is of no use."""
+        """Send no more requests: pages that are fetched ahead are no longer needed."""
         self._abandoned.set()
         self._background.close()
 

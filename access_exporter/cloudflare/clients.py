@@ -31,7 +31,7 @@ class Clients:
         self._shown: set[str] = set()
 
     def configure(self, config: Config) -> None:
-        """Have a client for every credential of the configuration, with its secret read again.
+        """Create a client for every credential of the configuration, and read its secret again.
 
         Raises ConfigError when a secret cannot be read; the clients are then those of before.
         """
@@ -53,7 +53,7 @@ class Clients:
         self._rate_limiters.configure(config.api, in_use)
 
     def show(self, endpoints: Iterable[Endpoint]) -> None:
-        """Show what was counted about these endpoints, and hide those of an earlier call that are none of them."""
+        """Show the counters of these endpoints, and hide the other endpoints of an earlier call."""
         names = {endpoint.name for endpoint in endpoints}
         for name in names:
             self._metrics.begin(name)
@@ -65,7 +65,7 @@ class Clients:
         return self._clients[_source(account)]
 
     def _client(self, api: Api, account_id: str, source: Source) -> Client:
-        """Return the client of before where it still does, or a new one."""
+        """Return the existing client if it still fits, or a new one."""
         before = self._clients.get(source)
         if before and before.api == api:
             return before

@@ -1,4 +1,4 @@
-"""What contradicts itself in a list, and whether that is news: the rows, their totals, and the numbers of the pages."""
+"""Contradictions between the rows of a list, its totals and its page numbers, and which of them are new."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
@@ -13,10 +13,10 @@ _SHARE = 100  # a list changes from one poll to the next: so does what it lacks,
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a walk found: how many rows, and whether the totals of the list counted exactly as many.
+    """The result of a walk: the number of rows, and whether the totals of the list agree with it.
 
-    `announced` is the latest `total_count`. `is_contradicted` tells that no total was the number of rows, not even
-    with those that were listed twice. `numbers_were_right` tells that the pages said which they are, and
+    `announced` is the latest `total_count`. `is_contradicted` says that no total was the number of rows, not even
+    with those that were listed twice. `numbers_were_right` says that the pages gave their numbers, and
     `invalid_rows` lost a field that could not be read.
     """
 
@@ -29,7 +29,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def missing(self) -> int:
-        """The number of rows that were announced and not listed."""
+        """The number of rows that the totals count and the list lacks."""
         return max(0, (self.announced or 0) - self.rows) if self.is_contradicted else 0
 
 
@@ -37,7 +37,7 @@ NOTHING_FOUND = Found()
 
 
 class Doubt(NamedTuple):
-    """Why a list is not believed, by its kind and by a number, and in words."""
+    """A reason to doubt a list: its kind, a number, and words."""
 
     kind: str
     size: int
@@ -45,10 +45,10 @@ class Doubt(NamedTuple):
 
 
 class Doubts:
-    """What the last walk over a list was in doubt about. What repeats unchanged is believed."""
+    """The doubts of the last walk over a list. A doubt that repeats unchanged is no reason to fail."""
 
     def __init__(self) -> None:
-        """Doubt nothing."""
+        """Start without doubts."""
         self._last: Sequence[Doubt] = ()
 
     def settle(self, doubts: Sequence[Doubt], listed: int) -> None:
@@ -83,7 +83,7 @@ class _Range:
 
 
 class Totals:
-    """What the pages say of the length of the list, which may change while it is read."""
+    """What the pages say about the length of the list, which may change during the walk."""
 
     def __init__(self, before: Found) -> None:
         """`before` is what the last walk found."""
@@ -93,7 +93,7 @@ class Totals:
         self._stated, self._consistent = _Range(), _Range()
 
     def have_fallen_to(self, page: Page[Row]) -> bool:
-        """Tell whether rows were removed since the page before, so that one may have moved there unseen."""
+        """Return whether rows were removed since the page before, so that one may have moved there unseen."""
         total_count = page.info.total_count
         is_first = self.announced is None
         if total_count is None or (total_count == 0 and not page.rows and not is_first):
@@ -107,7 +107,7 @@ class Totals:
         return self._before.totals_agreed and before is not None and page.total < before
 
     def doubts(self, listed: int) -> Iterator[Doubt]:
-        """Yield why so many rows may be too few: totals that were understood before are so no longer."""
+        """Yield reasons why rows may be missing: totals that agreed in the last walk no longer do."""
         before = self._before
         if not before.totals_agreed and not before.is_contradicted:
             return
@@ -121,7 +121,7 @@ class Totals:
             yield Doubt("no total", before.rows - listed, told)
 
     def found(self, listed: int, repeated: int, *, numbers_were_right: bool, invalid_rows: int) -> Found:
-        """Return what became of a walk that listed so many rows, and so many of them again."""
+        """Return the result of a walk with this many rows, and this many repeated rows."""
         return Found(
             listed,
             totals_agreed=self._consistent.has_any(listed, listed),
@@ -133,24 +133,24 @@ class Totals:
 
 
 class PageNumbers:
-    """What the pages say of their own numbers: some count from 0, or say the same on every page."""
+    """The page numbers in the answers: some APIs count from 0, or give the same number on every page."""
 
     def __init__(self) -> None:
         """No page was seen yet."""
         self._said: dict[int, int] = {}
 
     def note(self, number: int, said: int | None) -> None:
-        """Note what a page says that was requested by this number."""
+        """Note the number in the answer to a request for this page."""
         if said is not None:
             self._said[number] = said
 
     @property
     def are_right(self) -> bool:
-        """Whether each page that says which it is was requested by that number."""
+        """Whether each page with a number has the requested one."""
         return bool(self._said) and all(number == said for number, said in self._said.items())
 
     def doubts(self) -> Iterator[Doubt]:
-        """Yield the first page that says it is another one, unless all are numbered in a way of their own."""
+        """Yield the first page with the number of another page, unless all pages use another numbering."""
         offsets = {said - number for number, said in self._said.items()}
         if min(len(offsets), len(set(self._said.values()))) > 1:
             number, said = next(each for each in self._said.items() if each[0] != each[1])

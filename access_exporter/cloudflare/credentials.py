@@ -13,7 +13,7 @@ _SHORTEST_REPEATED = 16  # a shorter one, which is none of Cloudflare's, stands 
 
 
 def is_repeated(headers: dict[str, str], body: bytes) -> bool:
-    """Tell whether an answer repeats the secret that it was asked with: whatever is shown of it could show that."""
+    """Return whether an answer repeats the secret of its request: any text from it could show the secret."""
     secret = headers.get("X-Auth-Key") or headers["Authorization"].removeprefix(_BEARER)
     return len(secret) >= _SHORTEST_REPEATED and secret.encode() in body
 
@@ -22,8 +22,7 @@ class Credential:
     """What requests are signed with.
 
     `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
-    `is_shown` tells whether a secret stands in the configuration where it is shown. Only a token, as opposed to a key,
-    can expire.
+    `is_shown` says whether a secret is in a place of the configuration that is shown. Only tokens expire.
     """
 
     def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
@@ -38,7 +37,7 @@ class Credential:
 
     @property
     def expires_at(self) -> float | None:
-        """When the secret in use expires, in seconds since the epoch; None where it does not, or nobody said so yet."""
+        """When the secret in use expires, in seconds since the epoch; None if never, or if that is unknown."""
         headers, expires_at = self._expiry
         return expires_at if headers == self._headers else None
 

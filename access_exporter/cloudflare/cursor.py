@@ -1,4 +1,4 @@
-"""Lists whose pages are asked for by a cursor: each page says where the next one begins.
+"""Lists with cursor pagination: each page has the cursor of the next one.
 
 Such a list ends with an empty or repeated cursor, or with a page without rows. A list without an end is an error, and
 so is one that brings nothing new under ever new cursors.
@@ -36,7 +36,7 @@ class CursorPage(NamedTuple, Generic[Row]):
 
     @classmethod
     def of(cls, rows: list[Row] | None, result_info: object) -> "CursorPage[Row]":
-        """Return a page of these rows, None for `null`, with what a decoded `result_info` says, whatever it is.
+        """Return a page of these rows, None for `null`, with the facts in a decoded `result_info` of any type.
 
         Raises InvalidResponseError for a cursor that is too long for a URL.
         """

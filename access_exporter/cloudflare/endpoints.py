@@ -10,9 +10,9 @@ import msgspec
 class Endpoint(msgspec.Struct, frozen=True):
     """An API page: its name in metrics, its path below the account, and the permission it asks for.
 
-    `has_totals` tells whether the API states for a list how many rows it has, and `page_size` is the most rows of it
-    that are requested at once. `query` is added to each request for a list whose pages are asked for by a cursor.
-    `shows_text` tells whether a text of its answers may be shown.
+    `has_totals` says whether the API states how many rows a list has, and `page_size` is the most rows of it
+    that are requested at once. `query` is added to each request for a list with cursor pagination.
+    `shows_text` says whether text from its answers may be shown.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """The path as people are told it: below the account, and the same for every id."""
+        """The path in messages: below the account, and the same for every id."""
         return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
 
     def of(self, account_id: str, policy_test_id: str = "") -> "Resource":
@@ -39,3 +39,22 @@ class Resource(NamedTuple):
 
     endpoint: Endpoint
     path: str
+
+    def one_row(self) -> "Resource":
+        """Return the same list with a single row; a policy test is no list."""
+        if "policy_test_id" in self.endpoint.path:
+            return self
+        query = "&".join(filter(None, (self.endpoint.query, "per_page=1")))
+        return self._replace(path=f"{self.path}?{query}")
+
+
+class Permission(NamedTuple):
+    """A permission that a collector needs.
+
+    `resource` is what a request can try it on; None: only a request that changes something. If it `is_optional`, a
+    refusal is no failure.
+    """
+
+    name: str
+    resource: Resource | None
+    is_optional: bool = False

@@ -41,7 +41,7 @@ _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def _is_too_deep(body: bytes) -> bool:
-    # An object is the outermost, or in a list, or in an object: so many levels there are at most, and it is soon told.
+    # An object is the outermost, or in a list, or in an object: counting the possible levels is quick.
     if 1 + 2 * body.count(b"[") + len(_OBJECT_IN_OBJECT.findall(body)) <= MAX_LEVELS:
         return False
     brackets = _NO_BRACKETS.sub(b"", body)

@@ -21,7 +21,7 @@ _STATUSES = {*HTTPStatus, *range(520, 531)}  # Cloudflare's own are 520 to 530
 
 
 def code_of(status: int) -> str:
-    """Return the label of a status, of which there are few, though a server may send any of 900."""
+    """Return the label of a status: one of a few, though a server may send any of 900."""
     return str(status) if status in _STATUSES else f"{status // 100}xx"
 
 

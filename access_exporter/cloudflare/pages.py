@@ -1,4 +1,4 @@
-"""One page of a list, what its `result_info` says, and the pages that are fetched before their turn."""
+"""One page of a list, its `result_info`, and the pages that are fetched ahead."""
 
 from array import array
 from collections import deque
@@ -29,9 +29,9 @@ def hashes_of(rows: Iterable[HasId]) -> "array[int]":
 
 
 class PageInfo(msgspec.Struct, frozen=True):
-    """What `result_info` says, with everything that is not a whole number left out.
+    """The values of `result_info`; values that are not whole numbers are left out.
 
-    `hints` is the number of totals left out that look as if there were rows all the same.
+    `hints` is how many of the totals that were left out still suggest that there are rows.
     """
 
     page: int | None = None
@@ -43,7 +43,7 @@ class PageInfo(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, result_info: object) -> "PageInfo":
-        """Read the decoded `result_info`, whatever it is."""
+        """Read a decoded `result_info` of any type."""
         if not isinstance(result_info, dict):
             return cls()
         names = ("page", "per_page", "total_count", "total_pages", "count")
@@ -53,7 +53,7 @@ class PageInfo(msgspec.Struct, frozen=True):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the totals are all there and agree with each other."""
+        """Whether all totals are present and agree with each other."""
         if self.per_page is None or self.total_count is None or self.total_pages is None:
             return False
         return self.per_page > 0 and self.total_pages == -(-self.total_count // self.per_page)
@@ -98,22 +98,22 @@ class Page(Generic[Row]):
 
     @property
     def is_full(self) -> bool:
-        """Whether the page is as long as the server says a full one is."""
+        """Whether the page has as many rows as the server says a full page has."""
         return 0 < (self.info.per_page or 0) <= len(self.rows)
 
     def last_page(self, otherwise: float) -> float:
-        """Return the number of the last page that is surely there as far as this one tells, if it tells anything."""
+        """Return the number of the last page that exists for certain by this page, if it says anything."""
         if not self.info.is_consistent:
             return otherwise
         return self.info.total_pages or 0 if self.is_full else 0
 
     @property
     def total(self) -> int | None:
-        """The number of rows in the whole list, where the totals are consistent."""
+        """The number of rows in the whole list, if the totals are consistent."""
         return self.info.total_count if self.info.is_consistent else None
 
     def agrees_with(self, listed: int) -> bool:
-        """Whether the totals are consistent and count exactly as many rows as were seen."""
+        """Whether the totals are consistent and equal the number of rows so far."""
         return self.total == listed
 
 
@@ -127,11 +127,11 @@ class Pages(Protocol[Row]):
         """Fetch a page in the background."""
 
     def close(self) -> None:
-        """Fetch no more: the walk is over."""
+        """Stop fetching: the walk is over."""
 
 
 class Ahead(Generic[Row]):
-    """The pages of a list one after the other, of which some are fetched before their turn."""
+    """The pages of a list in order; some are fetched ahead."""
 
     def __init__(self, pages: Pages[Row], concurrency: int) -> None:
         """Fetch nothing yet."""
@@ -140,16 +140,16 @@ class Ahead(Generic[Row]):
         self._fetched: deque[Future[Page[Row]]] = deque()
 
     def fetch(self, first: int, last: float) -> None:
-        """Fetch the pages from the `first`, whose turn is next, to the `last`, as far as there is room."""
+        """Fetch the pages from the `first`, which is next, to the `last`, as far as there is room."""
         while len(self._fetched) < self._concurrency and first + len(self._fetched) <= last:
             self._fetched.append(self._pages.start(first + len(self._fetched)))
 
     def page(self, number: int) -> Page[Row]:
-        """Return the page whose turn it is; raises PollError."""
+        """Return the next page; raises PollError."""
         return self._fetched.popleft().result() if self._fetched else self._pages.fetch(number)
 
     def look(self, number: int) -> None:
-        """Fetch the page whose turn is next, unless it is fetched already."""
+        """Fetch the next page, unless it is fetched already."""
         if self._fetched:
             return
         found: Future[Page[Row]] = Future()
@@ -160,5 +160,5 @@ class Ahead(Generic[Row]):
         self._fetched.append(found)
 
     def has(self, wanted: Callable[[list[Row]], bool]) -> bool:
-        """Tell whether the rows of a page fetched ahead are wanted; beyond the end of a list there may be anything."""
+        """Return whether rows of a page fetched ahead are wanted; after the end of a list there may be anything."""
         return any(page.exception() is None and wanted(page.result().rows) for page in self._fetched)

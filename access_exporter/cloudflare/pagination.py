@@ -1,32 +1,32 @@
-"""The end of a list, found whatever the server says about its length, and each row given out once.
+"""Finds the end of a list even if the server states a wrong length, and returns each row once.
 
-`result_info` may be missing, wrong or contradict itself, the page size may be smaller than asked for, and rows may
-repeat where the list changed between two pages. The rules:
+`result_info` may be missing or wrong, or contradict itself. Pages may be smaller than requested. Rows may repeat if the
+list changed between two pages. The rules:
 
 The end. A list ends at an empty page. It also ends at a page that is not full, if the totals agree with each other,
 with the number of the page and with every row seen. A full page never ends a list, not even the last one that the
-totals count: totals may be cached or capped, so one more page is requested. Rows that were fetched are never dropped:
-pages that were fetched ahead are part of the list, whatever the totals say.
+totals count: totals may be cached or capped, so the walk requests one more page. It never drops a row that it fetched:
+pages that were fetched ahead are part of the list, even if the totals disagree.
 
-`null`. With `success: true` it is an empty page where the totals say 0, where no rows are missing by the totals, and in
-lists for which the API states no totals. Elsewhere it is a contradiction, and on a first page without totals an error.
+`null`. With `success: true`, it is an empty page if the totals say 0, if no rows are missing by the totals, or if the
+API states no totals for the list. Otherwise it is a contradiction, and on a first page without totals an error.
 
-A refusal (4xx) of a page that follows as many rows as the list is known to have is an empty page. In lists with totals,
-a refused credential is none.
+A refusal (4xx). It is an empty page if the pages before it had as many rows as the list is known to have. A refused
+credential is an error in lists with totals.
 
 Errors. A first page without rows is an error if anything suggests that there are rows. So is a list that repeats
-itself, does not end, or whose pages grow: no rows that could be published were read.
+itself, does not end, or has pages that grow: no rows that could be published were read.
 
-Contradictions. These fail a walk once. If the next walk over the same list is in the same doubt, what was fetched is
-believed, so that the numbers do not freeze, and `Found` says that the totals contradict it:
-- More rows are missing by the totals than in the last walk, where the totals were right or known to be wrong. That does
-  not hold for the first walk: what the totals of that list are worth is not known yet.
+Contradictions. These fail a walk once. If the next walk over the same list finds the same, it returns the rows, so that
+the numbers do not freeze, and `Found` says that the totals contradict them:
+- More rows are missing by the totals than in the last walk, if the totals were right or known to be wrong there.
+  This does not apply to the first walk, because it cannot know how far to trust the totals.
 - The list is shorter than in the last walk, and no longer has the totals it had.
 - A page has no rows, and one after it has some.
-- A page says that it is another one, where pages were numbered right in the last walk. Pages that count from 0, or all
-  give the same number, contradict nothing.
+- A page has the number of another page, and the numbers were right in the last walk. Pages that count from 0, or
+  all have the same number, contradict nothing.
 
-Where the total falls between two pages and was right the last time, the page before is read again for the row that
+If the total was right the last time and falls between two pages, the walk reads the page before again, for the row that
 moved there.
 """
 
@@ -145,7 +145,7 @@ class Walk(Generic[Row]):
 
     @property
     def _expected(self) -> int:
-        """The number of rows in the list, as far as anything tells; 0 where nothing does."""
+        """The number of rows in the list, as far as it is known; 0 if it is unknown."""
         return self._totals.announced or (0 if self._has_totals else self._before.rows)
 
     def _check(self, page: Page[Row], number: int) -> None:
@@ -167,7 +167,7 @@ class Walk(Generic[Row]):
 
     def _is_last(self, page: Page[Row], number: int) -> bool:
         if page.is_full:
-            return False  # totals may be cached or capped; one more request tells
+            return False  # totals may be cached or capped; one more request shows the end
         if page.rows:
             agrees = page.agrees_with(self._listed) and page.info.total_pages == number
             return agrees and not self._ahead.has(self._seen.lacks)
@@ -204,7 +204,7 @@ class Walk(Generic[Row]):
         return self._seen.new(rows, hashes_of(rows))
 
     def _only_repeats(self, page: Page[Row], repeats: int) -> bool:
-        """Tell whether the server gives the same rows for every page, because all of them fit on one.
+        """Return whether the server gives the same rows for every page, because all of them fit on one.
 
         Raises InvalidResponseError when it does so although there must be more.
         """
@@ -217,5 +217,5 @@ class Walk(Generic[Row]):
 
 
 def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
-    """Tell whether this is the page before once more, so that its rows without an id are not new either."""
+    """Return whether this is the page before once more, so that its rows without an id are not new either."""
     return rows == before and any(row.id for row in rows)

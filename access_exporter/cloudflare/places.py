@@ -20,7 +20,7 @@ class Places:
 
     @property
     def are_unused(self) -> bool:
-        """Whether all places are free and nobody waits for one."""
+        """Whether all places are free and no thread waits for one."""
         with self._lock:
             return not self._waiting and self._free == self._number
 

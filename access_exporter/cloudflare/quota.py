@@ -27,7 +27,7 @@ _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Left(NamedTuple):
-    """So many requests that are left for so many seconds; `is_little` tells whether they must be made to last."""
+    """How many requests are left for how many seconds; `is_little` says whether the exporter must spread them."""
 
     requests: int
     seconds: int

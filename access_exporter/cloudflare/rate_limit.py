@@ -42,7 +42,7 @@ class RateLimiter:
         return self._places.waiting
 
     def change(self, rate: float, burst: int, concurrency: int) -> None:
-        """Go on at another pace: a pause stays, and there is no burst, since another may have left just now."""
+        """Continue at another pace: a pause stays, and there is no burst, because the last one may be recent."""
         with self._lock:
             if self._pace == (rate, burst, concurrency):
                 return
@@ -71,7 +71,7 @@ class RateLimiter:
             places.leave()
 
     def take(self) -> float:
-        """Take the right to send a request and return 0, or return the seconds to wait before asking again."""
+        """Reserve a request and return 0, or return the seconds to wait before the next attempt."""
         with self._lock:
             now = self._clock.monotonic()
             slow = now < self._slow_until and self._slow_interval > self._interval
@@ -84,13 +84,13 @@ class RateLimiter:
             return 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing leave for so many seconds, and start again without a burst."""
+        """Send no request for this many seconds, and then start without a burst."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
             self._earned_at = max(self._earned_at, self._paused_until + self._tolerance)
 
     def paused_for(self) -> float:
-        """Return the seconds until requests may leave again, 0 when they may."""
+        """Return the seconds until the end of the pause; 0 without a pause."""
         return max(0.0, self._paused_until - self._clock.monotonic())
 
     def slow_down(self, remaining: int, reset: float) -> None:
@@ -103,14 +103,14 @@ class RateLimiter:
             self._slow_until = now + reset
 
     def is_at_rest(self) -> bool:
-        """Tell whether a new pacer would do the same: nobody uses it, and all is earned and over."""
+        """Return whether a new pacer would do the same: it is unused, its budget is full, and no pause is left."""
         with self._lock:
             over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
         return over and self._places.are_unused and self._optional_places.are_unused
 
 
 class RateLimiters:
-    """The limiter of each secret. It outlives reloads and the rotation of secrets, as Cloudflare's own count does."""
+    """The limiter of each secret. It survives reloads and the rotation of secrets, as Cloudflare's own count does."""
 
     def __init__(self, clock: Clock) -> None:
         """Know of no secret yet; `configure` comes first."""
@@ -124,7 +124,7 @@ class RateLimiters:
         return self._limiters.get(secret) or self._limiters.setdefault(secret, RateLimiter(*self._rate, self._clock))
 
     def configure(self, api: Api, in_use: Iterable[Mapping[str, str]]) -> None:
-        """Let every limiter go on at the rate of `api`, and forget those that are at rest, but for those in use."""
+        """Set the rate of `api` on every limiter, and forget idle limiters that are not in use."""
         self._rate = (api.requests_per_second, api.burst, api.concurrency)
         kept = {tuple(headers.items()) for headers in in_use}
         for secret, limiter in list(self._limiters.items()):
@@ -134,7 +134,7 @@ class RateLimiters:
 
 
 def _interval_and_tolerance(rate: float, burst: int) -> tuple[float, float]:
-    """Return the seconds between two requests, and how many of them may be borrowed.
+    """Return the seconds between two requests, and how many of these seconds may be borrowed.
 
     A full burst followed by a steady stream must fit the five minutes, with one request to spare.
     """

@@ -1,4 +1,4 @@
-"""What an answer of Cloudflare says: its rows, or why there are none, in words for people."""
+"""Decodes an answer of Cloudflare: its rows, or an error that says why there are none."""
 
 import contextlib
 import json
@@ -18,18 +18,18 @@ from access_exporter.cloudflare.refusals import refusal
 from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, describe
 
 # A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
-# slow way leave Python's memory in fragments. The rules of policies are decoded whatever they hold.
+# slow way leave Python's memory in fragments. The rules of policies are decoded with any content.
 MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_ODD_VALUES = 100_000, 400_000, 20_000, 50_000
 COUNTED_BYTES = 512 * 1024  # a page of 1000 rows takes about 400 KB, and 512 KB of `[],` are decoded in 30 ms
-# What is read of anything but a list, and of what stands beside a list, has some fields. Whatever those may hold is
-# decoded, and no other thread runs meanwhile.
+# An answer that is not a list, and the fields beside a list, are small. They are decoded with any content, and no
+# other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
 
 T = TypeVar("T")
 
 
 class Envelope(msgspec.Struct, Generic[T]):
-    """The answer's outer shape; in practice any part can be missing, and what may be anything is left as it came."""
+    """The outer shape of an answer; any part can be missing, and parts of any type stay undecoded."""
 
     success: bool | None = None
     errors: msgspec.Raw = msgspec.Raw(b"null")
@@ -46,7 +46,7 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 @dataclass(frozen=True)
 class Decoded(Generic[T]):
-    """What a good answer holds: `result` is None for a list that came as `null` together with `success: true`.
+    """The content of a good answer: `result` is None for a list that is `null` with `success: true`.
 
     `invalid_rows` is the number of rows with a field that could not be read, and `size` that of the answer in bytes.
     """
@@ -58,21 +58,21 @@ class Decoded(Generic[T]):
 
     @property
     def some(self) -> T:
-        """The result of what is no list, which `decode` made sure of."""
+        """The result of an answer that is not a list; `decode` checked that."""
         assert self.result is not None  # noqa: S101 – `decode` raises where there is none
         return self.result
 
     @property
     def info(self) -> object:
-        """The decoded `result_info`, whatever it is; None where it cannot be decoded."""
+        """The decoded `result_info`, of any type; None if it cannot be decoded."""
         info = bytes(self.result_info)
         return lenient_json.decode(info) if len(info) <= MAX_OBJECT_BYTES else None
 
 
 def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = math.inf) -> Decoded[T]:
-    """Decode an answer straight from its bytes; the slow way only where something in it is odd.
+    """Decode an answer straight from its bytes; the slow way only if it has unusual values.
 
-    Raises PollTimeoutError where the slow way goes on after the `deadline`, a monotonic moment.
+    Raises PollTimeoutError if the slow way exceeds the `deadline`, a monotonic moment.
     """
     if len(body) > COUNTED_BYTES and _has_too_much(body):
         raise _too_much(endpoint)
@@ -96,19 +96,19 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
 
 
 def _has_too_much(body: bytes) -> bool:
-    """Count objects, lists and values, which takes half as long as to decode them."""
+    """Count objects, lists and values; this takes half the time of decoding."""
     return body.count(b"{") + body.count(b"[") > MAX_OBJECTS or body.count(b",") > MAX_VALUES
 
 
 class _Outside(msgspec.Struct):
-    """An answer with its result as bytes, whatever it is."""
+    """An answer with its result as bytes, of any type."""
 
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _check_object(endpoint: Endpoint, body: bytes) -> None:
-    """Raise InvalidResponseError for a result that is too large for what is no list."""
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # that is told where it is decoded
+    """Raise InvalidResponseError for a result that is not a list and too large."""
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # the decoder reports that
         if len(bytes(_decoder(_Outside).decode(body).result)) > MAX_OBJECT_BYTES:
             raise _too_much(endpoint)
 
@@ -129,18 +129,15 @@ def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
 def _decode_odd(
     endpoint: Endpoint, body: bytes, result: type[T], deadline: float
 ) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
-    """Decode what is valid but rare: broken characters in a name, "" for a missing value, a time without a zone.
+    """Decode valid but rare values: broken characters in a name, "" for a missing value, a time without a zone.
 
     Only the rows that need it are decoded the slow way. Returns the number of rows with an invalid field as well.
     """
     if body.count(b",") > MAX_ODD_VALUES:
         raise _too_much(endpoint)
     row: Any = get_args(result)[0] if get_origin(result) is list else None  # Any: the type of a row
-    if row and (tidied := unusual.without_empty(body, row)) != body:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
-            found: Envelope[Any] = _decoder(Envelope[result]).decode(tidied)  # type: ignore[valid-type]  # Any: as below
-            if isinstance(found.result, list):
-                return found, 0
+    if row and (again := _decode_again(body, row)):
+        return again, 0
     try:
         envelope = _split(body) if row else None
         if envelope is None:
@@ -156,8 +153,22 @@ def _decode_odd(
     return envelope, invalid_rows
 
 
+def _decode_again(body: bytes, row: Any) -> Envelope[Any] | None:  # Any: the type of a row, and an envelope of it
+    """Decode rows with empty values, or with times without a zone, at once; None if other things are unusual."""
+    with _MAKING:
+        tidied, any_zone = unusual.without_empty(body, row), unusual.with_any_zone(row)
+    for kind in (row, any_zone):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            found = _decoder(Envelope[list[kind]]).decode(tidied)  # type: ignore[valid-type]  # see `decode`
+            if isinstance(found.result, list):
+                if kind is any_zone:
+                    unusual.add_zones(found.result, kind)
+                return found  # type: ignore[no-any-return]  # decoders are cached
+    return None
+
+
 def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
-    """Return the answer with its rows as bytes; None where it is no JSON in the strict sense, or has no such rows."""
+    """Return the answer with its rows as bytes; None if it is not strict JSON, or has no such rows."""
     try:
         return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -165,7 +176,7 @@ def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
 
 
 def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:  # Any: an envelope of any type
-    """Decode what only Python's own decoder makes something of; the rows of a list are left as they are."""
+    """Decode an answer that only Python's own decoder accepts; the rows of a list stay undecoded."""
     data = lenient_json.decode(body)
     if data is None:
         raise InvalidResponseError(f"the response from {endpoint.place} is not JSON")
@@ -184,7 +195,7 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
 def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: float) -> tuple[list[T], int]:
     """Return the rows, decoded or not, and how many of them have an invalid field.
 
-    After several rows in a row that are odd, as many more are expected to be so, and are not tried the fast way.
+    After several unusual rows in a row, it expects as many more, and does not try the fast way for them.
     """
     decoder, places = _decoder(kind), []
     found: list[Any] = []  # Any: rows, and what becomes one
@@ -217,7 +228,7 @@ def _convert(
     kind: type[T],
     deadline: float,
 ) -> int:
-    """Convert the rows at these places, one by one, and return how many of them have an invalid field."""
+    """Convert the rows at these indexes, one by one, and return how many have an invalid field."""
     invalid = 0
     for place in places:
         _check_time(endpoint, deadline)

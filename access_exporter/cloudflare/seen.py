@@ -12,7 +12,7 @@ class Seen:
 
     To look up each row takes a quarter of the CPU time of a poll. It is not needed as long as each page has the ids
     that it had in an earlier walk in which no row came twice. `pages` are the hashes of the ids of each page, and
-    `has_repeats` tells that a row came twice.
+    `has_repeats` says that a row came twice.
     """
 
     def __init__(self, earlier: Sequence[int] = ()) -> None:
@@ -21,7 +21,7 @@ class Seen:
         self.has_repeats = False
         self._earlier = earlier
         self._pending: list[array[int]] = []  # the pages that are those of the earlier walk
-        self._keys: dict[int, None] = {}  # in the order in which they were seen
+        self._keys: dict[int, None] = {}  # in the order of their first appearance
 
     def new(self, rows: list[Row], hashes: "array[int]") -> list[Row]:
         """Return the rows that were not seen before, and see them; a row without an id is always new."""
@@ -41,12 +41,12 @@ class Seen:
         return new
 
     def lacks(self, rows: list[Row]) -> bool:
-        """Tell whether any of these rows was not seen before."""
+        """Return whether any of these rows was not seen before."""
         self._look_up()
         return any(not row.id or hash(row.id) not in self._keys for row in rows)
 
     def _is_as_earlier(self) -> bool:
-        """Tell whether all pages so far are those of the earlier walk."""
+        """Return whether all pages so far are those of the earlier walk."""
         number = len(self.pages)
         return not self._keys and number <= len(self._earlier) and self.pages[-1] == self._earlier[number - 1]
 

@@ -13,7 +13,7 @@ from access_exporter.cloudflare import failures, unpacking
 from access_exporter.cloudflare.refusals import MAX_REFUSAL_BYTES
 from access_exporter.errors import InvalidResponseError, NetworkError, PollError, PollTimeoutError
 
-MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, odd JSON takes 25 times its size
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, unusual JSON takes 25 times that
 _WITH_RESULT = (200, 201, 202)
 
 
@@ -54,7 +54,7 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
 
 
 def _body(response: requests.Response, deadline: float) -> bytes:
-    """Return the body; a refusal is one whatever comes of its body."""
+    """Return the body; a refusal stays one even if its body cannot be read."""
     if response.status_code in _WITH_RESULT:
         return unpacking.read(response, MAX_BODY_BYTES, deadline)
     failed = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, unpacking.UnpackingError)

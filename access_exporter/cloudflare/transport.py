@@ -1,9 +1,9 @@
-"""A requests session for one credential that follows no redirect, and whose `timeout` bounds a whole request.
+"""A requests session for one credential: it follows no redirect, and its `timeout` limits a whole request.
 
 The timeouts of requests and urllib3 bound each read, so a server that sends a byte a second holds a request for ever.
 Here each read from the socket gets what is left of the request's time.
 
-This is the only file that uses private names of other packages; pyproject.toml says up to which version they hold.
+This is the only file that uses private names of other packages; pyproject.toml limits their versions.
 
 | Private name | Fault it prevents |
 |---|---|
@@ -142,7 +142,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _HTTPConnection(HTTPConnection):
-    """Connects within the timeout, whatever the name servers and the addresses do, and anew when it was idle."""
+    """Connects within the timeout, even if name servers or addresses hang, and connects again after it was idle."""
 
     timeout: float
     response_class = _Response
@@ -155,7 +155,7 @@ class _HTTPConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether a request may be sent on it; the pool asks for that, and connects anew where it may not."""
+        """Whether a request may be sent on it; the pool asks for that, and connects again if not."""
         return super().is_connected and uptime() - self._used_at <= MOST_IDLE_SECONDS
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
@@ -219,7 +219,7 @@ class _Adapter(HTTPAdapter):
         return self._pool
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # Any: as requests has it
-        """Return an answer without a jar of cookies: Python's parser of odd ones prints a traceback."""
+        """Return an answer without a jar of cookies: Python's parser prints a traceback for unusual ones."""
         response = requests.Response()
         response.status_code, response.raw, response.request = resp.status, resp, req
         response.headers = CaseInsensitiveDict(resp.headers)

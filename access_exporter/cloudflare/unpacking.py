@@ -23,7 +23,7 @@ class UnpackingError(Exception):
 
 
 def read(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Return the unpacked body, of which at most one byte above `most` is read, up to a monotonic moment.
+    """Return the unpacked body, at most one byte more than `most`, up to a monotonic moment.
 
     Raises UnpackingError, TimeoutError, and what the libraries raise for a connection that breaks.
     """

@@ -1,9 +1,11 @@
 """A row that is not as documented in, a row that costs no more than the fields that are wrong out.
 
-"" stands for a missing value, a time without a zone is in UTC, and a value of a wrong type is not known. Only the `id`
+"" stands for a missing value, a time without a zone is in UTC, and a value of a wrong type is unknown. Only the `id`
 must be right: without it, a row that is listed twice would be counted twice.
 """
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -15,6 +17,7 @@ from access_exporter.cloudflare import lenient_json
 T = TypeVar("T")
 
 _NEEDED = "id"
+_MANY_BYTES = 1000  # of an answer, which show whether its keys are followed by a blank
 
 
 def decode(raw: msgspec.Raw) -> object:
@@ -43,14 +46,36 @@ def tidy(row: object, kind: Any) -> object:  # Any: mypy knows no fields of a ty
 def without_empty(body: bytes, kind: Any) -> bytes:  # Any: as above
     """Return an answer with `null` in place of each empty value, where rows hold nothing but plain values.
 
-    A colon before two quotes begins an empty value: within a text, JSON puts a backslash before a quote.
+    Within a text, JSON puts a backslash before a quote, so these bytes are a value. `split` takes half the time of
+    `replace`.
     """
-    return body.replace(b':""', b":null").replace(b': ""', b": null") if _is_flat(kind) else body
+    key_ends = b'": ' if b'": ' in body[:_MANY_BYTES] else b'":'
+    return (key_ends + b"null").join(body.split(key_ends + b'""')) if _is_flat(kind) else body
+
+
+@lru_cache
+def with_any_zone(kind: Any) -> Any:  # Any: as above
+    """Return the type of the same rows whose times may have no zone; the type itself where that changes nothing."""
+    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
+    names = [each.name for each in fields if each.encode_name in _times(kind)]
+    if not names or kind.__struct_config__.frozen or any(each.default is not None for each in fields):
+        return kind
+    times = [(name, datetime | None, None) for name in names]
+    return msgspec.defstruct(kind.__name__, times, bases=(kind,), gc=kind.__struct_config__.gc)
+
+
+def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: as above
+    """Take the times without a zone for UTC."""
+    for name in _times(kind):
+        for row in rows:
+            time = getattr(row, name)
+            if time is not None and time.tzinfo is None:
+                setattr(row, name, time.replace(tzinfo=UTC))
 
 
 @lru_cache
 def _is_flat(kind: Any) -> bool:  # Any: as above
-    """Tell whether the fields are texts, numbers, flags and times only."""
+    """Return whether the fields are texts, numbers, flags and times only."""
     plain = ("StrType", "BoolType", "IntType", "FloatType", "DateTimeType", "NoneType")
     fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
     of_field = (getattr(field.type, "types", (field.type,)) for field in fields)
@@ -67,7 +92,7 @@ def _times(kind: Any) -> tuple[str, ...]:  # Any: as above
 def convert(row: object, kind: type[T]) -> tuple[T, bool]:
     """Return the tidied row, and whether any of its fields was lost because it is invalid.
 
-    A row to which an invalid field is not the same as a missing one has a method `lose`, which is given their names.
+    A row that treats an invalid field unlike a missing one has a method `lose`, which gets their names.
     Raises msgspec.ValidationError where nothing can be made of it.
     """
     data: Any = row  # Any: decoded JSON

@@ -1,4 +1,4 @@
-"""The policies of an application as a policy test takes them, and what tells that they were edited.
+"""The policies of an application as a policy test takes them, and a revision that changes with every edit.
 
 A reusable policy is tested by its id, one that belongs to an application alone as an object with its rules
 (https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, "Start Access policy test").
@@ -30,7 +30,7 @@ ACCEPTED = (
 # In such lists the order has no meaning.
 _RULES = ("include", "exclude", "require")
 DECISIONS = ("allow", "deny", "bypass", "non_identity")
-_WITHOUT_PEOPLE = ("bypass", "non_identity")  # these let in people nobody evaluates
+_WITHOUT_PEOPLE = ("bypass", "non_identity")  # these allow people without an evaluation
 
 _MOST = 2**53  # what is larger can be no place in a list
 
@@ -44,8 +44,8 @@ class Policy(msgspec.Struct):
     id: str | None = None
     name: str | None = None
     decision: str | None = None
-    precedence: Any = None  # Any: a number, or whatever there is instead
-    reusable: Any = None  # Any: a bool, or whatever there is instead
+    precedence: Any = None  # Any: a number, or any other value
+    reusable: Any = None  # Any: a bool, or any other value
     updated_at: Any = None  # Any: is only compared
     include: Any = None  # Any: passed on, as all below
     exclude: Any = None  # Any: passed on
@@ -111,7 +111,7 @@ def revisions(reusable: Reusable, ids: Iterable[str]) -> dict[str, str]:
 
 
 def together(revisions: Iterable[str | None]) -> str:
-    """Return the revision of policies that are tested together, of which None are gone."""
+    """Return the revision of policies that are tested together; None stands for a deleted policy."""
     return _hash(list(revisions))
 
 
@@ -134,7 +134,7 @@ def _policy(row: object, reusable: Reusable) -> Policy:
 
 
 def _is_reusable(policy: Policy, reusable: Reusable) -> bool:
-    """Tell whether a test takes the id. A policy without rules, of which only the id is known, can be no other."""
+    """Return whether a test takes the id. A policy without rules, of which only the id is known, can be no other."""
     return policy.id in reusable or policy.reusable is True or policy.include is None
 
 
@@ -155,7 +155,7 @@ def _hash(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """Return JSON that is the same whatever order its keys came in."""
+    """Return JSON that does not depend on the order of its keys."""
     try:
         return json.dumps(value, sort_keys=True, allow_nan=False)
     except (TypeError, RecursionError):

@@ -35,7 +35,7 @@ class Revisions(msgspec.Struct, frozen=True):
 
 
 class Application(msgspec.Struct):
-    """The fields of a row that are read; any may be missing. `unreadable` tells that its policies are no list."""
+    """The fields of a row that are read; any may be missing. `unreadable` says that its policies are no list."""
 
     id: str | None = None
     name: str | None = None

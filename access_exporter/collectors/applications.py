@@ -19,7 +19,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Found
+from access_exporter.cloudflare import Client, Found, Permission
 from access_exporter.collectors import (
     access_policies,
     discovery,
@@ -63,7 +63,7 @@ class ApplicationsSummary(Revisions, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["ApplicationsCollector"]:
-    """Yield the collector of an account whose applications are discovered."""
+    """Yield the collector of an account with `discover: applications`."""
     if config := account.discovery:
         yield ApplicationsCollector(account, config, client)
 
@@ -121,7 +121,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return replace(summary, bodies={})
 
     def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether each application is a known kind of one, and none is listed twice or with its policies."""
+        """Return whether each application is a known kind of one, and none is listed twice or with its policies."""
         ids = {each.id for each in summary.applications}
         is_once = len(ids) == len(summary.applications)
         return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)
@@ -187,11 +187,17 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         lists = 2 * 3600 / self.interval
         tests = config.limit * fresh_policy_tests.REQUESTS_OF_A_TEST * 3600 / refresh
         return Plan(
-            f"applications: listed every {self.interval:.10g} s, {lists:.4g} requests/h for each 100; starts a test of "
-            f"each every {refresh:.10g} s, of {config.limit} at most, stale after {config.stale_after:.10g} s, "
-            f"{tests:.4g} requests/h or more for {config.limit} tests",
+            "applications",
+            f"listed every {self.interval:.10g} s; starts a test of each every {refresh:.10g} s, of {config.limit} at "
+            f"most, stale after {config.stale_after:.10g} s",
             lists + tests,
+            f"{lists:.4g} requests/h for each 100, {tests:.4g} requests/h or more for {config.limit} tests",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permissions to list applications and policies, and to start tests."""
+        yield Permission(APPLICATIONS.permission, APPLICATIONS.of(self._account_id))
+        yield Permission(fresh_policy_tests.ENDPOINT.permission, None)
 
     def _discovery(self, summary: ApplicationsSummary) -> Discovery:
         return discovery.discover(summary.applications, self._config, self._taken)
@@ -218,7 +224,7 @@ class _Reader:
     """Sums applications up; `bodies` are their policies as a test takes them, by id."""
 
     def __init__(self, reusable: Reusable, previous: ApplicationsSummary) -> None:
-        """Of an application whose policies cannot be read, what is known is what was listed before."""
+        """If the policies of an application cannot be read, the policies of the last list stay."""
         self._reusable = reusable
         self._previous = previous
         self._before = {each.id: each for each in previous.applications}

@@ -4,12 +4,12 @@ GET /accounts/{account_id}/tokens/verify does the same for a token that an accou
 refuses a valid token, so both are tried. No permission is needed. A global key has neither, and does not expire.
 
 It is asked once a day for each credential, and again soon where there was no answer or the secret is another one. The
-requests are optional: nothing waits for them, and whatever goes wrong fails no poll. The credential keeps the answer,
+requests are optional: nothing waits for them, and their errors fail no poll. The credential keeps the answer,
 so that it is forgotten together with the secret.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -18,6 +18,7 @@ from prometheus_client import Metric
 
 from access_exporter.cloudflare import Client, Endpoint
 from access_exporter.collectors.protocol import Collector, Key, Poll
+from access_exporter.collectors.texts import moment
 from access_exporter.config import Account
 from access_exporter.errors import AuthError, NotFoundError, PermissionMissingError, PollError
 
@@ -117,4 +118,4 @@ class CredentialCollector(Collector[Verified]):
     def status(self, _summary: Verified) -> Iterator[str]:
         """Yield when the token expires."""
         if expires_at := self._client.credential.expires_at:
-            yield f"expires on {datetime.fromtimestamp(expires_at, UTC):%Y-%m-%d at %H:%M} UTC"
+            yield f"expires on {moment(expires_at)}"

@@ -19,7 +19,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter import memory
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors.last_seen import LastSeen
 from access_exporter.collectors.possible import MOST, Count, Moment, add_up, are_parts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
@@ -44,13 +44,13 @@ _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Device(msgspec.Struct, gc=False):
-    """What is read of the device itself."""
+    """The fields of the device itself that are read."""
 
     client_version: str | None = None
 
 
 class Holder(msgspec.Struct, gc=False):
-    """Whose device it is."""
+    """The user of the device."""
 
     id: str | None = None
     email: str | None = None
@@ -85,13 +85,13 @@ class DevicesSummary(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["DevicesCollector"]:
-    """Yield the collector of an account whose devices may be read."""
+    """Yield the collector of an account, if the configuration allows it to read devices."""
     if account.devices_config:
         yield DevicesCollector(account, client)
 
 
 def key(account_id: str) -> Key:
-    """Return what the devices of an account are called."""
+    """Return the key of the devices of an account."""
     return Key(account_id, NAME, NAME)
 
 
@@ -116,12 +116,14 @@ class DevicesCollector(Collector[DevicesSummary]):
         self.stale_after = config.stale_after
 
     def fetch(self, poll: Poll[DevicesSummary]) -> DevicesSummary:
-        """Walk over all registrations and sum them up.
+        """Read all registrations and count them.
 
         Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
         """
         resource, before = ENDPOINT.of(self._account_id), poll.previous.rows if poll.previous else 0
-        walk = self._client.cursor_walk(resource, Registration, self.stale_after, before, is_optional=not self._must)
+        walk = self._client.cursor_walk(
+            resource, Registration, self.stale_after, before, progress=poll.progress, is_optional=not self._must
+        )
         try:
             return summarize(walk, poll.now)
         except (AuthError, PermissionMissingError):
@@ -140,11 +142,11 @@ class DevicesCollector(Collector[DevicesSummary]):
         return summary.at
 
     def to_store(self, summary: DevicesSummary) -> DevicesSummary:
-        """Return the numbers alone: what is known of single users is never stored."""
+        """Return the numbers only: facts about single users are never stored."""
         return msgspec.structs.replace(summary, last_seen=None)
 
     def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers go together, and nothing is known of single users."""
+        """Return whether the numbers agree with each other, and name no single user."""
         total = sum(summary.types.values())
         versions = [each for each in summary.versions if _VERSION.fullmatch(each)]
         return (
@@ -156,7 +158,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         )
 
     def families(self, summary: DevicesSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about devices; nothing where the token may not read them."""
+        """Yield everything `/metrics` says about devices; nothing if the token may not read them."""
         labels = {"account_id": self._account_id}
         yield gauge(
             "cloudflare_access_device_registrations",
@@ -187,10 +189,15 @@ class DevicesCollector(Collector[DevicesSummary]):
         requests = 3600 / self.interval
         where = "" if self._must else " where the token may"
         return Plan(
-            f"devices: polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s, "
-            f"{requests:.4g} requests/h for each {self._client.api.page_size} registrations",
+            "devices",
+            f"polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} registrations",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list devices."""
+        yield Permission(PERMISSION, ENDPOINT.of(self._account_id), is_optional=not self._must)
 
 
 def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary:
@@ -215,7 +222,7 @@ def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary
 def _active(
     registrations: list[Registration], now: float, last_seen: LastSeen
 ) -> Iterator[tuple[str | None, str | None, int]]:
-    """Note whose devices were seen, and yield of each active one the type, the version, and the first of _WITHIN."""
+    """Note when each device was seen, and yield the type, the version and the first of _WITHIN of each active one."""
     ages = [*_WITHIN.values()]
     for registration in registrations:
         is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
@@ -235,7 +242,7 @@ def _was(time: datetime | None) -> bool:
 
 
 def _version(text: str | None, known: Mapping[str, int]) -> str:
-    """Return the label of a version: the text, unless it cannot be one or there are too many others."""
+    """Return the label of a version: its text, unless it is invalid or there are too many versions."""
     if text is None or not _VERSION.fullmatch(text):
         return _UNKNOWN
     return text if text in known or len(known) < _MOST_DISTINCT_VERSIONS else _OTHER

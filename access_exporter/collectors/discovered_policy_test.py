@@ -18,12 +18,12 @@ _DAY = 86400
 
 
 class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
-    """A test of the policies of an application. Whatever it is called, it is told by the application's id."""
+    """A test of the policies of an application. The application's id identifies it, with any name."""
 
     def __init__(
         self, account_id: str, found: Discovered, policies: str | None, config: PolicyTest, client: Client
     ) -> None:
-        """Ask nothing yet; `policies` are None as long as they are not known."""
+        """Ask nothing yet; `policies` are None as long as they are unknown."""
         application = found.application
         schedule = Schedule(config.refresh or _DAY, _share(application.id))
         info = {"application_id": application.id}

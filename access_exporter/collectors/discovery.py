@@ -31,7 +31,7 @@ TYPES = (
     "proxy_endpoint",
 )
 UNKNOWN = "unknown"
-MOST_CHARACTERS = 1000  # of a name, with which `match` and `exclude` are compared
+MOST_CHARACTERS = 1000  # of a name, compared with `match` and `exclude`
 REASONS = ("limit", "excluded", "no_policies")
 _MOST_IN_LABEL = 200  # of the name in a label
 _DIGITS = 8
@@ -48,7 +48,7 @@ class Listed(msgspec.Struct, frozen=True):
     decisions: dict[str, Count]
 
     def is_possible(self) -> bool:
-        """Tell whether its type and its decisions are known ones; see `Collector.is_possible`."""
+        """Return whether its type and its decisions are known ones; see `Collector.is_possible`."""
         return self.type in (*TYPES, UNKNOWN) and add_up(self.decisions, (*DECISIONS, UNKNOWN), MOST)
 
 
@@ -68,7 +68,7 @@ class Undiscovered(NamedTuple):
 
 
 class Discovery(NamedTuple):
-    """What is tested, what is not, and the ids of the applications whose name a configured test has.
+    """What is tested, what is not, and the ids of applications with the name of a configured test.
 
     `selected` are those that `match` and `exclude` select, whether they are tested or not.
     """
@@ -88,7 +88,7 @@ class Discovery(NamedTuple):
 def discover(applications: Collection[Listed], config: PolicyTest, taken: Collection[str]) -> Discovery:
     """Choose the applications to test; `taken` are the labels of configured tests.
 
-    An application whose label is taken counts as excluded: somebody configured its test.
+    If the label of an application is taken, it counts as excluded: its test is configured.
     """
     names = labels(applications)
     ordered = sorted(applications, key=lambda each: (each.name, each.id))
@@ -117,12 +117,12 @@ def _reason(found: Discovered, config: PolicyTest, taken: Collection[str]) -> st
 
 
 def _is_selected(name: str, config: PolicyTest) -> bool:
-    """Tell whether `match` and `exclude` select an application of this name."""
+    """Return whether `match` and `exclude` select an application of this name."""
     return _matches(name, config.match) and not _matches(name, config.exclude)
 
 
 def labels(applications: Iterable[Listed]) -> dict[str, str]:
-    """Return the label of each application by its id: its name, with as much of the id as tells it from all others."""
+    """Return the label of each application by its id: its name, with as much of the id as makes it unique."""
     found: dict[str, str] = {}
     left = list(applications)
     for write in _WAYS:
@@ -149,7 +149,7 @@ _WAYS: tuple[Callable[[Listed], str], ...] = (_name, _name_and_digits, _name_and
 
 
 def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tuple[str, str]]:
-    """Yield labels for applications whose every label is the name of another one."""
+    """Yield labels for applications, if every other label is the name of another application."""
     known = set(used)
     for application in applications:
         label = _name_and_id(application)
@@ -160,5 +160,5 @@ def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tup
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Tell whether a name fits one of the patterns, in which `*` and `?` alone mean more than themselves."""
+    """Return whether a name fits one of the patterns; only `*` and `?` are special in them."""
     return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)

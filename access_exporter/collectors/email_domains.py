@@ -23,7 +23,7 @@ OTHER, UNKNOWN = "other", "unknown"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.ASCII)
 _MAX_LENGTH = 253
-_MOST_NAMES = 20_000  # that are told apart at a time; the accounts of the largest companies have some hundreds
+_MOST_NAMES = 20_000  # that are counted separately at a time; the accounts of the largest companies have some hundreds
 _MOST_CONVERTED = 10_000  # names that are kept: to convert one takes a hundred times as long as all else of a user
 
 
@@ -49,7 +49,7 @@ def domain(email: str | None) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a text can be the value of the label `domain`."""
+    """Return whether a text can be the value of the label `domain`."""
     return text in (OTHER, UNKNOWN) or (len(text) <= _MAX_LENGTH and _DOMAIN.fullmatch(text) is not None)
 
 
@@ -63,9 +63,9 @@ def _converted(text: str) -> str:
 
 
 class DomainCounts:
-    """Numbers of users by domain, and by which of the two seats they hold.
+    """Numbers of users by domain and by seat.
 
-    Where there are too many domains, users of the smallest ones so far count as OTHER, whatever comes after them.
+    With too many domains, users of the smallest ones so far count as OTHER, even if these domains grow later.
     """
 
     def __init__(self) -> None:

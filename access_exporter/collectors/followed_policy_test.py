@@ -15,7 +15,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Client, Endpoint, Found
+from access_exporter.cloudflare import Client, Endpoint, Found, WalkProgress
 from access_exporter.collectors import policy_test_progress
 from access_exporter.collectors.policy_test_progress import (
     MOST_USERS,
@@ -51,7 +51,7 @@ Row = TypeVar("Row", bound=Result)
 
 
 class Awaited(msgspec.Struct, frozen=True):
-    """A finished test whose rows are not all there: since when, when they were requested last, and the most so far."""
+    """A finished test with missing rows: since when, the last request for them, and the most rows so far."""
 
     since: Stamp
     requested: Stamp
@@ -67,7 +67,7 @@ class Awaited(msgspec.Struct, frozen=True):
 class PolicyTestSummary(msgspec.Struct, frozen=True):
     """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds.
 
-    `missing` is by how many rows `users` differ from what the test covers. `has_run_again` tells that the test was
+    `missing` is by how many rows `users` differ from what the test covers. `has_run_again` says that the test was
     reported as running after they were counted.
     """
 
@@ -80,9 +80,14 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
     has_run_again: bool = False
     awaited: Awaited | None = None
 
+    @property
+    def has_older_counts(self) -> bool:
+        """Whether `users` are those of an earlier test or run, because the present one has none yet."""
+        return self.users is not None and (self.status != "complete" or self.has_run_again or self.awaited is not None)
+
 
 def is_possible(summary: PolicyTestSummary) -> bool:
-    """Tell whether the results are known ones, and their numbers those of a test; see `Collector.is_possible`."""
+    """Return whether the results are known, and their numbers possible for a test; see `Collector.is_possible`."""
     status, awaited = summary.status, summary.awaited
     return (
         (status is None or status in (*STATUSES, UNDOCUMENTED))
@@ -93,7 +98,7 @@ def is_possible(summary: PolicyTestSummary) -> bool:
 
 
 def is_over(summary: PolicyTestSummary) -> bool:
-    """Tell whether the test has come to an end, good or bad, and nothing more of it is to be asked."""
+    """Return whether the test has ended, with or without success, and needs no more requests."""
     if summary.status == "complete":
         return _is_counted(summary)
     return summary.status in ("blocked", "exceeded time")
@@ -113,7 +118,7 @@ def growing_pause(waited: float) -> float:
 
 
 def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
-    """Return the failure of a finished test of some users that lists nobody: no counts can be made of that."""
+    """Return the failure of a finished test that covers users but lists none: it has no counts."""
     awaited = summary.awaited
     if awaited is None or awaited.listed or not awaited.announced:
         return None
@@ -122,12 +127,16 @@ def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
 
 @dataclass(frozen=True)
 class FollowedTest:
-    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds."""
+    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds.
+
+    `walks` follows how far that is.
+    """
 
     client: Client
     account_id: str
     id: str
     within: float
+    walks: WalkProgress | None = None
 
     def progress(self) -> Progress:
         """Ask how far the test is. Raises a PollError when there is no whole answer."""
@@ -170,7 +179,7 @@ class FollowedTest:
         resource = USERS_ENDPOINT.of(self.account_id, self.id)
         listed = 0
         try:
-            for rows in self.client.walk(resource, kind, self.within, Found(announced or 0)):
+            for rows in self.client.walk(resource, kind, self.within, Found(announced or 0), progress=self.walks):
                 listed += len(rows)
                 yield from rows
         except PollError as failure:
@@ -208,7 +217,7 @@ class FollowedTest:
 
 
 def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:
-    """Tell whether a refused page is the end of the list: as many rows were listed as there are."""
+    """Return whether a refused page is the end of the list: as many rows were listed as there are."""
     if failure.status is None or not 400 <= failure.status < 500 or failure.status in _WAITS_IN_VAIN:
         return False
     totals = [total for total in (announced, failure.total) if total is not None]
@@ -218,7 +227,7 @@ def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:
 def _awaited(progress: Progress, previous: PolicyTestSummary, now: Stamp) -> Awaited:
     """Return since when the rows of a finished test are awaited, and how many there should be.
 
-    That is the population, or else the users with a result, or else the last of these that was told.
+    That is the population, or else the users with a result, or else the last of these that the API stated.
     """
     before = previous.awaited or Awaited(now, now)
     announced = expected_rows(progress.population, progress.processed, before.announced, previous.population)

@@ -1,13 +1,12 @@
-"""Policy tests the exporter starts itself: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
+"""Policy tests that the exporter starts: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
 
     cloudflare_access_policy_test_started_timestamp_seconds{account_id="…",policy_test="payroll"} 1.79e+09
     cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
-A test is asked for, followed while it runs, and counted once when it has finished; then nothing more is asked until
-the next refresh, or until somebody edits the policies. That it was asked for is kept before the request leaves:
-whatever happens then, even the end of the process, it is not asked for again before its time. Where that cannot be
-kept, nothing is asked for. The counts of the last finished test stay until they are stale. Times are those of the
-machine's clock and move with it when it is set.
+The exporter starts a test, follows it while it runs, and counts it once when it has finished. Then it sends no request
+until the next refresh, or until an edit of the policies. It stores the start before it sends the request, so it never
+starts the test again early, even if the process ends. If it cannot store the start, it sends no request. The counts of
+the last finished test stay until they are stale. Times are those of the machine's clock, and change with it.
 """
 
 import json
@@ -20,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors import fresh_schedule, policy_test_progress, policy_tests
 from access_exporter.collectors.access_policies import Tested
 from access_exporter.collectors.followed_policy_test import (
@@ -55,7 +54,7 @@ class Started(msgspec.Struct):
 class FreshTest:
     """A test to start: its labels, what it tests, and when; times are in seconds.
 
-    `policies` are what the API takes for them, in JSON; None where they are not known yet. `info` are more labels of
+    `policies` are what the API takes for them, in JSON; None if they are unknown. `info` are more labels of
     `cloudflare_access_policy_test_info`.
     """
 
@@ -89,7 +88,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         self.stale_after = test.stale_after
 
     def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
-        """Return the revision of the policies, None where it is not known."""
+        """Return the revision of the policies, or None if it is unknown."""
         return None
 
     def fetch(self, poll: Poll[FreshSummary]) -> FreshSummary:
@@ -106,9 +105,9 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         if state.refusal:
             raise BY_REASON[state.refusal.reason](f"{state.refusal.message}; {self._next(state)}")
         if state.asked is None:
-            return state  # as long as nobody knows the policies, there is nothing to start
+            return state  # without the policies, there is nothing to start
         if state.test_id is None:
-            lost = "the exporter ended while it started a test, or was configured anew, so that its id is not known"
+            lost = "the exporter stopped or was reconfigured while it started a test, so the id of the test is unknown"
             raise NetworkError(f"{lost}; {self._next(state)}")
         return self._follow(state, poll) if state.is_running() else state
 
@@ -141,7 +140,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return outcome
 
     def _follow(self, state: FreshSummary, poll: Poll[FreshSummary]) -> FreshSummary:
-        followed = FollowedTest(self._client, self._account_id, state.test_id or "", self.stale_after)
+        followed = FollowedTest(self._client, self._account_id, state.test_id or "", self.stale_after, poll.progress)
         try:
             progress = followed.progress()
         except NotFoundError:
@@ -165,19 +164,29 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
 
+    def concern(self, summary: FreshSummary) -> str | None:
+        """Return the status of a test that ended without a result."""
+        return policy_tests.concern(summary.test)
+
     def has_news(self, summary: FreshSummary) -> bool:
-        """Tell whether the result of anybody changed in the last test."""
+        """Return whether the result of any user changed in the last test."""
         return not summary.stale and any((summary.changed or {}).values())
 
     def plan(self) -> Plan:
         """Return what polling costs, where a test is finished as soon as it is asked for."""
         refresh = self._schedule.refresh
         requests, policies = REQUESTS_OF_A_TEST * 3600 / refresh, json.loads(self._test.policies or "[]")
+        number = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
         return Plan(
-            f"policy test {self.key.target!r}: starts a test of {len(policies)} policies every "
-            f"{refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
+            f"policy test {self.key.target!r}",
+            f"starts a test of {number} every {refresh:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h or more",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to start tests."""
+        yield Permission(ENDPOINT.permission, None)
 
     def next_poll(self, summary: FreshSummary | None, started: float) -> float:
         """Return the seconds from a poll that started then to the next one.
@@ -199,7 +208,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
 
     def is_possible(self, summary: FreshSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of tests."""
+        """Return whether the numbers are those of tests."""
         return summary.is_possible()
 
     def lasting(self, summary: FreshSummary) -> FreshSummary | None:

@@ -26,7 +26,7 @@ class Schedule:
     def next_start(self, state: FreshSummary, revision: str | None) -> float:
         """Return when the next test starts, in seconds since the epoch.
 
-        `revision` is that of the policies now, None where it is not known.
+        `revision` is that of the policies now, or None if it is unknown.
         """
         if state.asked is None:
             return float("-inf")
@@ -45,7 +45,7 @@ class Schedule:
 
 
 def known(state: FreshSummary, revision: str | None) -> FreshSummary:
-    """Return the state with the revision that was tested, where that was not known when the test was started."""
+    """Return the state with the tested revision, if that was unknown when the test started."""
     if state.asked is None or revision is None or state.revision is not None:
         return state
     return replace(state, revision=revision)

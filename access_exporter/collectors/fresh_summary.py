@@ -52,7 +52,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
     dated: Stamp | None = None
 
     def is_possible(self) -> bool:
-        """Tell whether these are the numbers of tests; see `Collector.is_possible`."""
+        """Return whether these are the numbers of tests; see `Collector.is_possible`."""
         changes = [f"newly_{result}" for result in RESULTS]
         counted = PolicyTestSummary(users=self.users, missing=self.missing)
         is_known = self.refusal is None or self.refusal.reason in BY_REASON
@@ -65,7 +65,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
         return replace(self.test, users=users, missing=missing, finished=self.finished)
 
     def is_running(self) -> bool:
-        """Tell whether a test was started that is not known to be over."""
+        """Return whether a test was started and may still run."""
         return self.test_id is not None and not is_over(self.test)
 
     def at(self, now: Stamp) -> "FreshSummary":

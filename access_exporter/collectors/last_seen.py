@@ -21,7 +21,7 @@ _END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
 
 class Named(Protocol):
-    """A user, as far as it tells whose device it is."""
+    """The fields of a user that identify their devices."""
 
     id: str | None
     uid: str | None
@@ -31,8 +31,8 @@ class Named(Protocol):
 class Seen(NamedTuple):
     """What is known of the devices of a user.
 
-    `was_ever` tells whether one was ever seen, `is_dated` whether that is known of an active one, and `is_unclear`
-    whether there is one of which nobody can tell when it was seen.
+    `was_ever`: a device was seen at some time. `is_dated`: an active device has a known time. `is_unclear`: a device
+    has an unknown time.
     """
 
     was_ever: bool = False
@@ -62,9 +62,9 @@ class LastSeen:
         self._crowds: dict[tuple[bool, int], tuple[int, int]] = {}
 
     def add(self, user_id: str | None, email: str | None, time: float, *, is_active: bool, is_unclear: bool) -> None:
-        """Note a device, whose it is, and when it was seen, in seconds since the epoch.
+        """Note a device, its user, and when it was seen, in seconds since the epoch.
 
-        A time that cannot be one, such as 0, is for a device whose time is not known, or one that was never seen.
+        An impossible time, such as 0, stands for a device without a known time, or one that was never seen.
         """
         if not user_id and not email:
             return

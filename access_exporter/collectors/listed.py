@@ -1,4 +1,4 @@
-"""What people are told of a list that is odd: in the log, and on the status page."""
+"""What the log and the status page say about a list that contradicts itself."""
 
 import logging
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """What a policy would do before it is saved: one test of it, and the result of each person, by name.
 
 The only request that is no GET is the one that starts a test (POST …/access/policy-tests). It saves no policy. A test
-goes on at Cloudflare when nobody follows it any more.
+continues at Cloudflare when the command stops following it.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ class PolicyPreview:
         return [each for each in saved if each.id == name] or [each for each in saved if each.name == name]
 
     def start(self, policies: list[Tested], before: Callable[[], None]) -> str:
-        """Start a test and return its id. It is asked for once, whatever comes of it, right after `before` is called.
+        """Start a test and return its id. It is requested once, even if that fails, right after `before` is called.
 
         Raises a PollError.
         """

@@ -6,13 +6,14 @@
 A test never changes once it is complete, so its rows are counted once.
 """
 
+import math
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.clock import is_future
-from access_exporter.cloudflare import Client
+from access_exporter.cloudflare import Client, Permission
 from access_exporter.collectors import policy_test_progress
 from access_exporter.collectors.followed_policy_test import (
     USERS_ENDPOINT,
@@ -22,8 +23,9 @@ from access_exporter.collectors.followed_policy_test import (
     pauses,
     without_rows,
 )
-from access_exporter.collectors.policy_test_progress import STATUSES
+from access_exporter.collectors.policy_test_progress import STATUSES, UNDOCUMENTED
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
+from access_exporter.collectors.texts import moment
 from access_exporter.config import Account, PolicyTest
 from access_exporter.exposition import gauge
 
@@ -40,7 +42,8 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
         """Ask nothing yet."""
-        self._test = FollowedTest(client, account.id, config.id or "", config.stale_after)
+        self._client = client
+        self._account_id = account.id
         self._labels = {"account_id": account.id, "policy_test": config.label}
         self._id = config.id
         self.key = Key(account.id, NAME, config.label)
@@ -57,7 +60,8 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         previous = poll.previous or PolicyTestSummary()
         if is_future(previous.finished, poll.now):
             previous = replace(previous, finished=None)
-        summary = self._test.summary(self._test.progress(), previous, poll.clock, note=lambda _: None)
+        test = FollowedTest(self._client, self._account_id, self._id or "", self.stale_after, poll.progress)
+        summary = test.summary(test.progress(), previous, poll.clock, note=lambda _: None)
         if failure := without_rows(summary):
             poll.keep(replace(previous, awaited=summary.awaited))
             raise failure
@@ -69,7 +73,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
 
     def is_possible(self, summary: PolicyTestSummary, _succeeded_at: float | None) -> bool:
-        """Tell whether the numbers are those of a test."""
+        """Return whether the numbers are those of a test."""
         return is_possible(summary)
 
     def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
@@ -81,14 +85,24 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         yield result(summary)
         yield from differences(summary)
 
+    def concern(self, summary: PolicyTestSummary) -> str | None:
+        """Return the status of a test that ended without a result."""
+        return concern(summary)
+
     def plan(self) -> Plan:
         """Return what polling costs: one request for its progress."""
         requests = 3600 / self.interval
         return Plan(
-            f"policy test {self.key.target!r}: follows {self._id!r}, polled every {self.interval:.10g} s, "
-            f"stale after {self.stale_after:.10g} s, {requests:.4g} requests/h",
+            f"policy test {self.key.target!r}",
+            f"follows {self._id!r}, polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to read the test."""
+        progress = policy_test_progress.ENDPOINT
+        yield Permission(progress.permission, progress.of(self._account_id, self._id or ""))
 
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the test."""
@@ -96,17 +110,28 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
 
 
 def result(test: PolicyTestSummary) -> str:
-    """Return how far a test is and its counts, in words."""
+    """Return how far a test is and its counts, in words; counts of an older test are marked as such."""
     words = [test.status or "no status"]
-    if test.processed_ratio is not None and test.status == "processing":
-        words.append(f"{test.processed_ratio:.0%} done")
-    # A number stays with its word where the line ends.
-    words += [
+    if test.processed_ratio is not None and test.status in ("processing", "exceeded time"):
+        words.append(f"{math.floor(test.processed_ratio * 100)}% done")
+    if not test.has_older_counts:
+        return ", ".join((*words, *_counts(test)))
+    finished = f", finished on {moment(test.finished)}" if test.finished is not None else ""
+    return f"{', '.join(words)}; the counts are from an older test{finished}: {', '.join(_counts(test))}"
+
+
+def concern(test: PolicyTestSummary) -> str | None:
+    """Return the status of a test that ended without a result; None for any other."""
+    return test.status if test.status in ("blocked", "exceeded time", UNDOCUMENTED) else None
+
+
+def _counts(test: PolicyTestSummary) -> list[str]:
+    """Return the users by result; a number stays with its word where the line ends."""
+    return [
         f"{number:,}\N{NO-BREAK SPACE}{status}"
         for status, number in (test.users or {}).items()
         if number or status != "unknown"
     ]
-    return ", ".join(words)
 
 
 def differences(test: PolicyTestSummary) -> Iterator[str]:
@@ -122,7 +147,7 @@ def differences(test: PolicyTestSummary) -> Iterator[str]:
 
 
 def families(labels: dict[str, str], info: dict[str, str] | None, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield what `/metrics` says about a policy test, whoever started it; `info` are its ids."""
+    """Yield what `/metrics` says about a policy test, started by the exporter or not; `info` are its ids."""
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The id of the policy test, and of its application if the test was discovered; always 1.",

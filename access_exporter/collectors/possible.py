@@ -1,4 +1,4 @@
-"""What numbers of a stored summary can be at all: whoever can write a file can write any number into it."""
+"""Which numbers a stored summary may have: a program that can write the file can write any number into it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeAlias
@@ -14,12 +14,12 @@ Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # a SHA-25
 
 
 def are_parts(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
-    """Tell whether counts have known names only, and none of them is more than the whole."""
+    """Return whether counts have known names only, and none of them is more than the whole."""
     found = counts or {}
     return found.keys() <= set(names) and max(found.values(), default=0) <= most
 
 
 def add_up(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
-    """Tell whether counts have known names only, and are together no more than the whole."""
+    """Return whether counts have known names only, and are together no more than the whole."""
     found = counts or {}
     return found.keys() <= set(names) and sum(found.values()) <= most

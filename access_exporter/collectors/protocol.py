@@ -1,4 +1,4 @@
-"""What the poller knows of a collector: what it is called, how to poll it, and what its numbers look like."""
+"""The interface of a collector for the poller: its name, how to poll it, and its numbers as metrics."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Endpoint
+from access_exporter.cloudflare import Endpoint, Permission, WalkProgress
 
 Summary = TypeVar("Summary")
 
@@ -22,11 +22,12 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Poll(Generic[Summary]):
-    """What a collector is given when it is polled; `now` is in seconds since the epoch.
+    """What the poller passes to a collector; `now` is in seconds since the epoch.
 
-    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later;
-    it returns whether the summary outlasts the process as far as it can, and raises StoppingError where the target is
-    no longer polled. `other` returns the summary of another target, as long as its numbers are shown.
+    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
+    It returns whether the summary is stored, if there is a storage, and raises StoppingError if the target is no longer
+    polled. `other` returns the summary of another target while its numbers are shown. `progress` follows the walks of
+    the poll, for people who wait for it.
     """
 
     previous: Summary | None
@@ -34,24 +35,27 @@ class Poll(Generic[Summary]):
     keep: Callable[[Summary], bool]
     other: Callable[[Key], object] = lambda _: None
     clock: Clock = field(default_factory=Clock)
+    progress: WalkProgress | None = None
 
 
 class Plan(NamedTuple):
-    """What a collector will do, for `--config.check`: in words, and its requests in an hour."""
+    """A line of `--config.check`: what is polled and how, its requests in an hour, and the same in words."""
 
-    words: str
+    what: str
+    how: str
     requests_per_hour: float
+    cost: str
 
 
 class Collector(Protocol[Summary]):
     """One target: pages of rows in, one frozen summary out, and the summary as metric families.
 
-    Two collectors with the same `identity` and `subject` speak of the same thing, so its numbers survive a reload. Two
-    with the same `key` and `settings` poll it alike, so its schedule survives too. `interval` and `stale_after` are in
-    seconds, `title` says on the status page what kind of target it is, and `summary_type` is what the storage decodes.
-    Requests to `endpoints` are shown on `/metrics` as long as a configured collector names them. Where `is_first`,
-    others look at the summary, so a single round of polls begins with it. One that `is_optional` has no health on
-    `/metrics`, and a failure of it is logged for those who debug: nobody has to do anything about it.
+    If two collectors have the same `identity` and `subject`, they are for the same target, and its numbers survive a
+    reload. If they also have the same `key` and `settings`, its schedule survives, too. `interval` and `stale_after`
+    are in seconds. `title` is the kind of target on the status page. The storage decodes `summary_type`. `/metrics`
+    shows requests to `endpoints` while a configured collector names them. With `is_first`, other collectors read the
+    summary, so a single round of polls starts with it. With `is_optional`, the target has no health on `/metrics`, and
+    its failures are logged at debug: they need no action.
     """
 
     key: Key
@@ -67,14 +71,14 @@ class Collector(Protocol[Summary]):
 
     @property
     def identity(self) -> Key:
-        """What tells the target from all others: its key, unless it has a name that may change."""
+        """What identifies the target: its key, unless its name may change."""
         return self.key
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
-        """Ask Cloudflare and sum up. Raises PollError."""
+        """Request rows from Cloudflare and return their summary. Raises PollError."""
 
     def targets(self, _summary: Summary) -> "Iterable[Collector[Any]]":  # Any: each has a summary type of its own
-        """Return the collectors of targets that a summary names, and that are polled as long as it names them."""
+        """Return the collectors of the targets that a summary names; they are polled while it names them."""
         return ()
 
     def without_removed(self, summary: Summary) -> Summary:
@@ -85,34 +89,46 @@ class Collector(Protocol[Summary]):
         """Return everything that `/metrics` says about a summary."""
 
     def status(self, _summary: Summary) -> Iterable[str]:
-        """Return what the status page says of a summary, line by line, in plain text."""
+        """Return the lines of the status page about a summary, in plain text."""
         return ()
 
     def has_news(self, _summary: Summary) -> bool:
-        """Tell whether a summary says something that people should see first."""
+        """Return whether a summary says something that people should see first."""
         return False
 
-    def plan(self) -> Plan | None:
-        """Return what polling costs; None where that is not worth a word."""
+    def concern(self, _summary: Summary) -> str | None:
+        """Return a warning of a word or two about the summary of a good poll; None: no warning."""
         return None
+
+    def level(self, _summary: Summary) -> float | None:
+        """Return the number whose history the status page draws; None: there is none."""
+        return None
+
+    def plan(self) -> Plan | None:
+        """Return the cost of polling; None if it is negligible."""
+        return None
+
+    def permissions(self) -> Iterable[Permission]:
+        """Return the permissions that the token needs."""
+        return ()
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
         return self.interval
 
     def to_store(self, summary: Summary) -> Summary | None:
-        """Return what of a summary may be stored; None: nothing."""
+        """Return the part of a summary that may be stored; None: nothing."""
         return summary
 
     def is_possible(self, _summary: Summary, _succeeded_at: float | None) -> bool:
-        """Tell whether a summary that was stored can be one: whoever writes the file can write anything into it.
+        """Return whether a stored summary is possible: a program that can write the file can write anything.
 
         `succeeded_at` is when the last good poll ended, in seconds since the epoch. The types were checked before.
         """
         return True
 
     def lasting(self, _summary: Summary) -> Summary | None:
-        """Return what must outlast a time in which the target is not polled or has another subject; None: nothing."""
+        """Return what to keep while the target is not polled or has another subject; None: nothing."""
         return None
 
     def made_at(self, _summary: Summary) -> float | None:
@@ -122,7 +138,7 @@ class Collector(Protocol[Summary]):
     def times(self, _summary: Summary) -> Iterable[float | None]:
         """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
 
-        Where one of them is in the future, nobody knows how old a stored summary is.
+        If one of them is in the future, the age of a stored summary is unknown.
         """
         return ()
 

@@ -1,4 +1,4 @@
-"""Who got which result in a policy test, without saying who: eight bytes a person, to tell one test from the next.
+"""The result of each user in a policy test, without the user: eight bytes each, to compare one test with the next.
 
 cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
@@ -33,7 +33,7 @@ class ResultDigest(msgspec.Struct, frozen=True):
             raise ValueError("not the results of a test")
 
     def changes_to(self, later: "ResultDigest") -> dict[str, int] | None:
-        """Count the people in both tests whose result became another one; None where they cannot be compared.
+        """Count the users in both tests with another result; None if the tests cannot be compared.
 
         Who is in one test only, since they joined or left in between, did not change.
         """
@@ -62,7 +62,7 @@ class DigestBuilder:
         self._buckets = [array("Q") for _ in range(_BUCKETS)]
 
     def add(self, row: Result) -> None:
-        """Note a person's result, unless the row does not say whose it is."""
+        """Note a user's result, unless the row does not name the user."""
         if not row.id:
             return
         hashed = int.from_bytes(blake2b(row.id.encode(errors="replace"), digest_size=8, key=self._salt).digest())

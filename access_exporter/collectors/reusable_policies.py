@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Found
+from access_exporter.cloudflare import Client, Found, Permission
 from access_exporter.collectors import access_policies, application_list
 from access_exporter.collectors.application_list import POLICIES, ApplicationList, Revisions
 from access_exporter.collectors.protocol import Collector, Key, Poll
@@ -20,13 +20,13 @@ _STALE_AFTER_SECONDS = 5400
 
 
 class PoliciesSummary(Revisions, frozen=True):
-    """The revisions of the policies, of which there are none where the token may not list them."""
+    """The revisions of the policies; none if the token may not list them."""
 
     found: Found = Found()
 
 
 def key(account: Account) -> Key:
-    """Return the target whose summary has the revisions of an account's reusable policies."""
+    """Return the target that lists the revisions of an account's reusable policies."""
     name = application_list.NAME if account.discovery else NAME
     return Key(account.id, name, name)
 
@@ -37,7 +37,7 @@ def wanted(account: Account) -> frozenset[str]:
 
 
 def configured(account: Account, client: Client) -> Iterator["ReusablePoliciesCollector"]:
-    """Yield the collector of an account whose configuration names policies, unless applications are listed."""
+    """Yield the collector of an account, if its configuration names policies and does not discover applications."""
     if wanted(account) and not account.discovery:
         yield ReusablePoliciesCollector(account, client)
 
@@ -68,6 +68,10 @@ class ReusablePoliciesCollector(Collector[PoliciesSummary]):
         except (AuthError, PermissionMissingError, NotFoundError):
             return PoliciesSummary()
         return PoliciesSummary(access_policies.revisions(policies, self._wanted), self._list.policies_found)
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list policies."""
+        yield Permission(POLICIES.permission, POLICIES.of(self.key.account_id), is_optional=True)
 
     def families(self, _summary: PoliciesSummary) -> Iterable[Metric]:
         """Return nothing: the policies show in the tests of them."""

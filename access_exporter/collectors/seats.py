@@ -8,9 +8,9 @@ from access_exporter.collectors.last_seen import Seen
 # Go writes a time that never was as the year 1; no login is as old as this.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Stands for a time that the API gives and nobody can read: as one far in the future, it is not known.
+# Stands for an invalid time in an answer: like a time far in the future, it is unknown.
 UNKNOWN = datetime.max.replace(tzinfo=UTC)
-# A clock may be wrong. What is later than this is not known.
+# A clock may be wrong. A later time counts as unknown.
 LATEST_AHEAD = timedelta(days=1)
 
 SEATS = ("none", "access", "gateway", "both", "unknown")
@@ -48,7 +48,7 @@ def activity(login: datetime | None, seen: datetime | None, created: datetime | 
 
 
 def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
-    """Tell whether a user may be active in a way that cannot be seen, given the number of active devices.
+    """Return whether a user may be active in a way that cannot be seen, given the number of active devices.
 
     `seen` is what is known of their devices; None where devices cannot be read.
     """
@@ -58,5 +58,5 @@ def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
 
 
 def devices(count: float | None) -> float | None:
-    """Return a number of active devices; None where it is not known or cannot be one."""
+    """Return a number of active devices; None if it is unknown or invalid."""
     return count if count is not None and 0 <= count <= _MOST_DEVICES else None

@@ -5,14 +5,14 @@ cloudflare_access_service_token_enabled{account_id="…",service_token="ci",serv
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Permission
 from access_exporter.collectors import listed, texts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account
@@ -47,7 +47,7 @@ class ServiceToken(msgspec.Struct):
 
     @property
     def expiry(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None where it does not, or that is not known."""
+        """When the token expires, in seconds since the epoch; None if it never expires, or if that is unknown."""
         return self.expires_at.timestamp() if self.expires_at and self.duration != "forever" else None
 
     def shown(self, token_id: str) -> Shown:
@@ -66,7 +66,7 @@ class ServiceTokensSummary(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["ServiceTokensCollector"]:
-    """Yield the collector of an account whose service tokens are polled."""
+    """Yield the collector of an account, if its service tokens are polled."""
     if config := account.service_tokens_config:
         yield ServiceTokensCollector(account, config.interval, config.stale_after, client)
 
@@ -92,7 +92,8 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         """List the tokens. Raises a PollError when the end of the list is not reached."""
         previous = poll.previous or ServiceTokensSummary(())
         before = replace(previous.found, rows=len(previous.tokens), totals_agreed=previous.totals_agreed)
-        walk = self._client.walk(ENDPOINT.of(self._account_id), ServiceToken, self.stale_after, before)
+        resource = ENDPOINT.of(self._account_id)
+        walk = self._client.walk(resource, ServiceToken, self.stale_after, before, progress=poll.progress)
         tokens: list[Shown] = []
         for rows in walk:
             tokens += (row.shown(row.id) for row in rows if row.id)
@@ -127,13 +128,18 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         ]
         if expiries:
             expiry, name = min(expiries)
-            yield f"{name} expires first, on {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d at %H:%M} UTC"
+            yield f"{name} expires first, on {texts.moment(expiry)}"
 
     def plan(self) -> Plan:
         """Return what polling costs: one request for each page of tokens."""
         requests = 3600 / self.interval
         return Plan(
-            f"service tokens: polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
-            f"{requests:.4g} requests/h for each {self._client.api.page_size} tokens",
+            "service tokens",
+            f"polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} tokens",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list service tokens."""
+        yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account_id))

@@ -1,4 +1,4 @@
-"""A moment that outlasts the process, and whose age is right however the machine's clock is set meanwhile."""
+"""A moment that outlasts the process; its age stays right if the machine's clock is changed meanwhile."""
 
 import msgspec
 

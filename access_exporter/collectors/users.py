@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Permission
 from access_exporter.collectors import devices, email_domains, listed, users_summary
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
@@ -28,7 +28,7 @@ _WITH_DOMAINS = msgspec.structs.replace(ENDPOINT, shows_text=True)
 
 
 def configured(account: Account, client: Client) -> Iterator["UsersCollector"]:
-    """Yield the collector of an account whose users are polled."""
+    """Yield the collector of an account, if its users are polled."""
     if account.users_config:
         yield UsersCollector(account, client)
 
@@ -52,7 +52,7 @@ class UsersCollector(Collector[UsersSummary]):
         self.stale_after = self._config.stale_after
 
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
-        """Walk over all users and sum them up.
+        """Read all users and count them.
 
         Raises a PollError when the end of the list is not reached.
         """
@@ -67,7 +67,7 @@ class UsersCollector(Collector[UsersSummary]):
     def _without_guesses(
         self, summary: UsersSummary, poll: Poll[UsersSummary], known: DevicesSummary | None
     ) -> UsersSummary:
-        """Leave out what takes devices where the first poll of users was faster than that of devices."""
+        """Leave out numbers that need devices, if the first poll of users was faster than that of devices."""
         is_first = poll.previous is None or poll.previous.is_restored
         was_read = known is not None and (known.last_seen is not None or not known.readable)
         if not is_first or was_read or not self._account.devices_config:
@@ -77,8 +77,9 @@ class UsersCollector(Collector[UsersSummary]):
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
-        row: Any = UserWithEmail if needs_email else User  # Any: two types, one of which has an address
-        walk = self._client.walk(resource, row, self.stale_after, self._found_before(poll.previous, poll.now))
+        row: Any = UserWithEmail if needs_email else User  # Any: two types, one with an address
+        before = self._found_before(poll.previous, poll.now)
+        walk = self._client.walk(resource, row, self.stale_after, before, progress=poll.progress)
         domains = DomainCounts()
         pages = domains.counting(walk) if self._config.domains else walk
         summary = summarize(pages, self._config.idle_days, poll.now, last_seen)
@@ -91,7 +92,7 @@ class UsersCollector(Collector[UsersSummary]):
         )
 
     def next_poll(self, summary: UsersSummary | None, started: float) -> float:
-        """Return the seconds to the next poll: a few after the first one, where devices were not read by then."""
+        """Return the seconds to the next poll: a few after the first one, if devices were not read by then."""
         waited_at = summary.waited_at if summary else None
         is_soon = waited_at is not None and 0 <= waited_at - started < SOON_SECONDS  # not so after a failed poll
         return min(self.interval, SOON_SECONDS) if is_soon else self.interval
@@ -101,26 +102,36 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(summary, is_restored=True)
 
     def is_possible(self, summary: UsersSummary, succeeded_at: float | None) -> bool:
-        """Tell whether the numbers go together."""
+        """Return whether the numbers agree with each other."""
         return users_summary.is_possible(summary, succeeded_at)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
-        """Yield how many seats cannot be judged, and that the totals contradict the rows."""
+        """Yield how many seats have unknown activity, and whether the totals contradict the rows."""
         if summary.waited_at is not None:
             yield "idle seats are counted as soon as devices were read"
         if unknown := max(summary.activity_unknown.values(), default=0):
             seats = "1 seat" if unknown == 1 else f"{unknown:,} seats"
-            grant = f"; grant the token the permission {devices.PERMISSION}" if summary.devices_refused else ""
-            yield f"unknown activity of {seats}{grant}"
+            yield f"unknown activity of {seats}{self._advice(summary)}"
         yield from listed.status(summary.found)
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
-        """Return what the last walk found; its totals are believed as long as the numbers are shown that agreed."""
+        """Return what the last walk found; its totals count as right while the numbers that agreed are shown."""
         if previous is None:
             return NOTHING_FOUND
         at = previous.totals_right_at
         agreed = at is not None and 0 <= now - at <= self.stale_after
         return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
+
+    def _advice(self, summary: UsersSummary) -> str:
+        """Return how to make activity known; nothing if devices are read, or not read yet."""
+        grant = f"grant the token the permission {devices.PERMISSION}"
+        if not self._account.devices_config:
+            return f"; to know it, set `devices: auto` and {grant}"
+        return f"; {grant}" if summary.devices_refused else ""
+
+    def level(self, summary: UsersSummary) -> int:
+        """Return the seats in use."""
+        return summary.seats_used
 
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
         """Yield when the totals agreed."""
@@ -129,13 +140,18 @@ class UsersCollector(Collector[UsersSummary]):
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
         config, requests = self._config, 3600 / self.interval
-        by_domain = f"the {config.domains} largest domains, " if config.domains else ""
+        by_domain = f", the {config.domains} largest domains" if config.domains else ""
         return Plan(
-            f"users: polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
-            f"idle days {', '.join(map(str, config.idle_days)) or 'none'}, "
-            f"{by_domain}{requests:g} requests/h for each {self._client.api.page_size} users",
+            "users",
+            f"polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
+            f"idle days {', '.join(map(str, config.idle_days)) or 'none'}{by_domain}",
             requests,
+            f"{requests:g} requests/h for each {self._client.api.page_size} users",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list users."""
+        yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account.id))
 
     def without_removed(self, summary: UsersSummary) -> UsersSummary:
         """Return the summary with only those idle days, and as few domains, as are configured."""

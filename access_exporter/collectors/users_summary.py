@@ -1,4 +1,4 @@
-"""Users to sums: how many hold a seat, how many are idle, how many logged in, as of one moment."""
+"""Counts users at one moment: how many hold a seat, are idle, or logged in."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -19,7 +19,7 @@ _DEVICES = ("0", "1", "2", "3-5", "6+", "unknown")
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _MOST_FOUND = 10_000  # kinds of rows that are counted before they are put into groups; some hundreds are plausible
 _MAX_GROUPS = 100_000
-_UNKNOWN_LOGIN = -1  # the login of a user who logged in, but nobody knows when
+_UNKNOWN_LOGIN = -1  # the login of a user who logged in at an unknown time
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -35,7 +35,7 @@ class User(msgspec.Struct, gc=False):
     last_successful_login: _Time | None = None
 
     def lose(self, fields: set[str]) -> None:
-        """Count as unknown what is invalid: a login that cannot be read is not "never", nor a flag "no seat"."""
+        """Make invalid values unknown: an invalid login is not "never", and an invalid flag is not "no seat"."""
         if "last_successful_login" in fields:
             self.last_successful_login = seats.UNKNOWN
         if not fields.isdisjoint(("access_seat", "gateway_seat")):
@@ -43,14 +43,14 @@ class User(msgspec.Struct, gc=False):
 
 
 class UserWithEmail(User, gc=False):
-    """A row with what tells whose device it is, and the e-mail address for the domain; read only where it is needed."""
+    """A row with the fields that match devices, and the e-mail address for the domain; read only if needed."""
 
     uid: str | None = None
     email: str | None = None
 
 
 class UsersSummary(msgspec.Struct, frozen=True):
-    """What one walk over the users says of the moment it was made: numbers of users, and one time in seconds."""
+    """The result of one walk over the users at one moment: numbers of users, and one time in seconds."""
 
     users: dict[str, Count]
     seats: dict[str, Count]
@@ -59,10 +59,10 @@ class UsersSummary(msgspec.Struct, frozen=True):
     users_by_devices: dict[str, Count]
     users_logged_in: dict[str, Count]
     last_login: Moment | None
-    # What is younger than the first version has a default, so that what an older one has stored can be read.
+    # Fields added after the first version have a default, so that summaries stored by older versions can be read.
     users_by_domain: dict[str, dict[str, Count]] = {}
     idle: dict[str, Count] = {}  # seats without activity, by days
-    activity_unknown: dict[str, Count] = {}  # seats whose activity is not known, by days
+    activity_unknown: dict[str, Count] = {}  # seats with unknown activity, by days
     never_used: Count | None = None
     users_active: dict[str, Count] | None = None  # None where devices were not read
     devices_refused: bool = False  # whether the token may not read devices
@@ -73,7 +73,7 @@ class UsersSummary(msgspec.Struct, frozen=True):
 
 
 def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
-    """Tell whether the numbers of a summary go together; see `Collector.is_possible`."""
+    """Return whether the numbers of a summary agree with each other; see `Collector.is_possible`."""
     total, used = sum(summary.users.values()), summary.seats_used
     latest = (succeeded_at or 0.0) + seats.LATEST_AHEAD.total_seconds()
     by_days = {**summary.idle, **summary.activity_unknown}
@@ -96,7 +96,7 @@ def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
 class _Group(NamedTuple):
     """Users that count alike in every metric.
 
-    `login` tells between which of the moments the user last logged in, counted from 1; 0 means never, and
+    `login` says between which moments the user last logged in, counted from 1; 0 means never, and
     _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
     of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
     they cannot be read, or do not matter after a recent login. `devices` is the least number of them that counts as
@@ -123,7 +123,7 @@ class _Groups:
         self.active_devices = 0.0
 
     def add(self, found: Counter[tuple[Any, ...]]) -> None:  # Any: the values of a _Group, as in the rows
-        """Put rows into groups, of which there are few whatever the rows say, and forget what they said."""
+        """Put rows into groups, which are few for any rows, and forget the rows."""
         for (access_seat, gateway_seat, count, *times), number in found.items():
             devices = seats.devices(count)
             self.active_devices += (devices or 0) * number
@@ -134,7 +134,7 @@ class _Groups:
 
 
 class _Moments:
-    """The times that are told apart, as of `now`: how long somebody is idle, and how recently somebody was active."""
+    """The moments that counts compare with, as of `now`: how long users are idle, how recently active."""
 
     def __init__(self, idle_days: Iterable[int], now: float) -> None:
         present = datetime.fromtimestamp(now, UTC)
@@ -152,7 +152,7 @@ class _Moments:
 def summarize(
     pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float, last_seen: LastSeen | None = None
 ) -> UsersSummary:
-    """Sum users up as of `now`, in seconds since the epoch, keeping nothing but counts of users that are alike.
+    """Count users as of `now`, in seconds since the epoch, and keep only the counts of groups of users.
 
     With `last_seen`, the rows are of the type UserWithEmail.
     """
@@ -263,7 +263,7 @@ def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments:
 
 
 def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
-    """Return the number of users with any activity that recently."""
+    """Return the number of users with any activity within each time."""
     return {
         name: sum(number for group, number in groups.items() if group.activity > moment)
         for name, moment in moments.within.items()

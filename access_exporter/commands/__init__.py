@@ -1,1 +1,1 @@
-"""What the command line does besides serving, one file each; imported only when asked for."""
+"""What the command line does besides serving: one file for each command, imported only when it is used."""

@@ -1,7 +1,9 @@
 """Collectors in, the last good summary of each out: when each is polled, and what is kept of it."""
 
+from access_exporter.cloudflare import Walked
+from access_exporter.polling.history import History
 from access_exporter.polling.poller import Poller
 from access_exporter.polling.snapshots import Snapshot, Snapshots
 from access_exporter.polling.storage import Storage
 
-__all__ = ["Poller", "Snapshot", "Snapshots", "Storage"]
+__all__ = ["History", "Poller", "Snapshot", "Snapshots", "Storage", "Walked"]

@@ -1,4 +1,4 @@
-"""What must not be forgotten of a target while it is not polled, or while its name belongs to another subject.
+"""What to keep of a target while it is not polled, or while its name belongs to another subject.
 
 Such is that a policy test was started: policies that are exchanged and come back must not start it before its time.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from access_exporter.collectors import AnyCollector, Key
 
-# Of all names, and of one; what was noted first is forgotten.
+# Of all names, and of one; the oldest is forgotten first.
 MOST_NAMES = 10_000
 MOST_SUBJECTS = 100
 
@@ -19,7 +19,7 @@ Others: TypeAlias = Mapping[str, msgspec.Raw]
 
 
 def fingerprint(collector: AnyCollector) -> str:
-    """Return what the subject of a target is told by, without saying what it is."""
+    """Return a digest that identifies the subject of a target without showing it."""
     return hashlib.sha256(repr(collector.subject).encode()).hexdigest()
 
 
@@ -42,7 +42,7 @@ class Lasting:
         self._add(collector.identity, {subject: summary for subject, summary in others.items() if subject not in known})
 
     def of(self, collector: AnyCollector) -> object:
-        """Return what was noted of the subject; None where that is nothing."""
+        """Return what was noted of the subject, or None."""
         noted = self._kept.get(collector.identity, {}).get(fingerprint(collector))
         try:
             return None if noted is None else msgspec.json.decode(noted, type=collector.summary_type)

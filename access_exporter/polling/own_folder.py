@@ -1,8 +1,8 @@
-"""A folder that only the exporter writes: made with mode 0700 below one that may be writable by everybody.
+"""A folder that only the exporter writes: created with mode 0700 in a folder that any user may write to.
 
-A volume is often made for whoever mounts it, as an emptyDir of Kubernetes is. So nothing in it is trusted by its name:
+A volume is often open to every user, such as an emptyDir of Kubernetes. So a name in it proves nothing:
 a folder or file that belongs to another user, is a symbolic link, or may be written by everybody is refused. All paths
-are resolved from the open folder, so that nobody can exchange it in between.
+are resolved from the open folder, so that no other process can exchange it in between.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OwnFolder:
-    """A folder of the exporter's own. Its methods raise OSError where it is missing or refused, too."""
+    """A folder of the exporter's own. Its methods also raise OSError if it is missing or refused."""
 
     def __init__(self, path: Path) -> None:
         """Touch nothing yet."""
         self.path = path
 
     def make(self) -> None:
-        """Make the folder, and the one above it, where they are missing, and see that files can be written into it.
+        """Create the folder, and the one above it, if they are missing, and check that files can be written.
 
         No more than these two: a typing error in a path must not leave a row of folders behind.
         """
@@ -52,13 +52,13 @@ class OwnFolder:
         return content
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file so that whatever moment the process is killed at, it is either the old or the new one."""
+        """Write a file so that it is either the old or the new one, even if the process is killed at any moment."""
         with self._written(content) as (writing, folder):
             os.rename(writing, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
     def set_aside(self, name: str) -> Path:
-        """Give a file, or whatever else has its name, another name, and return that."""
+        """Rename a file, or anything else with its name, and return the new name."""
         with self._opened() as folder:
             taken = set(_names(folder))
             numbered = (f"{name.removesuffix('.json')}.unusable-{number}" for number in itertools.count(1))
@@ -67,7 +67,7 @@ class OwnFolder:
         return self.path / aside
 
     def remove_leftovers(self) -> Iterator[tuple[Path, OSError]]:
-        """Remove what a killed process was writing, and yield what cannot be removed, with the reason."""
+        """Remove the unfinished files of a killed process, and yield those that cannot be removed, with the reason."""
         with self._opened() as folder:
             for name in _names(folder):
                 if name.startswith(_WRITING):
@@ -87,7 +87,7 @@ class OwnFolder:
 
     @contextlib.contextmanager
     def _written(self, content: bytes) -> Iterator[tuple[str, int]]:
-        """Write a new file, and give its name and the open folder; nothing of it stays after an error."""
+        """Write a new file, and yield its name and the open folder; remove it after an error."""
         with self._opened() as folder:
             writing = f"{_WRITING}{secrets.token_hex(8)}"
             try:
@@ -131,7 +131,7 @@ def _check_file(found: os.stat_result) -> None:
 
 
 def _refusal(found: os.stat_result) -> str:
-    """Return why a folder or file is not trusted; an empty text where it is."""
+    """Return why a folder or file is not trusted; an empty text if it is."""
     if found.st_uid != os.geteuid():
         return "it belongs to another user"
     return "everybody may write to it" if found.st_mode & _WRITABLE_BY_ALL else ""

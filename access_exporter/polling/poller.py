@@ -1,6 +1,6 @@
-"""When what is polled: every target on its own schedule, never twice at once, none waiting for another.
+"""Decides when to poll: each target has its own schedule, never runs twice at once, and waits for no other target.
 
-The poller is also where a failure is handled: once, as a log line, a counter and a health series.
+The poller also handles each failure, once: as a log line, a counter and a health series.
 """
 
 import heapq
@@ -20,7 +20,7 @@ from access_exporter.polling.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
-LATER_SECONDS = 5  # until an optional target is looked at again whose turn it is not
+LATER_SECONDS = 5  # until the poller looks again at an optional target that must wait
 
 LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer one the first rows are of another time
 
@@ -29,15 +29,15 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
     """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
     try:
         threading.Thread(target=poll, name=name, daemon=True).start()
-    except RuntimeError:  # the system has no more threads to give: others polled late are better than none polled
+    except RuntimeError:  # the system has no more threads: late polls are better than no polls
         poll()
 
 
 class Poller:
     """Polls every configured target at once and then at its interval, counted from start to start.
 
-    A target that Cloudflare asked not to ask for (`Retry-After`) waits for as long, and no other with it. An optional
-    one waits for the others of its account: should Cloudflare answer it with 429, they have their numbers.
+    If Cloudflare sends `Retry-After`, that target waits, and no other. An optional target waits for the others of its
+    account, so that a 429 to it cannot delay their numbers.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class Poller:
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
         """Poll exactly these targets and those that their summaries name.
 
-        A target polled as before keeps its schedule, every other is due now.
+        An unchanged target keeps its schedule. Every other target is due now.
         """
         with self._changed:
             self._configured = [self._known(collector) for collector in collectors]
             self._follow()
 
     def _known(self, collector: AnyCollector) -> AnyCollector:
-        """Return the collector that polls a target already, where it polls it alike."""
+        """Return the collector that already polls a target, if it polls it the same way."""
         known = self._collectors.get(collector.identity)
         return known if known and _are_alike(known, collector) else collector
 
     def _follow(self) -> None:
-        """Poll what is configured and what the summaries of that name now."""
+        """Poll the configured targets, and the targets that their summaries name now."""
         before = self._collectors
         named = self._snapshots.configure(self._configured)
         self._collectors = {collector.identity: self._known(collector) for collector in named}
@@ -83,12 +83,20 @@ class Poller:
         self._changed.notify()
 
     def run(self) -> None:
-        """Start polls as they come due, until the process stops."""
+        """Start polls when they are due, until the process stops."""
         while not self._clock.stop.is_set():
             wait = self.start_due()
+            report = self._snapshots.under_way.report()
             with self._changed:
                 if not self._due or self._due[0][0] > self._clock.monotonic():
-                    self._changed.wait(None if wait is None else min(wait, LONGEST_WAIT_SECONDS))
+                    self._changed.wait(self._longest_wait(wait, report))
+
+    def _longest_wait(self, due: float | None, report: float) -> float | None:
+        """Return how long to wait for a change: until the next poll is due, or the next report of those under way."""
+        if due is None and not self._busy:
+            return None
+        waits = [LONGEST_WAIT_SECONDS, *([] if due is None else [due]), *([report] if self._busy else [])]
+        return min(waits)
 
     def wake(self) -> None:
         """Let `run` look at the clock and at the stop event again."""
@@ -110,18 +118,19 @@ class Poller:
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def _is_polled(self, account_id: str) -> bool:
-        """Tell whether a target of this account that is not optional is being polled."""
+        """Return whether a target of this account that is not optional is being polled."""
         polled = (self._collectors.get(target) for target in self._busy.get(account_id, ()))
         return any(each is not None and not each.is_optional for each in polled)
 
     def poll(self, collector: AnyCollector) -> None:
-        """Poll one target now and publish what came of it."""
+        """Poll one target now and publish the result."""
         watch = Stopwatch(self._clock)
         before = self._snapshots.of(collector)
         try:
             keep = partial(self._snapshots.keep, collector)
-            poll = Poll(before.summary, self._clock.time(), keep, self._snapshots.summary, self._clock)
-            summary = collector.fetch(poll)
+            with self._snapshots.under_way.follow(collector) as progress:
+                now, other = self._clock.time(), self._snapshots.summary
+                summary = collector.fetch(Poll(before.summary, now, keep, other, self._clock, progress))
             duration = watch.seconds()
             _check_break(watch.suspended())
             self._snapshots.succeeded(collector, summary, duration)
@@ -143,17 +152,17 @@ class Poller:
             )
 
     def _follow_if_others_are_named(self, collector: AnyCollector, before: Sequence[AnyCollector]) -> None:
-        """Poll the targets that the summary of a target names now, if they are others than before."""
+        """Poll the targets that a summary names now, if they changed."""
         with self._changed:
             now = self._snapshots.of(collector).targets
             if len(now) != len(before) or not all(map(_are_alike, now, before)):
                 self._follow()
 
     def _note_failure(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
-        # The failure is kept until the next poll; what it came through would keep pages and connections with it.
+        # The failure is kept until the next poll. Its traceback would keep pages and connections alive.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
-        memory.give_back()  # what an odd answer took
+        memory.give_back()  # memory used by an unusual response
         log.log(
             logging.DEBUG if collector.is_optional else logging.WARNING,
             "poll failed",
@@ -199,7 +208,7 @@ def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
 
 
 def _check_break(seconds: float) -> None:
-    """Raise PollTimeoutError for a poll in which the machine was suspended: what it read is older than it looks."""
+    """Raise PollTimeoutError if the machine was suspended during the poll: its rows are older than they look."""
     if seconds > LONGEST_BREAK_SECONDS:
         raise PollTimeoutError(f"the machine was suspended for {seconds:.0f} s during the poll")
 

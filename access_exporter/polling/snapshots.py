@@ -1,4 +1,4 @@
-"""The last good numbers of every target and how its polls went, kept whole and rendered once.
+"""The last good numbers of every target and the results of its polls, replaced as a whole and rendered once.
 
 cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
 cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
@@ -18,20 +18,23 @@ from access_exporter.collectors import AnyCollector, Key
 from access_exporter.errors import REASONS, PollError, StoppingError
 from access_exporter.exposition import Format, Page, Rendered, assemble, counter, gauge, render
 from access_exporter.logs import facts
+from access_exporter.polling.history import History
 from access_exporter.polling.lasting import Lasting, Others
 from access_exporter.polling.storage import Kept
+from access_exporter.polling.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
 _NOTHING = Rendered()
+_NO_HISTORY = History()
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
 
-    `is_undated` tells that it was restored with a time in the future: nobody knows how old it is, so it is not shown.
-    `targets` are those that the summary names.
+    `is_undated` says that it was restored with a time in the future: its age is unknown, so it is not shown.
+    `targets` are those that the summary names. `history` is of the number that the collector wants drawn.
     """
 
     collector: AnyCollector
@@ -46,10 +49,11 @@ class Snapshot:
     data: Rendered = _NOTHING
     health: Rendered = _NOTHING
     targets: tuple[AnyCollector, ...] = ()
+    history: History = _NO_HISTORY
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Yield what `/metrics` says about the polls of a target; nothing where it is optional."""
+    """Yield the metrics of the polls of a target; none if it is optional."""
     if snapshot.collector.is_optional:
         return
     labels = snapshot.collector.key._asdict()
@@ -81,16 +85,16 @@ def health_families(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 class Store(Protocol):
-    """Where summaries outlive the process."""
+    """A store for summaries that outlives the process."""
 
     def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
-        """Keep a summary and when the last good poll was, in seconds since the epoch; return whether it is kept."""
+        """Store a summary and the time of the last good poll (seconds since the epoch); return whether that worked."""
 
     def load(self, collector: AnyCollector) -> Kept | None:
-        """Return what was kept under the name of the target, or None."""
+        """Return what is stored under the name of the target, or None."""
 
     def set_aside(self, collector: AnyCollector, reason: str) -> None:
-        """Keep what was kept of the target under another name, and say why."""
+        """Move the stored summary of the target to another name, and log why."""
 
 
 class _Made(NamedTuple):
@@ -103,8 +107,9 @@ class Snapshots:
     """The snapshot of every configured target; each is replaced whole, so a reader never sees half of one."""
 
     def __init__(self, clock: Clock, store: Store | None = None) -> None:
-        """Start without targets; with a store, targets start with what it kept of them."""
-        self._clock = clock
+        """Start without targets; with a store, targets start with their stored summaries."""
+        self.under_way = UnderWay(clock)
+        self.clock = clock
         self._store = store
         self._lock = threading.Lock()
         self._lasting = Lasting()
@@ -130,11 +135,13 @@ class Snapshots:
             return [snapshot.collector for snapshot in snapshots.values()]
 
     def succeeded(self, collector: AnyCollector, summary: object, duration: float) -> None:
-        """Publish the outcome of a walk that reached the end; `duration` is in seconds."""
-        now = self._clock.time()
+        """Publish the result of a successful poll; `duration` is in seconds."""
+        now, level = self.clock.time(), collector.level(summary)
+        history = self.of(collector).history
         published = self._update(
             collector,
             summary=summary,
+            history=history if level is None else history.noted(self.clock.monotonic(), level),
             polled_at=now,
             succeeded_at=now,
             fresh_until=self._fresh_until(collector, summary, now),
@@ -145,7 +152,7 @@ class Snapshots:
             self._save(collector, summary, now)
 
     def keep(self, collector: AnyCollector, summary: object) -> bool:
-        """Publish and store what a poll must not lose, whatever comes of the poll; return whether it could be stored.
+        """Publish and store what must outlast a failed poll; return whether it could be stored.
 
         Without a store there is nothing to fail. Raises StoppingError where the target is no longer polled.
         """
@@ -156,23 +163,23 @@ class Snapshots:
         raise StoppingError("the target is no longer polled")
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
-        """Note that a walk failed: the numbers stay; `duration` is in seconds."""
+        """Note a failed poll: the numbers stay; `duration` is in seconds."""
         errors = self.of(collector).errors
         self._update(
             collector,
-            polled_at=self._clock.time(),
+            polled_at=self.clock.time(),
             duration=duration,
             failure=failure,
             errors=errors | {failure.reason: errors[failure.reason] + 1},
         )
 
     def of(self, collector: AnyCollector) -> Snapshot:
-        """Return the present snapshot of a target; an empty one where the target is no longer configured."""
+        """Return the current snapshot of a target; an empty one if the target is no longer configured."""
         snapshot = self._snapshots.get(collector.identity)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
 
     def summary(self, key: Key) -> object:
-        """Return the summary of a target; None where there is none that is fresh."""
+        """Return the fresh summary of a target; None if there is none."""
         snapshot = self._snapshots.get(key)
         return snapshot.summary if snapshot and self.is_fresh(snapshot) else None
 
@@ -181,11 +188,11 @@ class Snapshots:
         return list(self._snapshots.values())
 
     def is_fresh(self, snapshot: Snapshot) -> bool:
-        """Tell whether a snapshot's numbers are young enough to be shown."""
-        return self._clock.monotonic() <= snapshot.fresh_until
+        """Return whether a snapshot's numbers are young enough to be shown."""
+        return self.clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Tell whether every target was polled, with or without success, or restored.
+        """Return whether every target was polled, with or without success, or restored.
 
         Optional ones do not count, nor those that another names: a new one is no news for who waits for a start.
         """
@@ -195,13 +202,13 @@ class Snapshots:
         return all(each.polled_at or each.succeeded_at for each in required if each.collector.identity not in named)
 
     def current_page(self, form: Format) -> Page | None:
-        """Return the page of all targets' families, or None where a poll ended or numbers went stale since."""
+        """Return the page of all targets' families, or None if a poll ended or numbers went stale since."""
         made = self._made.get(form)
-        is_current = made and made.version == self._version and self._clock.monotonic() <= made.fresh_until
+        is_current = made and made.version == self._version and self.clock.monotonic() <= made.fresh_until
         return made.page if made and is_current else None
 
     def page(self, form: Format) -> Page:
-        """Return the current page; where there is none it is made, which takes longer than a scrape."""
+        """Return the current page; without one, render it, which takes longer than a scrape."""
         if page := self.current_page(form):
             return page
         version = self._version  # read first: a poll that ends from here on makes the page an old one
@@ -239,7 +246,7 @@ class Snapshots:
         if kept is None or kept.summary is None:
             return self._rendered(Snapshot(collector, summary=self._lasting.of(collector)))
         summary, succeeded_at, _ = kept
-        now = self._clock.time()
+        now = self.clock.time()
         if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
             log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
             if self._store and collector.lasting(summary) is None:  # else it must outlast one more restart
@@ -251,11 +258,11 @@ class Snapshots:
         return self._rendered(snapshot)
 
     def _fresh_until(self, collector: AnyCollector, summary: object, succeeded_at: float) -> float:
-        made, now = collector.made_at(summary), self._clock.time()
+        made, now = collector.made_at(summary), self.clock.time()
         if is_future(made, now):
             return float("-inf")
         age = max(0.0, now - (succeeded_at if made is None else made))
-        return self._clock.monotonic() + collector.stale_after - age
+        return self.clock.monotonic() + collector.stale_after - age
 
     def _update(self, collector: AnyCollector, **changes: Any) -> bool:  # Any: fields of a snapshot, of several types
         with self._lock:
@@ -269,7 +276,7 @@ class Snapshots:
             return True
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
-        """Return the snapshot with its text written; its numbers only where they may have changed."""
+        """Return the snapshot with its text rendered; its numbers only if they may have changed."""
         if numbers and snapshot.summary is not None:
             collector = snapshot.collector
             summary = collector.without_removed(snapshot.summary)

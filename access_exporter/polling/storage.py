@@ -33,7 +33,7 @@ _OF_OLDER_VERSIONS = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")  # which stood in
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a file holds; `succeeded_at` is in seconds since the epoch, None before the first good poll.
+    """The content of a file; `succeeded_at` is in seconds since the epoch, None before the first good poll.
 
     `others` are what must last of other subjects with the same name. Files of older versions have no such field.
     """
@@ -47,13 +47,13 @@ class Stored(msgspec.Struct, frozen=True):
     others: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
     def summed(self) -> "Stored":
-        """Return it with the checksum of all the rest, so that no damaged number is ever shown."""
+        """Return it with a checksum of all other fields, so that a damaged number is never shown."""
         plain = msgspec.structs.replace(self, checksum="")
         return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.json.encode(plain)).hexdigest())
 
 
 class Kept(NamedTuple):
-    """What a file says of a target: its summary, if that is about the same subject, and what others left behind."""
+    """The content of a target's file: its summary, if it is for the same subject, and what to keep of others."""
 
     summary: object
     succeeded_at: float | None
@@ -64,7 +64,7 @@ class Storage:
     """Keeps summaries in a folder."""
 
     def __init__(self, folder: str, errors: prometheus_client.Counter) -> None:
-        """Make a folder in this one where it is missing, and tidy up what other versions and killed processes left.
+        """Create the folder below this one if it is missing, and clean up after other versions and killed processes.
 
         Raises StorageError for a folder that cannot be used.
         """
@@ -103,7 +103,7 @@ class Storage:
         return True
 
     def load(self, collector: AnyCollector) -> Kept | None:
-        """Return what was stored under the name of the target; None where that is nothing."""
+        """Return what is stored under the name of the target, or None."""
         try:
             content = self._folder.read(_name(collector), _MAX_BYTES)
         except FileNotFoundError:
@@ -130,7 +130,7 @@ class Storage:
         return Kept(None, None, others | left)
 
     def set_aside(self, collector: AnyCollector, reason: str) -> None:
-        """Give the file of a target another name, so that it is not read again, and say why."""
+        """Rename the file of a target, so that it is not read again, and log why."""
         self._errors.inc()
         file = self._folder.path / _name(collector)
         try:
@@ -143,7 +143,7 @@ class Storage:
             log.warning("stored snapshot cannot be used and is set aside", extra=told)
 
     def _adopt(self, folder: Path) -> None:
-        """Take over what older versions stored one folder above."""
+        """Move the files that older versions stored one folder above."""
         for file in list(folder.iterdir()):
             if _OF_OLDER_VERSIONS.fullmatch(file.name):
                 try:
@@ -161,7 +161,7 @@ class Storage:
 
 
 def _in_words(folder: str, error: OSError) -> str:
-    """Return in a line what is wrong with a folder, and what to do about it."""
+    """Return a line that says what is wrong with a folder, and how to fix it."""
     user = f"user {os.geteuid()}"
     what_to_do = {
         errno.ENOENT: "name a folder whose parent folder exists; only the last one is created",
@@ -182,7 +182,7 @@ def _name(collector: AnyCollector) -> str:
 
 
 def _decoded(content: bytes, collector: AnyCollector) -> tuple[Stored, object]:
-    """Return what a file holds, and the summary in it; raises MsgspecError or ValueError for any other content."""
+    """Return the content of a file, and the summary in it; raises MsgspecError or ValueError for any other content."""
     stored = msgspec.json.decode(content, type=Stored)
     is_of_target = stored.format == FORMAT and stored.key == list(collector.identity)
     if not is_of_target or stored.checksum != stored.summed().checksum:

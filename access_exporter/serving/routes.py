@@ -17,7 +17,7 @@ from access_exporter.polling import Snapshots
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
 from access_exporter.serving.sharing import Shared
-from access_exporter.serving.status_page import StatusPage
+from access_exporter.serving.status_page import Made, StatusPage
 from access_exporter.serving.status_style import content_security_policy
 from access_exporter.serving.web_settings import WebSettings
 
@@ -46,7 +46,11 @@ class Web:
         self._reload = reload
         self._reloading = 0
         self._shared_pages = {form: Shared(partial(snapshots.page, form), "scrape") for form in Format}
-        self._shared_status = Shared(status_page.current, "status page")
+        self._status_page = status_page
+        self._shared_status = {
+            refreshes: Shared(partial(status_page.current, refreshes=refreshes), "status page")
+            for refreshes in (True, False)
+        }
         self._routes: dict[str, tuple[str, Application]] = {
             "/": ("GET", self._get_status),
             "/-/healthy": ("GET", self._get_healthy),
@@ -99,9 +103,20 @@ class Web:
         return await handler(request)
 
     async def _get_status(self, request: Request) -> Response:
-        policy = {"content-security-policy": content_security_policy(), "referrer-policy": "no-referrer"}
+        headers = {"content-security-policy": content_security_policy(), "referrer-policy": "no-referrer"}
+        refreshes = "off" not in request.values("refresh")
         await request.client.take_turn()
-        return Response((await self._shared_status.get(),), content_type="text/html; charset=utf-8", headers=policy)
+        made: Made | None
+        if account_ids := request.values("account"):
+            of = partial(self._status_page.of, account_ids[0], refreshes=refreshes)
+            made = await asyncio.wrap_future(call(of, "status page"))
+        else:
+            made = await self._shared_status[refreshes].get()
+        if made is None:
+            return Response("This account is not configured.\n", 404)
+        if refreshes:
+            headers["refresh"] = str(made.refresh)
+        return Response((made.page,), content_type="text/html; charset=utf-8", headers=headers)
 
     async def _get_healthy(self, request: Request) -> Response:
         return Response("The exporter is alive.\n")

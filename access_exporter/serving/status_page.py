@@ -1,99 +1,127 @@
 """The page people look at: each account's seats, and for every target how its last poll went. No script needed."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
+from urllib.parse import quote
 
-from access_exporter import __version__
-from access_exporter.clock import Clock
-from access_exporter.collectors import users_summary
+from access_exporter import __homepage__, __version__
 from access_exporter.config import Account
 from access_exporter.polling import Snapshot, Snapshots
+from access_exporter.serving.status_accounts import SEATS_WARNING, Row, Shown, by_urgency
+from access_exporter.serving.status_cards import cards, lists
 from access_exporter.serving.status_style import STYLE
+from access_exporter.serving.status_text import age, moment
 
-# The same thresholds as in the alerts.
-SEATS_WARNING = 0.8
-SEATS_CRITICAL = 0.9
-# Up to so many accounts each have a card; more are a list, a line each that opens, with what fails first.
+# Up to so many accounts each have a card; of more, each has a line that leads to its card.
 MOST_CARDS = 6
 KEPT_SECONDS = 1
-_POLICY_TESTS = "policy_tests"
-_CHANGED = 2  # the rank of policy tests that changed the result of somebody
+REFRESH_SECONDS = 30
+FIRST_REFRESH_SECONDS = 10  # while people wait for a first poll
+TITLE = "Cloudflare Access exporter"
 
 
-class _Made(NamedTuple):
-    """A page, the accounts it shows, and when it was made (monotonic)."""
+class Made(NamedTuple):
+    """A page, and after how many seconds the browser should ask for the next one."""
+
+    page: bytes
+    refresh: int
+
+
+class _Kept(NamedTuple):
+    """The page of all accounts, the accounts it shows, and when it was made (monotonic)."""
 
     accounts: Sequence[Account]
     at: float
-    page: bytes
+    made: Made
+
+
+@dataclass(frozen=True)
+class View:
+    """What somebody asked for: all accounts, or one by its id; `refreshes` is False where the page should stay."""
+
+    metrics_path: str = "/metrics"
+    demo: bool = False
+    refreshes: bool = True
+    account_id: str | None = None
 
 
 class StatusPage:
     """The status page of an exporter; `accounts` are those of the configuration in use."""
 
-    def __init__(self, snapshots: Snapshots, clock: Clock, metrics_path: str, *, demo: bool) -> None:
+    def __init__(self, snapshots: Snapshots, metrics_path: str, *, demo: bool) -> None:
         """Know of no account yet."""
         self.accounts: Sequence[Account] = ()
         self._snapshots = snapshots
-        self._clock = clock
+        self._clock = snapshots.clock
         self._metrics_path = metrics_path
         self._demo = demo
-        self._made: _Made | None = None
+        self._kept: dict[bool, _Kept] = {}
 
-    def current(self) -> bytes:
-        """Return the page, made at most once per second, and at once after a reload."""
+    def current(self, *, refreshes: bool = True) -> Made:
+        """Return the page of all accounts, made at most once per second, and at once after a reload."""
         now = self._clock.monotonic()
-        made = self._made
-        if made is None or made.accounts is not self.accounts or now - made.at >= KEPT_SECONDS:
-            made = self._made = _Made(self.accounts, now, self.render().encode(errors="replace"))
-        return made.page
+        kept = self._kept.get(refreshes)
+        if kept is None or kept.accounts is not self.accounts or now - kept.at >= KEPT_SECONDS:
+            accounts = self.accounts
+            made = self._make(accounts, View(self._metrics_path, self._demo, refreshes))
+            kept = self._kept[refreshes] = _Kept(accounts, now, made)
+        return kept.made
+
+    def of(self, account_id: str, *, refreshes: bool = True) -> Made | None:
+        """Return the page of one account; None where it is not configured."""
+        accounts = [account for account in self.accounts if account.id == account_id]
+        if not accounts:
+            return None
+        return self._make(accounts, View(self._metrics_path, self._demo, refreshes, account_id))
 
     def render(self) -> str:
-        """Return the page as of now."""
-        rows = [Row(snapshot, self._snapshots.is_fresh(snapshot)) for snapshot in self._snapshots.all()]
-        return render(self.accounts, rows, self._clock.time(), self._metrics_path, demo=self._demo)
+        """Return the page of all accounts as of now."""
+        return self._make(self.accounts, View(self._metrics_path, self._demo)).page.decode()
+
+    def _make(self, accounts: Sequence[Account], view: View) -> Made:
+        ids = {account.id for account in accounts}
+        found = [each for each in self._snapshots.all() if each.collector.key.account_id in ids]
+        page = render(accounts, map(self._row, found), self._clock.time(), view)
+        waits = any(each.polled_at is None and not each.collector.is_optional for each in found)
+        return Made(page.encode(errors="replace"), FIRST_REFRESH_SECONDS if waits else REFRESH_SECONDS)
+
+    def _row(self, snapshot: Snapshot) -> Row:
+        is_awaited = snapshot.polled_at is None or snapshot.succeeded_at is None
+        walked = self._snapshots.under_way.of(snapshot.collector) if is_awaited else None
+        return Row(snapshot, self._snapshots.is_fresh(snapshot), walked)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A target on the page; `fresh` tells whether its numbers are still shown on the metrics page."""
-
-    snapshot: Snapshot
-    fresh: bool
-
-
-def render(accounts: Sequence[Account], rows: Iterable[Row], now: float, metrics_path: str, *, demo: bool) -> str:
+def render(accounts: Sequence[Account], rows: Iterable[Row], now: float, view: View) -> str:
     """Return the page as of `now`, in seconds since the epoch."""
     by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
     for row in rows:
         account_id = row.snapshot.collector.key.account_id
         if account_id in by_account:  # or else a reload is just taking the account away
             by_account[account_id].append(row)
-    shown = [(account, by_account[account.id]) for account in accounts]
+    shown = by_urgency([Shown(account, by_account[account.id]) for account in accounts])
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>Cloudflare Access exporter</title>
+<title>{_tab_title(shown)}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <header>
-<h1>Cloudflare Access exporter</h1>
-<p>{_verdict([row for rows in by_account.values() for row in rows])} · <a href="{escape(metrics_path)}">Metrics</a></p>
-{_DEMO if demo else ""}
+<h1>{TITLE}</h1>
+<p class="verdict">{_verdict(shown)}</p>
+<nav aria-label="Pages">{_links(view)}</nav>
+{_DEMO if view.demo else ""}
 </header>
 <main>
-{_cards(shown, now) if len(shown) <= MOST_CARDS else _lists(shown, now)}
+{cards(shown, now) if len(shown) <= MOST_CARDS else lists(shown)}
 </main>
 <footer>
-<p>Version {escape(__version__)} · as of {_moment(now)}</p>
+<p>As of {moment(now)}, {age(now, now)} <span class="refresh">· {_refreshing(view)}</span></p>
 </footer>
 </body>
 </html>
@@ -104,190 +132,53 @@ _DEMO = """<p class="notice"><strong>Demo.</strong> These numbers come from a si
 no request leaves this machine.</p>"""
 
 
-def _verdict(rows: Iterable[Row]) -> str:
-    rows = _required(rows)
-    failing = _failing(rows)
-    waiting = _waiting(rows)
+def _links(view: View) -> str:
+    links = [
+        (escape(view.metrics_path), "Metrics"),
+        (f"{__homepage__}/blob/main/docs/runbook.md", "Runbook"),
+        (f"{__homepage__}/blob/main/CHANGELOG.md", f"Version {escape(__version__)}"),
+    ]
+    if view.account_id is not None:
+        links.insert(0, ("?", "All accounts"))
+    return "\n".join(f'<a href="{address}">{words}</a>' for address, words in links)
+
+
+def _refreshing(view: View) -> str:
+    """Return the link that stops or starts the refreshing."""
+    account = [f"account={quote(view.account_id, safe='')}"] if view.account_id is not None else []
+    if view.refreshes:
+        query = "&amp;".join((*account, "refresh=off"))
+        return f'this page refreshes by itself: <a href="?{query}">stop</a>'
+    return f'this page does not refresh by itself: <a href="?{"".join(account)}">start</a>'
+
+
+def _tab_title(accounts: Sequence[Shown]) -> str:
+    failing = sum(len(shown.failing) for shown in accounts)
+    return f"{failing} failing – {TITLE}" if failing else TITLE
+
+
+def _verdict(accounts: Sequence[Shown]) -> str:
+    polls, failing, waiting = (
+        sum(len(rows) for rows in each)
+        for each in (
+            [shown.required for shown in accounts],
+            [shown.failing for shown in accounts],
+            [shown.waiting for shown in accounts],
+        )
+    )
+    words = [f'<strong class="good">All {polls:,} polls good</strong>']
     if failing:
-        return f'<strong class="bad">{failing} of {len(rows)} polls failing</strong>'
-    if waiting:
-        return f'<strong class="warn">{waiting} of {len(rows)} first polls under way</strong>'
-    return f'<strong class="good">All {len(rows)} polls good</strong>'
-
-
-def _required(rows: Iterable[Row]) -> Sequence[Row]:
-    """Return the rows of targets that are not optional: only those count."""
-    return [row for row in rows if not row.snapshot.collector.is_optional]
-
-
-def _failing(rows: Iterable[Row]) -> int:
-    return sum(row.snapshot.failure is not None for row in _required(rows))
-
-
-def _waiting(rows: Iterable[Row]) -> int:
-    return sum(row.snapshot.polled_at is None for row in _required(rows))
-
-
-def _cards(accounts: Iterable[tuple[Account, Sequence[Row]]], now: float) -> str:
-    cards = (
-        f'<section class="card">\n<h2>{_name(account)}</h2>{_whole(account, rows, now)}</section>'
-        for account, rows in accounts
-    )
-    return "\n".join(('<div class="grid">', *cards, "</div>"))
-
-
-def _lists(accounts: Sequence[tuple[Account, Sequence[Row]]], now: float) -> str:
-    failing = [(account, rows) for account, rows in accounts if _failing(rows)]
-    others = [(account, rows) for account, rows in accounts if not _failing(rows)]
-    lists = (("Accounts with failing polls", failing), ("Accounts", others))
-    return "\n".join(_list(title, listed, now) for title, listed in lists if listed)
-
-
-def _list(title: str, accounts: Sequence[tuple[Account, Sequence[Row]]], now: float) -> str:
-    lines = (
-        f"<details>\n<summary>{_line(account, rows)}</summary>{_whole(account, rows, now)}</details>"
-        for account, rows in accounts
-    )
-    heading = f"<h2>{title} <span>{len(accounts)}</span></h2>"
-    return "\n".join(('<section class="list">', heading, *lines, "</section>"))
-
-
-def _line(account: Account, rows: Sequence[Row]) -> str:
-    people, rows = _people(rows), _required(rows)
-    used = "no numbers" if people is None else f"{people.seats_used:,} seats"
-    bar = "<span></span>"
-    if people and account.seat_limit:
-        level, share = _level(people.seats_used, account.seat_limit)
-        used = f'{people.seats_used:,} of {account.seat_limit:,} <span class="{level}">{share:.0%}</span>'
-        bar = _bar(level, share, 'aria-hidden="true"')
-    state = '<span class="good how">polled</span>'
-    if failing := _failing(rows):
-        reasons = ", ".join(sorted({row.snapshot.failure.reason for row in rows if row.snapshot.failure}))
-        state = f'<span class="bad how">{failing} of {len(rows)} failing: {reasons}</span>'
-    elif _waiting(rows):
-        state = '<span class="warn how">first poll</span>'
-    return f'<span class="name">{_name(account)}</span>{bar}<span class="of">{used}</span>{state}'
-
-
-def _name(account: Account) -> str:
-    if account.name is None:
-        return _text(account.id)
-    return f"{_text(account.name)} <code>{_text(account.id)}</code>"
-
-
-def _whole(account: Account, rows: Sequence[Row], now: float) -> str:
-    people = _people(rows)
-    return f"""
-{_seats(people, account.seat_limit) if people else ""}
-<ul>
-{"".join(_target(row, now) for row in sorted(rows, key=_rank))}</ul>
-"""
-
-
-def _rank(row: Row) -> int:
-    """Return the place of a target on the page: policy tests come last, of these first what fails or changed."""
-    snapshot = row.snapshot
-    if snapshot.collector.key.collector != _POLICY_TESTS:
-        return 0
-    if snapshot.failure is not None:
-        return 1
-    return _CHANGED if row.fresh and snapshot.collector.has_news(snapshot.summary) else _CHANGED + 1
-
-
-def _people(rows: Iterable[Row]) -> users_summary.UsersSummary | None:
-    summaries = (row.snapshot.summary for row in rows if row.fresh)
-    return next((summary for summary in summaries if isinstance(summary, users_summary.UsersSummary)), None)
-
-
-def _seats(people: users_summary.UsersSummary, limit: int | None) -> str:
-    numbers = [("Users", sum(people.users.values())), ("Active devices", people.active_devices)]
-    numbers.append(("Logged in within 7 days", people.users_logged_in["7d"]))
-    if people.users_active is not None:
-        numbers.append(("Active within 7 days", people.users_active["7d"]))
-    if people.never_used is not None:
-        numbers.append(("Seats never used", people.never_used))
-    numbers += [(f"Idle for {days} days", number) for days, number in list(people.idle.items())[-1:]]
-    listed = "".join(f"<div><dt>{label}</dt><dd>{number:,.0f}</dd></div>" for label, number in numbers)
-    return f"{_used(people.seats_used, limit)}\n<dl>{listed}</dl>"
-
-
-def _used(used: int, limit: int | None) -> str:
-    if limit is None:
-        return f'<p class="seats"><span><strong>{used:,}</strong> seats used</span><span>no seat_limit set</span></p>'
-    level, share = _level(used, limit)
-    return f"""<p class="seats"><span><strong>{used:,}</strong> of <strong>{limit:,}</strong> seats used</span>
-<span class="{level}">{share:.0%}</span></p>
-{_bar(level, share, f'role="img" aria-label="{used:,} of {limit:,} seats used"')}"""
-
-
-def _level(used: int, limit: int) -> tuple[str, float]:
-    share = used / limit
-    return "bad" if share >= SEATS_CRITICAL else "warn" if share >= SEATS_WARNING else "calm", share
-
-
-def _bar(level: str, share: float, role: str) -> str:
-    return f"""<svg {role} viewBox="0 0 100 1" preserveAspectRatio="none">
-<rect class="{level}" width="{min(share, 1) * 100:.1f}" height="1"/></svg>"""
-
-
-def _target(row: Row, now: float) -> str:
-    collector = row.snapshot.collector
-    name = "" if collector.key.target == collector.key.collector else f" {_text(collector.key.target)}"
-    if collector.is_optional and not (row.fresh and list(collector.status(row.snapshot.summary))):
-        return ""
-    between = " · " if _rank(row) >= _CHANGED else "<br>"  # there may be many policy tests that work
-    return f"<li><strong>{collector.title}{name}</strong> {between.join(_state(row, now))}</li>\n"
-
-
-def _state(row: Row, now: float) -> Iterator[str]:
-    snapshot = row.snapshot
-    if snapshot.collector.is_optional:
-        yield from map(_text, snapshot.collector.status(snapshot.summary))
-        return
-    if snapshot.polled_at is None:
-        yield '<span class="warn">first poll under way</span>'
-    elif snapshot.failure is not None:
-        yield f'<span class="bad">poll failed ({snapshot.failure.reason})</span>'
-        yield f'<span class="bad">{_text(str(snapshot.failure))}</span>'
-    else:
-        yield '<span class="good">polled</span>'
-        if _rank(row) == _CHANGED:
-            yield '<span class="warn">changed</span>'
-    if row.fresh:
-        yield from map(_text, snapshot.collector.status(snapshot.summary))
-    yield f'<span class="when">{_times(row, now)}</span>'
-
-
-def _times(row: Row, now: float) -> str:
-    snapshot = row.snapshot
-    words = [f"every {_span(snapshot.collector.interval)}"]
-    if snapshot.polled_at is not None:
-        words.insert(0, f"last poll {_span(now - snapshot.polled_at)} ago")
-    if snapshot.succeeded_at is None:
-        words.append("no numbers yet")
-    elif not row.fresh:
-        words.append(f"numbers withdrawn: older than {_span(snapshot.collector.stale_after)}")
-    elif snapshot.failure is not None:
-        words.append(f"numbers from {_span(now - snapshot.succeeded_at)} ago")
+        words = [f'<strong class="bad">{failing:,} of {polls:,} polls failing</strong>']
+    elif waiting:
+        words = [f'<strong class="warn">{waiting:,} of {polls:,} first polls under way</strong>']
+    over = sum((shown.share or 0) > 1 for shown in accounts)
+    near = sum(SEATS_WARNING <= (shown.share or 0) <= 1 for shown in accounts)
+    if over:
+        words.append(f'<strong class="bad">{_accounts(over)} over the seat limit</strong>')
+    if near:
+        words.append(f'<strong class="warn">{_accounts(near)} near the seat limit</strong>')
     return " · ".join(words)
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_MOST_CHARACTERS = 500
-
-
-def _text(text: str) -> str:
-    """Return somebody else's text as HTML that is nothing but text, and cannot turn round what stands beside it."""
-    shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
-    return f"<bdi>{escape(_UNPRINTABLE.sub('�', shown))}</bdi>"
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
-
-
-def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _accounts(number: int) -> str:
+    return "1 account" if number == 1 else f"{number:,} accounts"

@@ -6,7 +6,7 @@ One function for each document returns its text, written again from the code.
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import config_file, configuration, flags, metrics
+from docs.generate import architecture, config_file, configuration, flags, metrics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Each takes the document as it is, since most of it stays.
@@ -15,4 +15,6 @@ REFERENCES: dict[str, Callable[[str], str]] = {
     "docs/configuration.md": configuration.update,
     "config.yaml": config_file.update,
     "docs/metrics.md": metrics.update,
+    "docs/architecture.md": architecture.update,
+    "docs/architecture.svg": architecture.draw,
 }

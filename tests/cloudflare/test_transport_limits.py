@@ -122,7 +122,7 @@ class TestTime:
         self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """To decode what is odd about an answer is part of its time."""
-        Script(mock, good([{"id": "1", "created_at": "2026-05-01T10:00:00"}]), endpoint=USERS)
+        Script(mock, good([{"id": "1", "access_seat": "yes"}]), endpoint=USERS)
         bench = Bench(timeout=5)
         monkeypatch.setattr(decoding, "monotonic", lambda: time.monotonic() + 6)
         message = bench.failure(bench.rows, reason="timeout")

@@ -9,7 +9,8 @@ from access_exporter.config.durations import Interval
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config, PolicyTest
 from access_exporter.config.secrets import Secret
-from access_exporter.serving.status_page import Row, render
+from access_exporter.serving.status_accounts import Row
+from access_exporter.serving.status_page import View, render
 from access_exporter.simulator import Account, PolicyTestUser, Simulator
 from access_exporter.simulator.account import TOKEN, Life
 from access_exporter.simulator.server import Fault
@@ -66,7 +67,7 @@ class Bench:
         """The page for people."""
         config = self.config(payroll())
         rows = [Row(snapshot, fresh=True) for snapshot in self.exporter.snapshots()]
-        page = render(config.accounts, rows, self.clock.time(), "/metrics", demo=False)
+        page = render(config.accounts, rows, self.clock.time(), View())
         return page.replace("\N{NO-BREAK SPACE}", " ")
 
     def asked(self, method: str, endpoint: str = "") -> list[float]:

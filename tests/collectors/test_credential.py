@@ -11,7 +11,8 @@ from access_exporter.collectors import credential
 from access_exporter.config.model import Account as AccountConfig
 from access_exporter.config.model import Api, Config
 from access_exporter.config.secrets import Secret
-from access_exporter.serving.status_page import Row, render
+from access_exporter.serving.status_accounts import Row
+from access_exporter.serving.status_page import View, render
 from access_exporter.simulator import Account, Handler, Request, Simulator
 from access_exporter.simulator.account import TOKEN
 from tests.faults import answers, refuses, resets, result
@@ -211,14 +212,14 @@ def test_the_status_page(server: Simulator) -> None:
     assert "API token" not in status_page(fleet)
     fleet.run(1)
     page = status_page(fleet)
-    assert "<strong>API token</strong> <bdi>expires on 2026-10-11 at 14:13 UTC</bdi>" in page
+    assert "<h3>API token</h3>\n<p><bdi>expires on 2026-10-11 at 14:13 UTC</bdi></p>" in page
     assert "All 0 polls good" in page
 
 
 def status_page(fleet: Fleet) -> str:
     """Return the page of an exporter."""
     rows = [Row(snapshot, fresh=snapshot.succeeded_at is not None) for snapshot in fleet.snapshots()]
-    return render([account()], rows, fleet.clock.now, "/metrics", demo=False)
+    return render([account()], rows, fleet.clock.now, View())
 
 
 def test_places() -> None:

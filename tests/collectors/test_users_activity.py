@@ -73,7 +73,7 @@ class TestPeopleWhoOnlyUseWarp:
 
     @pytest.mark.parametrize("devices", [True, False])
     def test_without_devices(self, cloudflare: Cloudflare, devices: bool) -> None:
-        """The same numbers are shown where devices are not to be read, or where that failed; nothing is to grant."""
+        """The same numbers are shown where devices are not to be read, or where that failed. The former gets advice."""
         cloudflare.lists("users", answer(self.users))
         exporter = Exporter(devices=devices)
         exporter.poll()
@@ -82,7 +82,9 @@ class TestPeopleWhoOnlyUseWarp:
         assert shown(page, "seats_idle") == NOBODY
         assert shown(page, "seats_activity_unknown") == {"30": 20, "60": 20, "90": 20}
         assert "users_active" not in page
-        assert exporter.status() == ["unknown activity of 20 seats"]
+        how = "set `devices: auto` and grant the token the permission Zero Trust: Read"
+        advice = "" if devices else f"; to know it, {how}"
+        assert exporter.status() == [f"unknown activity of 20 seats{advice}"]
         assert [path for path, _ in cloudflare.asked].count(DEVICES) == 0
 
     def test_one_without_a_device(self, cloudflare: Cloudflare) -> None:

@@ -59,6 +59,7 @@ def test_health_check_finds_the_other_loopback_address() -> None:
         assert healthcheck.main([str(running.port)]) == 0
 
 
+@needs.ipv6
 def test_health_check_asks_every_address() -> None:
     """It takes what --web.listen-address has, and is healthy only if the exporter answers at each address."""
     with exporter("--demo", "--web.listen-address=127.0.0.2:0", "--web.listen-address=[::1]:0") as running:

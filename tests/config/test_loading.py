@@ -194,6 +194,6 @@ class TestAnyFile:
     def test_any_tree(self, api: object, values: dict[str, object]) -> None:
         """Whatever stands below the keys, the outcome is a configuration or one printable line."""
         content = {"api": api, "accounts": [{"id": "a", "api_token": "b"} | values]}
-        message = outcome(yaml.dump(content, Dumper=yaml.CSafeDumper, encoding="utf-8"))
+        message = outcome(yaml.safe_dump(content, encoding="utf-8"))
         assert message.startswith("config.yaml: ") or not message
         assert message.isprintable()

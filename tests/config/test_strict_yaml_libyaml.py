@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from access_exporter.config import strict_yaml
 from access_exporter.errors import DocumentError
+from tests import needs
 from tests.config_files import account, load
 
 pytestmark = pytest.mark.usefixtures("secret_files")
@@ -72,10 +73,10 @@ def outcome(content: str) -> str:
         return str(error)
 
 
+@needs.libyaml
 @given(content=st.lists(PIECES, max_size=12).map("".join))
 def test_the_same(content: str) -> None:
     """Whatever stands in a file, it is read or refused alike."""
-    assert yaml.__with_libyaml__
     found = outcome(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "__with_libyaml__", False)

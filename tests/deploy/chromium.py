@@ -53,15 +53,28 @@ class Tab:
         for domain in ("Page", "Runtime", "Log"):
             self._ask(f"{domain}.enable")
 
-    def open(self, url: str, screen: Screen, scheme: str) -> None:
-        """Show a page and wait until it has loaded; `scheme` is light or dark."""
+    def open(self, url: str, screen: Screen, scheme: str, *, media: str = "screen") -> None:
+        """Show a page and wait until it has loaded; `scheme` is light, dark or forced, `media` is screen or print."""
         size = {"width": screen.width, "height": screen.height, "mobile": screen.mobile, "deviceScaleFactor": 1}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
-        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self._events.clear()
+        forced = {"name": "forced-colors", "value": "active" if scheme == "forced" else "none"}
+        scheme = "dark" if scheme == "forced" else scheme
+        features = [{"name": "prefers-color-scheme", "value": scheme}, forced]
+        self._ask("Emulation.setEmulatedMedia", media=media, features=features)
         self._ask("Page.navigate", url=url)
+        self.loaded()
+
+    def loaded(self) -> None:
+        """Wait until the next page has loaded, which may be one that the page itself asked for."""
+        self._events.clear()
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._events.append(self._read())
+
+    def press_tab(self) -> None:
+        """Press the Tab key."""
+        key = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+        for kind in ("keyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, **key)
 
     def complaints(self) -> list[str]:
         """Return what the browser put into its log about the page: what was blocked, broken or thrown."""

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tests.deploy.files import DEPLOY
-from tests.deploy.manifests import Manifest
+from tests.deploy.manifests import Manifest, parsed
 from tests.deploy.programs import program
 
 CHART = DEPLOY / "helm" / "cloudflare-access-exporter"
@@ -39,7 +39,7 @@ def rendered(*arguments: str | Path, values: dict[str, Any] | None = None, chart
     """Return the objects of a release that is called like the chart."""
     ended = helm("template", NAME, chart, "--namespace", "access", *arguments, values=values)
     assert ended.returncode == 0, ended.stderr
-    return list(yaml.load_all(ended.stdout, yaml.CSafeLoader))
+    return parsed(ended.stdout)
 
 
 def refused(values: dict[str, Any]) -> str:

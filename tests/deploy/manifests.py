@@ -22,6 +22,7 @@ Manifest: TypeAlias = dict[str, Any]
 Manifests: TypeAlias = dict[str, Manifest]
 DURATION = {"type": "string", "pattern": "^([0-9]+(ms|[smhdwy]))+$"}
 STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def fields(*required: str, **named: Any) -> dict[str, Any]:
@@ -92,7 +93,12 @@ def built(folder: Path) -> list[Manifest]:
     if TOO_OLD.search(ended.stderr):
         pytest.skip(f"kubectl is older than 1.22: {GET['kubectl']}")
     assert (ended.returncode, ended.stderr) == (0, "")
-    return list(yaml.load_all(ended.stdout, yaml.CSafeLoader))
+    return parsed(ended.stdout)
+
+
+def parsed(text: str) -> list[Manifest]:
+    """Return the objects in a text, read fast where PyYAML can."""
+    return list(yaml.load_all(text, _LOADER))
 
 
 def combined(folder: Path, overlay: str, components: Sequence[str] = (), **more: Any) -> list[Manifest]:

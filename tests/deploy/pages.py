@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 from access_exporter.collectors import policy_tests
@@ -12,9 +13,10 @@ from access_exporter.collectors.protocol import Key
 from access_exporter.collectors.users_summary import UsersSummary
 from access_exporter.config.model import Account, PolicyTest
 from access_exporter.errors import AuthError, NetworkError, NotFoundError, PermissionMissingError, PollError
+from access_exporter.polling import History, Walked
 from access_exporter.polling.snapshots import Snapshot
-from access_exporter.serving import status_page
-from access_exporter.serving.status_page import Row
+from access_exporter.serving.status_accounts import Row
+from access_exporter.serving.status_page import View, render
 from access_exporter.serving.status_style import content_security_policy
 from tests.fakes import FakeCollector
 
@@ -37,7 +39,7 @@ def page(number: int, *, errors: bool, demo: bool = False) -> str:
     """Return the page of so many accounts; with errors, of polls that fail, wait, or succeeded long ago."""
     accounts = [_account(index) for index in range(number)]
     rows = [row for index, account in enumerate(accounts) for row in _rows(index, account, errors=errors)]
-    return status_page.render(accounts, rows, NOW, "/metrics", demo=demo)
+    return render(accounts, rows, NOW, View(demo=demo))
 
 
 def _account(index: int) -> Account:
@@ -66,7 +68,8 @@ def _rows(index: int, account: Account, *, errors: bool) -> Iterator[Row]:
     yield _row(account, "users", "users", seats, failing=index if errors and index % 3 == 0 else None)
     for number, test in enumerate(account.policy_tests):
         outcome = {"approved": 40 + index, "blocked": 7, "error": number, "unknown": 0}
-        result = PolicyTestSummary(("complete", "processing")[number], 60, (1, 0.4)[number], outcome)
+        status = ("complete", "exceeded time" if errors else "processing")[number]
+        result = PolicyTestSummary(status, 60, (1, 0.4)[number], outcome, finished=NOW - 90_000)
         waiting = errors and index % 3 == 1 and number == 1
         yield _row(
             account,
@@ -83,14 +86,19 @@ class _PolicyTest(FakeCollector):
     def status(self, summary: PolicyTestSummary) -> Iterable[str]:
         return [policy_tests.result(summary)]
 
+    def concern(self, summary: PolicyTestSummary) -> str | None:
+        return policy_tests.concern(summary)
+
 
 def _row(account: Account, collector: str, target: str, summary: Any, *, failing: int | None) -> Row:
     kind = _PolicyTest if collector == "policy_tests" else FakeCollector
     aim = kind(Key(account.id, collector, target), _nothing, _nothing, interval=300, stale_after=1800, title=kind.title)
     if summary is None:
-        return Row(Snapshot(aim), fresh=False)
+        return Row(Snapshot(aim), fresh=False, walked=Walked(12, 260, 118))
     if failing is None:
-        return Row(Snapshot(aim, summary=summary, polled_at=NOW - 20, succeeded_at=NOW - 20), fresh=True)
+        history = _history(summary.seats_used) if isinstance(summary, UsersSummary) else History()
+        polled = Snapshot(aim, summary=summary, polled_at=NOW - 20, succeeded_at=NOW - 20, history=history)
+        return Row(polled, fresh=True)
     succeeded = (NOW - 620, NOW - 7200, None)[failing // 3 % 3]
     kept = None if succeeded is None else summary
     failure = FAILURES[failing // 3 % 3 if collector == "users" else 3]
@@ -98,13 +106,25 @@ def _row(account: Account, collector: str, target: str, summary: Any, *, failing
     return Row(snapshot, fresh=succeeded == NOW - 620)
 
 
+def _history(used: int) -> History:
+    """Return the seats of four days, which rose to what they are now, with a dip each night."""
+    history = History()
+    for poll in range(0, 4 * 86400, 300):
+        dip = 3 * (poll // 43200 % 2)
+        history = history.noted(poll, used - dip - (4 * 86400 - poll) // 43200)
+    return history.noted(4 * 86400, used)
+
+
 def _nothing(*_: object) -> Any:
     raise AssertionError("these targets are only looked at")
 
 
 @contextmanager
-def served(pages: Mapping[str, str]) -> Iterator[str]:
-    """Serve pages by their path, with the exporter's own policy; give the address."""
+def served(pages: Mapping[str, str], refreshes: Mapping[str, int] = MappingProxyType({})) -> Iterator[str]:
+    """Serve pages by their path, with the exporter's own policy; give the address.
+
+    A page that `refreshes` has the header for that, with so many seconds.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -112,6 +132,9 @@ def served(pages: Mapping[str, str]) -> Iterator[str]:
             self.send_response(200)
             self.send_header("content-type", "text/html; charset=utf-8")
             self.send_header("content-security-policy", content_security_policy())
+            if self.path in refreshes:
+                self.send_header("refresh", str(refreshes[self.path]))
+            self.send_header("cache-control", "no-store")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from access_exporter.serving.status_page import SEATS_CRITICAL, SEATS_WARNING
+from access_exporter.serving.status_accounts import SEATS_CRITICAL, SEATS_WARNING
 from tests.deploy.files import (
     ALERTS,
     DASHBOARDS,

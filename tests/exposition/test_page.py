@@ -122,7 +122,7 @@ class Beside:
         self.web = Web(
             self.snapshots,
             own,
-            StatusPage(self.snapshots, self.clock, "/metrics", demo=False),
+            StatusPage(self.snapshots, "/metrics", demo=False),
             None,
             metrics_path="/metrics",
             settings=settings,

@@ -43,7 +43,7 @@ def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path
     for _ in range(2):
         with restarts.run() as started:
             failed = started.wait_for("poll failed", target="payroll")
-            assert "ended while it started a test" in failed["error"]
+            assert "stopped or was reconfigured while it started a test" in failed["error"]
             assert "the next test is started at 20" in failed["error"]
     assert restarts.posts() == 1
 

@@ -12,6 +12,7 @@ import requests
 from access_exporter.addresses import Address
 from access_exporter.errors import CommandError
 from access_exporter.serving.listening import listen
+from tests import needs
 from tests.processes import exporter
 from tests.running_server import connect
 
@@ -68,6 +69,7 @@ def test_keep_alive() -> None:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
+@needs.ipv6
 def test_several_addresses() -> None:
     """Each address gets a socket of its own."""
     assert [(family, host) for family, host, _ in opened("127.0.0.1:0", "127.0.0.2:0", "[::1]:0")] == [
@@ -77,6 +79,7 @@ def test_several_addresses() -> None:
     ]
 
 
+@needs.ipv6
 def test_every_address() -> None:
     """Without a host a single socket serves IPv4 and IPv6; `0.0.0.0` and `[::]` serve one of them each."""
     ((family, host, port),) = opened(":0")
@@ -95,6 +98,7 @@ def test_every_address_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [place[:2] for place in opened(":0")] == [(V4, "0.0.0.0")]  # noqa: S104 – at once closed
 
 
+@needs.ipv6
 def test_names(names: Resolve) -> None:
     """A host name is served at every address it has, of both families."""
     names({"six.example": ["::1"], "both.example": ["::1", "127.0.0.1", "::1"]})
@@ -120,11 +124,11 @@ def test_names_with_addresses_of_other_machines(names: Resolve, monkeypatch: pyt
     ("first", "second"),
     [
         (":{}", "127.0.0.1:{}"),
-        (":{}", "[::1]:{}"),
+        pytest.param(":{}", "[::1]:{}", marks=needs.ipv6),
         ("127.0.0.1:{}", ":{}"),
         ("localhost:{}", "127.0.0.1:{}"),
         ("0.0.0.0:{}", "127.0.0.1:{}"),
-        ("[::1]:{}", "[0:0:0:0:0:0:0:1]:{}"),
+        pytest.param("[::1]:{}", "[0:0:0:0:0:0:0:1]:{}", marks=needs.ipv6),
     ],
 )
 def test_addresses_that_overlap(first: str, second: str) -> None:
@@ -181,6 +185,7 @@ def test_unknown_names(host: str) -> None:
     assert refusal(f"{host}:10060").startswith(f"cannot listen on {host}:10060: the host name cannot be resolved (")
 
 
+@needs.ipv6
 def test_one_exporter_on_several_addresses() -> None:
     """The exporter logs each address with the port it has, and answers at each."""
     with exporter("--demo", "--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0") as running:

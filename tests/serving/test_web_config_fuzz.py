@@ -82,7 +82,7 @@ class TestFuzz:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_tree(self, tmp_path: Path, tree: object) -> None:
         """Whatever stands in which place, it is a configuration or a mistake told in one line without a secret."""
-        content = yaml.dump(tree, Dumper=yaml.CSafeDumper, allow_unicode=True, encoding="utf-8")
+        content = yaml.safe_dump(tree, allow_unicode=True, encoding="utf-8")
         assert_loaded_or_told(tmp_path / "web.yaml", content)
 
 

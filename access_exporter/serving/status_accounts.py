@@ -1,0 +1,121 @@
+"""An account as the status page sees it: its targets, its seats, and how urgent it is to look at it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+from access_exporter.collectors import users_summary
+from access_exporter.config import Account
+from access_exporter.polling import History, Snapshot, Walked
+
+# The same thresholds as in the alerts.
+SEATS_WARNING = 0.8
+SEATS_CRITICAL = 0.9
+
+
+@dataclass(frozen=True)
+class Row:
+    """A target on the page; `fresh` tells whether `/metrics` shows its numbers, `walked` how far its poll is."""
+
+    snapshot: Snapshot
+    fresh: bool
+    walked: Walked | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its first poll is under way."""
+        return self.snapshot.polled_at is None
+
+
+class Urgency(IntEnum):
+    """Why an account stands where it does on the page: the most urgent ones come first."""
+
+    FAILING = 0
+    OVER = 1
+    NEAR = 2
+    WAITING = 3
+    CALM = 4
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An account and its targets."""
+
+    account: Account
+    rows: Sequence[Row]
+
+    @cached_property
+    def required(self) -> Sequence[Row]:
+        """The targets that are not optional: only those count."""
+        return [row for row in self.rows if not row.snapshot.collector.is_optional]
+
+    @cached_property
+    def failing(self) -> Sequence[Row]:
+        """The targets whose last poll failed."""
+        return [row for row in self.required if row.snapshot.failure is not None]
+
+    @cached_property
+    def waiting(self) -> Sequence[Row]:
+        """The targets whose first poll is under way."""
+        return [row for row in self.required if row.is_waiting]
+
+    @cached_property
+    def _users(self) -> Row | None:
+        fresh = (row for row in self.rows if row.fresh)
+        return next((row for row in fresh if isinstance(row.snapshot.summary, users_summary.UsersSummary)), None)
+
+    @property
+    def people(self) -> users_summary.UsersSummary | None:
+        """The numbers of users, as long as they are shown."""
+        summary = self._users.snapshot.summary if self._users else None
+        return summary if isinstance(summary, users_summary.UsersSummary) else None
+
+    @property
+    def history(self) -> History | None:
+        """The seats since the start, as soon as there is something to draw."""
+        history = self._users.snapshot.history if self._users else None
+        return history if history and history.polls > 1 else None
+
+    @cached_property
+    def share(self) -> float | None:
+        """The seats in use as a share of the limit; None where one of them is not known."""
+        limit = self.account.seat_limit
+        return self.people.seats_used / limit if self.people and limit else None
+
+    @property
+    def level(self) -> str:
+        """The class of the share in the style."""
+        share = self.share or 0
+        return "bad" if share >= SEATS_CRITICAL else "warn" if share >= SEATS_WARNING else "calm"
+
+    @property
+    def share_in_words(self) -> str:
+        """The share, never rounded up: `99%` is not full; and how many seats are over the limit."""
+        limit = self.account.seat_limit
+        if self.share is None or self.people is None or limit is None:
+            return ""
+        over = self.people.seats_used - limit
+        return f"{over:,} over" if over > 0 else f"{math.floor(self.share * 100)}%"
+
+    @cached_property
+    def urgency(self) -> Urgency:
+        """How urgent it is to look at the account."""
+        if self.failing:
+            return Urgency.FAILING
+        if self.share is not None and self.share > 1:
+            return Urgency.OVER
+        if self.share is not None and self.share >= SEATS_WARNING:
+            return Urgency.NEAR
+        return Urgency.WAITING if self.waiting else Urgency.CALM
+
+
+def by_urgency(accounts: Sequence[Shown]) -> list[Shown]:
+    """Return the most urgent accounts first; those near or over the limit by how much, others as configured."""
+
+    def place(shown: Shown) -> tuple[Urgency, float]:
+        sorts_by_share = shown.urgency in (Urgency.OVER, Urgency.NEAR)
+        return shown.urgency, -(shown.share or 0) if sorts_by_share else 0
+
+    return sorted(accounts, key=place)

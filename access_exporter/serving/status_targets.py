@@ -1,0 +1,97 @@
+"""The targets of an account on the status page: how each was polled, and what came of it."""
+
+from collections.abc import Iterator, Sequence
+
+from access_exporter.polling import Walked
+from access_exporter.serving.status_accounts import Row
+from access_exporter.serving.status_drawings import bar
+from access_exporter.serving.status_text import age, span, text
+
+_POLICY_TESTS = "policy_tests"
+_REMARKABLE = 2  # the rank of policy tests to look at
+_UNREMARKABLE = 3
+
+
+def targets(rows: Sequence[Row], now: float) -> str:
+    """Return the list of an account's targets: what fails first, and policy tests last."""
+    lines = "".join(_target(row, now) for row in sorted(rows, key=_rank))
+    return f'<ul class="targets">\n{lines}</ul>'
+
+
+def _rank(row: Row) -> int:
+    snapshot = row.snapshot
+    if snapshot.failure is not None and not snapshot.collector.is_optional:
+        return 0
+    if snapshot.collector.key.collector != _POLICY_TESTS:
+        return 1
+    return _REMARKABLE if _remark(row) else _UNREMARKABLE
+
+
+def _remark(row: Row) -> str | None:
+    """Return what people should know of a target although its poll succeeded."""
+    collector, summary = row.snapshot.collector, row.snapshot.summary
+    if not row.fresh:
+        return None
+    return collector.concern(summary) or ("changed" if collector.has_news(summary) else None)
+
+
+def _target(row: Row, now: float) -> str:
+    collector = row.snapshot.collector
+    name = "" if collector.key.target == collector.key.collector else f" {text(collector.key.target)}"
+    lines = list(map(text, collector.status(row.snapshot.summary))) if row.fresh else []
+    if collector.is_optional and not lines:
+        return ""
+    state = "" if collector.is_optional else f" {_state(row)}"
+    if row.snapshot.failure is not None and not collector.is_optional:
+        lines.insert(0, f'<span class="bad">{text(str(row.snapshot.failure))}</span>')
+    progress = _progress(row.walked) if row.is_waiting and row.walked else ""
+    said = progress + "".join(f"<p>{line}</p>" for line in lines)
+    when = "" if collector.is_optional else f'<p class="when">{_times(row, now)}</p>'
+    return f"<li><h3>{collector.title}{name}{state}</h3>\n{said}{when}</li>\n"
+
+
+def _state(row: Row) -> str:
+    snapshot = row.snapshot
+    if row.is_waiting:
+        return _label("warn", "first poll under way")
+    if snapshot.failure is not None:
+        return _label("bad", f"poll failed ({snapshot.failure.reason})")
+    remark = _remark(row)
+    return _label("warn", remark) if remark else _label("good", "polled")
+
+
+def _label(level: str, words: str) -> str:
+    return f'<span class="label {level}">{words}</span>'
+
+
+def _walked(walked: Walked) -> str:
+    """Return how far a walk is, in words."""
+    if walked.expected is None or walked.remaining is None:
+        return "1 page read" if walked.pages == 1 else f"{walked.pages:,} pages read"
+    rest = f", about {span(walked.remaining)} left" if walked.pages < walked.expected else ""
+    return f"{walked.pages:,} of {walked.expected:,} pages read{rest}"
+
+
+def _progress(walked: Walked) -> str:
+    """Return how far the walk of a poll is that people wait for, with a bar where its end is known."""
+    drawn = bar("calm", walked.pages, walked.expected, 'aria-hidden="true"') if walked.expected else ""
+    return f"<p>{_walked(walked)}</p>{drawn}"
+
+
+def _times(row: Row, now: float) -> str:
+    return " · ".join(_each_time(row, now))
+
+
+def _each_time(row: Row, now: float) -> Iterator[str]:
+    snapshot = row.snapshot
+    if snapshot.polled_at is not None:
+        yield f"last poll {age(snapshot.polled_at, now)}"
+    yield f"every {span(snapshot.collector.interval)}"
+    if snapshot.failure is not None and row.walked:
+        yield f"next poll under way: {_walked(row.walked)}"
+    if snapshot.succeeded_at is None:
+        yield "no numbers yet"
+    elif not row.fresh:
+        yield f"numbers withdrawn: older than {span(snapshot.collector.stale_after)}"
+    elif snapshot.failure is not None:
+        yield f"numbers from {age(snapshot.succeeded_at, now)}"

@@ -1,0 +1,290 @@
+"""The status page over HTTP: when it refreshes, what comes first, and what it says of an account."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from access_exporter import __homepage__, __version__
+from access_exporter.collectors.followed_policy_test import PolicyTestSummary
+from access_exporter.collectors.policy_tests import concern, result
+from access_exporter.collectors.protocol import AnyCollector, Key
+from access_exporter.collectors.users_summary import UsersSummary
+from access_exporter.config.model import Account
+from access_exporter.errors import AuthError
+from access_exporter.polling.snapshots import Snapshots, Store
+from access_exporter.polling.storage import Kept
+from access_exporter.serving.messages import Request, Response
+from access_exporter.serving.routes import Web
+from access_exporter.serving.status_page import StatusPage
+from access_exporter.serving.web_settings import WebSettings
+from tests.fakes import START, FakeClock, FakeCollector
+from tests.running_server import Asker
+
+LIMIT = 100
+TITLES = {"users": "Users", "policy_tests": "Policy test"}
+COUNTS = {"approved": 4, "blocked": 3, "error": 0}
+
+
+def people(used: int, **more: Any) -> UsersSummary:
+    """Return what is known of an account that uses so many seats."""
+    nobody = {"users_by_devices": {}, "users_logged_in": {"7d": 0}, "last_login": None}
+    return UsersSummary({"access": used}, {"access": used}, used, active_devices=0, **(nobody | more))
+
+
+class Target(FakeCollector):
+    """A target about users or a policy test, with what the page asks of a collector."""
+
+    def level(self, summary: Any) -> float | None:
+        return summary.seats_used if isinstance(summary, UsersSummary) else None
+
+    def status(self, summary: Any) -> Iterable[str]:
+        return [result(summary)] if isinstance(summary, PolicyTestSummary) else []
+
+    def concern(self, summary: Any) -> str | None:
+        return concern(summary) if isinstance(summary, PolicyTestSummary) else None
+
+
+class Stored:
+    """A store that kept the same summary of every target, from a minute ago, and keeps nothing more."""
+
+    def __init__(self, summary: object) -> None:
+        self._kept = Kept(summary, START - 60, {})
+
+    def load(self, _: AnyCollector) -> Kept:
+        return self._kept
+
+    def save(self, *_: object) -> bool:
+        return True
+
+    def set_aside(self, *_: object) -> None: ...
+
+
+class Site:
+    """An exporter that polls nothing by itself; the test says what came of each poll."""
+
+    def __init__(self, *names: str, tests: bool = False, store: Store | None = None) -> None:
+        self.clock = FakeClock()
+        self.snapshots = Snapshots(self.clock, store)
+        kinds = ("users", "policy_tests") if tests else ("users",)
+        self.targets = {
+            (name, kind): Target(Key(name, kind, kind), lambda *_: None, lambda _: (), title=TITLES[kind])
+            for name in names
+            for kind in kinds
+        }
+        self.snapshots.configure(self.targets.values())
+        page = StatusPage(self.snapshots, "/metrics", demo=False)
+        page.accounts = [Account(id=name, seat_limit=LIMIT) for name in names]
+        settings = WebSettings(None)
+        self.web = Web(self.snapshots, CollectorRegistry(), page, None, metrics_path="/metrics", settings=settings)
+
+    def polled(self, name: str, summary: object, kind: str = "users") -> None:
+        self.snapshots.succeeded(self.targets[name, kind], summary, 1)
+
+    def answer(self, query: str = "") -> Response:
+        return asyncio.run(self.web.respond(Request("GET", "/", query, {}, Asker())))
+
+    def page(self, query: str = "") -> str:
+        return b"".join(self.answer(query).parts()).decode()
+
+
+def order(page: str) -> list[str]:
+    """Return the names of the accounts as they follow each other."""
+    return re.findall(r'(?:<h2>|class="name">)<bdi>([\w-]+)</bdi>', page)
+
+
+def targets(page: str) -> list[str]:
+    """Return the text of each target."""
+    found = re.findall(r"<li><h3>(.*?)</li>", page, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", each).replace("\N{NO-BREAK SPACE}", " ").split()) for each in found]
+
+
+class TestRefresh:
+    """The browser asks again by itself, unless people tell it not to."""
+
+    def test_by_a_header(self) -> None:
+        """Every 30 s, and every 10 s while a first poll is under way."""
+        site = Site("a")
+        assert site.answer().headers["refresh"] == "10"
+        site.clock.now += 1
+        site.polled("a", people(5))
+        assert site.answer().headers["refresh"] == "30"
+
+    def test_people_can_stop_it(self) -> None:
+        """A link leads to a page that stays, and back; a page of one account stays one of that account."""
+        site = Site("a&b")
+        for query in ("", "account=a%26b"):
+            page = site.page(query)
+            (stop,) = re.findall(r'href="\?([^"]*refresh=off)"', page)
+            stopped = site.answer(stop.replace("&amp;", "&"))
+            assert "refresh" not in stopped.headers
+            (start,) = re.findall(r'href="\?([^"]*)">start<', b"".join(stopped.parts()).decode())
+            assert start == query
+
+    def test_metrics_are_never_refreshed(self) -> None:
+        """No other answer has such a header."""
+        request = Request("GET", "/metrics", "", {}, Asker())
+        assert "refresh" not in asyncio.run(Site("a").web.respond(request)).headers
+
+
+class TestOrder:
+    """What is urgent comes first."""
+
+    @pytest.mark.parametrize("calm", [1, 10])
+    def test_failing_over_near_and_the_rest(self, calm: int) -> None:
+        """First what fails, then who is over the limit, then who is near it; each by how much, as cards or as lines."""
+        rest = [f"calm-{number}" for number in range(calm)]
+        site = Site(*rest, "near", "nearer", "over", "further", "failing")
+        for name, used in {"near": 80, "nearer": 95, "over": 101, "further": 140}.items():
+            site.polled(name, people(used))
+        for name in rest:
+            site.polled(name, people(79))
+        site.snapshots.failed(site.targets["failing", "users"], AuthError("401"), 1)
+        assert order(site.page()) == ["failing", "further", "over", "nearer", "near", *rest]
+
+    @pytest.mark.parametrize(
+        ("used", "words"), [(101, "1 over"), (1100, "1,000 over"), (100, "100%"), (99.9, "99%"), (79.99, "79%")]
+    )
+    def test_share_is_never_rounded_up(self, used: float, words: str) -> None:
+        """A limit that is exceeded is exceeded by a number of seats, and 100 % means that every seat is taken."""
+        site = Site("a")
+        site.polled("a", people(used))  # type: ignore[arg-type]  # parts of a seat, to save a limit of 10,000
+        assert re.search(f'<p class="(?:bad|warn|calm)">{words}</p>', site.page())
+
+    def test_many_accounts_are_lines_that_lead_to_cards(self) -> None:
+        """Of many accounts each has a line with a link to all that is known of it; an unknown account is not found."""
+        site = Site(*(f"a-{number}" for number in range(7)))
+        for number in range(7):
+            site.polled(f"a-{number}", people(number))
+        page = site.page()
+        assert "last poll" not in page
+        links = re.findall(r'href="\?(account=[^"]+)"', page)
+        assert [order(site.page(link)) for link in links] == [[f"a-{number}"] for number in range(7)]
+        assert "last poll" in site.page(links[0])
+        assert site.answer("account=nobody").status == 404
+
+
+class TestFirstPoll:
+    """People who wait see for how long."""
+
+    def test_pages_and_time(self) -> None:
+        """The page says how many pages are read, how many are expected, and how long the rest takes."""
+        site = Site("a")
+        assert targets(site.page())[0].startswith("Users first poll under way every")
+        with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
+            progress.begin(0, 1000)
+            for _ in range(20):
+                site.clock.now += 0.5
+                progress.note(1000, 260_000)
+            page = site.page()
+        assert ">first poll under way</span>" in page
+        assert "<p>20 of 260 pages read, about 2 min left</p>" in page
+
+    def test_in_a_list(self) -> None:
+        """Of many accounts, the line of each says how far its first polls are."""
+        site = Site(*(f"a-{number}" for number in range(7)))
+        with site.snapshots.under_way.follow(site.targets["a-3", "users"]) as progress:
+            progress.note(1000, 5000)
+            assert "first poll: 1 of 5 pages" in site.page()
+
+    def test_after_a_restart(self) -> None:
+        """A first poll that replaces stored numbers shows its progress beside them."""
+        site = Site("a", store=Stored(people(7)))
+        with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
+            progress.note(1000, 5000)
+            page = site.page()
+        assert "<p>1 of 5 pages read" in page
+        assert "<strong>7</strong> of" in page
+
+    def test_after_a_failure(self) -> None:
+        """A poll that follows a failed first one shows its progress too, since there are no numbers yet."""
+        site = Site("a")
+        site.snapshots.failed(site.targets["a", "users"], AuthError("401"), 1)
+        with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
+            progress.note(1000, None)
+            assert "next poll under way: 1 page read" in site.page()
+
+
+class TestPolicyTests:
+    """A test without a result is no good news."""
+
+    def shown(self, **test: Any) -> str:
+        site = Site("a", tests=True)
+        site.polled("a", PolicyTestSummary(**test), "policy_tests")
+        (line,) = (each for each in targets(site.page()) if each.startswith("Policy test"))
+        return line
+
+    @pytest.mark.parametrize("status", ["exceeded time", "blocked", "undocumented"])
+    def test_no_green_label(self, status: str) -> None:
+        """A test that ended without a result has its status as an amber label, and no green one."""
+        site = Site("a", tests=True)
+        site.polled("a", PolicyTestSummary(status), "policy_tests")
+        page = site.page()
+        assert f'<span class="label warn">{status}</span>' in page
+        assert ">polled</span>" not in page
+
+    def test_complete_is_green(self) -> None:
+        """A complete test is polled, and its counts are its own."""
+        line = self.shown(status="complete", users=COUNTS)
+        assert "polled complete, 4 approved, 3 blocked, 0 error last poll" in line
+
+    @pytest.mark.parametrize("status", ["processing", "exceeded time", "blocked", None])
+    def test_older_counts_are_marked(self, status: str | None) -> None:
+        """Counts beside a test that has none yet are said to be of an older test, and when that finished."""
+        line = self.shown(status=status, users=COUNTS, finished=1_790_000_000)
+        older = "the counts are from an older test, finished on 2026-09-21 at 14:13 UTC: 4 approved, 3 blocked, 0 error"
+        assert older in line
+
+
+class TestSeats:
+    """What is said of seats."""
+
+    def test_every_idle_day_and_unknown_activity(self) -> None:
+        """Idle seats are shown for every configured number of days, and the unknown ones beside them."""
+        site = Site("a")
+        site.polled("a", people(40, idle={"30": 9, "60": 5, "90": 0}, activity_unknown={"30": 2, "60": 1, "90": 0}))
+        found = dict(re.findall(r"<dt>Idle for (\d+) days</dt><dd>(.*?)</dd>", site.page()))
+        unknown = " <small>+ {} unknown</small>"
+        assert found == {"30": "9" + unknown.format(2), "60": "5" + unknown.format(1), "90": "0"}
+
+    def test_history(self) -> None:
+        """From the second poll on, a line shows the seats since the start, also after a failed poll, and in lists."""
+        site = Site("a")
+        site.polled("a", people(40))
+        assert "<polyline" not in site.page()
+        for used in (44, 38, 41):
+            site.clock.now += 300
+            site.polled("a", people(used))
+        site.snapshots.failed(site.targets["a", "users"], AuthError("401"), 1)
+        page = site.page()
+        assert 'aria-label="38–44 seats used in the last 15 min"' in page
+        assert '<polyline points="0,13 33,0 67,20 100,10"/>' in page
+
+    def test_history_has_few_points(self) -> None:
+        """A day of polls every minute is drawn with as few points as an hour of them."""
+        site = Site("a")
+        for poll in range(1440):
+            site.clock.now += 60
+            site.polled("a", people(poll % 50))
+        (points,) = re.findall(r'<polyline points="([^"]+)"', site.page())
+        assert 20 < len(points.split()) < 60
+
+
+def test_links() -> None:
+    """Metrics, runbook and the changes of the version are a click away."""
+    page = Site("a").page()
+    assert '<a href="/metrics">Metrics</a>' in page
+    assert f'<a href="{__homepage__}/blob/main/docs/runbook.md">Runbook</a>' in page
+    assert f'<a href="{__homepage__}/blob/main/CHANGELOG.md">Version {__version__}</a>' in page
+
+
+def test_ages_count_in_the_browser() -> None:
+    """Seconds and minutes have what the style counts from; each age has its moment, for those whose browser cannot."""
+    site = Site("a")
+    site.polled("a", people(4))
+    for passed, shown in ((17, '"s t1 u7"'), (102, '"s t11 u9"'), (661, '"min t1 u3"')):
+        site.clock.now += passed
+        assert f'<time class={shown} datetime="2026-09-21T14:13:20Z" title="2026-09-21 14:13:20 UTC">' in site.page()
