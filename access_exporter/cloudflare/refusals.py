@@ -124,7 +124,7 @@ def _passing(status: int, said: str, wait: float | None) -> PollError:
         return RateLimitedError(f"{said}: too many requests with this credential", wait)
     if status == 408:
         return PollTimeoutError(f"{said}: the request did not arrive in time", wait)
-    return ServerError(f"{said}: a fault at Cloudflare; the exporter retries", wait)
+    return ServerError(f"{said}: a temporary fault at Cloudflare", wait)
 
 
 def _codes(data: object) -> set[int]:
