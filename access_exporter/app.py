@@ -59,7 +59,7 @@ class App:
         self._status_page = StatusPage(self._snapshots, options.metrics_path, demo=options.demo)
 
     def reload(self) -> None:
-        """As `load`, and note a mistake in the log and the metrics."""
+        """Load as `load` does, and report an error in the log and the metrics."""
         try:
             self.load()
         except ConfigError as error:
@@ -68,7 +68,7 @@ class App:
             raise
 
     def load(self) -> None:
-        """Load the configuration and poll by it; raises ConfigError and changes nothing when it has a mistake."""
+        """Load the configuration and poll by it; raises ConfigError and changes nothing if it has an error."""
         with self._reloading:
             self._reload_waits.clear()
             loaded = self._load()
@@ -81,7 +81,7 @@ class App:
             self._own.reload_successful.set(1)
             self._own.reload_time.set(self._clock.time())
         for warning in check.warnings(loaded):
-            log.warning("questionable configuration", extra=facts(warning=warning))
+            log.warning("configuration warning", extra=facts(warning=warning))
         log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=targets))
 
     def poll_once(self) -> int:

@@ -79,7 +79,8 @@ def _choose(chosen: Options, load: "Callable[[], Config]") -> int:
     if chosen.check:
         from access_exporter.commands import check  # noqa: PLC0415 – see the top of the file
 
-        return check.run(load(), chosen.shard_number(), chosen.total_shards, chosen.web_config_file)
+        asked = check.Asked(chosen.shard_number(), chosen.total_shards, chosen.web_config_file, online=chosen.online)
+        return check.run(load(), asked)
     if chosen.demo:
         log.warning("demo: the numbers come from a simulated account, not from Cloudflare")
     if chosen.idle_seats is not None:

@@ -102,7 +102,7 @@ class PollTimeoutError(RetryableError):
 
 
 class NetworkError(RetryableError):
-    """No answer came through: name resolution, connection, TLS, or an answer that broke off."""
+    """Raised if no complete response came: name resolution, connection, TLS, or a response that ended early."""
 
     reason = "network"
 

@@ -58,7 +58,7 @@ class Scraper:
     def receive(self) -> float | None:
         """Receive what there is; return the seconds the scrape took where it is all there."""
         data = self.socket.recv(1 << 20)
-        assert data, "the answer broke off"
+        assert data, "the response ended early"
         self._received += data
         if self._end is None and (head := self._received.find(b"\r\n\r\n")) >= 0:
             assert b" 200 " in self._received[:16]

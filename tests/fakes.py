@@ -70,7 +70,7 @@ class FakeCollector(Collector[Any]):
         return self.answer(poll.previous, poll.now)
 
     def plan(self) -> Plan:
-        return Plan("nothing", 0)
+        return Plan("nothing", "never polled", 0, "0 requests/h")
 
     def families(self, summary: Any) -> Iterable[Metric]:
         return self.shown(summary)

@@ -53,7 +53,7 @@ ODD = "is not as documented"
 ANSWERS = [
     Fault("400 malformed token", "auth", "check its value", refuses(400, 6003)),
     Fault("400 bad request", "not_found", "check the ids in the configuration", refuses(400, 12130)),
-    Fault("400 of no known kind", "invalid_response", "not an answer this API gives", refuses(400, 1), WITH_TOTALS),
+    Fault("400 of no known kind", "invalid_response", "unexpected response", refuses(400, 1), WITH_TOTALS),
     Fault("401", "auth", "check its value", refuses(401, 10000)),
     Fault("403", "permission", "needs the permission", refuses(403, 10000)),
     Fault("403 HTML", "invalid_response", "a firewall or proxy refused the request", answers(403)),
@@ -67,8 +67,8 @@ ANSWERS = [
     Fault("429 for less than no time", "rate_limited", "too many requests", refuses(429, 971, Retry_After="-5")),
     Fault("429 for garbage", "rate_limited", "too many requests", refuses(429, 971, Retry_After="planted")),
     Fault("429 HTML", "rate_limited", "too many requests", answers(429)),
-    Fault("500", "server", "trouble at Cloudflare", refuses(500, 1)),
-    Fault("503 for ages", "server", "trouble at Cloudflare", answers(503, Retry_After="86400")),
+    Fault("500", "server", "a fault at Cloudflare", refuses(500, 1)),
+    Fault("503 for ages", "server", "a fault at Cloudflare", answers(503, Retry_After="86400")),
     *(
         Fault(f"{status} HTML", "server", f"{status} from /", answers(status))
         for status in (500, 502, 503, 504, *range(520, 527), 599)
@@ -82,7 +82,7 @@ ANSWERS = [
     Fault("nested too deep", "invalid_response", NOT_JSON, result("[" * DEEP + "]" * DEEP)),
     Fault("nested without end", "invalid_response", "more than a page", answers(200, '{"result":' * DEEP)),
     Fault("nested too deep beside the result", "invalid_response", NOT_JSON, result("[]," + '"x":' + "[" * DEEP)),
-    Fault("success: false", "invalid_response", "Cloudflare says that it failed", answers(200, '{"success": false}')),
+    Fault("success: false", "invalid_response", "Cloudflare reports a failure", answers(200, '{"success": false}')),
     Fault("success: false with a code", "permission", "needs the permission", refuses(200, 10000)),
     Fault("errors", "permission", "(code 10000)", answers(200, '{"errors": [{"code": 10000}], "result": []}'), PAGED),
     Fault(
@@ -109,9 +109,9 @@ ANSWERS = [
     Fault("fewer than none", "invalid_response", ODD, result('{"total_users": -1}'), ["policy_test"]),
     Fault("a list for the envelope", "invalid_response", ODD, answers(200, '["planted"]')),
     Fault("gzip of nothing", "invalid_response", NOT_JSON, answers(200, b"", Content_Encoding="gzip")),
-    Fault("gzip that is none", "invalid_response", "cannot be unpacked", answers(200, HTML, Content_Encoding="gzip")),
-    Fault("gzip that breaks off", "invalid_response", "cannot be unpacked", breaks_off_in_gzip),
-    Fault("gzip that changed", "invalid_response", "cannot be unpacked", is_changed_in_gzip),
+    Fault("gzip that is none", "invalid_response", "cannot decompress", answers(200, HTML, Content_Encoding="gzip")),
+    Fault("gzip that breaks off", "invalid_response", "cannot decompress", breaks_off_in_gzip),
+    Fault("gzip that changed", "invalid_response", "cannot decompress", is_changed_in_gzip),
     Fault("an encoding nobody asked for", "invalid_response", NOT_JSON, answers(200, HTML, Content_Encoding="br")),
     Fault("200 MB", "invalid_response", TOO_LARGE, pours(OK, f"Content-Length: {200 << 20}", "", "")),
     Fault("200 MB without a length", "invalid_response", TOO_LARGE, pours(OK, "", "")),
@@ -131,8 +131,12 @@ ANSWERS = [
     ),
     Fault("200,000 members of nothing", "invalid_response", "50 gzip members", packs(EMPTY_MEMBER * 200_000)),
     Fault("members of nothing in gzip", "invalid_response", "50 gzip", packs(gzip.compress(EMPTY_MEMBER * 200_000), 2)),
-    Fault("a gzip bomb in gzip", "invalid_response", "packed as it is", packs(gzip.compress(b" " * (200 << 20)), 2)),
-    Fault("blocks of nothing", "invalid_response", "packed as it is", packs(GZIP_HEADER + EMPTY_BLOCK * 1_000_000)),
+    Fault(
+        "a gzip bomb in gzip", "invalid_response", "before decompression", packs(gzip.compress(b" " * (200 << 20)), 2)
+    ),
+    Fault(
+        "blocks of nothing", "invalid_response", "before decompression", packs(GZIP_HEADER + EMPTY_BLOCK * 1_000_000)
+    ),
     Fault("a gzip header without end", "invalid_response", "packed", packs(NAMED_HEADER + b"x" * (5 << 20))),
     Fault("compressed 50 times", "invalid_response", "more than 2 times", packs(EMPTY_MEMBER, 50)),
     Fault("an object of a million lists", "invalid_response", "more than a page", result(LISTS_IN_OBJECT), TEST),
@@ -145,7 +149,14 @@ ANSWERS = [
     Fault("90,000 rows", "invalid_response", "more than a page", result(f"[{'{},' * 90_000}{{}}]"), LISTS),
     Fault("more rows than a page has", "invalid_response", ODD, result("[" + "[]," * 300_000 + "[]]"), WITH_TOTALS),
     Fault("no rows", "invalid_response", "no rows", lacks_rows(0), LISTS, needs_totals=True),
-    Fault("half of the rows", "invalid_response", "rows of a list of 6", lacks_rows(1), WITH_TOTALS, needs_totals=True),
+    Fault(
+        "half of the rows",
+        "invalid_response",
+        "rows but total_count says 6",
+        lacks_rows(1),
+        WITH_TOTALS,
+        needs_totals=True,
+    ),
     Fault(
         "no totals any more",
         "invalid_response",
@@ -168,17 +179,17 @@ ANSWERS = [
 ]
 
 CONNECTIONS = [
-    Fault("hangs up at once", "network", "the connection was reset", sends()),
-    Fault("reset at once", "network", "the connection was reset", resets()),
-    Fault("reset in the headers", "network", "the connection was reset", resets(OK, "X-Planted: planted")),
-    Fault("reset in the body", "network", "the connection was reset", resets(OK, "Content-Length: 1000", "", "{")),
+    Fault("hangs up at once", "network", "connection reset", sends()),
+    Fault("reset at once", "network", "connection reset", resets()),
+    Fault("reset in the headers", "network", "connection reset", resets(OK, "X-Planted: planted")),
+    Fault("reset in the body", "network", "connection reset", resets(OK, "Content-Length: 1000", "", "{")),
     Fault("hangs up in the headers", "network", NOT_HTTP, sends(OK, "X-Planted: planted")),
-    Fault("body too short", "network", "the answer broke off", breaks_off),
+    Fault("body too short", "network", "the response ended early", breaks_off),
     Fault("a 429 that breaks off", "rate_limited", "again in 7 s", sends(REFUSED, "Retry-After: 7", *HALF)),
     Fault("a 401 that breaks off", "auth", "check its value", sends("HTTP/1.1 401 Unauthorized", *HALF)),
     Fault("a 503 that breaks off", "server", "503 from", sends("HTTP/1.1 503 Service Unavailable", *HALF)),
     Fault("a 403 that cannot be unpacked", "permission", "403 from", answers(403, HTML, Content_Encoding="gzip")),
-    Fault("no body", "network", "the answer broke off", sends(OK, "Content-Length: 100", "", "")),
+    Fault("no body", "network", "the response ended early", sends(OK, "Content-Length: 100", "", "")),
     Fault("a chunk of garbage", "network", NOT_HTTP, sends(OK, CHUNKED, "", "planted", "")),
     Fault("a chunk that breaks off", "network", NOT_HTTP, sends(OK, CHUNKED, "", "64", '{"result": [')),
     Fault("chunks without an end", "network", NOT_HTTP, sends(OK, CHUNKED, "", "2", "{}", "")),
@@ -193,16 +204,18 @@ CONNECTIONS = [
     Fault("a status that is none", "network", NOT_HTTP, sends("HTTP/1.1 planted OK", "", "")),
     Fault("thousands of headers", "network", NOT_HTTP, sends(OK, *["X-Planted: planted"] * 5000, "", "")),
     Fault("a header of a megabyte", "network", NOT_HTTP, sends(OK, "X: " + "planted " * (1 << 17), "", "")),
-    Fault("silence", "timeout", "no whole answer", drips()),
-    Fault("silence in the headers", "timeout", "no whole answer", drips(OK, "X-Planted: ")),
-    Fault("silence after the headers", "timeout", "no whole answer", drips(OK, "Content-Length: 100", "", "")),
-    Fault("headers byte by byte", "timeout", "no whole answer", drips(OK, "X-Planted: ", drop=b"x")),
-    Fault("headers without end", "timeout", "no whole answer", drips("HTTP/1.1 100 Continue", drop=b"\r\nX: x")),
-    Fault("100 Continue for ever", "timeout", "no whole answer", drips(drop=b"HTTP/1.1 100 Continue\r\n\r\n")),
-    Fault("103 Early Hints for ever", "timeout", "no whole answer", drips(drop=b"HTTP/1.1 103 Early Hints\r\n\r\n")),
-    Fault("body byte by byte", "timeout", "no whole answer", drips(OK, "Content-Length: 9999", "", "", drop=b"x")),
-    Fault("chunk by chunk", "timeout", "no whole answer", drips(OK, CHUNKED, "", "", drop=b"1\r\nx\r\n")),
-    Fault("trailers for ever", "timeout", "no whole answer", drips(OK, CHUNKED, "", "0", "", drop=b"X: x\r\n")),
+    Fault("silence", "timeout", "no complete response", drips()),
+    Fault("silence in the headers", "timeout", "no complete response", drips(OK, "X-Planted: ")),
+    Fault("silence after the headers", "timeout", "no complete response", drips(OK, "Content-Length: 100", "", "")),
+    Fault("headers byte by byte", "timeout", "no complete response", drips(OK, "X-Planted: ", drop=b"x")),
+    Fault("headers without end", "timeout", "no complete response", drips("HTTP/1.1 100 Continue", drop=b"\r\nX: x")),
+    Fault("100 Continue for ever", "timeout", "no complete response", drips(drop=b"HTTP/1.1 100 Continue\r\n\r\n")),
+    Fault(
+        "103 Early Hints for ever", "timeout", "no complete response", drips(drop=b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    ),
+    Fault("body byte by byte", "timeout", "no complete response", drips(OK, "Content-Length: 9999", "", "", drop=b"x")),
+    Fault("chunk by chunk", "timeout", "no complete response", drips(OK, CHUNKED, "", "", drop=b"1\r\nx\r\n")),
+    Fault("trailers for ever", "timeout", "no complete response", drips(OK, CHUNKED, "", "0", "", drop=b"X: x\r\n")),
 ]
 
 FAULTS = ANSWERS + CONNECTIONS

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.config_files import SECRET, account, api, policy_tests, with_credential
-from tests.processes import ROOT, Run, command
+from tests.processes import Run, command
 
 
 def write(content: str) -> None:
@@ -29,53 +29,6 @@ def is_log(text: str) -> bool:
 
 
 class TestConfigCheck:
-    def test_plan(self, run: Run) -> None:
-        """A good file is put in words: what is polled how often, and where secrets come from, but no secret."""
-        assert run("--config.check", f"--config.file={ROOT}/tests/data/good-example.yaml") == (
-            0,
-            "api: https://api.cloudflare.com/client/v4, 30 s a request, 1000 rows a page\n"
-            "pace: 2 requests/s and bursts of 40 per credential, 4 in flight\n"
-            "account '023e105f4ecef8ad9ca31a8372d0c353' ('Example')\n"
-            "  API token: from environment variable CLOUDFLARE_API_TOKEN\n"
-            "  seat limit: 50\n"
-            "  users: polled every 300 s, stale after 1800 s, idle days 30, 60, 90, "
-            "12 requests/h for each 1000 users\n"
-            "  devices: polled every 900 s where the token may, stale after 5400 s, 4 requests/h for each 1000 "
-            "registrations\n"
-            "  policy test 'wiki': follows 'f1a8b3…', polled every 300 s, stale after 1800 s, 12 requests/h\n"
-            "  policy test 'payroll': starts a test of 2 policies every 86400 s, "
-            "stale after 172800 s, 0.125 requests/h or more\n"
-            "in all: at least 28.125 requests/h\n",
-            "",
-        )
-
-    def test_plan_of_everything_else(self, run: Run) -> None:
-        """What is switched off, kept in a file or long is put in words as well, and what is questionable at the end."""
-        write(
-            "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
-            "accounts:\n"
-            "  - {id: a, api_key_file: token, api_email: me@example.com, users: false}\n"
-            "  - {id: b, api_token_file: token, users: {interval: 2h, stale_after: 30d, idle_days: []},\n"
-            "     devices: {interval: 2h, stale_after: 1d}}\n"
-        )
-        assert run("--config.check") == (
-            0,
-            "api: https://api.cloudflare.com/client/v4, 1.5 s a request, 50 rows a page\n"
-            "pace: 0.5 requests/s and bursts of 40 per credential, 4 in flight\n"
-            "account 'a'\n"
-            "  API key: from file 'token'\n"
-            "  e-mail: from configuration file\n"
-            "account 'b'\n"
-            "  API token: from file 'token'\n"
-            "  users: polled every 7200 s, stale after 2592000 s, idle days none, 0.5 requests/h for each 50 users\n"
-            "  devices: polled every 7200 s, stale after 86400 s, 0.5 requests/h for each 50 registrations\n"
-            "in all: at least 1 requests/h\n"
-            "warning: account 'a': the id of an account is 32 hexadecimal digits, and this is something else\n"
-            "warning: account 'a': nothing of it is polled\n"
-            "warning: account 'b': the id of an account is 32 hexadecimal digits, and this is something else\n",
-            "",
-        )
-
     def test_shard(self, run: Run) -> None:
         """The plan of a shard says which it is and has its accounts only; a shard that is none is exit code 2."""
         names = [f"account-{number}" for number in range(5)]
@@ -107,7 +60,7 @@ class TestConfigCheck:
             ("", "expected a mapping with the keys `accounts` and, optionally, `api`"),
             ("accounts: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
             ("accounts: []\0\n", "line 1: expected no control character, got U+0000"),
-            (account() + account(), "line 4: this key stands there twice"),
+            (account() + account(), "line 4: duplicate key"),
             (account("name: 5"), "accounts[0].name: expected a string, got a whole number; put the value in quotes"),
             (api("page_size: 0"), "api.page_size: expected a whole number >= 1"),
             (
@@ -254,7 +207,7 @@ class TestOnce:
         assert "cloudflare_access_users" not in found
         assert "cloudflare_access_poll_last_success_timestamp_seconds" not in found
         assert err.count('msg="poll failed"') == 3
-        assert err.count("the connection was refused") == 3
+        assert err.count("connection refused") == 3
         assert is_log(err)
         assert SECRET not in out + err
 
@@ -264,9 +217,7 @@ class TestOnce:
         code, out, err = run("--once")
         assert code == 0
         assert "cloudflare_access_exporter_build_info" in samples(out)
-        assert (
-            'level=warn msg="questionable configuration" warning="account \'example\': nothing of it is polled"' in err
-        )
+        assert 'level=warn msg="configuration warning" warning="account \'example\': nothing of it is polled"' in err
 
 
 class TestListening:

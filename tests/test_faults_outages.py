@@ -80,15 +80,17 @@ def no_names(server: Simulator, certificates: Path) -> Iterator[None]:
 
 
 OUTAGES = [
-    Outage("connection refused", "network", "the connection was refused", nobody),
-    Outage("connection refused without TLS", "network", "the connection was refused", nobody, secure=False),
-    Outage("DNS failure", "network", "the name of the host does not resolve", no_names),
-    Outage("silence instead of TLS", "timeout", "no whole answer", silence, places=PLACES[:2]),
+    Outage("connection refused", "network", "connection refused", nobody),
+    Outage("connection refused without TLS", "network", "connection refused", nobody, secure=False),
+    Outage("DNS failure", "network", "the host name does not resolve", no_names),
+    Outage("silence instead of TLS", "timeout", "no complete response", silence, places=PLACES[:2]),
     Outage("expired certificate", "network", "certificate has expired", partial(another, certificate="expired")),
     Outage("self-signed certificate", "network", "not valid: self", partial(another, certificate="self-signed")),
     Outage("certificate of another host", "network", "mismatch", partial(another, certificate="other-host")),
-    Outage("HTTP on a TLS port", "network", "TLS could not be agreed", partial(another, certificate=None)),
-    Outage("TLS on an HTTP port", "network", "no whole answer", partial(another, certificate="good"), secure=False),
+    Outage("HTTP on a TLS port", "network", "the TLS handshake failed", partial(another, certificate=None)),
+    Outage(
+        "TLS on an HTTP port", "network", "no complete response", partial(another, certificate="good"), secure=False
+    ),
 ]
 
 

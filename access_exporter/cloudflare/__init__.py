@@ -5,7 +5,7 @@ Everything that talks to Cloudflare is here: one client for each credential, its
 
 from access_exporter.cloudflare.client import Client
 from access_exporter.cloudflare.clients import Clients
-from access_exporter.cloudflare.endpoints import Endpoint
+from access_exporter.cloudflare.endpoints import Endpoint, Permission
 from access_exporter.cloudflare.metrics import RequestMetrics
 from access_exporter.cloudflare.pagination import NOTHING_FOUND, Found, Walk
 from access_exporter.cloudflare.progress import Walked, WalkProgress
@@ -16,6 +16,7 @@ __all__ = [
     "Clients",
     "Endpoint",
     "Found",
+    "Permission",
     "RequestMetrics",
     "Walk",
     "WalkProgress",

@@ -144,7 +144,7 @@ class Client:
 
         def fetch(asked: str) -> CursorPage[Row]:
             if self._clock.monotonic() > give_up_at:
-                raise PollTimeoutError(f"the end of {call.endpoint.place} was not reached within {within:g} s")
+                raise PollTimeoutError(f"the poll did not reach the end of {call.endpoint.place} within {within:g} s")
             whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
             answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
             page = CursorPage.of(answer.result, answer.info)
@@ -204,7 +204,8 @@ class Client:
     def _attempt(self, call: Call, headers: dict[str, str], result: type[T]) -> Decoded[T]:
         limiter = self._rate_limiters.of(headers)
         if (left := limiter.paused_for()) > min(call.patience, MAX_RETRY_WAIT_SECONDS):
-            raise RateLimitedError(f"not asked: after a 429 the credential is paused for {left:.0f} s more", left)
+            paused = f"after a 429 the credential is paused for {left:.0f} s more"
+            raise RateLimitedError(f"rate-limit budget exhausted: {paused}", left)
         with limiter.turn(call.patience, is_optional=call.is_optional):
             call.before()
             status, answered, body, deadline = self._send(call, headers)
@@ -216,9 +217,9 @@ class Client:
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
         if call.endpoint.shows_text and is_repeated(headers, body):
-            raise InvalidResponseError(f"the answer of {call.endpoint.place} repeats the token or key")
+            raise InvalidResponseError(f"the response from {call.endpoint.place} repeats the token or key")
         if len(body) > MAX_BODY_BYTES:
-            larger = f"the answer of {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
+            larger = f"the response from {call.endpoint.place} is larger than {MAX_BODY_BYTES} bytes"
             raise InvalidResponseError(f"{larger}; try a smaller api.page_size")
         return responses.decode(call.endpoint, body, result, deadline)
 
@@ -258,7 +259,7 @@ class _Pages(Generic[Row]):
     def fetch(self, number: int) -> Page[Row]:
         if self._clock.monotonic() > self._give_up_at:
             place = self._call.endpoint.place
-            raise PollTimeoutError(f"page {number} of {place} was not reached within {self._within:g} s")
+            raise PollTimeoutError(f"the poll did not reach page {number} of {place} within {self._within:g} s")
         query = f"?page={number}&per_page={self.size}"
         try:
             page = self._client.page(replace(self._call, query=query), self._row)
@@ -281,4 +282,4 @@ class _Pages(Generic[Row]):
 
 def _check_wanted(abandoned: Event) -> None:
     if abandoned.is_set():
-        raise StoppingError("this page is no longer needed")
+        raise StoppingError("the poll was abandoned")

@@ -114,10 +114,10 @@ class Totals:
         stated = self._consistent or self._stated
         missing = stated.lowest - listed if stated else 0
         if missing > before.missing + (listed // _SHARE if before.missing else 0):
-            told = f"{listed} rows of a list of {self._last or self.announced}, by its total, right until now"
+            told = f"the list has {listed} rows but total_count says {self._last or self.announced}"
             yield Doubt("total", int(missing), told)
         elif listed < before.rows and not (self._consistent if before.totals_agreed else self._stated):
-            told = f"{listed} rows without a total, of a list that had {before.rows} rows and totals until now"
+            told = f"the list has {listed} rows and no total_count; the last poll got {before.rows} rows with totals"
             yield Doubt("no total", before.rows - listed, told)
 
     def found(self, listed: int, repeated: int, *, numbers_were_right: bool, invalid_rows: int) -> Found:

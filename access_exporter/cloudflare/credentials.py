@@ -61,7 +61,7 @@ class Credential:
         headers = self._read()
         if headers != self._headers and any(self.is_shown(each.removeprefix(_BEARER)) for each in headers.values()):
             told = facts(credential=self.name, source=self.source[1].source)
-            log.error("new secret not used: it stands in the configuration, where it is shown", extra=told)
+            log.error("new secret not used: a visible part of the configuration contains it", extra=told)
         else:
             self._headers = headers
 

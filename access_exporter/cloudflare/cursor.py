@@ -113,7 +113,7 @@ class CursorWalk(Generic[Row]):
                     raise InvalidResponseError(f"the list ended after {listed} rows, and total_count says {page.total}")
                 return
             if repeats == MAX_REPEATS:
-                raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row brought nothing new")
+                raise InvalidResponseError(f"the list repeats itself: {repeats} pages in a row had no new rows")
             cursors.add(hash(cursor))
         raise InvalidResponseError(f"the list did not end after {len(cursors)} pages with {listed} rows")
 

@@ -39,3 +39,22 @@ class Resource(NamedTuple):
 
     endpoint: Endpoint
     path: str
+
+    def one_row(self) -> "Resource":
+        """Return the same list with a single row; a policy test is no list."""
+        if "policy_test_id" in self.endpoint.path:
+            return self
+        query = "&".join(filter(None, (self.endpoint.query, "per_page=1")))
+        return self._replace(path=f"{self.path}?{query}")
+
+
+class Permission(NamedTuple):
+    """A permission that a collector needs.
+
+    `resource` is what a request can try it on; None: only a request that changes something. If it `is_optional`, a
+    refusal is no failure.
+    """
+
+    name: str
+    resource: Resource | None
+    is_optional: bool = False

@@ -11,16 +11,16 @@ from access_exporter.cloudflare import authorities
 _CONNECTING = "failed_while_connecting"
 
 _NETWORK_WORDS: dict[type[BaseException], str] = {
-    urllib3.exceptions.NameResolutionError: "the name of the host does not resolve",
-    ssl.SSLError: "TLS could not be agreed on with the server",
-    ConnectionRefusedError: "the connection was refused",
+    urllib3.exceptions.NameResolutionError: "the host name does not resolve",
+    ssl.SSLError: "the TLS handshake failed",
+    ConnectionRefusedError: "connection refused",
     requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
     requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
     UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
-    urllib3.exceptions.IncompleteRead: "the answer broke off",
-    ConnectionError: "the connection was reset",
-    requests.exceptions.InvalidHeader: "the answer was not HTTP or broke off",
-    urllib3.exceptions.ProtocolError: "the answer was not HTTP or broke off",
+    urllib3.exceptions.IncompleteRead: "the response ended early",
+    ConnectionError: "connection reset",
+    requests.exceptions.InvalidHeader: "the response was not HTTP or ended early",
+    urllib3.exceptions.ProtocolError: "the response was not HTTP or ended early",
 }
 
 

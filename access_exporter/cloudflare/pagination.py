@@ -212,7 +212,7 @@ class Walk(Generic[Row]):
             return False
         is_full = page.is_full or len(page.rows) >= self._page_size
         if (is_full or self._listed < (page.info.total_count or 0)) and not page.agrees_with(self._listed):
-            raise InvalidResponseError(f"the list repeats itself: {MAX_REPEATS} pages in a row brought nothing new")
+            raise InvalidResponseError(f"the list repeats itself: {MAX_REPEATS} pages in a row had no new rows")
         return True
 
 

@@ -16,7 +16,7 @@ from access_exporter.errors import RateLimitedError
 
 WINDOW_SECONDS = 300
 _ROUNDING = 1e-6
-_NO_TURN = "not asked: the pace of the credential has no place for it now"
+_NO_TURN = "rate-limit budget exhausted: no request is free for this credential now"
 
 
 class RateLimiter:

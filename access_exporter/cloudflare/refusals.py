@@ -60,18 +60,18 @@ _PERMISSION = Rule(
 RULES = (
     Rule(NotFoundError, "Zero Trust is not set up on this account", codes=frozenset((9999,))),
     # Seen with 400 and 404: the id in the path is none, often a typing error or the id of a zone.
-    Rule(NotFoundError, "there is nothing with this id; check the account id", codes=frozenset((7000, 7003))),
+    Rule(NotFoundError, "this id does not exist; check the account id", codes=frozenset((7000, 7003))),
     _CREDENTIAL,
     _PERMISSION,
     Rule(
         NotFoundError,
-        "nothing there with this id; check the ids in the configuration",
+        "this id does not exist; check the ids in the configuration",
         codes=frozenset((12130,)),
         statuses=frozenset((404,)),
     ),
     Rule(
         InvalidResponseError,
-        "a redirect, which is never followed; check api.url",
+        "the exporter does not follow redirects; check api.url",
         statuses=frozenset(range(300, 400)),
     ),
 )
@@ -93,14 +93,14 @@ def _refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: 
     failed = " and success: false" if status == 200 else ""
     said = f"{status}{failed} from {endpoint.place}"
     said += f" (code {', '.join(map(str, sorted(codes)))})" if codes else ""
-    said += f", to be asked again in {wait:.0f} s" if wait else ""
+    said += f", retry in {wait:.0f} s" if wait else ""
     if status in (408, 429) or status >= 500:
         return _passing(status, said, wait)
     if status == 403 and body.strip() and not body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
         return InvalidResponseError(f"{said}: {_FIREWALL}")
     if rule := _rule(endpoint, status, codes):
         return rule.kind(f"{said}: {rule.words.format(permission=endpoint.permission)}")
-    unknown = "Cloudflare says that it failed, and not why" if status == 200 else "not an answer this API gives"
+    unknown = "Cloudflare reports a failure without a reason" if status == 200 else "unexpected response"
     return InvalidResponseError(f"{said}: {unknown}")
 
 
@@ -124,7 +124,7 @@ def _passing(status: int, said: str, wait: float | None) -> PollError:
         return RateLimitedError(f"{said}: too many requests with this credential", wait)
     if status == 408:
         return PollTimeoutError(f"{said}: the request did not arrive in time", wait)
-    return ServerError(f"{said}: trouble at Cloudflare, which passes by itself", wait)
+    return ServerError(f"{said}: a temporary fault at Cloudflare", wait)
 
 
 def _codes(data: object) -> set[int]:

@@ -89,7 +89,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
         raise refusal(endpoint, 200, {}, body)
     is_empty_list = envelope.result is None and envelope.success and is_list
     if envelope.result in (None, msgspec.UNSET) and not is_empty_list:
-        raise InvalidResponseError(f"the answer of {endpoint.place} has no result")
+        raise InvalidResponseError(f"the response from {endpoint.place} has no result")
     if is_list and len(envelope.result or ()) > MAX_ROWS:
         raise _too_much(endpoint)
     return Decoded(envelope.result, envelope.result_info, invalid_rows, len(body))
@@ -149,7 +149,7 @@ def _decode_odd(
     except msgspec.ValidationError as error:
         raise _not_as_documented(endpoint, *describe(error)) from None
     except UnicodeEncodeError:
-        raise InvalidResponseError(f"the answer of {endpoint.place} is text of broken characters") from None
+        raise InvalidResponseError(f"the response from {endpoint.place} contains invalid characters") from None
     return envelope, invalid_rows
 
 
@@ -179,7 +179,7 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
     """Decode an answer that only Python's own decoder accepts; the rows of a list stay undecoded."""
     data = lenient_json.decode(body)
     if data is None:
-        raise InvalidResponseError(f"the answer of {endpoint.place} is not JSON")
+        raise InvalidResponseError(f"the response from {endpoint.place} is not JSON")
     if isinstance(data, dict):
         if data.get("success") is False:
             raise refusal(endpoint, 200, {}, body)
@@ -243,12 +243,14 @@ def _convert(
 
 def _check_time(endpoint: Endpoint, deadline: float) -> None:
     if monotonic() > deadline:
-        raise PollTimeoutError(f"the answer of {endpoint.place} is not decoded within the time of its request")
+        raise PollTimeoutError(
+            f"the response from {endpoint.place} took longer to decode than the request timeout allows"
+        )
 
 
 def _not_as_documented(endpoint: Endpoint, where: str, problem: str) -> PollError:
     found = f"{where}: {problem}" if where else problem
-    return InvalidResponseError(f"the answer of {endpoint.place} is not as documented: {found}")
+    return InvalidResponseError(f"the response from {endpoint.place} is not as documented: {found}")
 
 
 def _too_much(endpoint: Endpoint) -> PollError:

@@ -44,12 +44,12 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
         with adapter.send(request, stream=True, timeout=total, verify=trusted, proxies=session.proxies) as response:
             return Answer(response.status_code, response.headers, _body(response, deadline), deadline)
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
-        late = f"no whole answer of {place} within {timeout:g} s"
+        late = f"no complete response from {place} within {timeout:g} s"
         raise _unanswered(PollTimeoutError(late), error) from None
     except unpacking.UnpackingError as error:
-        raise InvalidResponseError(f"the answer of {place} {error}") from None
+        raise InvalidResponseError(f"cannot decompress the response from {place}: {error}") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-        failed = f"no whole answer of {place}: {failures.in_words(error)}"
+        failed = f"no complete response from {place}: {failures.in_words(error)}"
         raise _unanswered(NetworkError(failed), error) from None
 
 

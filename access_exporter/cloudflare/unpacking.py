@@ -19,7 +19,7 @@ _FIRST_BYTE = b"\x1f"
 
 
 class UnpackingError(Exception):
-    """A body cannot be unpacked, or would take too much; the message says which, as what an answer does."""
+    """Raised if a body cannot be decompressed, or exceeds a limit; the message gives the reason."""
 
 
 def read(response: requests.Response, most: int, deadline: float) -> bytes:
@@ -47,7 +47,7 @@ def _layers(encodings: str) -> int:
     if not all(encoding in _GZIP for encoding in named):
         return 0
     if len(named) > MAX_LAYERS:
-        raise UnpackingError(f"is compressed more than {MAX_LAYERS} times")
+        raise UnpackingError(f"compressed more than {MAX_LAYERS} times")
     return len(named)
 
 
@@ -64,7 +64,7 @@ class _Gzip:
         """Return at most so many bytes; what is more than those is dropped."""
         self._packed_left -= len(piece)
         if self._packed_left < 0:
-            raise UnpackingError("is larger than it may be, packed as it is")
+            raise UnpackingError("too large even before decompression")
         unpacked = b""
         while piece and len(unpacked) < most and not self._is_over:
             if not self._members or self._member.eof:
@@ -73,14 +73,14 @@ class _Gzip:
             try:
                 unpacked += self._member.decompress(piece, most - len(unpacked))
             except zlib.error:
-                raise UnpackingError("cannot be unpacked") from None
+                raise UnpackingError("invalid gzip data") from None
             piece = self._member.unused_data
         return unpacked
 
     def finish(self) -> None:
         """Raise UnpackingError where the body ends in the middle of a member."""
         if self._members and not self._member.eof:
-            raise UnpackingError("cannot be unpacked")
+            raise UnpackingError("invalid gzip data")
 
     def _begin(self, piece: bytes) -> None:
         self._is_over = self._members > 0 and not piece.startswith(_FIRST_BYTE)
@@ -88,5 +88,5 @@ class _Gzip:
             return
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise UnpackingError(f"has more than {MAX_MEMBERS} gzip members")
+            raise UnpackingError(f"more than {MAX_MEMBERS} gzip members")
         self._member = zlib.decompressobj(_WITH_GZIP_HEADER)

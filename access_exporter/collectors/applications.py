@@ -19,7 +19,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Found
+from access_exporter.cloudflare import Client, Found, Permission
 from access_exporter.collectors import (
     access_policies,
     discovery,
@@ -187,11 +187,17 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         lists = 2 * 3600 / self.interval
         tests = config.limit * fresh_policy_tests.REQUESTS_OF_A_TEST * 3600 / refresh
         return Plan(
-            f"applications: listed every {self.interval:.10g} s, {lists:.4g} requests/h for each 100; starts a test of "
-            f"each every {refresh:.10g} s, of {config.limit} at most, stale after {config.stale_after:.10g} s, "
-            f"{tests:.4g} requests/h or more for {config.limit} tests",
+            "applications",
+            f"listed every {self.interval:.10g} s; starts a test of each every {refresh:.10g} s, of {config.limit} at "
+            f"most, stale after {config.stale_after:.10g} s",
             lists + tests,
+            f"{lists:.4g} requests/h for each 100, {tests:.4g} requests/h or more for {config.limit} tests",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permissions to list applications and policies, and to start tests."""
+        yield Permission(APPLICATIONS.permission, APPLICATIONS.of(self._account_id))
+        yield Permission(fresh_policy_tests.ENDPOINT.permission, None)
 
     def _discovery(self, summary: ApplicationsSummary) -> Discovery:
         return discovery.discover(summary.applications, self._config, self._taken)

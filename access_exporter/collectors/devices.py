@@ -19,7 +19,7 @@ import msgspec
 from prometheus_client import Metric
 
 from access_exporter import memory
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors.last_seen import LastSeen
 from access_exporter.collectors.possible import MOST, Count, Moment, add_up, are_parts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
@@ -189,10 +189,15 @@ class DevicesCollector(Collector[DevicesSummary]):
         requests = 3600 / self.interval
         where = "" if self._must else " where the token may"
         return Plan(
-            f"devices: polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s, "
-            f"{requests:.4g} requests/h for each {self._client.api.page_size} registrations",
+            "devices",
+            f"polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} registrations",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list devices."""
+        yield Permission(PERMISSION, ENDPOINT.of(self._account_id), is_optional=not self._must)
 
 
 def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary:

@@ -196,7 +196,7 @@ class FollowedTest:
         missing = 0 if announced is None else announced - listed
         if missing:
             told = facts(account_id=self.account_id, policy_test_id=self.id, announced=announced, listed=listed)
-            log.warning("a policy test lists another number of users than it covers", extra=told)
+            log.warning("a policy test lists a different number of users than it covers", extra=told)
         finished = None if present.has_run_again else present.finished
         return replace(
             present,

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors import fresh_schedule, policy_test_progress, policy_tests
 from access_exporter.collectors.access_policies import Tested
 from access_exporter.collectors.followed_policy_test import (
@@ -176,11 +176,17 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         """Return what polling costs, where a test is finished as soon as it is asked for."""
         refresh = self._schedule.refresh
         requests, policies = REQUESTS_OF_A_TEST * 3600 / refresh, json.loads(self._test.policies or "[]")
+        number = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
         return Plan(
-            f"policy test {self.key.target!r}: starts a test of {len(policies)} policies every "
-            f"{refresh:.10g} s, stale after {self.stale_after:.10g} s, {requests:.4g} requests/h or more",
+            f"policy test {self.key.target!r}",
+            f"starts a test of {number} every {refresh:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h or more",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to start tests."""
+        yield Permission(ENDPOINT.permission, None)
 
     def next_poll(self, summary: FreshSummary | None, started: float) -> float:
         """Return the seconds from a poll that started then to the next one.
@@ -255,7 +261,7 @@ def start(client: Client, account_id: str, policies: list[Tested], before: Calla
     """Start a test of these policies, and return its id; `before` and what is raised are those of Client.post."""
     test = client.post(ENDPOINT.of(account_id), Started, {"policies": policies}, before)
     if test.id is None or not re.fullmatch(TEST_ID, test.id):
-        raise InvalidResponseError(f"the answer of {ENDPOINT.place} names no test")
+        raise InvalidResponseError(f"the response from {ENDPOINT.place} has no test id")
     return test.id
 
 

@@ -16,7 +16,7 @@ def report(key: Key, found: Found, before: Found) -> None:
         log.warning("rows with invalid values count as unknown", extra=facts(**key._asdict(), rows=found.invalid_rows))
     if found.is_contradicted and not before.is_contradicted:
         numbers = {"listed": found.rows, "announced": found.announced}
-        log.warning("total_count is not the number of rows listed", extra=facts(**key._asdict(), **numbers))
+        log.warning("total_count differs from the number of rows listed", extra=facts(**key._asdict(), **numbers))
 
 
 def status(found: Found) -> Iterator[str]:

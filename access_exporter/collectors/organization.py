@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Endpoint
+from access_exporter.cloudflare import Client, Endpoint, Permission
 from access_exporter.collectors.possible import Moment
 from access_exporter.collectors.protocol import Collector, Key, Poll
 from access_exporter.config import Account
@@ -99,6 +99,10 @@ class OrganizationCollector(Collector[SeatExpiration]):
     def made_at(self, summary: SeatExpiration) -> float:
         """Return when it was asked."""
         return summary.asked
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to read the organization."""
+        yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account_id), is_optional=True)
 
     def families(self, summary: SeatExpiration) -> Iterator[Metric]:
         """Yield what `/metrics` says about it."""

@@ -53,10 +53,10 @@ class Progress(msgspec.Struct):
     def check(self, test_id: str) -> None:
         """Raise InvalidResponseError for an answer that is not about the test that was asked for."""
         if isinstance(self.id, str) and self.id and _plain(self.id) != _plain(test_id):
-            raise InvalidResponseError(f"the answer of {ENDPOINT.place} is about another policy test")
+            raise InvalidResponseError(f"the response from {ENDPOINT.place} is about another policy test")
         if self.state is None and self.population is None and self.processed_ratio is None:
             raise InvalidResponseError(
-                f"the answer of {ENDPOINT.place} is not as documented: it says nothing of a policy test"
+                f"the response from {ENDPOINT.place} is not as documented: it has no policy test"
             )
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 
 from access_exporter.clock import is_future
-from access_exporter.cloudflare import Client
+from access_exporter.cloudflare import Client, Permission
 from access_exporter.collectors import policy_test_progress
 from access_exporter.collectors.followed_policy_test import (
     USERS_ENDPOINT,
@@ -93,10 +93,16 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         """Return what polling costs: one request for its progress."""
         requests = 3600 / self.interval
         return Plan(
-            f"policy test {self.key.target!r}: follows {self._id!r}, polled every {self.interval:.10g} s, "
-            f"stale after {self.stale_after:.10g} s, {requests:.4g} requests/h",
+            f"policy test {self.key.target!r}",
+            f"follows {self._id!r}, polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to read the test."""
+        progress = policy_test_progress.ENDPOINT
+        yield Permission(progress.permission, progress.of(self._account_id, self._id or ""))
 
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
         """Yield everything `/metrics` says about the test."""

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from prometheus_client import Metric
 
 from access_exporter.clock import Clock
-from access_exporter.cloudflare import Endpoint, WalkProgress
+from access_exporter.cloudflare import Endpoint, Permission, WalkProgress
 
 Summary = TypeVar("Summary")
 
@@ -39,10 +39,12 @@ class Poll(Generic[Summary]):
 
 
 class Plan(NamedTuple):
-    """What a collector will do, for `--config.check`: in words, and its requests in an hour."""
+    """A line of `--config.check`: what is polled and how, its requests in an hour, and the same in words."""
 
-    words: str
+    what: str
+    how: str
     requests_per_hour: float
+    cost: str
 
 
 class Collector(Protocol[Summary]):
@@ -105,6 +107,10 @@ class Collector(Protocol[Summary]):
     def plan(self) -> Plan | None:
         """Return the cost of polling; None if it is negligible."""
         return None
+
+    def permissions(self) -> Iterable[Permission]:
+        """Return the permissions that the token needs."""
+        return ()
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
         """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import Client, Found
+from access_exporter.cloudflare import Client, Found, Permission
 from access_exporter.collectors import access_policies, application_list
 from access_exporter.collectors.application_list import POLICIES, ApplicationList, Revisions
 from access_exporter.collectors.protocol import Collector, Key, Poll
@@ -68,6 +68,10 @@ class ReusablePoliciesCollector(Collector[PoliciesSummary]):
         except (AuthError, PermissionMissingError, NotFoundError):
             return PoliciesSummary()
         return PoliciesSummary(access_policies.revisions(policies, self._wanted), self._list.policies_found)
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list policies."""
+        yield Permission(POLICIES.permission, POLICIES.of(self.key.account_id), is_optional=True)
 
     def families(self, _summary: PoliciesSummary) -> Iterable[Metric]:
         """Return nothing: the policies show in the tests of them."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Permission
 from access_exporter.collectors import listed, texts
 from access_exporter.collectors.protocol import Collector, Key, Plan, Poll
 from access_exporter.config import Account
@@ -134,7 +134,12 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         """Return what polling costs: one request for each page of tokens."""
         requests = 3600 / self.interval
         return Plan(
-            f"service tokens: polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
-            f"{requests:.4g} requests/h for each {self._client.api.page_size} tokens",
+            "service tokens",
+            f"polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s",
             requests,
+            f"{requests:.4g} requests/h for each {self._client.api.page_size} tokens",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list service tokens."""
+        yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account_id))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from prometheus_client import Metric
 
-from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found
+from access_exporter.cloudflare import NOTHING_FOUND, Client, Endpoint, Found, Permission
 from access_exporter.collectors import devices, email_domains, listed, users_summary
 from access_exporter.collectors.devices import DevicesSummary
 from access_exporter.collectors.email_domains import DomainCounts
@@ -140,13 +140,18 @@ class UsersCollector(Collector[UsersSummary]):
     def plan(self) -> Plan:
         """Return what polling costs: a request for each page of users."""
         config, requests = self._config, 3600 / self.interval
-        by_domain = f"the {config.domains} largest domains, " if config.domains else ""
+        by_domain = f", the {config.domains} largest domains" if config.domains else ""
         return Plan(
-            f"users: polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
-            f"idle days {', '.join(map(str, config.idle_days)) or 'none'}, "
-            f"{by_domain}{requests:g} requests/h for each {self._client.api.page_size} users",
+            "users",
+            f"polled every {self.interval:.10g} s, stale after {self.stale_after:.10g} s, "
+            f"idle days {', '.join(map(str, config.idle_days)) or 'none'}{by_domain}",
             requests,
+            f"{requests:g} requests/h for each {self._client.api.page_size} users",
         )
+
+    def permissions(self) -> Iterator[Permission]:
+        """Yield the permission to list users."""
+        yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account.id))
 
     def without_removed(self, summary: UsersSummary) -> UsersSummary:
         """Return the summary with only those idle days, and as few domains, as are configured."""

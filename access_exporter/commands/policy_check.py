@@ -121,7 +121,7 @@ def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> p
     try:
         found = preview.named(name, within)
     except PollError as failure:
-        raise CommandError(f"no policy test was started: the present policies cannot be read: {failure}") from None
+        raise CommandError(f"no policy test was started: cannot read the present policies: {failure}") from None
     if preview.missing and not any(each.id == name for each in found):
         lists = f"{preview.missing:,} applications or policies are announced and not listed"
         raise CommandError(f"--compare-with: {lists}, so a name may be missing or not the only one; give an id")

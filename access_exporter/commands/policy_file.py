@@ -42,7 +42,7 @@ def _content(path: str) -> bytes:
             return files.read(path, MAX_BYTES)
         content = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
     except (OSError, ValueError) as error:
-        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is not a path'}") from None
     if len(content) > MAX_BYTES:
         raise DocumentError("", f"cannot be read: it has more than {MAX_BYTES} bytes")
     return content

@@ -20,7 +20,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     for index, account in enumerate(config.accounts):
         where = f"accounts[{index}]"
         if account.id in ids:
-            yield f"{where}.id", "the same account stands in the list twice; expected each id once"
+            yield f"{where}.id", "duplicate account; expected each id once"
         ids.add(account.id)
         if account.id in (".", ".."):
             yield f"{where}.id", "expected an account id"

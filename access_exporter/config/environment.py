@@ -1,4 +1,4 @@
-"""The configuration that the environment alone is: one account, each of whose keys is a variable.
+"""The configuration from the environment alone: one account, with a variable for each key.
 
 config.yaml as it is shipped has the same keys with the same variables, so both start alike.
 """
@@ -58,7 +58,7 @@ def is_set(environ: Mapping[str, str]) -> bool:
 
 
 def in_words(mistake: DocumentError) -> str:
-    """Return a mistake with the names of variables for the places and keys of the file that is not there."""
+    """Return an error that names variables instead of places and keys of a file."""
     if isinstance(mistake, MissingError):
         return f"environment variables are not set or are empty: {'; '.join(map(str, mistake.missing))}"
     problem = _KEY.sub(lambda match: _BY_KEY[match[0]], mistake.problem)

@@ -29,7 +29,7 @@ def read(path: str | Path, limit: int) -> bytes:
             content += piece or b""
             if len(content) > limit:
                 raise OSError(errno.EFBIG, f"it has more than {limit} bytes")
-    raise OSError(errno.ETIME, f"it did not come to its end within {PATIENCE_SECONDS:g} s")
+    raise OSError(errno.ETIME, f"reading it did not finish within {PATIENCE_SECONDS:g} s")
 
 
 def check(path: str | Path) -> None:

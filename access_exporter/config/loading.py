@@ -1,6 +1,6 @@
 """From a file, or the environment alone, to a Config: read, completed from the environment, and checked.
 
-Every mistake raises ConfigError with one message: the file, the path in it (`accounts[0].users.interval`) and what
+Every error raises ConfigError with one message: the file, the path in it (`accounts[0].users.interval`) and what
 was expected. Values are only named where they cannot be a secret.
 """
 

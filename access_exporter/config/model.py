@@ -178,7 +178,7 @@ class Account(_Section, frozen=True, kw_only=True):
 
     @property
     def discovery(self) -> PolicyTest | None:
-        """How to start a test for each application; None where that is not asked for."""
+        """How to start a test for each application; None if discovery is off."""
         return next((test for test in self.policy_tests if test.discover), None)
 
     @property
@@ -193,7 +193,7 @@ class Account(_Section, frozen=True, kw_only=True):
 
     @property
     def devices_config(self) -> Devices | None:
-        """The settings of the devices poll, or None where it is switched off, or nobody would look at it."""
+        """The settings of the devices poll, or None if it is off, or if nothing would use it."""
         return self.devices_settings if self.devices and (self.devices != "auto" or self.users) else None
 
     @property
@@ -230,11 +230,11 @@ class Config(_Section, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, accounts=accounts)
 
     def of_this_machine(self) -> "Config":
-        """Return the configuration of an API that is asked without the proxy of the environment."""
+        """Return the configuration with an API that ignores the proxy of the environment."""
         return msgspec.structs.replace(self, api=_OfThisMachine(**msgspec.structs.asdict(self.api)))
 
     def shows(self, secret: str) -> bool:
-        """Tell whether a secret stands in a text of the configuration that is shown, such as a name."""
+        """Return whether a visible text of the configuration, such as a name, contains a secret."""
         return exposure.shows(self, secret)
 
     def without_fresh_tests(self) -> "Config":

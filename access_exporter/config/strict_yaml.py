@@ -1,4 +1,4 @@
-"""YAML without its traps: nothing is lost in silence, repeated without end or made code, and mistakes have a line.
+"""YAML without its traps: it loses nothing silently, expands nothing endlessly, runs no code; errors name their line.
 
 What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
 """
@@ -64,7 +64,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object; raises DocumentError where one of two values would be lost in silence."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise DocumentError("", "an object has the same key twice")
+        raise DocumentError("", "duplicate key in an object")
     return found
 
 
@@ -72,7 +72,7 @@ def _content(path: str) -> bytes:
     try:
         return files.read(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is no path'}") from None
+        raise DocumentError("", f"cannot be read: {getattr(error, 'strerror', None) or 'it is not a path'}") from None
 
 
 def _parse(text: str, loader: "type[_Loader]") -> object:
@@ -86,7 +86,7 @@ def _parse(text: str, loader: "type[_Loader]") -> object:
         problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret out of quotes
         raise DocumentError(where, f"expected valid YAML: {problem}") from None
     except (ValueError, OverflowError):
-        raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 stands for no character") from None
+        raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 is not a character") from None
 
 
 def _text(content: bytes) -> str:
@@ -108,7 +108,7 @@ _ENDLESS = _Extent(1000 * _MOST_NODES, 0)  # of what has not ended where it is a
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that tells the line of every mistake, and refuses what is lost in silence or never ends."""
+    """SafeLoader that reports the line of every error, and refuses values that YAML would lose or never end."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -199,7 +199,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge") or not _KEY.fullmatch(str(key.value)):
             raise DocumentError(_line(key), "expected a key that is a plain word, such as `users`")
         if key.value in seen:
-            raise DocumentError(_line(key), "this key stands there twice")
+            raise DocumentError(_line(key), "duplicate key")
         seen.add(key.value)
 
 

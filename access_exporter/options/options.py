@@ -25,6 +25,7 @@ class Options:
 
     config_file: str | None = None
     check: bool = False
+    online: bool = False
     once: bool = False
     demo: bool = False
     listen_addresses: tuple[Address, ...] = (Address(),)

@@ -68,6 +68,12 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             not_with=_MODES,
         ),
         Flag(
+            "--online",
+            "online",
+            "ask Cloudflare which of the needed permissions the token has",
+            needs=("--config.check",),
+        ),
+        Flag(
             "--once",
             "once",
             "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed",

@@ -78,7 +78,7 @@ class Storage:
             for path, error in self._folder.remove_leftovers():
                 self._errors.inc()
                 told = facts(file=path, error=error.strerror)
-                log.warning("the rest of an interrupted write cannot be removed", extra=told)
+                log.warning("cannot remove the leftovers of an interrupted write", extra=told)
             self._adopt(Path(folder))
         except OSError as error:
             inner = error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EPERM)

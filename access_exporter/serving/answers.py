@@ -15,8 +15,8 @@ MAX_HELD_BYTES = 32 * 1024 * 1024
 UNREAD_SECONDS = 0.25  # without reading, while another answer waits for a turn
 # What a client's system has taken of an unread answer stays in its buffers, which may be on this machine. So a crowd is
 # answered slowly after so many were dropped; who asks last is next (turns.py), and waits no longer.
-QUICK_DROPS = 240
-DROPS_PER_SECOND = 10
+QUICK_DROPS = 200
+DROPS_PER_SECOND = 2
 _LOOK_SECONDS = 0.05
 
 
@@ -67,6 +67,12 @@ class Answers:
         if turn := self._under_way.pop(reader, None):
             self._turns.give_back(turn)
 
+    def taken(self, reader: Reader) -> None:
+        """Note that a client has taken its answer whole; its address then goes before those that took none so far."""
+        if reader in self._under_way:
+            self._turns.trust(reader.address)
+        self.end(reader)
+
     def _held_bytes(self) -> int:
         """Return the bytes of all answers; what several share counts once."""
         return sum({id(part): len(part) for parts in self._parts.values() for part in parts}.values())
@@ -80,11 +86,11 @@ class Answers:
         self._drops = min(QUICK_DROPS, self._drops + DROPS_PER_SECOND * (now - self._looked_at))
         self._looked_at = now
         while (
-            self._drops >= 1
-            and (address := self._turns.next_address()) is not None
+            (address := self._turns.next_address()) is not None
+            and (self._drops >= 1 or self._turns.is_trusted(address))
             and (victim := self._victim(address, now - UNREAD_SECONDS))
         ):
-            self._drops -= 1
+            self._drops -= not self._turns.is_trusted(address)
             self._drop(victim)
         self._look = None
         if self._turns.next_address() is not None:
@@ -105,5 +111,6 @@ class Answers:
         return [reader for when, reader in sorted(unread, key=lambda pair: pair[0]) if when <= since]
 
     def _drop(self, reader: Reader) -> None:
+        self._turns.distrust(reader.address)
         reader.abort()
         self.end(reader)

@@ -142,7 +142,7 @@ class Connection:
         self._is_last = self._is_last or bool(self._http.trailing_data[0])
         self._is_answering = True
         self._waiting.remove(self)
-        self._answers.end(self)  # whoever asks again has taken the answer before
+        self._answers.taken(self)  # a client that asks again has taken the answer before
         self.unread_since = None
         self._allow(ANSWER_SECONDS)
         await self._send(await self._application(request), has_body=request.method != "HEAD")
@@ -196,7 +196,7 @@ class Connection:
             return
         if not self._channel.untaken:
             self.unread_since = None
-            self._answers.end(self)
+            self._answers.taken(self)
             return
         loop = asyncio.get_running_loop()
         self.unread_since = self.unread_since or loop.time()

@@ -48,6 +48,7 @@ class Turns:
         self._taken = 0
         self._seconds = 0.0  # that the last turn took
         self._burdens: dict[str, int] = {}
+        self._trusted: dict[str, None] = {}  # the one that was trusted last is the last
         self._waiting: dict[str, list[asyncio.Future[Turn]]] = {}  # the address that asked last is the last
 
     async def take(self, waiter: Waiter) -> Turn:
@@ -85,7 +86,26 @@ class Turns:
 
     def next_address(self) -> str | None:
         """Return the address that is next, if anybody waits: of the least burdened ones the one that asked last."""
-        return min(reversed(self._waiting), key=self.burden, default=None)
+        return min(
+            reversed(self._waiting),
+            key=lambda address: (self.burden(address), address not in self._trusted),
+            default=None,
+        )
+
+    def trust(self, address: str) -> None:
+        """Let an address go first among those with the same burden."""
+        self._trusted.pop(address, None)
+        self._trusted[address] = None
+        if len(self._trusted) > MAX_ADDRESSES:
+            del self._trusted[next(iter(self._trusted))]
+
+    def distrust(self, address: str) -> None:
+        """Take that back."""
+        self._trusted.pop(address, None)
+
+    def is_trusted(self, address: str) -> bool:
+        """Return whether an address goes first."""
+        return address in self._trusted
 
     def _give(self) -> None:
         """Give away the turns that are free."""

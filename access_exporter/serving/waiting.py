@@ -30,7 +30,7 @@ def allowed_connections() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
             soft = raised
     except (OSError, ValueError) as error:  # a sandbox may refuse to raise it, or even to read it
-        log.warning("the limit of open files cannot be raised", extra=facts(limit=soft, wanted=wanted, error=error))
+        log.warning("cannot raise the limit of open files", extra=facts(limit=soft, wanted=wanted, error=error))
     return min(MAX_WAITING, soft // 2)
 
 

@@ -90,7 +90,7 @@ class WebSettings:
             self.rate = _rate(config.rate_limit)
         if mistake is None:
             for warning in config.warnings():
-                log.warning("questionable web configuration", extra=facts(warning=warning))
+                log.warning("web configuration warning", extra=facts(warning=warning))
         self.config = config
         if mistake:
             raise mistake

@@ -76,7 +76,7 @@ def check(tls: TlsServer) -> None:
     expect_one_of(VERSIONS, tls.min_version, f"{WHERE}.min_version")
     expect_one_of(VERSIONS, tls.max_version, f"{WHERE}.max_version")
     if tls.max_version < tls.min_version:
-        raise DocumentError(f"{WHERE}.max_version", "expected not to be below min_version")
+        raise DocumentError(f"{WHERE}.max_version", "expected min_version or higher")
     _check_ciphers(tls)
     for number, curve in enumerate(tls.curve_preferences):
         expect_one_of(CURVES, curve, f"{WHERE}.curve_preferences[{number}]", what="the curve")

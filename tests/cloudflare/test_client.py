@@ -82,11 +82,11 @@ class TestRefusals:
             (USERS, refusal(405), "invalid_response", ["405"]),
             (USERS, refusal(410), "invalid_response", ["410"]),
             (USERS, (204, HEADERS, ""), "invalid_response", ["204"]),
-            (USERS, (304, HEADERS, ""), "invalid_response", ["304", "a redirect", "check api.url"]),
+            (USERS, (304, HEADERS, ""), "invalid_response", ["304", "does not follow redirects", "check api.url"]),
             (USERS, refusal(429, 971), "rate_limited", ["429", "971", "too many requests"]),
             (USERS, (429, HEADERS, HTML), "rate_limited", ["429"]),
             (USERS, refusal(429, 10000), "rate_limited", ["429"]),
-            (USERS, refusal(500, 1), "server", ["500", "passes by itself"]),
+            (USERS, refusal(500, 1), "server", ["500", "the exporter retries"]),
             (USERS, refusal(503, 10000), "server", ["503"]),
             (USERS, (502, HEADERS, HTML), "server", ["502"]),
             (USERS, (520, HEADERS, HTML), "server", ["520"]),
@@ -129,7 +129,7 @@ class TestRefusals:
         """Codes that are none are left out of the message."""
         bench = Bench()
         Script(mock, (418, HEADERS, f'{{"success": false, "errors": {errors}}}'))
-        assert bench.failure() == f"418 from {POLICY_TEST.place}: not an answer this API gives"
+        assert bench.failure() == f"418 from {POLICY_TEST.place}: unexpected response"
 
     @pytest.mark.parametrize(
         ("body", "words"),
@@ -157,10 +157,10 @@ class TestRefusals:
             ('"planted"', "is not as documented: expected a mapping, got a string"),
             ('{"result": [' + "[]," * 60_000 + "[]]}", "is not as documented: more than a page can hold"),
             ('{"result": [' + "{}," * 200_000 + "{}]}", "is not as documented: more than a page can hold"),
-            (b'{"result": "planted \xff"}', "is text of broken characters"),
+            (b'{"result": "planted \xff"}', "contains invalid characters"),
             ("17", "is not as documented: expected a mapping, got a whole number"),
             ('{"success": false, "result": {}}', "200 and success: false from"),
-            ('{"success": false, "result": "planted"}', "Cloudflare says that it failed"),
+            ('{"success": false, "result": "planted"}', "Cloudflare reports a failure"),
         ],
     )
     def test_invalid_answer(self, mock: responses.RequestsMock, body: str | bytes, words: str) -> None:
@@ -191,7 +191,7 @@ class TestRefusals:
         """What is wrong with an answer is told by its place and in words, not by its value."""
         bench = Bench()
         Script(mock, (200, HEADERS, f'{{"result": [{{"id": "1"}}, {row}]}}'), endpoint=USERS)
-        assert bench.failure(bench.rows) == f"the answer of /access/users is not as documented: {words}"
+        assert bench.failure(bench.rows) == f"the response from /access/users is not as documented: {words}"
 
     def test_place_of_an_answer(self) -> None:
         """Messages name an endpoint as people know it, not as the code does."""
@@ -354,7 +354,7 @@ class TestRetries:
         bench = Bench()
         script = Script(mock, refusal(status, headers={"Retry-After": retry_after}))
         seconds = 31 if retry_after == "31" else 300
-        assert f"{status} from {POLICY_TEST.place}, to be asked again in {seconds} s: " in bench.failure(reason=reason)
+        assert f"{status} from {POLICY_TEST.place}, retry in {seconds} s: " in bench.failure(reason=reason)
         assert len(script.requests) == 1
         assert bench.clock.slept == []
 
@@ -384,7 +384,7 @@ class TestRetries:
 
         mock.add_callback("GET", url_of(USERS), page)
         message = bench.failure(bench.rows, "timeout")
-        assert message == f"page 6 of {USERS.place} was not reached within 1800 s"
+        assert message == f"the poll did not reach page 6 of {USERS.place} within 1800 s"
 
 
 class TestPause:
@@ -405,7 +405,7 @@ class TestPause:
         bench.failure(reason="rate_limited")
         bench.clock.now += 40
         message = bench.failure(reason="rate_limited")
-        assert message == "not asked: after a 429 the credential is paused for 60 s more"
+        assert message == "rate-limit budget exhausted: after a 429 the credential is paused for 60 s more"
         bench.clock.now += 60
         assert bench.get() == Anything()
         assert len(script.requests) == 2
@@ -484,7 +484,7 @@ class TestOnce:
         bench = Bench()
         bench.failure(lambda: self.once(bench), "rate_limited")
         message = bench.failure(lambda: self.once(bench), "rate_limited")
-        assert message == "not asked: after a 429 the credential is paused for 20 s more"
+        assert message == "rate-limit budget exhausted: after a 429 the credential is paused for 20 s more"
         assert (len(script.requests), bench.clock.slept) == (1, [])
         assert bench.get() == Anything()
         assert bench.clock.slept == [20]

@@ -56,7 +56,7 @@ class TestReload:
             token.write_text("planted-secret", encoding="utf-8")
             exporter.run(600)
             assert exporter.health("first") == {"success": 0, "permission": 2}
-            assert "new secret not used: it stands in the configuration, where it is shown" in caplog.text
+            assert "new secret not used: a visible part of the configuration contains it" in caplog.text
             assert "planted" not in caplog.text
             server.accounts["first"].token = "another-secret"
             token.write_text("another-secret", encoding="utf-8")

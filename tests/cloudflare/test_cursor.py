@@ -103,7 +103,7 @@ def test_each_row_once() -> None:
 def test_a_list_that_repeats_itself() -> None:
     """Ever new cursors to the same rows are an error after ten pages, not a walk without end."""
     listed = List(lambda after: CursorPage(rows(1, 2), str(int(after or 0) + 1)))
-    with pytest.raises(InvalidResponseError, match="10 pages in a row brought nothing new"):
+    with pytest.raises(InvalidResponseError, match="10 pages in a row had no new rows"):
         listed.walked()
     assert len(listed.asked) == 11
 

@@ -101,7 +101,7 @@ class TestConnection:
         with simulator() as other, simulator(fault=redirect) as server:
             bench = Bench(server.url)
             message = bench.failure(reason="invalid_response")
-        assert message == f"{status} from {POLICY_TEST.place}: a redirect, which is never followed; check api.url"
+        assert message == f"{status} from {POLICY_TEST.place}: the exporter does not follow redirects; check api.url"
         assert len(server.arrivals) == 1
         assert not other.arrivals
         assert bench.codes() == {str(status): 1}
@@ -109,23 +109,23 @@ class TestConnection:
     @pytest.mark.parametrize(
         ("fault", "reason", "words"),
         [
-            (reset, "network", "the connection was reset"),
-            (sends(), "network", "the connection was reset"),
-            (sends("planted"), "network", "the answer was not HTTP or broke off"),
-            (sends("\x16\x03\x01planted"), "network", "the answer was not HTTP or broke off"),
-            (sends("HTTP/1.1 planted", "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, *["X: planted"] * 200, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, "X: " + "planted" * 10_000, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, "Content-Length: 100", "", ""), "network", "the answer broke off"),
-            (sends(OK, "Content-Length: 100", "", '{"result": {}'), "network", "the answer broke off"),
-            (sends(OK, CHUNKED, "", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, CHUNKED, "", "planted", ""), "network", "the answer was not HTTP or broke off"),
-            (sends(OK, CHUNKED, "", "2", "{}", ""), "network", "the answer was not HTTP or broke off"),
+            (reset, "network", "connection reset"),
+            (sends(), "network", "connection reset"),
+            (sends("planted"), "network", "the response was not HTTP or ended early"),
+            (sends("\x16\x03\x01planted"), "network", "the response was not HTTP or ended early"),
+            (sends("HTTP/1.1 planted", "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, *["X: planted"] * 200, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, "X: " + "planted" * 10_000, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, "Content-Length: 100", "", ""), "network", "the response ended early"),
+            (sends(OK, "Content-Length: 100", "", '{"result": {}'), "network", "the response ended early"),
+            (sends(OK, CHUNKED, "", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, CHUNKED, "", "planted", ""), "network", "the response was not HTTP or ended early"),
+            (sends(OK, CHUNKED, "", "2", "{}", ""), "network", "the response was not HTTP or ended early"),
             (answers(b'{"result": {'), "invalid_response", "is not JSON"),
-            (answers(b"planted", "gzip"), "invalid_response", "cannot be unpacked"),
+            (answers(b"planted", "gzip"), "invalid_response", "cannot decompress"),
             (answers(b"planted", "br"), "invalid_response", "is not JSON"),
-            (answers(gzip.compress(b'{"result": {}}')[:-12], "gzip"), "invalid_response", "cannot be unpacked"),
-            (answers(b"planted", ", ".join(["gzip"] * 50)), "invalid_response", "is compressed more than 2 times"),
+            (answers(gzip.compress(b'{"result": {}}')[:-12], "gzip"), "invalid_response", "cannot decompress"),
+            (answers(b"planted", ", ".join(["gzip"] * 50)), "invalid_response", "compressed more than 2 times"),
         ],
     )
     def test_broken(self, fault: Callable[[Handler], None], reason: str, words: str) -> None:
@@ -141,15 +141,14 @@ class TestConnection:
         with simulator() as server:
             url = server.url
         assert (
-            Bench(url).failure(reason="network")
-            == f"no whole answer of {POLICY_TEST.place}: the connection was refused"
+            Bench(url).failure(reason="network") == f"no complete response from {POLICY_TEST.place}: connection refused"
         )
 
     def test_unknown_failure(self, mock: responses.RequestsMock) -> None:
         """A failure of a kind nobody foresaw is told without the words of the library."""
         Script(mock, requests.RequestException("planted"))
         message = Bench().failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
+        assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
     def test_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A host that does not exist is told apart from one that is not there."""
@@ -159,7 +158,7 @@ class TestConnection:
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
         message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the name of the host does not resolve"
+        assert message == f"no complete response from {POLICY_TEST.place}: the host name does not resolve"
 
     def test_a_name_with_a_final_dot(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The dot at the end of a name reaches the resolver, which then tries no search domain."""
@@ -182,7 +181,7 @@ class TestConnection:
 
         monkeypatch.setattr(transport, "create_connection", connect)
         message = Bench(f"{scheme}://127.0.0.1:9/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the connection failed"
+        assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
     def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
@@ -191,7 +190,7 @@ class TestConnection:
         bench = Bench("https://api.example/client/v4", timeout=0.05)
         started = time.monotonic()
         try:
-            assert bench.failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 0.05 s"
+            assert bench.failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 0.05 s"
         finally:
             answered.set()
         assert time.monotonic() - started < 15
@@ -233,14 +232,14 @@ class TestProxy:
         with simulator() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//jane:planted@").removesuffix("/client/v4"))
             message = Bench("https://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: the proxy did not let the connection through"
+        assert message == f"no complete response from {POLICY_TEST.place}: the proxy did not let the connection through"
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize(
         ("address", "words"),
         [
-            ("http://jane:planted@127.0.0.1:{closed}", "at the proxy, the connection was refused"),
-            ("http://jane:planted@planted.invalid:3128", "at the proxy, the name of the host does not resolve"),
+            ("http://jane:planted@127.0.0.1:{closed}", "at the proxy, connection refused"),
+            ("http://jane:planted@planted.invalid:3128", "at the proxy, the host name does not resolve"),
             ("http://jane:planted@[planted", "the address of the proxy cannot be used"),
             ("http://jane:planted%E2%82%AC@127.0.0.1:{closed}", "the address of the proxy cannot be used"),
             ("socks5://jane:planted@127.0.0.1:{closed}", "this kind of proxy is not supported"),
@@ -252,4 +251,4 @@ class TestProxy:
             closed.bind(("127.0.0.1", 0))
             monkeypatch.setenv(f"{scheme}_proxy", address.replace("{closed}", str(closed.getsockname()[1])))
             message = Bench(f"{scheme}://api.example/client/v4").failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: {words}"
+        assert message == f"no complete response from {POLICY_TEST.place}: {words}"

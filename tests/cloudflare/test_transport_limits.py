@@ -35,8 +35,8 @@ class TestSize:
             pytest.param(endless_chunks, "is larger than 4194304 bytes; try a smaller api.page_size", id="chunks"),
             pytest.param(gzip_bomb(), "is larger than 4194304 bytes; try a smaller api.page_size", id="gzip bomb"),
             pytest.param(gzip_bomb("403 Forbidden"), READ_TESTS, id="gzip bomb in a refusal"),
-            pytest.param(gzip_bomb("302 Found", "Location: /"), "a redirect", id="gzip bomb in a redirect"),
-            pytest.param(redirect_with_endless_body, "a redirect", id="body of a redirect"),
+            pytest.param(gzip_bomb("302 Found", "Location: /"), "not follow redirects", id="gzip bomb in a redirect"),
+            pytest.param(redirect_with_endless_body, "not follow redirects", id="body of a redirect"),
         ],
     )
     def test_bounded(self, fault: Callable[[Handler], None], words: str) -> None:
@@ -95,7 +95,7 @@ class TestTime:
             message = bench.failure(reason="timeout")
             took = time.monotonic() - started
             end.set()
-        assert message == f"no whole answer of {POLICY_TEST.place} within 0.15 s"
+        assert message == f"no complete response from {POLICY_TEST.place} within 0.15 s"
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
 
@@ -115,7 +115,7 @@ class TestTime:
                 return 1
 
         Script(mock, *((200, {}, io.BufferedReader(Trickle())) for _ in range(4)))
-        assert Bench(timeout=5).failure(reason="timeout") == f"no whole answer of {POLICY_TEST.place} within 5 s"
+        assert Bench(timeout=5).failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 5 s"
         assert clock.now == START + 4 * 6
 
     def test_an_answer_that_takes_long_to_decode(
@@ -126,7 +126,7 @@ class TestTime:
         bench = Bench(timeout=5)
         monkeypatch.setattr(decoding, "monotonic", lambda: time.monotonic() + 6)
         message = bench.failure(bench.rows, reason="timeout")
-        assert message == f"the answer of {USERS.place} is not decoded within the time of its request"
+        assert message == f"the response from {USERS.place} took longer to decode than the request timeout allows"
 
     def test_deadline_of_each_request(self) -> None:
         """The timeout bounds each request of a connection, not the connection."""

@@ -100,11 +100,14 @@ class TestTLS:
     def test_not_trusted(self, server: Simulator) -> None:
         """A certificate of nobody is refused, before the token is sent."""
         message = Bench(server.url).failure(reason="network")
-        assert f"no whole answer of {POLICY_TEST.place}: the certificate of the server is not valid: unable" in message
+        assert (
+            f"no complete response from {POLICY_TEST.place}: the certificate of the server is not valid: unable"
+            in message
+        )
         assert not server.arrivals
 
     def test_no_tls(self) -> None:
         """A server that does not speak TLS is named as such."""
         with simulator() as server:
             message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
-        assert message == f"no whole answer of {POLICY_TEST.place}: TLS could not be agreed on with the server"
+        assert message == f"no complete response from {POLICY_TEST.place}: the TLS handshake failed"

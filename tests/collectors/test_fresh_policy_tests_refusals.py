@@ -20,12 +20,12 @@ REFUSALS = {
     "token": (refuses(401, 1000), "auth", "Access: Policy Test Write"),
     "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
-    "server": (answers(502), "server", "trouble at Cloudflare"),
-    "no id": (result('{"status": "success"}'), "invalid_response", "names no test"),
-    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "names no test"),
-    "a path for an id": (result('{"id": ".."}'), "invalid_response", "names no test"),
-    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "names no test"),
-    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "names no test"),
+    "server": (answers(502), "server", "a fault at Cloudflare"),
+    "no id": (result('{"status": "success"}'), "invalid_response", "has no test id"),
+    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
+    "a path for an id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
+    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
+    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
     "HTML": (answers(200), "invalid_response", "not JSON"),
     "nothing": (result("null"), "invalid_response", "has no result"),
 }
@@ -56,7 +56,7 @@ class TestRefusals:
         exporter = bench()
         exporter.server.stop()
         exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: ")
+        assert exporter.exporter.failure().startswith("network: no complete response from /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
@@ -69,7 +69,9 @@ class TestRefusals:
             closed.bind(("127.0.0.1", 0))
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
             exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("network: no whole answer of /access/policy-tests: at the proxy")
+        assert exporter.exporter.failure().startswith(
+            "network: no complete response from /access/policy-tests: at the proxy"
+        )
         monkeypatch.delenv("http_proxy")
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
@@ -83,7 +85,7 @@ class TestRefusals:
 
         monkeypatch.setattr(transport, "create_connection", connect)
         exporter.exporter.run(10)
-        assert exporter.exporter.failure().startswith("timeout: no whole answer of /access/policy-tests within ")
+        assert exporter.exporter.failure().startswith("timeout: no complete response from /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
         assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
@@ -107,7 +109,7 @@ class TestRefusals:
         exporter.exporter.load(exporter.config(payroll(interval=Interval(60))))
         exporter.exporter.run(170)
         assert exporter.asked("POST") == []
-        assert "rate_limited: not asked" in exporter.exporter.failure()
+        assert "rate_limited: rate-limit budget exhausted" in exporter.exporter.failure()
         exporter.exporter.run(60)
         assert len(exporter.asked("POST")) == 1
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1

@@ -39,7 +39,7 @@ class TestFields:
         cloudflare.says(TEST, answer({} if empty == {} else dict.fromkeys(fields, empty)))
         tested = exporter()
         tested.poll()
-        assert tested.failure().endswith("says nothing of a policy test")
+        assert tested.failure().endswith("it has no policy test")
 
     @pytest.mark.parametrize(("other", "fails"), [(ID.upper(), False), (ID[:-1] + "7", True), ("planted", True)])
     def test_another_test(self, cloudflare: Cloudflare, other: str, fails: bool) -> None:

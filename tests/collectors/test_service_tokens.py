@@ -151,8 +151,8 @@ def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, s
             10000,
             "permission: 403 from /access/service_tokens (code 10000): the token needs the permission Access: ",
         ),
-        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): there is nothing with this id"),
-        (500, 1, "server: 500 from /access/service_tokens (code 1): trouble at Cloudflare"),
+        (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): this id does not exist"),
+        (500, 1, "server: 500 from /access/service_tokens (code 1): a fault at Cloudflare"),
         (200, 1, "invalid_response: 200 and success: false from /access/service_tokens (code 1): "),
     ],
 )
@@ -203,5 +203,5 @@ def test_an_answer_that_repeats_the_credential(cloudflare: Cloudflare, exporter:
     """Nothing of an answer is used that repeats the token it was asked with, and the failure does not repeat it."""
     cloudflare.lists(PATH, *honest_pages([CI | {"name": name}]))
     exporter.poll()
-    assert exporter.failure() == ("invalid_response: the answer of /access/service_tokens repeats the token or key")
+    assert exporter.failure() == ("invalid_response: the response from /access/service_tokens repeats the token or key")
     assert "nobody" not in exporter.whole_page() + exporter.status_page()

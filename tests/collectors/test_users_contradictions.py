@@ -12,7 +12,7 @@ from tests.collectors.people import expected_holders, health, holders
 from tests.exporter import Exporter
 
 NULL = answer(None)
-CONTRADICTS = 'msg="total_count is not the number of rows listed"'
+CONTRADICTS = 'msg="total_count differs from the number of rows listed"'
 
 
 def stating(rows: Sequence[Row], total: int | None, size: int = 1000, **more: object) -> list[Body]:
@@ -116,7 +116,7 @@ class TestMissingRows:
         """Missing rows fail one poll; the same again is believed, and said once, until the totals are right again."""
         account.shows(honest_pages(holders(2345)), 2345, 2345)
         for _ in range(2):
-            account.fails(stating(holders(listed), total), f"{listed} rows of a list of {total}")
+            account.fails(stating(holders(listed), total), f"{listed} rows but total_count says {total}")
             account.shows(stating(holders(listed), total), listed, total)
             assert len(account.warnings()) == 1
             for _ in range(2):
@@ -127,7 +127,7 @@ class TestMissingRows:
     def test_a_list_that_grows(self, account: Account) -> None:
         """One hidden row freezes nothing, however the list changes meanwhile."""
         account.shows(honest_pages(holders(2500)), 2500, 2500)
-        account.fails(stating(holders(2501), 2502), "2501 rows of a list of 2502")
+        account.fails(stating(holders(2501), 2502), "2501 rows but total_count says 2502")
         for users in (2503, 2499, 2600, 1999, 3001):
             account.shows(stating(holders(users), users + 1), users, users + 1)
         assert len(account.warnings()) == 1
@@ -136,9 +136,9 @@ class TestMissingRows:
         """What is not the same again is not believed, and neither is more of what was."""
         account.shows(honest_pages(holders(2500)), 2500, 2500)
         for listed in (1000, 1500, 2000):
-            account.fails(stating(holders(listed), 2500), f"{listed} rows of a list of 2500")
+            account.fails(stating(holders(listed), 2500), f"{listed} rows but total_count says 2500")
         account.shows(stating(holders(2000), 2500), 2000, 2500)
-        account.fails(stating(holders(1000), 2500), "1000 rows of a list of 2500")
+        account.fails(stating(holders(1000), 2500), "1000 rows but total_count says 2500")
         account.shows(stating(holders(2010), 2500), 2010, 2500)
 
     def test_null_pages(self, account: Account) -> None:
@@ -164,7 +164,9 @@ class TestMissingRows:
     def test_totals_that_are_gone(self, account: Account, total: int | None, more: dict[str, Any]) -> None:
         """A list that is shorter and no longer has its totals fails once; one that is not shorter is a list."""
         account.shows(honest_pages(holders(2500)), 2500, 2500)
-        account.fails(stating(holders(1000), total, **more), "1000 rows without a total, of a list that had 2500 rows")
+        account.fails(
+            stating(holders(1000), total, **more), "1000 rows and no total_count; the last poll got 2500 rows"
+        )
         account.shows(stating(holders(1000), total, **more), 1000, total)
         account.shows(honest_pages(holders(2500)), 2500, 2500)
         account.shows(stating(holders(2500), None), 2500, None)
@@ -173,7 +175,7 @@ class TestMissingRows:
     def test_nobody_any_more(self, account: Account) -> None:
         """An empty list is believed with a total of 0; without one, only the second time."""
         account.shows(honest_pages(holders(5)), 5, 5)
-        account.fails([EMPTY], "0 rows without a total")
+        account.fails([EMPTY], "0 rows and no total_count")
         account.shows([EMPTY], 0, None)
         account.shows(honest_pages(holders(5)), 5, 5)
         account.shows(honest_pages([]), 0, 0)

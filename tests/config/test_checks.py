@@ -110,7 +110,7 @@ RANGES = {
 CONTRADICTIONS = {
     "account twice": (
         f"accounts:\n  - {{id: a, api_token: {SECRET}}}\n  - {{id: a, api_token_file: token}}\n",
-        "accounts[1].id: the same account stands in the list twice; expected each id once",
+        "accounts[1].id: duplicate account; expected each id once",
     ),
     "policy test twice": (
         policy_tests("id: a", "id: a"),
@@ -181,7 +181,7 @@ def cpu_of_checks(number: int) -> float:
     accounts: list[dict[str, object]] = [{"id": f"a{each}", "api_token": SECRET} for each in range(number)]
     assert len(config.parse({"accounts": accounts}).accounts) == number
     accounts[0]["policy_tests"] = [{"id": f"t{each}"} for each in range(number)]
-    with pytest.raises(ConfigError, match=rf"accounts\[{number}\].id: the same account stands in the list twice"):
+    with pytest.raises(ConfigError, match=rf"accounts\[{number}\].id: duplicate account"):
         config.parse({"accounts": [*accounts, accounts[0]]})
     return time.process_time() - started
 

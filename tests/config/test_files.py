@@ -26,7 +26,7 @@ class TestBadFiles:
         """A pipe that nobody writes into keeps nothing waiting."""
         with pytest.raises(ConfigError) as refused:
             config.load("pipe", ENVIRON)
-        assert str(refused.value) == "pipe: cannot be read: it did not come to its end within 0.01 s"
+        assert str(refused.value) == "pipe: cannot be read: reading it did not finish within 0.01 s"
 
     def test_large_file(self, secret_files: Path) -> None:
         """Of a file that can be no configuration not all is read."""

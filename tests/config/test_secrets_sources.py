@@ -114,7 +114,7 @@ SECRETS = {
     ),
     "named pipe": (
         with_credential("api_token_file: pipe"),
-        "accounts[0].api_token_file: the secret file `pipe` cannot be read: it did not come to its end within 0.01 s",
+        "accounts[0].api_token_file: the secret file `pipe` cannot be read: reading it did not finish within 0.01 s",
     ),
     "large file": (
         with_credential("api_token_file: large"),

@@ -62,7 +62,7 @@ def test_an_unknown_flag(run: Run, argument: str) -> None:
         ("log.level=debug", "; did you mean --log.level?"),
         ("true", "; --help lists the flags"),
         ("", "; --help lists the flags"),
-        ("two\nlines", "; --help lists the flags"),
+        ("two\nparts", "; --help lists the flags"),
     ],
 )
 def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> None:

@@ -183,3 +183,17 @@ def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.start() == 60
     assert [name for name, _ in bench.polled] == ["one", "two"]
     assert (bench.series()["value", "one"], bench.series()["value", "two"]) == (1, 1)
+
+
+def test_only_news_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """The first success of a target, and the first after a failure, are logged at info; all others at debug."""
+    bench = Bench()
+    bench.poller.configure([bench.target("one")])
+    with caplog.at_level("DEBUG"):
+        bench.turn(70)
+        bench.outcome["one"] = ServerError("503 from /users")
+        bench.turn(60)
+        bench.outcome["one"] = 1.0
+        bench.turn(120)
+    levels = [record.levelname for record in caplog.records if record.message == "poll succeeded"]
+    assert levels == ["INFO", "DEBUG", "INFO", "DEBUG"]

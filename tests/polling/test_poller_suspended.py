@@ -134,7 +134,7 @@ def test_a_failure_that_a_suspended_machine_brought() -> None:
 
     def fetch(*_: object) -> float:
         bench.clock.suspend(600)
-        raise NetworkError("no whole answer of /access/users: connection reset")
+        raise NetworkError("no complete response from /access/users: connection reset")
 
     bench.poller.configure([bench.target("one", answer=fetch)])
     bench.turn(1)

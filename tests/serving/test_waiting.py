@@ -159,7 +159,7 @@ class TestCrowds:
         with serving(pages()) as port, connect(port) as client:
             assert answered(client) == b"HTTP/1.1 200 OK"
         (line,) = log()
-        assert 'msg="the limit of open files cannot be raised" limit=256 wanted=4000' in line
+        assert 'msg="cannot raise the limit of open files" limit=256 wanted=4000' in line
         assert waiting.allowed_connections() == 128
 
     def test_the_limit_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]) -> None:

@@ -33,7 +33,7 @@ MISTAKES = [
     ),
     ("tls_server_config: [\n", "line 2: expected valid YAML: expected the node content, but found '<stream end>'"),
     ("a: b\0", "line 1: expected no control character, got U+0000"),
-    ("basic_auth_users: {alice: a, alice: b}", "line 1: this key stands there twice"),
+    ("basic_auth_users: {alice: a, alice: b}", "line 1: duplicate key"),
     ("basic_auth_users: {a b: c}", "line 1: expected a key that is a plain word, such as `users`"),
     ("!!python/name:os.system x", "line 1: expected no tag (`!name`); put a string that begins with ! or = in quotes"),
     ("[" * 1500, "line 1: expected less nesting"),

@@ -32,7 +32,7 @@ MISTAKES = {
         "http_server_config.headers.X-Frame-Options: expected printable ASCII characters, and no space at either end"
     ),
     "tls_server_config: {cert_file: tls.crt, key_file: tls.key, min_version: TLS13, max_version: TLS12}": (
-        "tls_server_config.max_version: expected not to be below min_version"
+        "tls_server_config.max_version: expected min_version or higher"
     ),
     "tls_server_config: {cert_file: nowhere.crt, key_file: tls.key}": (
         "tls_server_config.cert_file: the file `nowhere.crt` cannot be read: No such file or directory"

@@ -72,7 +72,7 @@ MISTAKES = [
     ),
     (
         tls("min_version: TLS13, max_version: TLS12"),
-        "tls_server_config.max_version: expected not to be below min_version",
+        "tls_server_config.max_version: expected min_version or higher",
     ),
     # Client certificates.
     *(
