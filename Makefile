@@ -74,7 +74,7 @@ lint: $(DEV) ## check style, format, types, the layers of the package and spelli
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
-	$(BIN)/python -m docs.plain_english
+	$(BIN)/python -m docs.plain_english --check
 
 format: $(DEV) ## fix what ruff can fix, and format
 	$(BIN)/ruff check --fix-only .

@@ -1,7 +1,8 @@
 """Turns that clients share fairly by their address: for large answers, and for checks of passwords.
 
 An address has a burden: its turns under way, and those that were held against it. The address with the smallest burden
-is next, so that a flood from some addresses keeps no other address waiting.
+is next, so that a flood from some addresses keeps no other address waiting. Of those with the same burden, an address
+that has read its last answer whole goes first.
 """
 
 import asyncio
