@@ -67,8 +67,8 @@ ANSWERS = [
     Fault("429 for less than no time", "rate_limited", "too many requests", refuses(429, 971, Retry_After="-5")),
     Fault("429 for garbage", "rate_limited", "too many requests", refuses(429, 971, Retry_After="planted")),
     Fault("429 HTML", "rate_limited", "too many requests", answers(429)),
-    Fault("500", "server", "a fault at Cloudflare", refuses(500, 1)),
-    Fault("503 for ages", "server", "a fault at Cloudflare", answers(503, Retry_After="86400")),
+    Fault("500", "server", "a temporary fault at Cloudflare", refuses(500, 1)),
+    Fault("503 for ages", "server", "a temporary fault at Cloudflare", answers(503, Retry_After="86400")),
     *(
         Fault(f"{status} HTML", "server", f"{status} from /", answers(status))
         for status in (500, 502, 503, 504, *range(520, 527), 599)

@@ -86,7 +86,7 @@ class TestRefusals:
             (USERS, refusal(429, 971), "rate_limited", ["429", "971", "too many requests"]),
             (USERS, (429, HEADERS, HTML), "rate_limited", ["429"]),
             (USERS, refusal(429, 10000), "rate_limited", ["429"]),
-            (USERS, refusal(500, 1), "server", ["500", "the exporter retries"]),
+            (USERS, refusal(500, 1), "server", ["500", "temporary fault at Cloudflare"]),
             (USERS, refusal(503, 10000), "server", ["503"]),
             (USERS, (502, HEADERS, HTML), "server", ["502"]),
             (USERS, (520, HEADERS, HTML), "server", ["520"]),

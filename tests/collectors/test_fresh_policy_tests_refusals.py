@@ -20,7 +20,7 @@ REFUSALS = {
     "token": (refuses(401, 1000), "auth", "Access: Policy Test Write"),
     "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
-    "server": (answers(502), "server", "a fault at Cloudflare"),
+    "server": (answers(502), "server", "a temporary fault at Cloudflare"),
     "no id": (result('{"status": "success"}'), "invalid_response", "has no test id"),
     "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
     "a path for an id": (result('{"id": ".."}'), "invalid_response", "has no test id"),

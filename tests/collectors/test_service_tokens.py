@@ -152,7 +152,7 @@ def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, s
             "permission: 403 from /access/service_tokens (code 10000): the token needs the permission Access: ",
         ),
         (404, 7003, "not_found: 404 from /access/service_tokens (code 7003): this id does not exist"),
-        (500, 1, "server: 500 from /access/service_tokens (code 1): a fault at Cloudflare"),
+        (500, 1, "server: 500 from /access/service_tokens (code 1): a temporary fault at Cloudflare"),
         (200, 1, "invalid_response: 200 and success: false from /access/service_tokens (code 1): "),
     ],
 )
