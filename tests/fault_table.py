@@ -88,7 +88,7 @@ ANSWERS = [
     Fault(
         "errors as an object",
         "invalid_response",
-        "it failed",
+        "reports a failure",
         answers(200, '{"errors": {"a": 1}, "result": []}'),
         PAGED,
     ),
@@ -137,7 +137,9 @@ ANSWERS = [
     Fault(
         "blocks of nothing", "invalid_response", "before decompression", packs(GZIP_HEADER + EMPTY_BLOCK * 1_000_000)
     ),
-    Fault("a gzip header without end", "invalid_response", "packed", packs(NAMED_HEADER + b"x" * (5 << 20))),
+    Fault(
+        "a gzip header without end", "invalid_response", "before decompression", packs(NAMED_HEADER + b"x" * (5 << 20))
+    ),
     Fault("compressed 50 times", "invalid_response", "more than 2 times", packs(EMPTY_MEMBER, 50)),
     Fault("an object of a million lists", "invalid_response", "more than a page", result(LISTS_IN_OBJECT), TEST),
     Fault(
@@ -160,7 +162,7 @@ ANSWERS = [
     Fault(
         "no totals any more",
         "invalid_response",
-        "until now",
+        "no total_count",
         lacks_rows_and_totals,
         WITH_TOTALS,
         from_there_on=True,
@@ -185,7 +187,7 @@ CONNECTIONS = [
     Fault("reset in the body", "network", "connection reset", resets(OK, "Content-Length: 1000", "", "{")),
     Fault("hangs up in the headers", "network", NOT_HTTP, sends(OK, "X-Planted: planted")),
     Fault("body too short", "network", "the response ended early", breaks_off),
-    Fault("a 429 that breaks off", "rate_limited", "again in 7 s", sends(REFUSED, "Retry-After: 7", *HALF)),
+    Fault("a 429 that breaks off", "rate_limited", "retry in 7 s", sends(REFUSED, "Retry-After: 7", *HALF)),
     Fault("a 401 that breaks off", "auth", "check its value", sends("HTTP/1.1 401 Unauthorized", *HALF)),
     Fault("a 503 that breaks off", "server", "503 from", sends("HTTP/1.1 503 Service Unavailable", *HALF)),
     Fault("a 403 that cannot be unpacked", "permission", "403 from", answers(403, HTML, Content_Encoding="gzip")),
