@@ -162,7 +162,7 @@ ANSWERS = [
     Fault(
         "no totals any more",
         "invalid_response",
-        "no total_count",
+        "the list has ",
         lacks_rows_and_totals,
         WITH_TOTALS,
         from_there_on=True,

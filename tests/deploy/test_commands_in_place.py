@@ -203,7 +203,7 @@ def test_commands_do_what_they_say(snippet: Snippet, machine: Machine, tmp_path:
     assert done
     expected = loads + done.count("HUP")
     eventually("the reload", lambda: machine.loads() >= expected or None)
-    assert out.count(f"account '{ACCOUNT}'") == done.count("--config.check")
+    assert out.count(f"\naccount '{ACCOUNT}'") == done.count("--config.check")
     assert out.count("lose access (newly blocked)") == done.count("--test-policy=-")
     if "--idle-seats" in done:
         assert "idle@example.com" in (tmp_path / "idle-seats.csv").read_text("utf-8")
