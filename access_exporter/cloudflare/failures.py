@@ -56,7 +56,7 @@ def was_not_sent(error: BaseException) -> bool:
 def _is_about_authorities(error: BaseException) -> bool:
     """Return whether the certificate authorities are missing, may not be read, or are none."""
     if isinstance(error, ssl.SSLError):
-        return error.library in ("X509", "PEM")  # a fault of the server is reported under "SSL"
+        return error.library in ("X509", "PEM")  # faults of the other side have the library "SSL"
     if isinstance(error, urllib3.exceptions.SSLError) and error.args:
         return isinstance(error.args[0], OSError) and not isinstance(error.args[0], ssl.SSLError)
     return type(error) is OSError and "CA certificate" in str(error)

@@ -17,7 +17,7 @@ from access_exporter.cloudflare import lenient_json
 T = TypeVar("T")
 
 _NEEDED = "id"
-_MANY_BYTES = 1000  # of an answer, which show whether its keys are followed by a blank
+_STYLE_BYTES = 1000  # of an answer, which show whether its keys are followed by a blank
 
 
 def decode(raw: msgspec.Raw) -> object:
@@ -49,16 +49,15 @@ def without_empty(body: bytes, kind: Any) -> bytes:  # Any: as above
     Within a text, JSON puts a backslash before a quote, so these bytes are a value. `split` takes half the time of
     `replace`.
     """
-    key_ends = b'": ' if b'": ' in body[:_MANY_BYTES] else b'":'
+    key_ends = b'": ' if b'": ' in body[:_STYLE_BYTES] else b'":'
     return (key_ends + b"null").join(body.split(key_ends + b'""')) if _is_flat(kind) else body
 
 
 @lru_cache
 def with_any_zone(kind: Any) -> Any:  # Any: as above
     """Return the type of the same rows whose times may have no zone; the type itself where that changes nothing."""
-    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
-    names = [each.name for each in fields if each.encode_name in _times(kind)]
-    if not names or kind.__struct_config__.frozen or any(each.default is not None for each in fields):
+    names = [each.name for each in _fields(kind) if each.encode_name in _times(kind)]
+    if not names or kind.__struct_config__.frozen or any(each.default is not None for each in _fields(kind)):
         return kind
     times = [(name, datetime | None, None) for name in names]
     return msgspec.defstruct(kind.__name__, times, bases=(kind,), gc=kind.__struct_config__.gc)
@@ -77,16 +76,19 @@ def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: as above
 def _is_flat(kind: Any) -> bool:  # Any: as above
     """Return whether the fields are texts, numbers, flags and times only."""
     plain = ("StrType", "BoolType", "IntType", "FloatType", "DateTimeType", "NoneType")
-    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
-    of_field = (getattr(field.type, "types", (field.type,)) for field in fields)
+    of_field = (getattr(field.type, "types", (field.type,)) for field in _fields(kind))
     return all(type(each).__name__ in plain for types in of_field for each in types)
 
 
 @lru_cache
 def _times(kind: Any) -> tuple[str, ...]:  # Any: as above
     """Return the names of the fields that are times."""
-    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]  # it is that of a struct
-    return tuple(each.encode_name for each in fields if "DateTimeType" in repr(each.type))
+    return tuple(each.encode_name for each in _fields(kind) if "DateTimeType" in repr(each.type))
+
+
+def _fields(kind: Any) -> tuple[msgspec.inspect.Field, ...]:  # Any: as above
+    found: Any = msgspec.inspect.type_info(kind)  # Any: that of a struct, which the stubs do not know
+    return tuple(found.fields)
 
 
 def convert(row: object, kind: type[T]) -> tuple[T, bool]:

@@ -7,7 +7,7 @@ import pytest
 
 from access_exporter.serving import web_tls
 from access_exporter.serving.web_tls import CIPHERS, CLIENT_AUTH, CURVES, TLS13_CIPHERS
-from tests.serving.web_files import PEM, tls
+from tests.serving.web_files import PEM, refuses, tls
 
 KEYS = (
     "cert, key, client_ca, cert_file, key_file, client_ca_file, client_auth_type, client_allowed_sans, min_version, "
@@ -176,9 +176,7 @@ class TestMistakes:
     @pytest.mark.parametrize(("content", "expected"), MISTAKES)
     def test_words(self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str) -> None:
         """A mistake is one line on standard error and exit code 1, when starting and when checking."""
-        line = f"cloudflare-access-exporter: {folder}/web.yaml: {expected}\n"
-        assert check(content, "--config.check") == (1, "", line)
-        assert check(content) == (1, "", line)
+        refuses(check, folder, content, expected)
 
     def test_several_curves(self, check: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
         """Several curves are refused where Python can only set one, with the version that can."""
