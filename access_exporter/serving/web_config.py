@@ -116,7 +116,7 @@ def load(path: str) -> WebConfig:
         raise ConfigError(f"--web.config.file: expected the name of a file; {_LEAVE_OUT}")
     with in_file(path):
         try:
-            files.check(path)  # reading a pipe or a huge file would block requests
+            files.check(path)  # a named pipe would block the requests that reload the file
         except OSError as error:
             raise DocumentError("", f"cannot be read: {error.strerror}") from None
         tree = strict_yaml.read_words(path)
