@@ -14,7 +14,7 @@ from access_exporter.serving.status_cards import cards, lists
 from access_exporter.serving.status_style import STYLE
 from access_exporter.serving.status_text import age, moment
 
-# Up to 6 accounts, the page shows a card for each. For more accounts, it shows a line for each, with a link to the card.
+# Up to 6 accounts each have a card on the page. If there are more, each has a line instead, which links to its card.
 MOST_CARDS = 6
 KEPT_SECONDS = 1
 REFRESH_SECONDS = 30

@@ -77,7 +77,7 @@ grid-template-columns:minmax(0,1fr) 5rem 8rem 10.5rem 14rem}
 @media(max-width:19rem){.lines a{display:block}.lines .of{white-space:normal}.lines .how{display:block;text-align:left}}
 """
 
-# A browser that supports @property counts: after the page has loaded, `--sec` grows each second and `--min` each minute.
+# A browser that supports @property counts from the load of the page: `--sec` grows each second, `--min` each minute.
 _AGES = """
 @property --sec{syntax:"<integer>";inherits:false;initial-value:0}
 @property --min{syntax:"<integer>";inherits:false;initial-value:0}
