@@ -1,4 +1,4 @@
-"""Collectors in, the last good summary of each out: when each is polled, and what is kept of it."""
+"""Polls the collectors on schedule, and keeps and stores the summary of the last successful poll of each."""
 
 from access_exporter.cloudflare import Walked
 from access_exporter.polling.history import History
