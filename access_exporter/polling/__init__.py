@@ -1,4 +1,4 @@
-"""Polls the collectors on schedule, and keeps and stores the summary of the last successful poll of each."""
+"""Polls each collector on schedule, and keeps and stores the summary of its last successful poll."""
 
 from access_exporter.cloudflare import Walked
 from access_exporter.polling.history import History

@@ -20,7 +20,7 @@ Others: TypeAlias = Mapping[str, msgspec.Raw]
 
 
 def fingerprint(collector: AnyCollector) -> str:
-    """Return a digest that identifies the subject of a target without showing it."""
+    """Return a digest that identifies the subject of a target without revealing it."""
     return hashlib.sha256(repr(collector.subject).encode()).hexdigest()
 
 

@@ -77,7 +77,7 @@ class OwnFolder:
                         yield self.path / name, error
 
     def adopt(self, file: Path) -> None:
-        """Move a file into the folder, unless its name exists there. Raises ValueError, with the reason, if refused."""
+        """Move a file into the folder, unless the folder has a file of this name. Raises ValueError if refused."""
         with self._opened() as folder:
             _check_file(file.lstat())
             try:

@@ -35,7 +35,7 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 
 
 class Poller:
-    """Polls every configured target at once and then at its interval, counted from start to start.
+    """Polls every configured target immediately, and then at its interval, counted from start to start.
 
     If Cloudflare sends `Retry-After`, only that target waits. An optional target waits until no required target of its
     account is being polled, so that a 429 to the optional target does not delay the required ones.
@@ -70,7 +70,7 @@ class Poller:
         return known if known and _are_alike(known, collector) else collector
 
     def _follow(self) -> None:
-        """Poll the configured targets, and the targets that their summaries name now."""
+        """Poll the configured targets, and the targets that their current summaries name."""
         before = self._collectors
         named = self._snapshots.configure(self._configured)
         self._collectors = {collector.identity: self._known(collector) for collector in named}

@@ -211,7 +211,7 @@ class Snapshots:
         return made.page if made and is_current else None
 
     def page(self, form: Format) -> Page:
-        """Return the current page; if there is none, make it, which is too slow for the event loop."""
+        """Return the current page; if there is none, render it. This is slow, so call it in a thread."""
         if page := self.current_page(form):
             return page
         version = self._version  # read this first: a poll that ends from here on makes the page out of date

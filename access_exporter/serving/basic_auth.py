@@ -2,7 +2,7 @@
 
 bcrypt is slow on purpose. So the server checks passwords in a thread, caches the credentials that are right, and gives
 each address its fair turn: after a wrong password, an address waits behind all other addresses. The server checks one
-hash for each request. An unknown user name is refused as slowly as a wrong password of most users.
+hash for each request. For an unknown user name, the check takes as long as for a wrong password of most users.
 """
 
 import asyncio

@@ -46,7 +46,7 @@ class Connection:
         self._turn: asyncio.Future[Turn] | None = None  # the turn that the client waits for
         self._is_answering = False
         self._is_resting = False  # between two requests
-        self._is_last = False  # no request is answered after this one
+        self._is_last = False  # the connection closes after the current request
         waiting.add(self)
 
     @property

@@ -1,6 +1,6 @@
 """Pages that take long to make: all clients that ask while a page is being made share the next page.
 
-So each client gets a page that was started after its request, and many concurrent requests need only two pages.
+So each client gets a page that the server began to make after its request. A crowd of requests needs only two pages.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class Shared(Generic[T]):
         self._next: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """Return a result whose computation started after this call."""
+        """Return a result that the thread began to compute after this call."""
         if self._next is None:
             self._next = asyncio.create_task(self._make_after(self._current))
         return await asyncio.shield(self._next)  # one cancelled caller must not cancel it for the others

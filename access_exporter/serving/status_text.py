@@ -1,4 +1,4 @@
-"""Texts of the status page: escaped text from others, durations, and ages that keep counting in the browser."""
+"""Texts of the status page: escaped text from outside, durations, and ages that keep counting in the browser."""
 
 import re
 from datetime import UTC, datetime
@@ -10,7 +10,10 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 def text(words: str) -> str:
-    """Escape and truncate text from others for HTML. Right-to-left text in it does not change the text around it."""
+    """Return a text from outside the exporter, escaped and truncated for HTML.
+
+    Right-to-left characters in it do not change the text around it.
+    """
     shown = words if len(words) <= _MOST_CHARACTERS else f"{words[:_MOST_CHARACTERS]}…"
     return f"<bdi>{escape(_UNPRINTABLE.sub('�', shown))}</bdi>"
 

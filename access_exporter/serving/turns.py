@@ -1,8 +1,9 @@
 """Turns that limit concurrent work: large responses and password checks. Each network address gets a fair share.
 
-The burden of an address is the number of its turns in progress, plus its turns that ended badly (wrong passwords). The
-address with the smallest burden gets the next turn, so a flood from some addresses does not block the others. Among
-addresses with the same burden, a trusted address goes first: its client has read its last response completely.
+The burden of an address is the number of its turns in progress, plus the turns that are held against it (checks of
+wrong passwords). The address with the smallest burden gets the next turn, so a flood from some addresses does not block
+the others. Among addresses with the same burden, a trusted address goes first: its client has read its last response
+completely.
 """
 
 import asyncio

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
 USUAL_OPEN_FILES = 1024  # assumed if the limit of open files cannot be read
-# Bytes that the exporter sent and the clients have not received. Most of them are in socket buffers, for which the
-# operating system needs up to twice as much memory.
+# Bytes that the exporter sent and the clients have not received. Most of them are in socket buffers, and the operating
+# system needs up to twice as much memory for these.
 MAX_UNTAKEN_BYTES = 24 * 1024 * 1024
 
 

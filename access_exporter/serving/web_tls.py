@@ -106,7 +106,8 @@ def _check_sources(tls: TlsServer) -> None:
         if text is not None and file is not None:
             raise DocumentError(f"{WHERE}.{inline}", f"expected {inline} or {inline}_file, not both")
         if text is None and file is None and inline != "client_ca":
-            raise DocumentError(f"{WHERE}.{inline}_file", f"required, but missing; or set {inline} to the text itself")
+            problem = f"required, but missing; set it, or set {inline} to the PEM text"
+            raise DocumentError(f"{WHERE}.{inline}_file", problem)
 
 
 def _check_client_auth(tls: TlsServer) -> None:

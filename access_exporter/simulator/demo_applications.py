@@ -53,7 +53,7 @@ class Applications:
         self._added: set[tuple[str, str]] = set()
 
     def step(self, now: datetime) -> None:
-        """In few steps, edit a policy or undo its last edit, or add a policy to an application or remove it again."""
+        """In 3 % of the steps, edit a policy or undo its edit, or add a policy to an application or remove it again."""
         if self._choices.random() >= _EDIT_SHARE:
             return
         edits: list[str | tuple[str, str]] = [*sorted(self._ids), *_ADDED]

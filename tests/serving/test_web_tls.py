@@ -25,7 +25,7 @@ MISTAKES = [
     *(
         (
             f"tls_server_config: {{{given}}}",
-            f"tls_server_config.{missing}_file: required, but missing; or set {missing} to the text itself",
+            f"tls_server_config.{missing}_file: required, but missing; set it, or set {missing} to the PEM text",
         )
         for given, missing in (
             ("cert_file: server.pem", "key"),
