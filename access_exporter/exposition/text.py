@@ -19,7 +19,7 @@ _SEVERAL_NAMES = re.compile(rb"^# TYPE \S+ (?:histogram|gaugehistogram|summary)$
 
 
 class Format(Enum):
-    """The two exposition formats of Prometheus."""
+    """The two exposition formats of Prometheus. A page does not name its format, so each format has its own page."""
 
     TEXT = "text"
     OPENMETRICS = "openmetrics"

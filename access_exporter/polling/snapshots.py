@@ -90,7 +90,7 @@ class Store(Protocol):
     """A store that keeps summaries over a restart."""
 
     def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
-        """Store a summary, the end of the last successful poll and the parts to keep of others; return success."""
+        """Store a summary, the end of the last successful poll and the kept parts of other subjects; return success."""
 
     def load(self, collector: AnyCollector) -> Kept | None:
         """Return the stored data for the name of the target, or None."""

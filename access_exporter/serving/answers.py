@@ -1,8 +1,8 @@
 """Limits on the number and the memory of large responses in progress, and the choice of the client to drop.
 
 A response keeps its page in memory until the client has read it, even after the exporter made a newer page. While other
-clients wait for a turn, the server drops a client that does not read: one from the address with the most responses in
-progress, and there the client that has not read for the longest time.
+clients wait for a turn, the server drops a client that does not read: of the clients at the address with the most
+responses in progress, the one that has not read for the longest time.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from access_exporter.serving.turns import Turn, Turns, Waiter
 MAX_ANSWERS = 40
 MAX_HELD_BYTES = 32 * 1024 * 1024
 UNREAD_SECONDS = 0.25  # while other clients wait for a turn, a client that has not read for this time may be dropped
-# After a drop, the part of the response that the client's system has received stays in its buffers. They may use memory
-# of this machine. So after QUICK_DROPS drops in a burst, the server drops only DROPS_PER_SECOND clients. The client
-# with the newest request does not wait longer: it gets the next turn (turns.py).
+# After the server drops a client, the bytes that the client's system has already received stay in the buffers of that
+# system. It may be this machine, so drops can use up memory. So after QUICK_DROPS drops in a burst, the server drops
+# only DROPS_PER_SECOND clients. The client with the newest request does not wait longer: its turn is next (turns.py).
 QUICK_DROPS = 200
 DROPS_PER_SECOND = 2
 _LOOK_SECONDS = 0.05
@@ -52,7 +52,7 @@ class Answers:
         self._under_way[reader] = await self._turns.take(reader)
 
     def hold(self, reader: Reader, parts: tuple[bytes, ...]) -> None:
-        """Count the memory of a response; above MAX_HELD_BYTES, drop the clients that have not read for longest."""
+        """Count the memory of a response. Above MAX_HELD_BYTES, drop clients, first the longest without reading."""
         if reader not in self._under_way:
             return
         self._parts[reader] = parts
@@ -108,7 +108,7 @@ class Answers:
 
     @staticmethod
     def _unread(readers: Iterable[Reader], since: float) -> list[Reader]:
-        """Return the clients that have not read since then. The client that stopped reading first comes first."""
+        """Return the clients that have not read since the time `since`. The client that stopped first comes first."""
         unread = [(reader.unread_since, reader) for reader in readers if reader.unread_since is not None]
         return [reader for when, reader in sorted(unread, key=lambda pair: pair[0]) if when <= since]
 

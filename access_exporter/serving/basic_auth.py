@@ -33,7 +33,7 @@ class BasicAuth:
     """Checks the Authorization header against users and their bcrypt hashes."""
 
     def __init__(self, users: Mapping[str, str], before: "BasicAuth | None" = None) -> None:
-        """Take over the turns from `before`, and the cached credentials of the users with an unchanged hash."""
+        """With `before`, take over its turns, and its cached credentials of users with an unchanged hash."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._stand_in = _typical(self._hashes.values())
         self._key = os.urandom(32)

@@ -123,7 +123,7 @@ class TlsChannel(Channel):
         self._flush()
 
     def close(self) -> None:
-        """Close the connection after the bytes that were written and a TLS alert (such as close_notify)."""
+        """Send a TLS alert (such as close_notify) after the bytes that were written, and close the connection."""
         if not self.transport.is_closing():
             with suppress(ssl.SSLError):  # the server does not wait for the client's close_notify
                 self._tls.unwrap()

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75  # longer than a usual scrape interval
 CLOSE_SECONDS = 3  # time to send the rest of a response before the connection closes
 MAX_HEAD_BYTES = 16 * 1024
-MAX_HEAD_LINES = 200  # a line takes a microsecond, and a thousand requests at once must not delay a scrape
+MAX_HEAD_LINES = 200  # parsing a line takes 1 µs, and a thousand requests at once must not delay a scrape
 PIECE_BYTES = 32 * 1024
 PIECES_AT_ONCE = 8  # after these, other clients have their turn, even if this client reads fast
 # The request headers that pages read. Other headers are not kept, because thousands of requests may wait in memory.
@@ -233,10 +233,10 @@ class Connection:
 
 
 def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut a response into pieces of 32 KiB. So the server copies a piece when a client reads, never the whole page.
+    """Yield a response in pieces of 32 KiB. So the server copies one piece at a time, never the whole page.
 
-    All pieces but the last are full, even if the parts are small. Each piece is a system call that releases Python's
-    global lock, and a scrape then waits for the lock while a poll computes.
+    All pieces except the last are full, even if the parts are small, because each piece costs a system call. Every
+    system call releases Python's global interpreter lock, and a scrape has to wait for it while a poll computes.
     """
     piece = b""
     for part in parts:

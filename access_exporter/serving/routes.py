@@ -160,5 +160,5 @@ class Web:
 
 
 def _is_from_a_page(request: Request) -> bool:
-    """Return whether a web page sent the request. Its site does not matter, because DNS rebinding can fake the site."""
+    """Return whether a web page sent the request, from any site: with DNS rebinding, the site proves nothing."""
     return "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none"

@@ -1,6 +1,7 @@
 """Pages that take long to make: all clients that ask while a page is being made share the next page.
 
-So each client gets a page that the server began to make after its request. A crowd of requests needs only two pages.
+So each client gets a page that the server began to make after its request. For many requests at the same time, the
+server makes only two pages.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Protocol
 
 # If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
-# queue, clients have probably abandoned the oldest requests, and a flood sent them. So one of the newest goes first.
+# queue, the oldest requests are probably abandoned or belong to a flood. So one of the newest requests goes first.
 PATIENT_SECONDS = 7
 NEWEST = 4
 MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
@@ -25,7 +25,7 @@ class Waiter(Protocol):
 
     @property
     def address(self) -> str:
-        """The network address of the client; its clients share their turns."""
+        """The network address of the client. All clients of an address share its turns."""
 
     async def wait(self, turn: "asyncio.Future[Turn]") -> "Turn":
         """Wait for the turn. Raises CancelledError if the server drops the client, which cancels the turn."""

@@ -44,7 +44,7 @@ class HttpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`rate_limit`."""
+    """`rate_limit`: a limit on the requests of all clients together."""
 
     interval: str | int = 0
     burst: int = 0
@@ -56,7 +56,7 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The content of the web configuration."""
 
     tls_server_config: TlsServer | None = None
     http_server_config: HttpServer = HttpServer()

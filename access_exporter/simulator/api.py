@@ -179,7 +179,7 @@ class Api:
         if request.account_id in opened:
             return self.accounts[request.account_id]
         if request.account_id in self.accounts or re.fullmatch("[0-9a-f]{32}", request.account_id):
-            raise _RefusedError(error(403, 10000, "Authentication error"))  # the same for accounts that do not exist
+            raise _RefusedError(error(403, 10000, "Authentication error"))  # also for an unknown account
         raise _no_route(request)
 
     def _users(self, account: Account, request: Request) -> Response:

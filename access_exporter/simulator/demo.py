@@ -1,7 +1,7 @@
 """The account of `--demo`, which changes over time: users log in, devices change, seats are assigned and released.
 
-All data follows from the random seed and the time since the start. It has no real people: names are numbered, and email
-addresses are at example.com, example.org and example.net.
+All data follows from the random seed and the time since the start. It contains no real people: names are numbered, and
+email addresses are at example.com, example.org and example.net.
 """
 
 import random
@@ -111,7 +111,7 @@ class LivingAccount(Account):
         return tuple(registrations(self._people, self._days_ago(0)))
 
     def _list_applications(self) -> None:
-        # A policy test needs a policy in the list, so the configured policy is there, too.
+        # Only listed policies can be tested, so the list includes the policy of the configured test.
         tested: tuple[Row, ...] = tuple({"id": each, "name": "Tested", "decision": "allow"} for each in DEMO.policies)
         self.lists["policies"] = (*self._applications.policies(), *tested)
         self.lists["apps"] = self._applications.applications()
