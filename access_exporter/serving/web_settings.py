@@ -28,7 +28,7 @@ class WebSettings:
     """The current settings of the web server."""
 
     def __init__(self, path: str | None = None, allowed_hosts: Iterable[str] | None = None) -> None:
-        """Read the web configuration; without a file, use no TLS, auth or headers. Raises ConfigError if it has an error.
+        """Read the web configuration; without a file, use no TLS, auth or headers. Raises ConfigError if it is wrong.
 
         `allowed_hosts` are the host names that a request may have in its `Host` header; None allows every name.
         """
