@@ -1,4 +1,4 @@
-"""Sums pages of rows up to one frozen summary, and turns the summary into metric families: one file per API resource.
+"""Turns pages of rows into one frozen summary, and the summary into metric families: one file per API resource.
 
 `configured` yields the collectors that the configuration of an account asks for. The status page reads the summaries.
 `policy_preview` tests policies before someone saves them.

@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
 
 class Collector(Protocol[Summary]):
-    """Polls one target: sums pages of rows up to one frozen summary, and turns the summary into metric families.
+    """Polls one target: turns pages of rows into one frozen summary, and the summary into metric families.
 
     A collector sends no request before `fetch`.
 
