@@ -83,8 +83,8 @@ class Client:
     def get_once(self, resource: Resource, result: type[T]) -> T:
         """Send a GET without retries and return its decoded `result`. This is for optional requests.
 
-        Required requests never wait for it to end. Raises PollError, also if the rate limit would delay it for more
-        than SOON_SECONDS. A 429 still pauses the credential.
+        Required requests never wait for it to end. Raises PollError if the request fails, or if the rate limit would
+        delay it for more than SOON_SECONDS. A 429 still pauses the credential.
         """
         return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
@@ -112,7 +112,7 @@ class Client:
         progress: WalkProgress | None = None,
         is_optional: bool = False,
     ) -> Walk[Row]:
-        """Return a walk over every row of a list; `before` is the result of the last walk over the same list.
+        """Return a walk, which reads every row of a list page by page. `before` is the result of the last walk over it.
 
         Iterating raises PollError as `get` does, and PollTimeoutError if the walk takes longer than `within` seconds.
         Required requests never wait for an optional walk. `progress` counts the pages.
@@ -148,7 +148,7 @@ class Client:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"the poll did not reach the end of {call.endpoint.place} within {within:g} s")
             whole = replace(call, query=f"?{resource.endpoint.query}&{query}")
-            answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+            answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy cannot use a variable as a type
             page = CursorPage.of(answer.result, answer.info)
             if progress:
                 progress.note(len(page.rows), page.total)
@@ -158,7 +158,7 @@ class Client:
 
     def page(self, call: Call, row: type[Row]) -> Page[Row]:
         """Return one page of a list; raises PollError as `get` does."""
-        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy cannot use a variable as a type
         is_null, info = answer.result is None, PageInfo.of(answer.info)
         return Page(answer.result or [], info, is_null, answer.invalid_rows, answer.size)
 

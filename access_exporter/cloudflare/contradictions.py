@@ -9,7 +9,7 @@ from msgspec import Meta
 from access_exporter.cloudflare.pages import Page, Row
 from access_exporter.errors import InvalidResponseError
 
-_SHARE = 100  # the number of missing rows may change from one poll to the next, by 1 in 100 rows of the list
+_SHARE = 100  # the number of missing rows may change between two polls by 1 % of the rows
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class Totals:
         self._stated, self._consistent = _Range(), _Range()
 
     def have_fallen_to(self, page: Page[Row]) -> bool:
-        """Return whether the total fell since the page before. Then a row may have moved to that page unseen."""
+        """Return whether the total fell since the page before. If so, a row may have moved to that earlier page."""
         total_count = page.info.total_count
         is_first = self.announced is None
         if total_count is None or (total_count == 0 and not page.rows and not is_first):
@@ -107,7 +107,7 @@ class Totals:
         return self._before.totals_agreed and before is not None and page.total < before
 
     def doubts(self, listed: int) -> Iterator[Doubt]:
-        """Yield the reasons to believe that rows are missing, judged by the totals of this walk and the last."""
+        """Yield doubts if rows may be missing, judged by the totals of this walk and of the last."""
         before = self._before
         if not before.totals_agreed and not before.is_contradicted:
             return
@@ -152,7 +152,7 @@ class PageNumbers:
     def doubts(self) -> Iterator[Doubt]:
         """Yield a doubt for the first page with a wrong number.
 
-        Pages that all differ by the same offset, or all state the same number, are right.
+        There is no doubt if all numbers differ from the requested ones by the same offset, or if all are the same.
         """
         offsets = {stated - number for number, stated in self._stated.items()}
         if min(len(offsets), len(set(self._stated.values()))) > 1:

@@ -13,7 +13,7 @@ _SHORTEST_REPEATED = 16  # Cloudflare's secrets are longer; a shorter text may b
 
 
 def is_repeated(headers: dict[str, str], body: bytes) -> bool:
-    """Return whether a response repeats the secret of its request. Its texts must not be shown then."""
+    """Return whether a response repeats the secret of its request. The exporter must not show such a response."""
     secret = headers.get("X-Auth-Key") or headers["Authorization"].removeprefix(_BEARER)
     return len(secret) >= _SHORTEST_REPEATED and secret.encode() in body
 

@@ -48,7 +48,7 @@ class CursorPage(NamedTuple, Generic[Row]):
 
 
 class CursorPages(Generic[Row]):
-    """Requests the pages of a list with the end of a query, such as `per_page=1000&cursor=x`.
+    """Requests the pages of a list. The end of a query selects the page: for example, `per_page=1000&cursor=x`.
 
     Cloudflare does not document the largest page. If it refuses the first page, the exporter requests smaller pages.
     """
@@ -79,11 +79,11 @@ class CursorPages(Generic[Row]):
 class CursorWalk(Generic[Row]):
     """A walk over a list: iterating yields the new rows of each page. A row without an id is always new.
 
-    Iterating raises what `fetch` raises. It raises InvalidResponseError if the list does not end, or if the last page
-    has a cursor although rows are missing by the total.
+    Iterating raises what `fetch` raises. It raises InvalidResponseError if the list does not end, or if it ends with a
+    cursor before all rows of the total were listed.
 
-    A last page without a total may be truncated if it is `null`, or if it is empty or full and the list became
-    shorter. Such a page fails one walk. If the next walk finds the same, the exporter accepts the list.
+    Without a total, a list may be truncated if its last page is `null`. It may also be truncated if it became shorter
+    and its last page is empty or full. Such a list fails one walk. A second walk in a row with the same result succeeds.
     """
 
     def __init__(self, pages: CursorPages[Row], doubts: Doubts | None = None, before: int = 0) -> None:

@@ -24,7 +24,7 @@ class KnownLists:
         self._lists: dict[str, KnownList] = {}
 
     def of(self, path: str) -> KnownList:
-        """Return the known list of a path. When there are too many, forget all: most are those of old policy tests."""
+        """Return the known list of a path. If there are too many lists, forget all: most belong to old policy tests."""
         if len(self._lists) >= _MOST_LISTS:
             self._lists.clear()
         return self._lists.setdefault(path, KnownList())

@@ -14,7 +14,7 @@ MAX_DIGITS = 400
 
 
 def decode(body: bytes) -> object:
-    """Decode JSON, even with such faults; return None if the text is not JSON, too large, or nested too deep."""
+    """Decode JSON, even with the faults above; return None if the text is not JSON, too large, or nested too deep."""
     if _is_too_large(body) or _is_too_deep(body):
         return None
     try:
@@ -30,7 +30,7 @@ def _is_too_large(body: bytes) -> bool:
 
 
 def _whole(text: str) -> int | float:
-    """Return a whole number. Return a very long number as a float: no field holds it, and Python may refuse it."""
+    """Convert a whole number. A number with too many digits becomes a float, because Python may refuse an int."""
     return int(text) if len(text) <= MAX_DIGITS else float(text)
 
 
@@ -43,7 +43,8 @@ _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def _is_too_deep(body: bytes) -> bool:
-    # A quick upper bound: an object is the outermost value, or an item of a list, or a value in another object.
+    # An object is the outermost value, an item of a list, or a value of another object. So this sum is never less than
+    # the number of levels, and it is quick to compute.
     if 1 + 2 * body.count(b"[") + len(_OBJECT_IN_OBJECT.findall(body)) <= MAX_LEVELS:
         return False
     brackets = _NO_BRACKETS.sub(b"", body)

@@ -26,7 +26,7 @@ def code_of(status: int) -> str:
 
 
 class RequestMetrics(Collector):
-    """The counters of requests with all credentials."""
+    """The metrics of the requests with all credentials."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
         """Register the families. `hidden` has the names of endpoints that are counted but not exported."""

@@ -82,8 +82,8 @@ class Page(Generic[Row]):
     """One page of a list.
 
     `is_null` is True if the result was `null`. `invalid_rows` counts rows with a field that could not be read. `size`
-    is the size of the response in bytes. The page hashes the ids right after the rows were decoded, because that takes
-    a third of the time it takes later.
+    is the size of the response in bytes. The page hashes the ids at once. Right after decoding, that takes a third of
+    the time that it takes later.
     """
 
     rows: list[Row]

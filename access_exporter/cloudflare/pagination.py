@@ -8,21 +8,21 @@ with the number of the page and with the number of rows. A full page never ends 
 it is the last: totals may be cached or capped, so the walk requests one more page. The walk never drops a row that it
 fetched. Pages that were fetched ahead are part of the list, even if the totals disagree.
 
-`null`. A result of `null` with `success: true` is an empty page if the totals say 0, if no rows are missing by the
-totals, or if the API states no totals for the list. Otherwise it is a contradiction. On a first page without totals,
-it is an error.
+`null`. A result of `null` with `success: true` is an empty page if the totals say 0, if all rows that the totals count
+were listed, or if the API states no totals for the list. Otherwise it is a contradiction. On a first page without
+totals, it is an error.
 
 A refusal (4xx). A refused page counts as an empty page if the pages before it had as many rows as the list should have.
 In a list with totals, a refused credential is an error.
 
 Errors. A first page without rows is an error if anything suggests that the list has rows. A list is also an error if it
-repeats itself, does not end, or has pages that grow.
+repeats itself, if it does not end, or if its pages become larger.
 
 Contradictions. A contradiction fails the walk once. If the next walk over the same list finds the same contradiction,
 it returns the rows, so that the metrics do not freeze. `Found` then says that the totals contradict the rows. These are
 contradictions:
-- More rows are missing by the totals than in the last walk, and in the last walk the totals were right, or known to be
-  wrong. The first walk does not check this, because it cannot know whether the totals are right.
+- The totals count more rows than were listed, and the difference is larger than in the last walk. This check needs a
+  last walk in which the totals were right, or known to be wrong. The first walk cannot know whether totals are right.
 - The list is shorter than in the last walk, and the totals that it had are missing.
 - A page has no rows, but a later page has some.
 - A page has the number of another page, and the page numbers were right in the last walk. If pages count from 0, or
@@ -113,7 +113,7 @@ class Walk(Generic[Row]):
             self._ahead.fetch(number + 1, page.last_page(otherwise=expected))
             self._check(page, number)
             size = size or page.info.per_page
-            if size and (page.info.per_page or 0) > size:  # page numbers count larger pages now: rows were skipped
+            if size and (page.info.per_page or 0) > size:  # the larger page begins later in the list: rows were skipped
                 raise InvalidResponseError(f"page {number} is larger than the pages before it")
             fresh = self._new(page, last)
             last = page.rows

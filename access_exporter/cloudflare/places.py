@@ -5,7 +5,7 @@ from collections import deque
 
 
 class Places:
-    """A number of places. A request takes a place, or waits until one is free."""
+    """A limited number of places. A request takes a place, or waits until one is free."""
 
     def __init__(self, number: int) -> None:
         """Start with all places free."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from access_exporter.clock import Clock
 
-_MOST_PAGES = 10_000  # a total may be any number
+_MOST_PAGES = 10_000  # the most pages to expect, because a wrong total may be huge
 _LATEST_PAGES = 20  # the remaining time comes from the latest pages, because the first ones are often faster
 
 

@@ -24,7 +24,7 @@ LITTLE_LEFT = 0.1  # below this share of the quota, the exporter spreads the req
 _STRING = r'"(?:[^"\\]++|\\.?)*+"?'
 _ITEM = re.compile(rf"(?:{_STRING}|[^,\"])+")
 _PART = re.compile(rf"(?:{_STRING}|[^;\"])+")
-_MAX_LENGTH = 64 * 1024  # of a header, which may consist of a hundred lines
+_MAX_LENGTH = 64 * 1024  # in characters; a longer header is truncated
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 

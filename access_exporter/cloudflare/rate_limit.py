@@ -1,8 +1,8 @@
 """Keeps the pace of one credential: how many requests may be in flight, and when the next request may leave.
 
-Cloudflare allows a credential 1,200 requests in five minutes. A credential that exceeds this is refused for the next
-five minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of the budget
-of five minutes, not an addition to it. A 429 pauses every request with the credential.
+Cloudflare allows a credential 1,200 requests in five minutes. If a credential exceeds that, Cloudflare refuses it for
+the next five minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of
+the budget of five minutes, not an addition to it. A 429 pauses every request with the credential.
 """
 
 import threading
@@ -16,7 +16,7 @@ from access_exporter.errors import RateLimitedError
 
 WINDOW_SECONDS = 300
 _ROUNDING = 1e-6
-_NO_TURN = "rate-limit budget exhausted: no request is free for this credential now"
+_NO_TURN = "rate-limit budget exhausted: this credential has no request left at the moment"
 
 
 class RateLimiter:
@@ -33,7 +33,7 @@ class RateLimiter:
         self._slow_until = float("-inf")
         self._slow_interval = 0.0
         self._slow_next = float("-inf")
-        self._earned_at = float("-inf")  # GCRA: when the budget will have paid for all requests so far
+        self._earned_at = float("-inf")  # GCRA: when all requests so far will fit the average rate
         self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
 
     @property
@@ -55,7 +55,7 @@ class RateLimiter:
     def turn(self, patience: float = float("inf"), *, is_optional: bool = False) -> Iterator[None]:
         """Wait until a request may leave, and hold its place in flight. All optional requests share one other place.
 
-        Raises RateLimitedError if the wait takes, or is going to take, longer than `patience` seconds.
+        Raises RateLimitedError as soon as it is clear that the wait takes longer than `patience` seconds.
         """
         give_up_at = self._clock.monotonic() + patience
         places = self._optional_places if is_optional else self._places
@@ -103,7 +103,7 @@ class RateLimiter:
             self._slow_until = now + reset
 
     def is_at_rest(self) -> bool:
-        """Return whether it behaves like a new limiter: it has no request, no pause, and its whole budget."""
+        """Return whether the limiter is like a new one: no request, no pause, and the whole budget."""
         with self._lock:
             over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
         return over and self._places.are_unused and self._optional_places.are_unused

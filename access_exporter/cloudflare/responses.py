@@ -18,9 +18,12 @@ from access_exporter.cloudflare.refusals import refusal
 from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, describe
 
 # A page has up to 1000 rows of 11 values each. A response with many more values would need a hundred times its size in
-# memory, and the slow way to decode it would leave Python's memory fragmented. Policy rules may have any content.
+# memory, and the slow way to decode it would leave Python's memory fragmented. Policy rules need these limits most,
+# because they may have any content.
 MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_UNUSUAL_VALUES = 100_000, 400_000, 20_000, 50_000
-COUNTED_BYTES = 512 * 1024  # a page of 1000 rows takes about 400 KB; 512 KB of `[],` are decoded in 30 ms
+# The values of larger responses are counted first. A page of 1000 rows takes about 400 KB, and 512 KB of `[],` takes
+# 30 ms to decode.
+COUNTED_BYTES = 512 * 1024
 # A result that is not a list is small, and so are the fields beside a list. They may have any content. The limit keeps
 # the decoding short, because no other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
@@ -80,7 +83,7 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
     is_list = get_origin(result) is list
     if not is_list and len(body) > MAX_OBJECT_BYTES:
         _check_object(endpoint, body)
-    kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy knows no type that is passed in
+    kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy cannot use a variable as a type
     invalid_rows = 0
     try:
         envelope = _decoder(kind).decode(body)
@@ -117,13 +120,13 @@ def _check_object(endpoint: Endpoint, body: bytes) -> None:
 _MAKING = Lock()  # msgspec has a race condition: it crashes if two threads inspect a new type at the same time
 
 
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a decoder of any type
     with _MAKING:
         return _made_decoder(kind)
 
 
 @lru_cache
-def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
+def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a decoder of any type
     return msgspec.json.Decoder(kind)
 
 
@@ -165,14 +168,14 @@ def _decode_again(body: bytes, row: Any) -> Envelope[Any] | None:  # Any: the ty
             if isinstance(found.result, list):
                 if kind is any_zone:
                     unusual.add_zones(found.result, kind)
-                return found  # type: ignore[no-any-return]  # decoders are cached
+                return found  # type: ignore[no-any-return]  # `_decoder` returns a decoder of any type
     return None
 
 
 def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
     """Return the response with its rows as undecoded bytes; None if it is not strict JSON or has no list of rows."""
     try:
-        return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
+        return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # see `_decode_again`
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
@@ -188,9 +191,9 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
         data |= {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
         if get_origin(result) is not list:
             data["result"] = unusual.tidy(data.get("result"), result)
-    kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see above
+    kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see `decode`
     with _MAKING:
-        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
+        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: an envelope of any type
     return envelope
 
 
@@ -226,7 +229,7 @@ def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: f
 
 def _convert(
     endpoint: Endpoint,
-    found: list[Any],  # Any: as above
+    found: list[Any],  # Any: decoded rows, and dicts that are still to be converted
     places: Iterable[int],
     kind: type[T],
     deadline: float,

@@ -13,7 +13,7 @@ from access_exporter.cloudflare import failures, unpacking
 from access_exporter.cloudflare.refusals import MAX_REFUSAL_BYTES
 from access_exporter.errors import InvalidResponseError, NetworkError, PollError, PollTimeoutError
 
-MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, unusual JSON takes 25 times that
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; in memory, unusual JSON takes 25 times that
 _WITH_RESULT = (200, 201, 202)
 
 
@@ -36,8 +36,8 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
     complete response comes; its `was_sent` is False if the request certainly was not sent.
     """
     deadline = monotonic() + timeout
-    total: Any = urllib3.Timeout(total=timeout)  # Any: the stubs of requests know numbers only
-    trusted: Any = session.verify  # Any: the stubs say that it may be None
+    total: Any = urllib3.Timeout(total=timeout)  # Any: the type stubs of requests allow only numbers
+    trusted: Any = session.verify  # Any: the type stubs also allow None
     try:
         # Send without the session, which would follow redirects, keep cookies, and take a tenth longer.
         adapter = session.get_adapter(request.url or "")

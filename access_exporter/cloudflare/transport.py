@@ -191,7 +191,7 @@ class _HTTPConnection(HTTPConnection):
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no name server or address answered in time") from error
         except (socket.gaierror, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # it wants a gaierror
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # urllib3 asks for gaierror
         except OSError as error:
             raise NewConnectionError(self, "no address answered") from error
 

@@ -28,7 +28,7 @@ def decode(raw: msgspec.Raw) -> object:
         return lenient_json.decode(bytes(raw))
 
 
-def tidy(row: object, kind: Any) -> object:  # Any: mypy knows no fields of a type that is passed in
+def tidy(row: object, kind: Any) -> object:  # Any: a type of rows; mypy does not know its fields
     """Return a row without its empty strings, and with Z at the end of its times without a zone."""
     if not isinstance(row, dict):
         return row
@@ -43,7 +43,7 @@ def tidy(row: object, kind: Any) -> object:  # Any: mypy knows no fields of a ty
     return read
 
 
-def without_empty(body: bytes, kind: Any) -> bytes:  # Any: as above
+def without_empty(body: bytes, kind: Any) -> bytes:  # Any: a type of rows
     """Return a response with `null` in place of each empty string, if the rows have only plain values.
 
     The bytes `":""` are always a key with an empty value: inside a string, JSON writes a backslash before each quote.
@@ -54,7 +54,7 @@ def without_empty(body: bytes, kind: Any) -> bytes:  # Any: as above
 
 
 @lru_cache
-def with_any_zone(kind: Any) -> Any:  # Any: as above
+def with_any_zone(kind: Any) -> Any:  # Any: a type of rows
     """Return a type for the same rows that accepts times without a zone; the same type if that is not possible."""
     names = [each.name for each in _fields(kind) if each.encode_name in _times(kind)]
     if not names or kind.__struct_config__.frozen or any(each.default is not None for each in _fields(kind)):
@@ -63,7 +63,7 @@ def with_any_zone(kind: Any) -> Any:  # Any: as above
     return msgspec.defstruct(kind.__name__, times, bases=(kind,), gc=kind.__struct_config__.gc)
 
 
-def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: as above
+def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: rows, and their type
     """Set the zone of all times without a zone to UTC."""
     for name in _times(kind):
         for row in rows:
@@ -73,7 +73,7 @@ def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: as above
 
 
 @lru_cache
-def _is_flat(kind: Any) -> bool:  # Any: as above
+def _is_flat(kind: Any) -> bool:  # Any: a type of rows
     """Return whether all fields are texts, numbers, flags or times."""
     plain = ("StrType", "BoolType", "IntType", "FloatType", "DateTimeType", "NoneType")
     of_field = (getattr(field.type, "types", (field.type,)) for field in _fields(kind))
@@ -81,12 +81,12 @@ def _is_flat(kind: Any) -> bool:  # Any: as above
 
 
 @lru_cache
-def _times(kind: Any) -> tuple[str, ...]:  # Any: as above
+def _times(kind: Any) -> tuple[str, ...]:  # Any: a type of rows
     """Return the names of the fields that are times."""
     return tuple(each.encode_name for each in _fields(kind) if "DateTimeType" in repr(each.type))
 
 
-def _fields(kind: Any) -> tuple[msgspec.inspect.Field, ...]:  # Any: as above
+def _fields(kind: Any) -> tuple[msgspec.inspect.Field, ...]:  # Any: a type of rows
     found: Any = msgspec.inspect.type_info(kind)  # Any: the type stubs do not know that `kind` is a struct
     return tuple(found.fields)
 
