@@ -83,7 +83,7 @@ class CursorWalk(Generic[Row]):
     cursor before all rows of the total were listed.
 
     Without a total, a list may be truncated if its last page is `null`. It may also be truncated if it became shorter
-    and its last page is empty or full. Such a list fails one walk. A second walk in a row with the same result succeeds.
+    and its last page is empty or full. Such a list fails one walk. If the next walk finds the same, it succeeds.
     """
 
     def __init__(self, pages: CursorPages[Row], doubts: Doubts | None = None, before: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Converts policies to the form that a policy test accepts, and hashes them to a revision that changes with each edit.
+"""Prepares policies for a policy test, and hashes them to a revision. The revision changes with every edit.
 
 To test a reusable policy, the exporter sends its id. To test a policy that belongs to one application, it sends an
 object with the rules (https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/, "Start Access
@@ -40,7 +40,7 @@ Tested: TypeAlias = str | dict[str, Any]  # Any: JSON that is passed on unchange
 
 
 class Policy(msgspec.Struct):
-    """A policy, reusable or of one application. Any field may be missing. The rules are passed on undecoded."""
+    """A policy, reusable or of one application. Any field may be missing. The exporter passes rules on unchanged."""
 
     id: str | None = None
     name: str | None = None
@@ -69,7 +69,7 @@ class Policy(msgspec.Struct):
         return {name: value for name, value in fields if value is not None}
 
     def facts(self) -> dict[str, Any]:  # Any: JSON
-        """Return the content of the policy to detect edits. Empty lists count as missing, and rules are sorted."""
+        """Return the fields that an edit changes. Empty lists count as missing. The order of rules does not matter."""
         facts = {name: value for name, value in self.accepted().items() if value != []}
         facts |= {name: sorted(map(_text, facts[name])) for name in _RULES if isinstance(facts.get(name), list)}
         return facts if self.updated_at is None else facts | {"updated_at": self.updated_at}

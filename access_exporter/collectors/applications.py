@@ -47,7 +47,7 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-_WITHOUT_POLICIES = ("bookmark",)  # types of applications
+_WITHOUT_POLICIES = ("bookmark",)  # the types of applications that have no policies
 _INTERVALS_TO_STALE = 6
 _MOST_SHOWN = 1000  # applications, because each has its own time series
 _SHOWN_DECISIONS = ("allow", "bypass")  # exported even at 0, so that Prometheus sees an increase from 0 to 1
@@ -124,7 +124,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return replace(summary, bodies={})
 
     def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
-        """Return whether all types and decisions are known, and there are neither duplicates nor policies."""
+        """Return whether types and decisions are known, no application is a duplicate, and no policy was stored."""
         ids = {each.id for each in summary.applications}
         is_once = len(ids) == len(summary.applications)
         return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)
@@ -194,7 +194,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             f"listed every {self.interval:.10g} s; each tested every {refresh:.10g} s, at most {config.limit} of them, "
             f"stale after {config.stale_after:.10g} s",
             lists + tests,
-            f"{lists:.4g} requests/h for each 100, {tests:.4g} requests/h or more for {config.limit} tests",
+            f"{lists:.4g} requests/h for each 100 applications, {tests:.4g} or more for {config.limit} tests",
         )
 
     def permissions(self) -> Iterator[Permission]:
@@ -206,7 +206,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return discovery.discover(summary.applications, self._config, self._taken)
 
     def _report(self, found: Discovery) -> None:
-        """Log once that the limit leaves applications out, and which names belong to a configured test."""
+        """Log once that there are more applications than the limit, and once for each name of a configured test."""
         left, clashes = found.undiscovered["limit"], tuple(found.taken)
         was_reported, reported = self._reported
         self._reported = (left > 0, clashes)

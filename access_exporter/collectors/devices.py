@@ -118,7 +118,7 @@ class DevicesCollector(Collector[DevicesSummary]):
     def fetch(self, poll: Poll[DevicesSummary]) -> DevicesSummary:
         """Read all registrations and count them.
 
-        Raises PollError if the list cannot be read to its end, or if the token may not read devices, except with
+        Raises PollError if the list cannot be read to its end. Raises it for a missing permission, too, but not with
         `devices: auto`.
         """
         resource, before = ENDPOINT.of(self._account_id), poll.previous.rows if poll.previous else 0
@@ -132,7 +132,7 @@ class DevicesCollector(Collector[DevicesSummary]):
                 raise
             return DevicesSummary(poll.now, readable=False)
         finally:
-            memory.give_back()  # sorting the devices took much memory
+            memory.give_back()  # the memory that sorting the devices took
 
     def times(self, summary: DevicesSummary) -> tuple[float, ...]:
         """Return when the devices were read."""
@@ -202,7 +202,7 @@ class DevicesCollector(Collector[DevicesSummary]):
 
 
 def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary:
-    """Sum registrations up as of `now`, in seconds since the epoch."""
+    """Count registrations as of `now`, in seconds since the epoch."""
     types = dict.fromkeys((*_TYPES, _UNKNOWN), 0)
     seen = dict.fromkeys(_WITHIN, 0)
     versions: Counter[str] = Counter()

@@ -150,7 +150,7 @@ _WAYS: tuple[Callable[[Listed], str], ...] = (_name, _name_and_digits, _name_and
 
 
 def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tuple[str, str]]:
-    """Yield the last resort for labels: name and id, with `'` added until no other application has the label."""
+    """Yield labels with name and id. Add `'` to a label until no other application has the same label."""
     known = set(used)
     for application in applications:
         label = _name_and_id(application)

@@ -24,8 +24,8 @@ OTHER, UNKNOWN = "other", "unknown"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.ASCII)
 _MAX_LENGTH = 253
-_MOST_NAMES = 20_000  # counted separately at a time; the largest companies have some hundreds of domains
-_MOST_CONVERTED = 10_000  # names in the cache; a conversion takes a hundred times as long as all else for a user
+_MOST_NAMES = 20_000  # the most domains to count separately; the largest companies have some hundreds
+_MOST_CONVERTED = 10_000  # names in the cache, because a conversion takes a hundred times as long as the rest of a user
 
 
 class HasEmail(Protocol):

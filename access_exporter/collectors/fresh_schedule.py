@@ -17,8 +17,9 @@ class Schedule:
     The next test starts after `refresh` seconds. It starts earlier, after `share` times `refresh`, if the last test was
     the first one or followed an edit. So tests that all started at once spread over time.
 
-    An edit starts a test at once, but at most one test an hour, and not while another test runs. That test must finish,
-    because the exporter compares the new results with its results. If it does not end, the edit waits an hour.
+    An edit starts a test at once, but at most one test an hour, and not while another test runs. The running test must
+    finish first, because the exporter compares its results with the new ones. If it does not end, the edit waits an
+    hour.
     """
 
     refresh: float

@@ -30,7 +30,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
     Times are in seconds since the epoch, by the machine's clock at `dated`.
 
     - `asked` is when the exporter started the current test, and `edited` when it last started one because of an edit.
-    - `users` and `missing` are the counts of the last finished test. They are not shown while they are `stale`.
+    - `users` and `missing` are the counts of the last finished test. `stale` is True if they are too old to be shown.
     - `outcomes` are the results of the last finished test, for the comparison with the next one.
     - `before` are the results of the test before the current one, until all rows of the current test are counted.
     - `partial` are the results of the current test while some of its rows are missing.

@@ -15,13 +15,13 @@ _IS_DATED, _IS_UNCLEAR, _WAS_EVER, _IS_SHARED = 1, 2, 4, 8
 _FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER | _IS_SHARED
 _MASK = (1 << 64) - 1
 _HASH = _MASK - _FLAGS
-_MANY = 64  # more devices than this in one slot are searched only once; a slot usually has one or two
+_MANY = 64  # if a slot has more devices, the result of a search is cached; a slot usually has one or two
 _BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch; an earlier time is invalid
 _END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
 
 class Named(Protocol):
-    """The fields of a user that match the devices of the user."""
+    """The fields that link a user to devices."""
 
     id: str | None
     uid: str | None
@@ -108,7 +108,7 @@ class LastSeen:
                     self._ids[place] |= _IS_SHARED
 
     def of(self, users: Iterable[Named], enough: float = float("inf")) -> list[tuple[int, Seen]]:
-        """Return for each user when a device was last seen, as `half_seconds` counts, and the facts about the devices.
+        """Return, for each user, when a device was last seen (in `half_seconds`) and the facts about the devices.
 
         The time 0 means never. If a device was seen at `enough` or later, the search stops, so the facts may be
         incomplete. This function uses most of the CPU time of a poll, so it is fast for users with one device that was
@@ -209,7 +209,7 @@ def seconds(half_seconds: int) -> float:
 
 
 def _address(email: str | None) -> int:
-    """Return the key of an e-mail address without regard to case; 0 for a missing address."""
+    """Return the key of an e-mail address, in which case does not matter; 0 for a missing address."""
     return hash(email.casefold()) & _MASK if email else 0
 
 

@@ -3,7 +3,8 @@
     cloudflare_access_seat_expiration_seconds{account_id="…"} 2628000.0
 
 This value is optional, because many tokens lack the permission to read it. So the collector sends one request an hour
-without retries, and no other request waits for it. If the request fails, it asks again after the interval of the users.
+without retries, and no other request waits for it. If the request fails, the collector tries again after
+`users.interval`.
 """
 
 import logging
@@ -71,7 +72,7 @@ class OrganizationCollector(Collector[SeatExpiration]):
     endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
-        """The interval comes from the users of the account."""
+        """The interval is `users.interval` of the account."""
         self._account_id = account.id
         self._client = client
         self.key = Key(account.id, NAME, NAME)

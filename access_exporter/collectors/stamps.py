@@ -28,6 +28,6 @@ class Stamp(msgspec.Struct, frozen=True):
         return (later.time - later.uptime) - (self.time - self.uptime)
 
     def dated(self, now: "Stamp") -> "Stamp":
-        """Return the same moment by the clocks of `now`. A future moment of another run becomes `now`."""
+        """Return the same moment as the clocks of `now` show it. A future moment of another run becomes `now`."""
         age = now.uptime - self.uptime if self.run == now.run else max(0.0, now.time - self.time)
         return Stamp(now.time - age, now.run, now.uptime - age)

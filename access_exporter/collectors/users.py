@@ -77,7 +77,7 @@ class UsersCollector(Collector[UsersSummary]):
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
-        row: Any = UserWithEmail if needs_email else User  # Any: two types, one with an address
+        row: Any = UserWithEmail if needs_email else User  # Any: one of two types of rows
         before = self._found_before(poll.previous, poll.now)
         walk = self._client.walk(resource, row, self.stale_after, before, progress=poll.progress)
         domains = DomainCounts()

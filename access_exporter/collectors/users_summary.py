@@ -43,7 +43,7 @@ class User(msgspec.Struct, gc=False):
 
 
 class UserWithEmail(User, gc=False):
-    """A row with two more fields, for the devices and the domain of the user. The exporter reads it only if needed."""
+    """A row with two more fields, which are only needed to find the devices or the domain of the user."""
 
     uid: str | None = None
     email: str | None = None
@@ -136,7 +136,7 @@ class _Groups:
 
 
 class _Moments:
-    """The moments that divide idle users from active users, as of `now`, in order: the edges of intervals."""
+    """The moments that separate idle from active users, as of `now`. They divide the time into intervals."""
 
     def __init__(self, idle_days: Iterable[int], now: float) -> None:
         present = datetime.fromtimestamp(now, UTC)
@@ -178,7 +178,7 @@ def _count(
     users: Sequence[User],
     moments: _Moments,
     last_seen: LastSeen | None,
-    found: Counter[tuple[Any, ...]],  # Any: as above
+    found: Counter[tuple[Any, ...]],  # Any: the values of a _Group
 ) -> datetime:
     """Count users by the values of a _Group, and return the last login. This takes most of the CPU time of a poll."""
     times, newest = moments.times, len(moments.times)
