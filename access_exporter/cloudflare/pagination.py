@@ -21,8 +21,8 @@ repeats itself, if it does not end, or if its pages become larger.
 Contradictions. A contradiction fails the walk once. If the next walk over the same list finds the same contradiction,
 it returns the rows, so that the metrics do not freeze. `Found` then says that the totals contradict the rows. These are
 contradictions:
-- The totals count more rows than were listed, and the difference is larger than in the last walk. This check needs a
-  last walk in which the totals were right, or known to be wrong. The first walk cannot know whether totals are right.
+- The totals count more rows than were listed, and the difference is larger than in the last walk. The walk checks this
+  only if the last walk found the totals right, or known to be wrong. The first walk cannot know whether they are right.
 - The list is shorter than in the last walk, and the totals that it had are missing.
 - A page has no rows, but a later page has some.
 - A page has the number of another page, and the page numbers were right in the last walk. If pages count from 0, or

@@ -79,7 +79,7 @@ Reusable: TypeAlias = Mapping[str, Policy]  # by id
 
 
 def in_order(rows: Iterable[object], reusable: Reusable) -> list[Policy]:
-    """Return the policies of an application in the order in which Cloudflare evaluates them.
+    """Return the policies of an application in the order of their evaluation.
 
     A row may be only an id. Its decision then comes from the list of reusable policies. Raises ValueError for a row
     that is not a policy.

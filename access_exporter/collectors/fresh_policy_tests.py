@@ -164,7 +164,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
             yield "no earlier test to compare with"
             return
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
-        yield f"since the previous test: {', '.join(changes) or 'no changes'}"
+        yield f"since the test before: {', '.join(changes) or 'no changes'}"
 
     def concern(self, summary: FreshSummary) -> str | None:
         """Return the status of a test that ended without a result."""

@@ -209,7 +209,7 @@ def seconds(half_seconds: int) -> float:
 
 
 def _address(email: str | None) -> int:
-    """Return the key of an e-mail address, in which case does not matter; 0 for a missing address."""
+    """Return the key of an e-mail address, ignoring upper and lower case; 0 for a missing address."""
     return hash(email.casefold()) & _MASK if email else 0
 
 

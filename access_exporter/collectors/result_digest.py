@@ -33,7 +33,7 @@ class ResultDigest(msgspec.Struct, frozen=True):
             raise ValueError("not the results of a test")
 
     def changes_to(self, later: "ResultDigest") -> dict[str, int] | None:
-        """Count the users whose result changed between the two tests; None if the tests have different salts.
+        """Count the users with different results in the two tests; None if the tests have different salts.
 
         Users who are in only one of the tests do not count as changed: they joined or left between the tests.
         """

@@ -96,10 +96,10 @@ def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
 class _Group(NamedTuple):
     """The values that all users in a group share. Users in the same group count alike in every metric.
 
-    - `login` is the interval of `_Moments.times` in which the user last logged in. The intervals are counted from 1. 0
-      means never, and _UNKNOWN_LOGIN an unknown time.
-    - `activity` is the interval of the last activity. It is negative if it is the interval of the user's creation,
-      because there was no activity. 0 means that no time is known.
+    - `login` is the number of the interval of the last login. `_Moments.times` has the intervals, counted from 1. 0
+      means that the user never logged in, and _UNKNOWN_LOGIN means an unknown time.
+    - `activity` is the number of the interval of the last activity. A negative number means the interval of the user's
+      creation, because there was no activity. 0 means that no time is known.
     - `seen` has the facts about the user's devices. It is None if the exporter cannot read devices, or if the last
       login is so recent that devices do not matter.
     - `devices` is the number of active devices, rounded down to the least number that counts alike.

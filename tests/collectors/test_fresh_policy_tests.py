@@ -126,9 +126,9 @@ class TestStatusPage:
         assert "complete, 2 approved, 0 blocked, 1 error" in exporter.status_page()
         assert "no earlier test to compare with" in exporter.status_page()
         exporter.exporter.run(REFRESH)
-        assert "since the previous test: 2 newly blocked" in exporter.status_page()
+        assert "since the test before: 2 newly blocked" in exporter.status_page()
         exporter.exporter.run(REFRESH)
-        assert "since the previous test: no changes" in exporter.status_page()
+        assert "since the test before: no changes" in exporter.status_page()
 
 
 class TestReload:
