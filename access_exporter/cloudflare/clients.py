@@ -44,7 +44,7 @@ class Clients:
             clients[source] = client
             names.setdefault(source, account.id)
         self._clients = clients
-        self._metrics.credentials = ()  # while names change, a scrape could see one twice
+        self._metrics.credentials = ()  # so that no scrape sees a name twice while names change
         for source, client in clients.items():
             client.credential.name = names[source]
             client.credential.is_shown = config.shows

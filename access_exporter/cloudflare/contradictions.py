@@ -52,7 +52,7 @@ class Doubts:
         self._last: Sequence[Doubt] = ()
 
     def settle(self, doubts: Sequence[Doubt], listed: int) -> None:
-        """Raise InvalidResponseError if the doubts differ from those of the last walk; `listed` counts the rows."""
+        """Raise InvalidResponseError for doubts, unless the last walk had the same; `listed` is the number of rows."""
         before, self._last = self._last, doubts
         if not _are_alike(before, doubts, listed):
             raise InvalidResponseError(doubts[0].words)
