@@ -179,7 +179,7 @@ class _HTTPConnection(HTTPConnection):
         The addresses share the timeout, so that an address that drops every packet leaves time for the next one.
         """
         end = monotonic() + self.timeout
-        # A name lookup cannot be cancelled. So it runs in its own thread, and the request does not wait for its end.
+        # A name lookup cannot be cancelled. So it runs in its own thread, and the request waits only until its timeout.
         where = (self._name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         found = call(lambda: socket.getaddrinfo(*where), "resolver")
         try:
