@@ -1,7 +1,7 @@
 """An account with five users and a few applications, and the command that tests a policy on it.
 
-Ann, Bob and Cleo are at example.com, Dora is at example.org. The fifth user has no e-mail address, so no policy can be
-evaluated for that user.
+Ann, Bob and Cleo are at example.com, Dora is at example.org. Edward has no e-mail address, so Cloudflare cannot
+evaluate a policy for him.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.processes import Outcome
 Happen = Callable[[Handler], None]
 
 ACCOUNT = "first"
-EVERYBODY = ("ann", "bob", "cleo", "dora", "nobody")
+EVERYBODY = ("ann", "bob", "cleo", "dora", "edward")
 STAFF_ID, VISITORS_ID = "5af0", "5af1"
 COM = {"email_domain": {"domain": "example.com"}}
 ORG = {"email_domain": {"domain": "example.org"}}
@@ -58,7 +58,7 @@ APPLICATIONS = (
     {"id": "a3", "name": "Grafana", "type": "self_hosted", "policies": WIKI["policies"]},
     {"id": "a4", "name": "Public", "type": "self_hosted", "policies": [{"id": "own3", **PUBLIC}]},
     {"id": "a5", "name": "Links", "type": "bookmark"},
-    {"id": "a6", "name": "Odd", "type": "saas", "policies": [5]},
+    {"id": "a6", "name": "Broken", "type": "saas", "policies": [5]},
     {"id": "a7", "name": "Visitors", "type": "saas", "policies": WIKI["policies"]},
 )
 POLICIES = (
@@ -74,7 +74,7 @@ def account() -> Account:
         User(f"id-{name}", email=f"{name}@example.{'org' if name == 'dora' else 'com'}", name=name.title())
         for name in EVERYBODY[:-1]
     ]
-    made.users = [*people, User("id-nobody", name="Nobody")]
+    made.users = [*people, User("id-edward", name="Edward")]
     made.lists = {"apps": APPLICATIONS, "policies": POLICIES}
     made.any_life = lambda policies: Life(tuple(results(made, policies)), seconds=20)
     return made
@@ -115,7 +115,7 @@ class Check:
 
     @property
     def posted(self) -> list[Any]:
-        """The bodies of the requests that started policy tests. No other request could change anything."""
+        """Return the bodies of the requests that started policy tests; no other request could change anything."""
         sent = [arrival for arrival in self.server.arrivals if arrival.method != "GET"]
         assert {(each.method, each.endpoint) for each in sent} <= {("POST", "policy_tests")}
         return [json.loads(each.body) for each in sent]

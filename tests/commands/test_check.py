@@ -1,3 +1,5 @@
+"""`--config.check`: its warnings, and the plan with the cost of each poll."""
+
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ def config(*accounts: Account, url: str = "https://api.cloudflare.com/client/v4"
     return Config(api=Api(url=url), accounts=accounts)
 
 
-def test_nothing_to_warn_of() -> None:
+def test_no_warning() -> None:
     """The defaults give no warning, and neither does data that gets stale exactly when the next poll is due."""
     edge = Users(interval=Interval(300), stale_after=Duration(300))
     assert not list(check.warnings(config(Account(id=A, api_token=TOKEN), Account(id=B, api_token=TOKEN, users=edge))))
@@ -105,7 +107,7 @@ def test_domains() -> None:
 
 
 def test_policies_without_refresh() -> None:
-    """For a policy test to start, the plan shows the number of policies, and one test a day by default."""
+    """If the exporter starts a policy test, the plan shows the number of policies and the default interval of a day."""
     account = Account(
         id=A, api_token=TOKEN, users=False, policy_tests=(PolicyTest(name="x", policies=("p", "q", "r")),)
     )

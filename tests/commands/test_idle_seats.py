@@ -75,14 +75,14 @@ class TestAccounts:
         assert [row["account_id"] for row in listed(run, "--account=second")] == ["second"]
         assert {arrival.account_id for arrival in cloudflare.arrivals} == {"second"}
 
-    def test_one_that_is_not_polled(self, run: Run) -> None:
+    def test_an_account_that_is_not_polled(self, run: Run) -> None:
         """An account with `users: false` is listed only if `--account` names it."""
         assert json.loads(run("--idle-seats=90d", "--format=json", first="false").out)[0]["account_id"] == "second"
         code, out, _ = run("--idle-seats=90d", "--format=json", "--account=first", first="false")
         assert (code, [row["account_id"] for row in json.loads(out)]) == (0, ["first"])
 
     @pytest.mark.parametrize("account", ["third", "", "FIRST", TOKEN])
-    def test_an_unknown_one(self, run: Run, cloudflare: Simulator, account: str) -> None:
+    def test_an_unknown_account(self, run: Run, cloudflare: Simulator, account: str) -> None:
         """An unknown account is a usage error that does not repeat the given value."""
         assert run("--idle-seats=90d", f"--account={account}") == (
             2,
@@ -151,7 +151,7 @@ class TestFailures:
         assert not re.search(f"planted|gone|{TOKEN}", err)
 
     def test_all_accounts(self, run: Run, cloudflare: Simulator) -> None:
-        """Where nothing can be read the list is empty, and the exit code tells that from a complete one."""
+        """If no account can be read, the list is empty and the exit code is 1, unlike after a complete list."""
         cloudflare.fault = lambda _: refuses(403, 10000)
         code, out, err = run("--idle-seats=90d", "--format=json")
         assert (code, out, err.count("\n")) == (1, "[]\n", 2)
@@ -210,7 +210,7 @@ def configuration(url: str, **api: Any) -> Config:
 
 
 def test_pace(capsys: pytest.CaptureFixture[str]) -> None:
-    """Over all accounts of a credential, requests keep to the configured pace, and a 429 is waited for."""
+    """Requests keep the pace of their credential over all accounts, and wait as long as a 429 response asks."""
     clock = FakeClock()
     accounts = [Account(name, [person(number) for number in range(8)]) for name in ("first", "second")]
     with Simulator(accounts, max_per_page=1, clock=clock.time) as server:

@@ -48,7 +48,7 @@ class TestWhenDevicesAreRead:
         assert line.endswith('level=warn msg="seats with unknown activity are not listed" seats=2')
 
     def test_as_the_metric_counts(self, run: Run, cloudflare: Simulator) -> None:
-        """The metric and the list have the same number of seats, because devices are read before users."""
+        """With --once, devices are read before users, so the metric counts as many idle seats as the list shows."""
         cloudflare.accounts["first"].users = [person(number, **WARP) for number in range(30)]
         cloudflare.accounts["first"].registrations = tuple(device(str(number), 80 + number) for number in range(30))
         page = run("--once", "--log.level=error").out

@@ -14,7 +14,7 @@ from tests.commands.idle import days_ago, device, listed, person
 from tests.processes import Run
 
 
-class TestWho:
+class TestIdleUsers:
     def test_as_many_as_the_metric_counts(self, run: Run, cloudflare: Simulator) -> None:
         """The list is as long as the metric says, for every number of days, even for users with unusual fields."""
         cloudflare.accounts["first"].users = unusual_users(400)
@@ -67,7 +67,7 @@ class TestWho:
         cloudflare.accounts["first"].users = [row] * 3
         assert len(listed(run)) == 3
 
-    def test_each_once(self, run: Run, cloudflare: Simulator) -> None:
+    def test_repeated_rows(self, run: Run, cloudflare: Simulator) -> None:
         """Each user is listed once, even if the pages repeat some."""
         people = [person(number, 100 + number) for number in range(95)]
         cloudflare.accounts["first"].users = [*people, *people[:20]]

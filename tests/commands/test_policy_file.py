@@ -130,7 +130,7 @@ class TestErrors:
         ],
     )
     def test_one_error(self, check: Check, policies: object, problem: str) -> None:
-        """One line shows everything that is missing or wrong, without any value, before a test starts."""
+        """One line lists all missing and wrong fields, without their values, before a test starts."""
         code, out, err = check(policies, "--compare-with=Wiki")
         assert (code, out, list(check.server.arrivals)) == (1, "", [])
         (line,) = err.splitlines()

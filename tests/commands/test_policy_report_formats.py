@@ -43,7 +43,7 @@ class TestCsv:
             "error,1,,,\r\n"
             "blocked,,ann@example.com,Ann,id-ann\r\n"
             "blocked,,dora@example.org,Dora,id-dora\r\n"
-            "error,,,Nobody,id-nobody\r\n",
+            "error,,,Edward,id-edward\r\n",
         )
 
     def test_comparison(self, check: Check) -> None:
@@ -88,7 +88,7 @@ class TestJson:
             "people": [
                 {"status": "blocked", "email": "ann@example.com", "name": "Ann", "id": "id-ann"},
                 {"status": "blocked", "email": "dora@example.org", "name": "Dora", "id": "id-dora"},
-                {"status": "error", "email": None, "name": "Nobody", "id": "id-nobody"},
+                {"status": "error", "email": None, "name": "Edward", "id": "id-edward"},
             ],
         }
 
@@ -146,7 +146,7 @@ class TestMarkdown:
             "|---|---|---|---|\n"
             "| `blocked` | `ann@example.com` | `Ann` | `id-ann` |\n"
             "| `blocked` | `dora@example.org` | `Dora` | `id-dora` |\n"
-            "| `error` |  | `Nobody` | `id-nobody` |\n"
+            "| `error` |  | `Edward` | `id-edward` |\n"
             "| `approved` | `bob@example.com` | `Bob` | `id-bob` |\n"
             "| `approved` | `cleo@example.com` | `Cleo` | `id-cleo` |\n"
         )

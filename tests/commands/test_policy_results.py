@@ -48,7 +48,7 @@ class TestRows:
         assert "does not say how many people it covers" in err
 
     def test_no_users(self, check: Check) -> None:
-        """A test without users proves nothing, so the command fails with any limit."""
+        """A test without users proves nothing, so the command fails even with `--max-blocked=100%`."""
         check.account.users = ()
         code, _, err = check(POLICY, "--max-blocked=100%")
         assert code == 1

@@ -100,7 +100,7 @@ class TestFaults:
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
     @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), refuses(408, 1), answers(200, "<html>")])
     def test_temporary_errors(self, check: Check, endpoint: str, happen: Happen) -> None:
-        """An error that lasts longer than the retries of one request is tolerated; no second test is started."""
+        """An error that outlasts the retries of one request is tolerated for 30 s; no second test is started."""
         check.server.fault = only(endpoint, happen, times=6)
         check.shown(POLICY)
         assert len(check.posted) == 1
@@ -142,7 +142,7 @@ def _interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_stopped(check: Check, number: signal.Signals, code: int) -> None:
-    """After SIGINT or SIGTERM the exit code is the usual one of shells, and the output shows the id of the test."""
+    """After SIGINT or SIGTERM the exit code is 128 plus the signal's number, and the output shows the test's id."""
     life(check, "approved", seconds=10_000)
     check.file.write_text(json.dumps(POLICY), encoding="utf-8")
     check.run("--config.check")  # writes the configuration

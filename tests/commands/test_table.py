@@ -46,7 +46,7 @@ class TestFormats:
         )
 
     def test_json(self, run: Run) -> None:
-        """JSON is one array with an object a line, and null for unknown values."""
+        """JSON is one array with one object per line, and null for unknown values."""
         assert run("--idle-seats=90d", "--format=json") == (
             0,
             '[\n{"account_id": "second", "email": null, "name": null, "last_login": null, '
@@ -162,7 +162,7 @@ class TestText:
     ],
 )
 def test_formulas(run: Run, cloudflare: Simulator, name: str, cell: str) -> None:
-    """In CSV, a cell that a spreadsheet would read as a formula begins with an apostrophe; other cells do not."""
+    """Only in CSV, a cell that a spreadsheet would read as a formula begins with an apostrophe."""
     cloudflare.accounts["first"].users = [person(1, name=name, email=name, seat_uid=name)]
     (row,) = csv.DictReader(io.StringIO(run("--idle-seats=90d", "--format=csv").out, newline=""))
     assert [row["name"], row["email"], row["seat_uid"]] == [cell] * 3

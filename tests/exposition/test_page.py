@@ -1,4 +1,4 @@
-"""The metrics page, parts of which are cached, compared with a page that prometheus-client writes."""
+"""The metrics page and its cache, compared with a page that prometheus-client writes without a cache."""
 
 import asyncio
 import gzip

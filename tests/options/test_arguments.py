@@ -105,7 +105,7 @@ def test_values(run: Run, arguments: list[str], expected: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(MODES, 2)))
 def test_modes(run: Run, one: str, other: str) -> None:
-    """Two flags that each make the command do one thing and exit are an error together, in either order."""
+    """Two flags that each replace serving, such as --once and --version, are an error in either order."""
     first, second = one.partition("=")[0], other.partition("=")[0]
     for arguments in ([one, other], [other, one]):
         line = complaint(run, *arguments)

@@ -1,4 +1,4 @@
-"""The table of flags, from which the parser, `--help` and docs/flags.md are made."""
+"""The table of flags: the parser, `--help` and docs/flags.md are made from it."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Large responses: how many the server sends at a time, and which client it drops to make room."""
+"""Large responses: the server sends a limited number at a time, in turns, and drops clients to make room."""
 
 import socket
 import time
@@ -48,7 +48,7 @@ def rest(client: socket.socket) -> bytes:
 
 
 def untaken(port: int) -> list[str]:
-    """Return the sockets of a port, of any process, that have bytes in the send queue of the kernel."""
+    """Return the sockets of a port that have bytes in the kernel's send queue, in any process."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return [line[1] for line in lines if line[1].endswith(f":{port:04X}") and int(line[4].partition(":")[0], 16)]
 
@@ -107,7 +107,7 @@ class TestTurns:
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
     def test_number_of_drops_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """After two drops the limit is reached: the next client waits until another client has read its response."""
+        """When the server may drop no more clients, the next client waits until another has read its response."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 0)
         monkeypatch.setattr(answers, "QUICK_DROPS", 2)
         monkeypatch.setattr(answers, "DROPS_PER_SECOND", 0)

@@ -188,7 +188,7 @@ class TestLoad:
         assert answers == [[401], [200], [401], [200]]
 
     def test_right_password_is_cached(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A right password is not checked again, unless too many other right passwords were cached since."""
+        """A right password is checked once, unless too many other right passwords were cached since."""
         monkeypatch.setattr(basic_auth, "MAX_REMEMBERED", 1)
         bob = basic(b"bob", b"let me in")
         assert [site(header).status_code for header in (RIGHT, RIGHT, RIGHT)] == [200] * 3
@@ -197,7 +197,7 @@ class TestLoad:
         assert len(watched.calls) == 3
 
     def test_cache_after_a_change_of_users(self, site: Ask, web: Path, watched: Bcrypt) -> None:
-        """A cached password stays valid if other users come or go, but not if the hash of its own user changes."""
+        """A cached password stays valid if other users are added or removed, but not if its own hash changes."""
         bob = basic(b"bob", b"let me in")
         alice = hashed(b"open sesame")
         write(web, alice=alice)

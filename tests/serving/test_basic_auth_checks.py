@@ -48,7 +48,7 @@ def test_only_the_hash_of_the_named_user_is_checked() -> None:
 def test_unknown_user_costs_as_much_as_most_users() -> None:
     """An unknown user is refused with any password, after one check at the bcrypt cost that most users have."""
     cheap, dear, also_dear = (bcrypt.hashpw(b"pw", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 5))
-    tries = [header(b"nobody", b"wrong"), header(b"nobody", b"pw"), header(b"", b"pw")]
+    tries = [header(b"mallory", b"wrong"), header(b"mallory", b"pw"), header(b"", b"pw")]
     verdicts, asked = checked(*tries, users={"a": cheap, "b": dear, "c": also_dear})
     assert verdicts == [False] * 3
     assert [hashed[:7] for hashed in asked] == [b"$2b$05$"] * 3
@@ -135,7 +135,7 @@ async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[
 
 
 async def is_admitted(held: Held, right: "asyncio.Task[bool]") -> None:
-    """Check that the last check that began is the one of the right password, and that it admits the client."""
+    """Expect that the newest check is that of the right password, and that it admits the client."""
     assert held.began[-1] == b"right"
     await held.end(b"right", right=True)
     assert await right
@@ -186,7 +186,7 @@ def test_a_flood_is_checked_one_after_the_other() -> None:
 
 
 def test_right_password_from_the_address_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a long queue of one address the newest request is checked first, since older clients likely timed out."""
+    """In a long queue of one address the newest request comes first, because older clients have likely timed out."""
     monkeypatch.setattr(turns, "PATIENT_SECONDS", 0)
 
     async def run() -> None:

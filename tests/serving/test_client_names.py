@@ -86,7 +86,7 @@ def asks(more: str) -> str:
 )
 def test_names(named: Path, kind: str, version: ssl.TLSVersion, allowed: str, expected: bool) -> None:
     """A client is admitted only if its certificate has a name, of any kind, that equals one in the list."""
-    with served(named, asks(f"[nobody, {allowed}], client_auth_type: {kind}")) as port:
+    with served(named, asks(f"[other, {allowed}], client_auth_type: {kind}")) as port:
         for name in ("client", "nameless", ""):
             context = client(named, name)
             context.minimum_version = context.maximum_version = version

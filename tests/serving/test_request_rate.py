@@ -114,7 +114,7 @@ class TestRequests:
                 TOO_MANY,
             ]
 
-    def test_changed(self, tmp_path: Path) -> None:
+    def test_changed_limit(self, tmp_path: Path) -> None:
         """A new limit applies to the next request; a change elsewhere in the file does not allow more requests."""
         web = tmp_path / "web.yaml"
         web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8")

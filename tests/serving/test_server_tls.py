@@ -23,7 +23,7 @@ def test_every_path_needs_the_password(secured: Exporter, authority: Authority, 
     refused = get(secured, authority, path)
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
     wrong = get(secured, authority, path, auth=("prometheus", "wrong"))
-    unknown = get(secured, authority, path, auth=("nobody", PASSWORD))
+    unknown = get(secured, authority, path, auth=("mallory", PASSWORD))
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert wrong.text == unknown.text == refused.text
     admitted = get(secured, authority, path, auth=("prometheus", PASSWORD))

@@ -31,8 +31,8 @@ COUNTS = {"approved": 4, "blocked": 3, "error": 0}
 
 def people(used: int, **more: Any) -> UsersSummary:
     """Return the users summary of an account that uses this number of seats."""
-    nobody = {"users_by_devices": {}, "users_logged_in": {"7d": 0}, "last_login": None}
-    return UsersSummary({"access": used}, {"access": used}, used, active_devices=0, **(nobody | more))
+    defaults = {"users_by_devices": {}, "users_logged_in": {"7d": 0}, "last_login": None}
+    return UsersSummary({"access": used}, {"access": used}, used, active_devices=0, **(defaults | more))
 
 
 class Target(FakeCollector):
@@ -105,7 +105,7 @@ def targets(page: str) -> list[str]:
 class TestRefresh:
     """The browser reloads the page by itself, unless the reader stops that."""
 
-    def test_by_a_header(self) -> None:
+    def test_interval(self) -> None:
         """The page reloads every 30 s, and every 10 s while a first poll is in progress."""
         site = Site("a")
         assert site.answer().headers["refresh"] == "10"
@@ -135,7 +135,7 @@ class TestOrder:
 
     @pytest.mark.parametrize("calm", [1, 10])
     def test_order_of_accounts(self, calm: int) -> None:
-        """Failing accounts come first, then those over the seat limit, then those near it, and then the rest."""
+        """Failing accounts come first, then those over the seat limit, near it and below it; the fullest come first."""
         rest = [f"calm-{number}" for number in range(calm)]
         site = Site(*rest, "near", "nearer", "over", "further", "failing")
         for name, used in {"near": 80, "nearer": 95, "over": 101, "further": 140}.items():
@@ -164,7 +164,7 @@ class TestOrder:
         links = re.findall(r'href="\?(account=[^"]+)"', page)
         assert [order(site.page(link)) for link in links] == [[f"a-{number}"] for number in range(7)]
         assert "last poll" in site.page(links[0])
-        assert site.answer("account=nobody").status == 404
+        assert site.answer("account=unknown").status == 404
 
 
 class TestFirstPoll:

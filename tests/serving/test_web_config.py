@@ -228,7 +228,7 @@ class TestCheck:
         assert f"warning: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize(("cost", "warned"), [(12, False), (13, True), (16, True)])
-    def test_costs(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
+    def test_high_bcrypt_cost(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
         """A bcrypt cost above 12 is a warning, because the first scrape then takes long."""
         code, out, _ = check(USERS.replace("$04", f"${cost}"), "--config.check")
         warning = f"warning: basic_auth_users: user 1 has a bcrypt cost of {cost}: above 12, a check takes seconds"

@@ -112,7 +112,7 @@ class TestChanges:
         settings.refresh()
         assert settings.headers == {"X-Frame-Options": "DENY"}
         (record,) = caplog.records
-        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger puts it there
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger sets it
 
     def test_changed_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that could not be read is read again after its permissions change."""
@@ -172,7 +172,7 @@ class TestChanges:
         settings.refresh()
         assert settings.context is before
         (record,) = caplog.records
-        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger sets it
 
 
 class TestHeaders:
@@ -193,7 +193,7 @@ class TestHeaders:
             ("X-Content-Type-Options", "nosniff", "nosniff"),
         ],
     )
-    def test_value(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
+    def test_value_as_written(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
         """A header is sent as written in the file, even a number without quotes; an empty header is not sent."""
         web = tmp_path / "web.yaml"
         web.write_text(

@@ -20,7 +20,7 @@ from tests.simulator.accounts import ACCOUNT, USERS, account, ids
 
 class TestUsers:
     def test_documented_example(self, http: requests.Session) -> None:
-        """A user has the names and types of the example in the API documentation, and times in UTC."""
+        """A user has the names and types of the documented example, and times in UTC without trailing zeros."""
         user = User(
             id="f174e90a-fafe-4643-bbbc-4a0ed4fc8415",
             uid="uid",
@@ -65,7 +65,7 @@ class TestUsers:
             http.get(simulator.url + USERS)
         assert "TypeError: a row cannot hold a object" in capsys.readouterr().err
 
-    def test_walk(self, http: requests.Session) -> None:
+    def test_pages(self, http: requests.Session) -> None:
         """The pages together hold each user once and in order, and the page after the last is empty."""
         with Simulator([account(7)]) as simulator:
             answers = [http.get(simulator.url + USERS, params={"page": page, "per_page": 3}) for page in (1, 2, 3, 4)]

@@ -127,7 +127,7 @@ class TestAccess:
             ({"Authorization": "Bearer"}, 400, 6003),
             (KEY | {"X-Auth-Key": "wrong"}, 403, 9109),
             (KEY | {"X-Auth-Email": "other@example.com"}, 403, 9109),
-            (KEY | {"X-Auth-Email": "nobody"}, 400, 6003),
+            (KEY | {"X-Auth-Email": "not-an-address"}, 400, 6003),
             (KEY | {"X-Auth-Key": "two words"}, 400, 6003),
             ({"X-Auth-Email": KEY["X-Auth-Email"]}, 400, 6003),
             ({"X-Auth-Key": KEY["X-Auth-Key"]}, 400, 6003),

@@ -82,8 +82,8 @@ def test_users_of_all_kinds(life: Life) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
-def test_nobody_real(life: Life) -> None:
-    """Names are numbered, some of them awkward, and addresses are at domains reserved for examples."""
+def test_no_real_person(life: Life) -> None:
+    """Names are numbered, some with unusual characters, and e-mail addresses are at domains reserved for examples."""
     rows = life.users()
     assert {row["email"].partition("@")[2] for row in rows} == {"example.com", "example.org", "example.net"}
     assert all(row["name"].startswith(f"User {number}") for number, row in enumerate(rows))
@@ -91,7 +91,7 @@ def test_nobody_real(life: Life) -> None:
     assert any(not row["name"].isascii() for row in rows)
 
 
-def test_idle_stay_idle(life: Life) -> None:
+def test_some_users_stay_idle(life: Life) -> None:
     """After hours of logins, at least one user is still idle for 90 days."""
     rows = life.users(after=5 * 3600)
     assert any(
@@ -133,7 +133,7 @@ def test_clock_set_back(life: Life) -> None:
 
 
 def test_clock_jumps_ahead(life: Life) -> None:
-    """If the clock jumps by 50 years, the demo catches up without simulating every moment of them."""
+    """If the clock jumps by 50 years, the demo catches up without simulating the whole time."""
     rows = life.users(after=50 * 365 * 86_400)
     assert any(idle_days(row, life.now) < 1 for row in rows if "last_successful_login" in row)
 
@@ -152,7 +152,7 @@ def test_running_policy_test(life: Life) -> None:
 
 
 def test_finished_policy_tests(life: Life) -> None:
-    """One policy test is complete, one ended half-way after too much time, and neither changes."""
+    """One policy test is complete, one exceeded its time half-way, and neither changes."""
     before = [life.get(f"policy-tests/{test}") for test in (WIKI, LEGACY_VPN)]
     life.now += 600
     assert [life.get(f"policy-tests/{test}") for test in (WIKI, LEGACY_VPN)] == before

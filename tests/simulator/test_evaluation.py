@@ -7,7 +7,7 @@ import pytest
 from access_exporter.simulator import Account, User
 from access_exporter.simulator.evaluation import results
 
-ANN, BOB, NOBODY = User("1", email="ann@example.com"), User("2", email="Bob@Example.org"), User("3")
+ANN, BOB, NO_ADDRESS = User("1", email="ann@example.com"), User("2", email="Bob@Example.org"), User("3")
 EVERYONE: dict[str, Any] = {"everyone": {}}
 IS_ANN = {"email": {"email": "ANN@example.com"}}
 IS_ORG = {"email_domain": {"domain": "example.org"}}
@@ -41,7 +41,7 @@ def policy(decision: str, *include: dict[str, Any], **fields: Any) -> dict[str, 
 )
 def test_results(policies: list[Any], expected: list[str]) -> None:
     """The first policy that applies decides; a user without an e-mail address ends in an error."""
-    account = Account("a", [ANN, BOB, NOBODY])
+    account = Account("a", [ANN, BOB, NO_ADDRESS])
     account.lists["policies"] = ({"id": "saved", **policy("allow", IS_ANN)},)
     rows = list(results(account, policies, {"g": {"2"}}))
     assert [row.status for row in rows] == [*expected, "error"]
