@@ -127,7 +127,7 @@ def people(shown: Any, column: str = "id") -> list[str]:
 
 
 def only(endpoint: str, happen: Happen, times: int = 1_000_000) -> Callable[[Request], Happen | None]:
-    """Return a fault for this number of requests to one endpoint."""
+    """Return a fault that occurs for this number of requests to one endpoint."""
     left = [times]
 
     def fault(request: Request) -> Happen | None:

@@ -63,7 +63,7 @@ def test_bad_parameters(http: requests.Session, query: dict[str, str]) -> None:
     ],
 )
 def test_status(http: requests.Session, query: dict[str, str], found: list[str]) -> None:
-    """A registration that is neither revoked nor deleted is active; the default is to list active ones."""
+    """A registration that is neither revoked nor deleted is active; without a filter only active ones are listed."""
     rows: list[Row] = [
         Registration("1", {}, {}),
         Registration("2", {}, {}, revoked_at=GONE),
