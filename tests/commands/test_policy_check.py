@@ -148,7 +148,7 @@ class TestComparison:
         assert words in line
 
     def test_a_list_that_lacks_rows(self, check: Check) -> None:
-        """In an incomplete list a name might not be unique, so the command accepts only an id."""
+        """In an incomplete list a name may not be unique, so the command then accepts only an id."""
 
         def short(request: Request) -> Fault | None:
             rows = [WIKI] if request.page == 1 else []

@@ -108,7 +108,7 @@ class TestFaults:
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
     @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), answers(200, "<html>"), refuses(404, 12130)])
     def test_permanent_errors(self, check: Check, endpoint: str, happen: Happen) -> None:
-        """A permanent error ends the command, with a line that says whether the test continues."""
+        """A permanent error ends the command, and the message says whether the test continues."""
         check.server.fault = only(endpoint, happen)
         code, out, err = check(POLICY)
         assert (code, out, len(check.posted)) == (1, "", 1)

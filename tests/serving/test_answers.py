@@ -55,7 +55,7 @@ def untaken(port: int) -> list[str]:
 
 class TestTurns:
     def test_client_that_does_not_read_is_dropped(self) -> None:
-        """If no turn is free, the server drops the client that has not read for the longest time."""
+        """If all turns for large responses are taken, the server drops the client that read least recently."""
         with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
             first = opened.enter_context(unread(port))
             for source in ("127.0.0.1", ANOTHER):
@@ -76,7 +76,7 @@ class TestTurns:
             assert crowd
 
     def test_one_address_cannot_take_all_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One client address cannot take all turns, even if the server drops none of its connections."""
+        """One client address cannot take all turns for large responses, even if the server drops no client."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
         with serving(taking_turns(BIG), most_answers=4) as port, ExitStack() as opened:
             for _ in range(3):
@@ -86,7 +86,7 @@ class TestTurns:
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
     def test_small_responses_need_no_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The server answers health probes while no turn is free."""
+        """The server answers health probes even if all turns for large responses are taken."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
         large, small = taking_turns(BIG), sending(10)
 
@@ -107,7 +107,7 @@ class TestTurns:
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
     def test_number_of_drops_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """When the server may drop no more clients, the next client waits until another has read its response."""
+        """After two drops the server may drop no more, so the next client waits until another has read its response."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 0)
         monkeypatch.setattr(answers, "QUICK_DROPS", 2)
         monkeypatch.setattr(answers, "DROPS_PER_SECOND", 0)
@@ -129,7 +129,7 @@ class TestTurns:
             assert len(everything(first)) < 150_000
 
     def test_next_request_waits_for_a_new_turn(self) -> None:
-        """Two clients that send request after request take turns: neither keeps the only turn for itself."""
+        """A client that sends request after request does not keep the only turn: another client is served too."""
         with serving(taking_turns(150_000), most_answers=1) as port, connect(port) as client, connect(port) as other:
             for _ in range(50):
                 assert answered(client) == answered(other) == b"HTTP/1.1 200 OK"
@@ -148,7 +148,7 @@ class TestTurns:
 
 class TestBytes:
     def test_too_many_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """If responses hold too many bytes, the server drops a client that does not read, even if turns are free."""
+        """If responses hold too much memory, the server drops a client that does not read, even if turns are free."""
         monkeypatch.setattr(answers, "MAX_HELD_BYTES", 2 * BIG)
         with serving(taking_turns(BIG)) as port, ExitStack() as opened:
             first, *others = [opened.enter_context(unread(port)) for _ in range(3)]

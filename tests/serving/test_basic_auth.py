@@ -188,7 +188,7 @@ class TestLoad:
         assert answers == [[401], [200], [401], [200]]
 
     def test_right_password_is_cached(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A right password is checked once, unless too many other right passwords were cached since."""
+        """A right password is checked again only if too many other right passwords were cached since."""
         monkeypatch.setattr(basic_auth, "MAX_REMEMBERED", 1)
         bob = basic(b"bob", b"let me in")
         assert [site(header).status_code for header in (RIGHT, RIGHT, RIGHT)] == [200] * 3

@@ -97,7 +97,7 @@ def test_every_usual_kind_of_hash(kind: str, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse wrong passwords without the pause that follows while other requests wait."""
+    """Refuse wrong passwords at once, without the pause that the exporter makes while other requests wait."""
     monkeypatch.setattr(basic_auth, "MAX_REFUSAL_SECONDS", 0)
 
 
