@@ -26,7 +26,9 @@ def endpoints(fault: Fault) -> list[str]:
 QUICK = [
     (fault, Place(f"fault-{number}", endpoints(fault)[number % len(endpoints(fault))]))
     for number, fault in enumerate(FAULTS)
-    if endpoints(fault) and fault.name not in ("429 for seconds", "429 for ages") and not fault.from_there_on
+    if endpoints(fault)
+    and fault.name not in ("429 with a short Retry-After", "429 with a huge Retry-After")
+    and not fault.from_there_on
 ]
 
 
