@@ -62,7 +62,7 @@ class Authority:
     def link_for_openssl(self, folder: Path) -> None:
         """Link to the certificate as `openssl rehash` does: the name of the link is a hash of the subject."""
         subject = x509.load_pem_x509_certificate(self.cert.read_bytes()).subject.public_bytes()
-        digest = hashlib.sha1(subject[2:], usedforsecurity=False).digest()  # of the parts, without the total length
+        digest = hashlib.sha1(subject[2:], usedforsecurity=False).digest()  # OpenSSL does not hash the header
         (folder / f"{int.from_bytes(digest[:4], 'little'):08x}.0").symlink_to(self.cert)
 
 

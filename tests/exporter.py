@@ -18,7 +18,7 @@ from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-token-that-stays-secret"
 DATA = Path(__file__).parent / "data"
 # High limits, so that the rate limiter never moves the clock.
 API = Api(requests_per_second=10_000, burst=1_000_000)

@@ -20,7 +20,7 @@ class FakeClock(Clock):
     def __init__(self, now: float = START) -> None:
         super().__init__()
         self.now = now
-        self.set_forward = 0.0  # seconds by which the time of day was set, without a change of the monotonic clock
+        self.set_forward = 0.0  # seconds that the time of day was set forward, without the monotonic clock
         self.suspended = 0.0  # seconds while the machine was suspended
         self.slept: list[float] = []
         self._lock = threading.Lock()

@@ -1,6 +1,6 @@
 """Faults of Cloudflare or of the network.
 
-Each fault has its reason in the error counter, and words that its one log line must contain. It is a function that
+Each fault has its reason in the error counter, and words that its one log line must contain. Its function `happen`
 gets the simulator's handler of a request.
 """
 

@@ -72,7 +72,7 @@ def null_for_an_empty_list(handler: Handler) -> None:
 
 
 def refused_beyond_the_end(status: int) -> Callable[[Handler], None]:
-    """Send the correct response, but refuse a page that would be empty."""
+    """Send the correct response, but answer with an error status instead of an empty page."""
 
     def send(handler: Handler) -> None:
         answer = handler.response()

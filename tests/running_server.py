@@ -1,4 +1,4 @@
-"""The web server in a thread of the test, which can change its deadlines and passwords, and clients of it."""
+"""The web server in a thread of the test, and clients of it; tests can change its deadlines and passwords."""
 
 import asyncio
 import http.client
@@ -27,7 +27,7 @@ from tests.fakes import FakeClock
 
 PATIENCE_SECONDS = 20
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-# More than the system's send buffer (net.ipv4.tcp_wmem) holds of a response that no client reads.
+# Larger than the system's send buffer (net.ipv4.tcp_wmem), so that a client that does not read blocks the response.
 BIG = 16 * 1024 * 1024
 
 

@@ -115,7 +115,8 @@ def test_sigterm_during_the_start(tmp_path: Path) -> None:
     os.mkfifo(config)
     as_first = ["unshare", "--pid", "--fork", "--kill-child"] if os.getuid() == 0 else []
     command = [*as_first, sys.executable, "exporter.py", f"--config.file={config}"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process, config.open("w"):  # blocks it
+    # The process waits for its configuration as long as the pipe is open.
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process, config.open("w"):
         starting = int(children(process.pid)[0]) if as_first else process.pid
         os.kill(starting, signal.SIGTERM)
         assert process.wait(timeout=10) == 143
@@ -129,7 +130,7 @@ def children(pid: int) -> list[str]:
 
 
 def test_a_stop_does_not_wait_for_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
-    """SIGTERM ends the process within five seconds, even during slow reloads and with many more requested."""
+    """SIGTERM ends the process within five seconds, even during a slow reload and with many more waiting."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
         running.wait_for("poll succeeded")

@@ -158,7 +158,7 @@ class TestOutputThatCannotBeWritten:
         assert (code, err) == (1, "cloudflare-access-exporter: cannot write: No space left on device\n")
 
     def test_closed(self, what: str) -> None:
-        """If standard output is closed, the command sends no request and gives an error."""
+        """If standard output is closed, the command sends no request and exits with an error."""
         code, _, err = command("--demo", what, output=">&-")
         assert (code, err) == (1, "cloudflare-access-exporter: standard output is closed\n")
 

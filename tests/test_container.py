@@ -23,7 +23,7 @@ LOCKED = (
 
 
 def can_be_locked() -> bool:
-    """Return whether a test can lock in a process on this machine, so that it can still read Python and the code."""
+    """Return whether a test can run a process without rights here, which can still read Python and the code."""
     if os.getuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         return False
     probe = [*LOCKED, sys.executable, "-c", "import access_exporter, pathlib; pathlib.Path('new').touch()"]

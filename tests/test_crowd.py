@@ -10,7 +10,7 @@ KINDS = ("metrics", "name[]", "status page", "status page, many addresses")
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_crowd_that_reads_nothing(name: str) -> None:
-    """Under such a crowd, memory stays within its limit, and scrapes from the crowd's and other addresses succeed."""
+    """While a crowd reads no response, memory stays within its limit, and scrapes from any address succeed."""
     (number,) = [number for number, kind in enumerate(crowd.KINDS) if kind.name == name]
     with polled(100, crowd.USERS) as running:
         cost = crowd.measure(number, running.process.pid, running.port, connections=300, seconds=3)

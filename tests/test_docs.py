@@ -15,7 +15,7 @@ from tests.processes import ROOT
 
 @pytest.mark.parametrize("document", REFERENCES)
 def test_references_agree_with_the_code(document: str) -> None:
-    """The references of flags, keys, metrics and architecture agree with the code; `make docs` updates them."""
+    """The references (flags, keys, config.yaml, metrics, architecture) match the code; `make docs` updates them."""
     text = (ROOT / document).read_text(encoding="utf-8")
     assert REFERENCES[document](text) == text
 

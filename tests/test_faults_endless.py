@@ -1,4 +1,4 @@
-"""Endless lists with long and unknown values: the memory in use does not grow with the values."""
+"""Endless lists with long and unknown values: memory does not grow with these values."""
 
 import json
 import tracemalloc

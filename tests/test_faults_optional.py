@@ -123,7 +123,7 @@ def test_hanging(accounts: int) -> None:
     ],
 )
 def test_refused(fault: Callable[[Handler], None], log: Callable[[], list[str]]) -> None:
-    """Failed optional requests fail no poll of users, and optional targets without health series are not logged."""
+    """Failed optional requests fail no poll of users; those without health series are neither logged nor counted."""
     with cloudflare(fault, 1) as server:
         exporter = Running(server.url, 1)
         exporter.poll_users()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("short_lists")
 
 
 def endpoints(fault: Fault) -> list[str]:
-    """Return the endpoints of a fault, without lists of applications and policies, which lead to more targets."""
+    """Return the endpoints of a fault, without `apps` and `policies`, since these lead to more targets."""
     return [each for each in fault.endpoints if each not in ("apps", "policies")]
 
 

@@ -34,7 +34,7 @@ def user_requests(server: Simulator) -> list[Request]:
 
 
 def test_fifty_accounts_with_one_token() -> None:
-    """With starts, 429s, retries and reloads, no five minutes have more requests than the configured rate limit."""
+    """With starts, 429s, retries and reloads, no five minutes have more requests than the rate limit allows."""
     times = pace.arrivals(hours=0.5)
     allowed = Api().requests_per_second * pace.WINDOW_SECONDS
     assert allowed * 0.9 < pace.most_in_a_window(times) <= allowed
@@ -76,8 +76,8 @@ def test_a_short_429_fails_no_poll() -> None:
         assert [arrival.time - START for arrival in server.arrivals][:2] == [0, 20]
 
 
-def test_a_small_rest_is_spread() -> None:
-    """If other programs use up Cloudflare's rate limit, the exporter spreads the rest until the limit resets."""
+def test_a_small_remaining_limit_is_spread() -> None:
+    """If other programs use up Cloudflare's rate limit, the exporter spreads its requests until the limit resets."""
     clock = FakeClock()
     left, until = 10, START + 100
 
@@ -101,7 +101,7 @@ def test_a_small_rest_is_spread() -> None:
 
 
 def test_a_new_rate_limit_starts_without_a_burst() -> None:
-    """A reload that changes the rate limit keeps the pause after the first burst, and allows no second burst."""
+    """A reload with another burst size keeps a pause, and allows no second burst directly after the first."""
     clock = FakeClock()
     users = [User(str(number)) for number in range(1000)]
     with Simulator([Account("first", users)], max_per_page=1, clock=clock.time) as server:
@@ -161,7 +161,7 @@ def test_a_pause_survives_the_removal_of_its_account() -> None:
 
 
 def test_a_rotated_token_has_one_rate_limit(tmp_path: Path) -> None:
-    """After a token was replaced in its file, accounts from before and after the next reload share its rate limit."""
+    """If a token is replaced in its file, accounts that a later reload adds share the rate limit of the new token."""
     clock = FakeClock()
     users = [User(str(number)) for number in range(200)]
     path = tmp_path / "token"
@@ -182,7 +182,7 @@ def test_a_rotated_token_has_one_rate_limit(tmp_path: Path) -> None:
 
 
 def test_nothing_is_sent_after_a_429(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that waits while another one gets a 429 is not sent, even if that response takes long to read."""
+    """While the exporter reads a 429, it sends none of the waiting requests with that credential."""
     read = refusals.refusal
 
     def read_slowly(*answer: Any) -> PollError:

@@ -133,7 +133,7 @@ class TestRotation:
         return path
 
     def test_no_poll_fails(self, token: Path) -> None:
-        """If a token is revoked after its file got a new one, no poll fails, even with several changes during a poll."""
+        """If a token is revoked after its file got a new one, no poll fails, even if this happens several times."""
         with cloudflare("first") as server:
 
             def rotate() -> None:

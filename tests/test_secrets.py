@@ -40,7 +40,7 @@ from tests.processes import ROOT, Exporter, exporter
 TEST = "f1a8" * 16
 UNKNOWN_TEST = "b2" * 32
 STARTED = "{name: fresh, policies: [policy]}, {discover: applications}"
-TESTED = ("wiki", "odd", "fresh", "applications", "discovered")
+TESTED = ("wiki", "unknown", "fresh", "applications", "discovered")
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 
 HEADERS = {
@@ -126,7 +126,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
     users = f"users: {{interval: {interval}s}}, devices: {{interval: {interval}s}}"
-    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {UNKNOWN_TEST}, name: odd}}, {STARTED}]"
+    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {UNKNOWN_TEST}, name: unknown}}, {STARTED}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
         f"  - {{id: {name}, {credential.replace('{path}', str(path))}, {users}, {tests}}}"
@@ -218,7 +218,7 @@ def test_the_running_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("leaks", [False, True], ids=["good", "bad"])
-def test_a_single_poll(tmp_path: Path, form: str, leaks: bool) -> None:
+def test_once(tmp_path: Path, form: str, leaks: bool) -> None:
     """Log and metrics of `--once` show no secret, in either log format."""
     with cloudflare() as server:
         server.fault = leak if leaks else None

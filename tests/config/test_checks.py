@@ -186,7 +186,7 @@ def cpu_of_checks(number: int) -> float:
     return time.process_time() - started
 
 
-def test_many() -> None:
+def test_many_accounts_and_policy_tests() -> None:
     """The time of the duplicate check grows in proportion to the number of accounts and policy tests."""
     assert cpu_of_checks(16 * FEW) < 64 * cpu_of_checks(FEW)  # 256 times, if each were compared with all others
 

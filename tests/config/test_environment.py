@@ -140,7 +140,7 @@ def bare(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.mark.parametrize("flags", [[], ["--config.check"], ["--once"], ["--idle-seats=90d"]], ids=str)
 @pytest.mark.parametrize("file", [[], [f"--config.file={ROOT}/config.yaml"]], ids=["no file", "the shipped file"])
 def test_neither_file_nor_variables(bare: Run, flags: list[str], file: list[str]) -> None:
-    """Without a file and variables, one error line says how to start: with a file, with variables, or with --demo."""
+    """If there is neither a file nor a variable, one error line says how to start: with a file, variables or --demo."""
     code, out, err = bare(*flags, *file)
     assert (code, out) == (1, "")
     (line,) = err.splitlines()
@@ -174,7 +174,7 @@ class TestPrecedence:
         Path(f"{name}.yaml").write_text(account().replace("id: example", f"id: {name}"), encoding="utf-8")
 
     def test_order(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each source of the configuration takes precedence over the next one in the list."""
+        """--config.file comes first, then CLOUDFLARE_ACCESS_CONFIG_FILE, then config.yaml, then the other variables."""
         assert self.account(run) == ID["CLOUDFLARE_ACCOUNT_ID"]
         self.write("config")
         assert self.account(run) == "config"

@@ -11,13 +11,13 @@ pytestmark = pytest.mark.usefixtures("secret_files")
 
 class TestBadFiles:
     def test_missing_file(self) -> None:
-        """The error message names a configuration file that is missing."""
+        """If the configuration file is missing, the error message names it."""
         with pytest.raises(ConfigError) as refused:
             config.load("missing.yaml", ENVIRON)
         assert str(refused.value) == "missing.yaml: cannot be read: No such file or directory"
 
     def test_directory(self) -> None:
-        """The error message names a directory that stands in place of the file."""
+        """If the configuration file is a directory, the error message says so."""
         with pytest.raises(ConfigError) as refused:
             config.load("directory", ENVIRON)
         assert str(refused.value) == "directory: cannot be read: Is a directory"

@@ -184,7 +184,7 @@ class TestAnyFile:
     @pytest.mark.fuzz
     @given(content=st.binary() | st.text(st.characters(exclude_categories=["Cs"])).map(str.encode))
     def test_any_bytes(self, content: bytes) -> None:
-        """A file with any content gives one printable line of error message."""
+        """Any invalid content of a file gives an error message of one printable line."""
         message = outcome(content)
         assert message.startswith("config.yaml: ")
         assert message.isprintable()
@@ -192,7 +192,7 @@ class TestAnyFile:
     @pytest.mark.fuzz
     @given(ANYTHING, st.dictionaries(KEYS, ANYTHING, max_size=4))
     def test_any_tree(self, api: object, values: dict[str, object]) -> None:
-        """Any values below the keys give a configuration or one printable line of error message."""
+        """Any values of the keys give a configuration, or an error message of one printable line."""
         content = {"api": api, "accounts": [{"id": "a", "api_token": "b"} | values]}
         message = outcome(yaml.safe_dump(content, encoding="utf-8"))
         assert message.startswith("config.yaml: ") or not message

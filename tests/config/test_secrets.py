@@ -62,7 +62,7 @@ WEB_ERRORS = {
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str], own_logging: None) -> Callable[..., None]:
-    """Return a check that a configuration gives one line of error message, which repeats no secret."""
+    """Return a check that a wrong configuration gives one line of error without a secret."""
 
     def check(*flags: str) -> None:
         assert cli.main(["--config.check", *flags]) == 1
@@ -102,5 +102,5 @@ def test_names_are_repeated(name: str) -> None:
 
 @pytest.mark.parametrize("secret", [TOKEN, KEY, EMAIL, PASSWORD, PEM, f"/run/{TOKEN}", f"{TOKEN}.txt", "", "\n", "é"])
 def test_secrets_are_not_repeated(secret: str) -> None:
-    """An error message repeats neither a possible secret or personal data nor a value that could forge a log line."""
+    """An error message repeats no value that may be a secret or personal data, or that could forge a log line."""
     assert named("the file", secret) == "the file"

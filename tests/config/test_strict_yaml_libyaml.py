@@ -75,7 +75,7 @@ def outcome(content: str) -> str:
 
 @needs.libyaml
 @given(content=st.lists(PIECES, max_size=12).map("".join))
-def test_the_same(content: str) -> None:
+def test_same_result_with_and_without_libyaml(content: str) -> None:
     """Any file content gives the same value or the same error message with and without libyaml."""
     found = outcome(content)
     with pytest.MonkeyPatch.context() as patch:

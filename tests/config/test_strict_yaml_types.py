@@ -101,5 +101,5 @@ TYPES = {
 class TestBadFiles:
     @table(TYPES)
     def test_types(self, content: str, expected: str) -> None:
-        """For a value of a wrong type, the error message uses YAML words, such as mapping, not Python words."""
+        """For a value of the wrong type, the error message uses YAML words, such as mapping, not Python words."""
         assert refusal(content) == f"config.yaml: {expected}"

@@ -106,7 +106,7 @@ def test_defaults(text: str) -> None:
 
 
 def test_everywhere() -> None:
-    """Variables are replaced at any place in a string and in lists, several times if they occur several times."""
+    """Variables are replaced everywhere in a string and in lists, each time that they occur."""
     found = only_account(
         account("name: ${FIRST}-${SECOND}, $FIRST, ${FIRST}", "policy_tests:", "  - {name: x, policies: ['${SECOND}']}")
     )
@@ -161,6 +161,6 @@ def test_where_a_secret_comes_from(text: str, source: str) -> None:
 
 
 @table(BAD)
-def test_bad(content: str, expected: str) -> None:
+def test_bad_variables(content: str, expected: str) -> None:
     """For missing or malformed variables, the error message names the place, and lists all missing ones at once."""
     assert refusal(content) == f"config.yaml: {expected}"

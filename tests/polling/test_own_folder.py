@@ -117,7 +117,7 @@ class TestRefusedFolders:
         assert_refused(volume, "Not a directory")
         assert volume.folder.read_text(encoding="utf-8") == "not a folder"
 
-    def test_made_while_it_runs(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
+    def test_replaced_while_the_exporter_runs(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
         """The exporter does not write to a folder that replaced its own folder while it was running."""
         volume.fill()
         exporter = volume.start()

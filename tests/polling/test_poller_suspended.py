@@ -35,7 +35,7 @@ class Running:
         return b"value{" in b"".join(self.snapshots.page(Format.TEXT).text_with(Encoded()))
 
     def polled(self) -> bool:
-        """Wait for the next poll."""
+        """Wait for the next poll, and return whether it came."""
         return self.polls.acquire(timeout=PATIENCE_SECONDS)
 
     def stop(self) -> None:
@@ -115,7 +115,7 @@ def test_a_suspension_during_a_poll(suspended: float) -> None:
 
 
 def test_a_short_suspension_changes_nothing() -> None:
-    """A suspension of 10 s during a poll changes nothing."""
+    """A suspension of 10 s during a poll, no longer than a slow page may take, changes nothing."""
     bench = Bench()
 
     def fetch(*_: object) -> float:

@@ -74,7 +74,7 @@ def test_a_page_is_built_once_per_change() -> None:
     assert found(page) == {"first": 1}, "a page never changes"
 
 
-def test_a_page_that_a_poll_overtakes_is_not_kept() -> None:
+def test_a_poll_that_ends_while_a_page_is_built() -> None:
     """If a poll ends while a page is built, the next scrape gets a page with the numbers of that poll."""
     polled = Polled()
     polled.poll(0, 1)

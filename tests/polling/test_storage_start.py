@@ -24,7 +24,7 @@ def refused(run: Run, path: str, *flags: str) -> str:
 
 @pytest.mark.parametrize("flags", [[], ["--once"]], ids=["serving", "once"])
 @pytest.mark.parametrize("path", ["strage/exporter", "/nowhere/exporter", "strage/a/b/c"])
-def test_a_typing_error_creates_nothing(run: Run, secret_files: Path, path: str, flags: list[str]) -> None:
+def test_a_misspelled_path_creates_nothing(run: Run, secret_files: Path, path: str, flags: list[str]) -> None:
     """If the parent folder is missing, the exporter creates no folder, and says which folder it would create."""
     before = sorted(secret_files.rglob("*"))
     advice = "name a folder whose parent folder exists; only the last one is created"

@@ -58,7 +58,7 @@ def test_long_poll_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) 
 
 
 def test_short_polls_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A poll that began less than 30 s ago, and a poll without its first page, are not logged."""
+    """A poll that began less than 30 s ago is not logged, and neither is a poll that waits for its first page."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     with under_way.follow(target(1)):
