@@ -92,7 +92,7 @@ def resets(*lines: str) -> Callable[[Handler], None]:
 
 
 def drips(*lines: str, drop: bytes = b"") -> Callable[[Handler], None]:
-    """Send these lines, then `drop` again and again, or nothing, until the client closes the connection."""
+    """Send these lines, then keep sending `drop`, if any, until the client closes the connection."""
 
     def drip(handler: Handler) -> None:
         sends(*lines)(handler)

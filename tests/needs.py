@@ -1,4 +1,4 @@
-"""What some tests need from the machine; without it they are skipped, and `.ci/run` knows how the reasons begin."""
+"""Requirements that some machines lack. A test without its requirement is skipped; `.ci/run` checks the reason."""
 
 import socket
 

@@ -80,7 +80,7 @@ def test_a_secret_in_the_address(tmp_path: Path, place: str) -> None:
 
 
 def test_a_short_secret(tmp_path: Path) -> None:
-    """A very short secret is an error as a whole value, but not as part of a word, where it is a coincidence."""
+    """A very short secret is an error as a whole value, but not inside a longer word, where it may be a coincidence."""
     assert refusal(tmp_path, "accounts: [{id: a, name: x, api_token: x}]") == f"accounts[0].name: {ELSEWHERE}"
     (tmp_path / "config.yaml").write_text("accounts: [{id: a, name: Example, api_token: x}]", encoding="utf-8")
     assert config.load(str(tmp_path / "config.yaml"), {}).accounts[0].name == "Example"

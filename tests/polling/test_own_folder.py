@@ -166,7 +166,7 @@ class TestRefusedFiles:
         assert "the storage folder cannot be used" not in caplog.text
 
     def test_folder_in_place_of_a_snapshot(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """The exporter sets a folder aside that has the name of a snapshot."""
+        """If a folder has the name of a snapshot file, the exporter sets the folder aside."""
         file = volume.fill()
         file.unlink()
         file.mkdir()

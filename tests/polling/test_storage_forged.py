@@ -118,7 +118,7 @@ class Restarted:
         return Fleet(self._config, folder=self._path)
 
     def file(self, collector: str) -> Path:
-        """Return the file of a target. Two names stand for policy tests of the same collector."""
+        """Return the file of a target; `fresh` and `policy_tests` are two policy tests of one collector."""
         name = NAMES.get(collector, collector)
         target = {"fresh": "fresh", "policy_tests": "wiki"}.get(collector)
         files = [(file, json.loads(file.read_bytes())["key"]) for file in self.folder.glob(f"{name}-*.json")]
