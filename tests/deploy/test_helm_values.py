@@ -91,7 +91,7 @@ def test_the_schema_allows_exactly_the_values() -> None:
 
 
 def test_the_schema_knows_every_key_of_the_configuration() -> None:
-    """The schema allows the keys of the exporter's configuration in `config` and the keys of web.yaml in `web.config`."""
+    """The schema allows the exporter's configuration keys in `config`, and the keys of web.yaml in `web.config`."""
     config = "properties.config"
     assert properties(config) == set(Config.__struct_fields__)
     assert properties(f"{config}.properties.api") == set(Api.__struct_fields__)
