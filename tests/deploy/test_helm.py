@@ -177,7 +177,7 @@ def config(objects: list[Manifest]) -> str:
 
 
 def test_each_shard_has_a_pod(objects: list[Manifest]) -> None:
-    """Several shards are a StatefulSet, and its pods know their names; one shard is a Deployment with one pod at most."""
+    """Several shards are a StatefulSet, and each pod knows its name; one shard is a Deployment with one pod at most."""
     found = workload(objects)
     chosen = options.parse(container(objects)["args"])
     names = [variable["name"] for variable in container(objects)["env"]]

@@ -136,7 +136,7 @@ class TestPipelines:
         assert COMMENTS[name] in pipeline.called[-1]
 
     def test_exceeded(self, pipeline: Pipeline, name: str) -> None:
-        """A policy that newly blocks too many users fails with status 3, and the comment says why without an address."""
+        """A policy that newly blocks too many users fails with status 3, and the comment shows no address."""
         pipeline.write(EXAMPLES["policy"][0].replace("domain: example.com", "domain: example.org"))
         assert RUNNERS[name](pipeline) == 3
         assert f"**Exceeded**: `--max-newly-blocked=5% is exceeded: {PEOPLE} of {PEOPLE} people" in pipeline.summary
