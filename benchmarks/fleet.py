@@ -137,7 +137,7 @@ class Token:
         self._hand_out_places()
 
     def _publish(self, walk: Walk) -> None:
-        """Publish the data; the next poll begins one interval after the start of this poll, or at once if it is late."""
+        """Publish the data; the next poll is due one interval after this poll began, or at once if that has passed."""
         self._count_age(walk.account, self._now)
         self.longest_poll = max(self.longest_poll, self._now - walk.started)
         del self._under_way[walk.account]

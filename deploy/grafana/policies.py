@@ -1,4 +1,4 @@
-"""Policies: what the people who write policies want to know."""
+"""The dashboard Policies, for people who write policies."""
 
 from deploy.grafana.dashboard import POLICIES, Row, dashboard
 from deploy.grafana.panels import Json, areas, bars, fixed, query, timeseries, words
@@ -31,7 +31,7 @@ THIS_ACCOUNT = linked("Account", link("Policies of this account only", POLICIES,
 
 
 def each() -> Row:
-    """Return the last test of each policy."""
+    """Return the row with a table of the last test of each policy."""
     columns = {
         "Approved": Column(named(APPROVED)),
         "Blocked": Column(named(BLOCKED)),
@@ -61,7 +61,7 @@ def each() -> Row:
 
 
 def tests() -> Row:
-    """Return what the last tests found, and how old they are."""
+    """Return the row with the results, ages and progress of the last tests."""
     panels = [
         stacks(
             "Users by result",
@@ -95,7 +95,7 @@ def tests() -> Row:
 
 
 def course() -> Row:
-    """Return how results changed."""
+    """Return the row with the changes of results over time."""
     tested = of_account("cloudflare_access_discovered_policy_tests")
     untested = of_account("cloudflare_access_undiscovered_applications", "reason")
     panels = [
@@ -134,7 +134,7 @@ def course() -> Row:
 
 
 def applications() -> Row:
-    """Return the applications by what their policies are."""
+    """Return the row with the applications and their policies."""
     untested = of_account(
         "cloudflare_access_undiscovered_application_info", "application", "application_id", "type", "reason"
     )
