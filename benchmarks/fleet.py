@@ -163,7 +163,9 @@ class Result(msgspec.Struct, frozen=True):
 def simulate(users: list[int], tokens: int, interval: float) -> Result:
     """Simulate polls of accounts with these numbers of users, and leave out the first rounds."""
     requests = [requests_for(each) for each in users]
-    round_seconds = (sum(requests) + len(users) * _asks_a_poll(interval)) / tokens / sustained_rate(API)
+    round_seconds = (
+        (sum(requests) + len(users) * _expiration_requests_per_poll(interval)) / tokens / sustained_rate(API)
+    )
     settled = max(2 * interval, ROUNDS * round_seconds)
     ages: list[tuple[float, float]] = []
     most, longest = 0, 0.0
@@ -175,12 +177,12 @@ def simulate(users: list[int], tokens: int, interval: float) -> Result:
     return Result(percentile(ages, 0.99), longest, most)
 
 
-def _asks_a_poll(interval: float) -> float:
+def _expiration_requests_per_poll(interval: float) -> float:
     """Return the share of polls that also request the seat expiration time."""
     return min(1.0, interval / ASK_AGAIN_SECONDS)
 
 
-def _device_pages_a_page(interval: float) -> float:
+def _device_pages_per_page(interval: float) -> float:
     """Return how many pages of devices the exporter reads for each page of users; this is at most 1."""
     return interval / max(interval, DEVICES_SECONDS)
 
@@ -229,8 +231,8 @@ def budget_table() -> str:
     rows = []
     for name, interval in INTERVALS.items():
         requests = [int(pace * interval + 1e-6) for pace in paces]  # 1e-6 corrects rounding errors of whole numbers
-        pages = 1 + _device_pages_a_page(interval)
-        accounts = [int(each / (pages + _asks_a_poll(interval))) for each in requests]
+        pages = 1 + _device_pages_per_page(interval)
+        accounts = [int(each / (pages + _expiration_requests_per_poll(interval))) for each in requests]
         users = [min(int((each - 2) / pages) * PAGE_SIZE, MAX_ROWS) for each in requests]
         rows.append((name, *(f"{small:,} or {large:,}" for small, large in zip(accounts, users, strict=True))))
     return documents.table(("Interval", "At the default pace", "With `requests_per_second: 4`"), rows)

@@ -1,7 +1,7 @@
 """Measures the CPU time, memory, requests and latency that the exporter promises: python -m benchmarks.performance.
 
-Writes docs/performance.md and docs/performance.svg. The benchmark uses real processes on the loopback interface. It
-measures the programs that it compares by turns in the same run.
+Writes docs/performance.md and docs/performance.svg. The benchmark uses real processes on the loopback interface. To
+compare programs, it measures them by turns in the same run.
 """
 
 import math

@@ -129,7 +129,7 @@ def configuration(
 
 
 class Exporter:
-    """A running exporter. The end of a poll is read from its log, so that no request disturbs the measurement."""
+    """A running exporter. Its log shows when a poll has ended, so that no request disturbs the measurement."""
 
     def __init__(self, process: "subprocess.Popen[str]", configured: Configuration) -> None:
         """Wait until the web server of the exporter runs."""
@@ -178,7 +178,7 @@ class Exporter:
         self.process.send_signal(signal.SIGHUP)
 
     def poll(self) -> None:
-        """Let every account be polled once more, and wait for it."""
+        """Make the exporter poll every account once more, and wait until these polls have ended."""
         self.start_polls()
         self.wait_until_polled()
 

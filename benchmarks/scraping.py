@@ -152,7 +152,7 @@ def _scrapes(running: Exporter) -> Scrapes:
 
 
 def by_many(accounts: int, clients: int, scrapes: int = 4000) -> Latency:
-    """Return the latency of scrapes by this number of clients, each of which scrapes without a pause."""
+    """Return the latency of scrapes while this number of clients scrape without a pause."""
     with polled(accounts) as running:
         running.wait_for_rest()
         _latencies(running.port, clients, scrapes // 4)

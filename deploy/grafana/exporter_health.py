@@ -62,7 +62,7 @@ def now() -> Row:
 
 
 def polls() -> Row:
-    """Return the row with the success of polls and the age of their data."""
+    """Return the row with the failures, the data age and the duration of polls."""
     success = f"max by ({BY_TARGET}) (cloudflare_access_poll_last_success_timestamp_seconds{{{ACCOUNT}}})"
     interval = f"max by ({BY_TARGET}) (cloudflare_access_poll_interval_seconds{{{ACCOUNT}}})"
     errors = f"increase(cloudflare_access_poll_errors_total{{{ACCOUNT}}}[$__rate_interval])"

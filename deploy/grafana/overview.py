@@ -97,7 +97,7 @@ def seats() -> Row:
     return Row("Seats", 6, panels)
 
 
-def course() -> Row:
+def over_time() -> Row:
     """Return the row with the changes of seats over time."""
     panels = [
         timeseries(
@@ -125,7 +125,7 @@ def course() -> Row:
     return Row("Seats over time", 9, panels)
 
 
-def people() -> Row:
+def activity() -> Row:
     """Return the row with the number of active users."""
     recent = "{{account_name}}: {{within}}"
     panels = [
@@ -273,8 +273,8 @@ def overview() -> Json:
             cost(),
             seats(),
             accounts(),
-            course(),
-            people(),
+            over_time(),
+            activity(),
             users(),
             devices(),
             Row("Policies", 5, policy_numbers(details=POLICIES)),

@@ -30,7 +30,7 @@ EACH_TEST = "{{account_name}}: {{policy_test}}"
 THIS_ACCOUNT = linked("Account", link("Policies of this account only", POLICIES, "account"))
 
 
-def each() -> Row:
+def each_policy() -> Row:
     """Return the row with a table of the last test of each policy."""
     columns = {
         "Approved": Column(named(APPROVED)),
@@ -94,7 +94,7 @@ def tests() -> Row:
     return Row("Results and tests", 11, panels)
 
 
-def course() -> Row:
+def over_time() -> Row:
     """Return the row with the changes of results over time."""
     tested = of_account("cloudflare_access_discovered_policy_tests")
     untested = of_account("cloudflare_access_undiscovered_applications", "reason")
@@ -174,5 +174,5 @@ def policies() -> Json:
         POLICIES,
         "Cloudflare Access / Policies",
         [*COMMON, POLICY_TEST],
-        [Row("Now", 5, policy_numbers()), each(), tests(), course(), applications()],
+        [Row("Now", 5, policy_numbers()), each_policy(), tests(), over_time(), applications()],
     )

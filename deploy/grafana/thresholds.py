@@ -13,7 +13,7 @@ GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 
 
 class Threshold(float):
-    """A number that compares like its default; in a text it becomes the placeholder ${name}, so it can be replaced."""
+    """A number that compares like its default, but appears in a text as the placeholder ${name}."""
 
     def __new__(cls, name: str, default: float) -> Self:
         """Create a threshold from its name and its default."""

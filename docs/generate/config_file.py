@@ -23,7 +23,7 @@ class _Line(NamedTuple):
 
 
 def update(_document: str) -> str:
-    """Return the text of config.yaml; the old text does not matter."""
+    """Return the new text of config.yaml; the old text is not used."""
     blocks = []
     for key in keys(WHOLE):
         if key.name == "accounts":

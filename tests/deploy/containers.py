@@ -40,7 +40,7 @@ class Container:
     process: int = 0
 
     def entering(self, command: Sequence[str]) -> list[str]:
-        """Return the command line that runs a command in the container: as its first process, or beside that one."""
+        """Return the command line that runs a command in the container, as its first process or as another process."""
         environ = [f"{name}={value}" for name, value in self.environ.items()]
         as_user = ["setpriv", WITH_PARENT, f"--reuid={self.user}", f"--regid={self.user}", *WITHOUT_RIGHTS]
         inside = [*as_user, "env", "-i", *environ, *command]

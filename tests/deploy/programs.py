@@ -58,7 +58,7 @@ def axe() -> str:
 
 
 def report() -> Iterator[str]:
-    """Yield lines that name the tests `make test` does not run, and the programs that they lack."""
+    """Yield lines that name the tests that `make test` skips, and the programs that this machine lacks."""
     yield "`make test` skips the long tests (run `make test-faults`) and the tests of deploy/ (run `make test-deploy`)."
     missing = [name for name in GET if find(name) is None]
     if missing:

@@ -42,7 +42,7 @@ def enter(container: Container, command: Sequence[str]) -> NoReturn:
     assert Path(command[0]).name in ("cloudflare-access-exporter", "sh"), command[0]
     note(" ".join(command))
     entering = container.entering(command)
-    os.execvp(entering[0], entering)  # noqa: S606 – no shell is wanted
+    os.execvp(entering[0], entering)  # noqa: S606 – the command needs no shell
 
 
 def hang_up(name: str) -> None:
@@ -141,7 +141,7 @@ def systemd_run(words: Sequence[str]) -> None:
 
 
 def service(root: Path, properties: Sequence[str]) -> Container:
-    """Return the container in which systemd runs a process with these properties."""
+    """Return a container like the environment that systemd creates for a process with these properties."""
     assert "DynamicUser=yes" in properties
     credentials = root.parent / "credentials"
     credentials.mkdir(exist_ok=True)

@@ -44,7 +44,7 @@ IN_PLACE = [
     snippet
     for snippet in COMMANDS
     if re.search(r"docker (run|exec|kill|compose)|kubectl.* exec |systemd-run|systemctl reload", snippet.text)
-    and "\n" in snippet.text  # a command of one line without a line break stands in a sentence
+    and "\n" in snippet.text  # a command without a line break is part of a sentence, not a block
 ]
 
 

@@ -30,7 +30,7 @@ TRANSFORMATIONS: dict[str, dict[str, set[str] | None]] = {
 every_dashboard = pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
 
 
-def there_and_back(model: Any, data: Any) -> Any:
+def decoded_and_encoded(model: Any, data: Any) -> Any:
     return json.loads(JSONEncoder().encode(model.from_json(copy.deepcopy(data))))
 
 
@@ -73,7 +73,7 @@ def overrides(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 def test_the_sdk_knows_every_option_of_a_dashboard(dashboard: dict[str, Any]) -> None:
     """Grafana's SDK decodes and encodes a dashboard with all its panels and queries without a loss."""
     data = without_prometheus(dashboard)
-    assert list(lost(data, there_and_back(models.Dashboard, data))) == []
+    assert list(lost(data, decoded_and_encoded(models.Dashboard, data))) == []
 
 
 @every_dashboard
@@ -81,9 +81,9 @@ def test_the_sdk_knows_every_property_of_an_override(dashboard: dict[str, Any]) 
     """Each property of an override is a property of a field or, in a table, of a cell."""
     for kind, config in overrides(dashboard):
         custom = config.pop("custom")
-        assert list(lost(config, there_and_back(models.FieldConfig, config))) == []
+        assert list(lost(config, decoded_and_encoded(models.FieldConfig, config))) == []
         assert not custom or kind == "table"
-        assert list(lost(custom, there_and_back(common.TableFieldOptions, custom))) == []
+        assert list(lost(custom, decoded_and_encoded(common.TableFieldOptions, custom))) == []
 
 
 @every_dashboard
@@ -121,5 +121,5 @@ def test_the_sdk_drops_a_misspelled_option(path: tuple[str | int, ...]) -> None:
     for step in path[:-1]:
         place = place[step]
     place[f"{path[-1]}x"] = place[path[-1]]
-    found = list(lost(data, there_and_back(models.Dashboard, data)))
+    found = list(lost(data, decoded_and_encoded(models.Dashboard, data)))
     assert [re.sub(r"\[(\d+)\]", r".\1", each) for each in found] == [f".{'.'.join(map(str, path))}x"]

@@ -128,7 +128,7 @@ def test_everything_selects_the_pods(objects: list[Manifest]) -> None:
 
 
 def test_helm_test_asks_every_pod(objects: list[Manifest]) -> None:
-    """`helm test` queries each shard of a StatefulSet by its pod name, or otherwise the Service."""
+    """`helm test` sends a request to each shard of a StatefulSet by its pod name, or to the Service of a Deployment."""
     name, spec = only(objects, "Service")["metadata"]["name"], workload(objects)["spec"]
     hosts = [f"{name}-{number}.{name}" for number in range(spec["replicas"])] if "serviceName" in spec else [name]
     port = container(objects)["ports"][0]["containerPort"]

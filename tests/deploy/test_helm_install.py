@@ -46,7 +46,7 @@ def test_the_package_has_real_dashboards(tmp_path: Path) -> None:
 
 
 def test_a_release_fits_into_its_secret() -> None:
-    """The Secret in which Helm stores a release takes less than half of the maximum size of a Secret."""
+    """Helm stores a release in a Secret, and this Secret takes less than half of the maximum size."""
     manifest = helm("template", NAME, CHART, values=EVERYTHING).stdout
     files = {
         str(path.relative_to(CHART)): base64.b64encode(path.read_bytes()).decode()

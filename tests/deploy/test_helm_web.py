@@ -120,7 +120,7 @@ def test_a_missing_ca_certificate_is_an_error() -> None:
 
 
 def test_required_client_certificates_change_the_probes() -> None:
-    """The probes run inside the pod if web.yaml requires a client certificate, but not if it only requests one."""
+    """The probes run inside the pod if web.yaml requires client certificates, but not if they are optional."""
     for kind, runs_inside in {"RequireAnyClientCert": True, "VerifyClientCertIfGiven": False}.items():
         text = TLS.replace("}", f", {CLIENTS}}}").replace("RequireAndVerifyClientCert", kind)
         web = {"config": yaml.safe_load(text), "files": FILES}

@@ -109,7 +109,7 @@ def test_each_shard_has_a_pod() -> None:
 
 
 def test_base_runs_one_exporter_at_a_time() -> None:
-    """During a rollout, the old pod stops before the new pod starts, so two exporters never poll Cloudflare."""
+    """During a rollout, the old pod stops before the new one starts, so two exporters never poll at the same time."""
     spec = kustomize(FOLDER / "base")["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 

@@ -81,13 +81,13 @@ def test_recorded_series_exist(chain: Chain) -> None:
 def test_rejected_credential_reaches_alertmanager(chain: Chain) -> None:
     """When Cloudflare answers 403, Alertmanager gets an alert with the account and a link to the runbook."""
 
-    def told() -> list[dict[str, Any]]:
+    def rejected() -> list[dict[str, Any]]:
         answer = requests.get(f"{chain.alertmanager}/api/v2/alerts", timeout=10)
         return [
             alert for alert in answer.json() if alert["labels"]["alertname"] == "CloudflareAccessCredentialRejected"
         ]
 
-    (alert,) = eventually("the alert in Alertmanager", told)
+    (alert,) = eventually("the alert in Alertmanager", rejected)
     labels = {name: value for name, value in alert["labels"].items() if name not in ("alertname", "instance")}
     assert labels == {
         "job": "cloudflare-access",
