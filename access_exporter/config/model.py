@@ -43,7 +43,7 @@ class Api(_Section, frozen=True, kw_only=True):
     """How to call the API; every limit counts per credential."""
 
     url: Annotated[str, _means("address of the API")] = "https://api.cloudflare.com/client/v4"
-    timeout: Annotated[Duration, _means("maximum duration of one whole request")] = Duration(30)
+    timeout: Annotated[Duration, _means("time limit for one request")] = Duration(30)
     page_size: Annotated[int, _means("rows to request per page", ge=1, le=1000)] = 1000
     requests_per_second: Annotated[
         float, _means("average number of requests per second, over five minutes", ge=0.01, le=10_000)

@@ -48,14 +48,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "config_file",
             "configuration file",
             "FILE",
-            f"{DEFAULT_FILE}, or the environment",
+            f"{DEFAULT_FILE}, or else environment variables",
             not_with=("--demo",),
         ),
         Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),
         Flag(
             "--storage.path",
             "storage_path",
-            "folder that keeps the last good numbers across restarts",
+            "folder for the last good numbers, so that they survive a restart",
             "DIR",
             not_with=_LISTS,
         ),
@@ -64,13 +64,13 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--config.check",
             "check",
-            "check the configuration, print what the exporter does with it, and exit with status 0 or 1",
+            "check the configuration, print what it means, and exit with status 0, or 1 if it has an error",
             not_with=_MODES,
         ),
         Flag(
             "--online",
             "online",
-            "also ask Cloudflare which of the required permissions the token has",
+            "also ask Cloudflare which of the needed permissions the token has",
             needs=("--config.check",),
         ),
         Flag(
@@ -86,7 +86,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--idle-seats",
             "idle_seats",
-            "list the users with a seat that is idle for at least this long, such as 90d or 12h, and exit",
+            "list the users with a seat that has been idle for at least this long, such as 90d or 12h, and exit",
             "TIME",
             parse=values.idle_time,
             not_with=_MODES,
@@ -94,14 +94,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--test-policy",
             "test_policy",
-            "test the policies in this file, before you save them, and exit",
+            "test the policies in this file at Cloudflare without saving them, and exit",
             "FILE",
             not_with=_MODES,
         ),
         Flag(
             "--compare-with",
             "compare_with",
-            "also test the current version of this application or reusable policy, by name or id",
+            "also test the present policies of this application, or this reusable policy, by name or id, and compare",
             "NAME",
             needs=_TESTS,
         ),
@@ -129,13 +129,13 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             choices=("affected", "all"),
             needs=_TESTS,
         ),
-        Flag("--timeout", "timeout", "maximum duration of the tests", "TIME", "30m", values.timeout, needs=_TESTS),
+        Flag("--timeout", "timeout", "time limit for all tests", "TIME", "30m", values.timeout, needs=_TESTS),
         Flag(
             "--account",
             "account",
-            "use only this account; required for --test-policy if the configuration has several",
+            "use only this account; required for --test-policy if there are several accounts",
             "ID",
-            "every account",
+            "all accounts",
             needs=_LISTS,
         ),
         Flag(
@@ -170,11 +170,16 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--web.config.file",
             "web_config_file",
-            "file with settings for TLS, basic auth and headers, in the format of the exporter-toolkit",
+            "file with TLS, basic auth, headers and rate limit, in the format of the exporter-toolkit",
             "FILE",
             not_with=_SERVES_NOTHING,
         ),
-        Flag("--web.enable-lifecycle", "lifecycle", "allow reloads by POST /-/reload", not_with=_SERVES_NOTHING),
+        Flag(
+            "--web.enable-lifecycle",
+            "lifecycle",
+            "reload the configuration on POST /-/reload",
+            not_with=_SERVES_NOTHING,
+        ),
         Flag(
             "--web.max-requests",
             "max_requests",
@@ -187,7 +192,8 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--web.allowed-hosts",
             "allowed_hosts",
-            "serve metrics and the status page only under these names, names of this machine, and IP addresses",
+            "host names that requests for metrics and the status page may use, besides IP addresses and this "
+            "machine's names",
             "HOST,...",
             "every host",
             values.hosts,
@@ -195,11 +201,18 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         ),
     ),
     "Scale": (
-        Flag("--shard", "shard", "number of this shard, counted from 0", "N", "from the pod name", values.count),
+        Flag(
+            "--shard",
+            "shard",
+            "number of this shard, counted from 0",
+            "N",
+            "the number in the pod's name",
+            values.count,
+        ),
         Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.count),
     ),
     "Log": (
-        Flag("--log.level", "log_level", "lowest level to log", default="info", choices=_LEVELS),
+        Flag("--log.level", "log_level", "lowest level of messages to log", default="info", choices=_LEVELS),
         Flag("--log.format", "log_format", "format of the log", default="logfmt", choices=("logfmt", "json")),
     ),
 }
