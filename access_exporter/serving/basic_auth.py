@@ -11,9 +11,11 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 import bcrypt
 
@@ -25,6 +27,8 @@ MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # of all addresses that sent one
 # While others wait for a check, a wrong password is refused only after the time of so many checks. So who guesses on
 # a few dozen connections leave time for others of their address.
 REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
+# A client that connects so soon after a refused client of its address has left is taken for the same one.
+RETURN_SECONDS, MAX_LEFT = 0.25, 1000
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt reads no more of a password, and the tools that make hashes cut it there
 
@@ -39,6 +43,8 @@ class BasicAuth:
         self._key = os.urandom(32)
         self._remembered: dict[bytes, bytes] = {}  # names, by the fingerprints of credentials
         self._turns = Turns(MAX_CHECKS, MAX_CHECKS_AFTER_A_WRONG_PASSWORD)
+        # When the connections of refused clients ended, and the addresses of these clients.
+        self._left: deque[tuple[float, str]] = deque(maxlen=MAX_LEFT)
         if before:
             self._key, self._remembered, self._turns = before.still_right(self._hashes)
 
@@ -56,17 +62,40 @@ class BasicAuth:
         fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a name holds no colon
         if fingerprint in self._remembered:
             return True
-        turn = await self._turns.take(client)
+        self._recognize(client)
         right = False
         try:
-            right = fingerprint in self._remembered or await self._is_right(name, password)
+            turn = await self._turns.take(client)
+            try:
+                right = fingerprint in self._remembered or await self._is_right(name, password)
+            finally:
+                seconds = self._turns.give_back(turn, held_against=not right)
         finally:
-            seconds = self._turns.give_back(turn, held_against=not right)
+            client.after_refusal = None if right else partial(self._leaves, client.address)
         if right:
             self._remember(fingerprint, name)
         elif self._turns.next_address() is not None:
-            await asyncio.sleep(min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
+            await self._delay(client, min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
         return right
+
+    def _recognize(self, client: Waiter) -> None:
+        """Take a new client for a refused one of its address that has just closed its connection, if there is one."""
+        while self._left and self._left[0][0] < monotonic() - RETURN_SECONDS:
+            self._left.popleft()
+        left = next((each for each in self._left if each[1] == client.address), None)
+        if client.after_refusal is None and left:
+            self._left.remove(left)
+            client.after_refusal = partial(self._leaves, client.address)
+
+    @staticmethod
+    async def _delay(client: Waiter, seconds: float) -> None:
+        """Keep a client waiting, unless it closes its connection."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.wait(asyncio.get_running_loop().create_future()), seconds)
+
+    def _leaves(self, address: str) -> None:
+        """Note that the connection of a refused client has ended."""
+        self._left.append((monotonic(), address))
 
     def _remember(self, fingerprint: bytes, name: bytes) -> None:
         while len(self._remembered) >= MAX_REMEMBERED:

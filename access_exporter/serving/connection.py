@@ -37,6 +37,7 @@ class Connection:
     def __init__(self, channel: Channel, application: Application, waiting: Waiting, answers: Answers) -> None:
         """Do nothing yet, but count as waiting."""
         self.unread_since: float | None = None
+        self.after_refusal: Callable[[], None] | None = None
         self._channel = channel
         self._application = application
         self._waiting = waiting
@@ -69,6 +70,8 @@ class Connection:
                 await self._answer_all()
                 await self._channel.taken()  # or what is left would be out of our hands
         finally:
+            if self.after_refusal:
+                self.after_refusal()
             self._answers.end(self)
             self._channel.close()
             await self._channel.wait_closed()  # or for the deadline
@@ -93,14 +96,25 @@ class Connection:
         await self._answers.begin(self)
 
     async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
-        """Wait for a turn, as one who may be dropped."""
+        """Wait for a turn, as one who may be dropped, unless the client closes the connection."""
         self._turn = turn
         self._waiting.add(self)
+        watch = asyncio.create_task(self._abort_if_closed())
         try:
             return await turn
         finally:
+            watch.cancel()
+            await asyncio.wait((watch,))
             self._waiting.remove(self)
             self._turn = None
+
+    async def _abort_if_closed(self) -> None:
+        """Drop a connection that the client closes. Answer no other request if the client sends one already."""
+        with suppress(OSError):  # the connection is lost
+            if await self._channel.read():
+                self._is_last = True
+                return
+        self.abort()
 
     async def _answer_all(self) -> None:
         try:

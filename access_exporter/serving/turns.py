@@ -2,7 +2,8 @@
 
 An address has a burden: its turns under way, and those that were held against it. The address with the smallest burden
 is next, so that a flood from some addresses keeps no other address waiting. Of those with the same burden, an address
-that has read its last answer whole goes first.
+that has read its last response completely goes first. A client that was refused before waits behind all other clients
+whose address has a burden.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
-# While everybody who waits can have a turn so soon, requests of an address are served in their order. In a longer queue
-# the oldest ones are likely given up, and one of the newest is next: a flood always has the oldest.
+# If all waiting clients can have a turn within this time, the requests of an address are served in their order. In a
+# longer queue, a patient flood has the oldest requests, so the newest one is next. A part of the turns goes to the oldest
+# one, because a flood that keeps connecting again has the newest requests.
 PATIENT_SECONDS = 7
-NEWEST = 4
+OLDEST_SHARE = 1 / 4
 MAX_ADDRESSES = 1000  # whose burden is remembered
 
 
@@ -25,6 +27,9 @@ class Waiter(Protocol):
     @property
     def address(self) -> str:
         """Whose share its turns count for."""
+
+    after_refusal: Callable[[], None] | None
+    """What to do when the connection ends; None if no turn of the client was held against it."""
 
     async def wait(self, turn: "asyncio.Future[Turn]") -> "Turn":
         """Wait for the turn; to drop the client cancels the turn, which raises CancelledError here."""
@@ -50,13 +55,14 @@ class Turns:
         self._seconds = 0.0  # that the last turn took
         self._burdens: dict[str, int] = {}
         self._trusted: dict[str, None] = {}  # the one that was trusted last is the last
-        self._waiting: dict[str, list[asyncio.Future[Turn]]] = {}  # the address that asked last is the last
+        # The address that asked last is the last one, and so is its newest request.
+        self._waiting: dict[str, dict[asyncio.Future[Turn], Waiter]] = {}
 
     async def take(self, waiter: Waiter) -> Turn:
         """Wait for a turn. Whoever takes one gives it back."""
         turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         address = waiter.address
-        self._waiting[address] = [*self._waiting.pop(address, ()), turn]
+        self._waiting[address] = {**self._waiting.pop(address, {}), turn: waiter}
         self._give()
         try:
             return turn.result() if turn.done() else await waiter.wait(turn)
@@ -86,12 +92,8 @@ class Turns:
         return self._burdens.get(address, 0)
 
     def next_address(self) -> str | None:
-        """Return the address that is next, if anybody waits: of the least burdened ones the one that asked last."""
-        return min(
-            reversed(self._waiting),
-            key=lambda address: (self.burden(address), address not in self._trusted),
-            default=None,
-        )
+        """Return the address that is next, if a client waits: of several, the one that asked last."""
+        return min(reversed(self._waiting), key=self._rank, default=None)
 
     def trust(self, address: str) -> None:
         """Let an address go first among those with the same burden."""
@@ -108,28 +110,33 @@ class Turns:
         """Return whether an address goes first."""
         return address in self._trusted
 
+    def _rank(self, address: str) -> tuple[bool, int, bool]:
+        """Return the place of an address among those that wait; the smallest is next."""
+        burden = self.burden(address)
+        was_refused = bool(burden) and all(waiter.after_refusal for waiter in self._waiting[address].values())
+        return was_refused, burden, address not in self._trusted
+
     def _give(self) -> None:
         """Give away the turns that are free."""
         while (address := self.next_address()) is not None:
             if self._taken >= (self._most_burdened if self.burden(address) else self._most):
                 return
-            turn = self._waiting[address][self._place(address)]
+            turn = self._next_of(self._waiting[address])
             self._forget(address, turn)
             if not turn.cancelled():
                 self._taken += 1
                 self._add_burden(address, 1)
                 turn.set_result(Turn(address, self._clock()))
 
-    def _place(self, address: str) -> int:
-        """Return which of those that wait at an address is next."""
-        number = len(self._waiting[address])
+    def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
+        """Return which of the requests that wait at an address is next."""
+        turns = [turn for turn, waiter in waiting.items() if not waiter.after_refusal] or list(waiting)
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return 0 if seconds < PATIENT_SECONDS else number - random.randint(1, min(NEWEST, number))
+        return turns[0] if seconds < PATIENT_SECONDS or random.random() < OLDEST_SHARE else turns[-1]
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
-        waiting = self._waiting.get(address, [])
-        if turn in waiting:
-            waiting.remove(turn)
+        waiting = self._waiting.get(address, {})
+        waiting.pop(turn, None)
         if not waiting:
             self._waiting.pop(address, None)
 
