@@ -5,7 +5,9 @@ tokens are 40 letters, digits, `-` and `_`, and older keys 37 hexadecimal digits
 """
 
 import re
+from collections.abc import Iterator
 
+PART = 16
 _KNOWN = re.compile(
     r"(?<![A-Za-z0-9])(?:cf[a-z]{1,4}_[A-Za-z0-9_-]{16,}"  # cfut_, cfat_, cfk_
     r"|v1\.0-[0-9a-f]{24}-[0-9a-f-]{40,}"  # of an Origin CA
@@ -27,6 +29,12 @@ def without_tokens(text: str) -> str:
     """Return a text with everything replaced that may be a token or key."""
     hidden = _KNOWN.sub("<hidden>", text)
     return _RUN.sub(lambda run: "<hidden>" if _is_random(run[0]) else run[0], hidden)
+
+
+def parts(secret: str) -> Iterator[str]:
+    """Yield the parts of a token that are in no other text by chance: with capitals, small letters and digits."""
+    every = (secret[start : start + PART] for start in range(len(secret) - PART + 1))
+    return (part for part in every if _is_mixed(part))
 
 
 def _is_random(run: str) -> bool:

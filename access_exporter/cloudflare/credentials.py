@@ -1,6 +1,7 @@
 """The credential of a request: an API token, or an API key with its e-mail address."""
 
 import logging
+import re
 from collections.abc import Callable
 
 from access_exporter.config import Secret
@@ -9,13 +10,20 @@ from access_exporter.logs import facts
 log = logging.getLogger(__name__)
 
 _BEARER = "Bearer "
+_ESCAPE = re.compile(rb"\\u00[2-7][0-9a-f]")  # of an ASCII character in JSON
 _SHORTEST_REPEATED = 16  # Cloudflare's secrets are longer; a shorter text may be in a response by chance
 
 
 def is_repeated(headers: dict[str, str], body: bytes) -> bool:
-    """Return whether a response repeats the secret of its request. The exporter must not show such a response."""
+    """Return whether a response repeats the secret of its request, in small letters, capitals or escapes of JSON.
+
+    The exporter must not show such a response.
+    """
     secret = headers.get("X-Auth-Key") or headers["Authorization"].removeprefix(_BEARER)
-    return len(secret) >= _SHORTEST_REPEATED and secret.encode() in body
+    text = body.lower()
+    for escape in {found[0] for found in _ESCAPE.finditer(text)}:
+        text = text.replace(escape, bytes.fromhex(escape[4:].decode()).lower())
+    return len(secret) >= _SHORTEST_REPEATED and secret.lower().encode() in text
 
 
 class Credential:

@@ -1,27 +1,28 @@
 """Secrets that stand where values are shown: in an id, a name, a path or the address of the API.
 
 Every text of the configuration but the secrets themselves may be served or logged, so none may hold a secret: neither
-one of the configuration, whichever account it belongs to, nor anything that looks like one.
+one of the configuration, whichever account it belongs to, nor a long part of one, nor anything that looks like one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from access_exporter.errors import ConfigError
-from access_exporter.token_shapes import has_token
+from access_exporter.token_shapes import PART, has_token, parts
 
 if TYPE_CHECKING:
     from access_exporter.config.model import Config  # which imports this file
 
 _SHORTEST_PART = 8  # a shorter secret, such as `x`, is only looked for as the whole of a text
+_MOST_IN_PARTS = 200  # characters; limits the memory, and Cloudflare's secrets are shorter
 _MAY_LOOK_RANDOM = "url"
 
 
 def problems(config: "Config") -> Iterator[tuple[str, str]]:
     """Yield where a secret stands in a text that is shown, as place and expectation, which repeats neither."""
-    secrets = _Secrets(_readable(config))
+    secrets = _Secrets([*_readable(config)])
     for where, text in _shown(config, ""):
         if secrets.stand_in(text):
             yield where, "a secret of the configuration stands here, where it would be shown; remove it"
@@ -36,11 +37,13 @@ def shows(config: "Config", secret: str) -> bool:
 
 
 class _Secrets:
-    """Secrets by their beginning, so that a text is compared with all of them at once."""
+    """Secrets by their beginning and by their parts, so that a text is compared with all of them at once."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Collection[str]) -> None:
         self._whole = {secret.casefold() for secret in secrets}
         self._lengths: dict[str, set[int]] = {}
+        # A double click selects only a part of a token, and an id has fewer characters.
+        self._parts = {part.casefold() for secret in secrets for part in parts(secret[:_MOST_IN_PARTS])}
         for secret in self._whole:
             if len(secret) >= _SHORTEST_PART:
                 self._lengths.setdefault(secret[:_SHORTEST_PART], set()).add(len(secret))
@@ -48,6 +51,8 @@ class _Secrets:
     def stand_in(self, text: str) -> bool:
         folded = text.strip().casefold()
         if folded in self._whole:
+            return True
+        if any(folded[start : start + PART] in self._parts for start in range(len(folded) - PART + 1)):
             return True
         return any(
             folded[start : start + length] in self._whole

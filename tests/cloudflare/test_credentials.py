@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from access_exporter.cloudflare.credentials import Credential
+from access_exporter.cloudflare.credentials import Credential, is_repeated
 from access_exporter.commands import check
 from access_exporter.config.model import Account, Config
 from access_exporter.config.secrets import Secret
 from access_exporter.errors import ConfigError
 from tests.config_files import SECRET, load, with_credential
+from tests.planted import TOKEN
 
 EMAIL = "me@example.com"
 
@@ -177,3 +178,18 @@ class TestCredential:
         Path("token").write_text("new", encoding="utf-8")
         assert credential.renewed(bearer(SECRET))
         assert credential.headers() == bearer("new")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f'{{"name": "{TOKEN}"}}', True),
+        (f'{{"name": "of {TOKEN.upper()}, old"}}', True),
+        (f'{{"name": "\\u00{ord(TOKEN[0]):x}{TOKEN[1:]}"}}', True),
+        (f'{{"name": "{TOKEN[:12]}"}}', False),
+        ('{"name": "\\u00e9\\u0026\\u4e2d"}', False),
+    ],
+)
+def test_a_response_with_the_secret(body: str, expected: bool) -> None:
+    """A response that repeats the secret is found, in capitals and escapes, too."""
+    assert is_repeated(bearer(TOKEN), body.encode()) is expected

@@ -197,11 +197,31 @@ def test_switched_off(mock: responses.RequestsMock) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a-token-nobody-may-see", "used with a-token-nobody-may-see", "a-token-nobody-may-see-2"]
+    "name",
+    [
+        "a-token-nobody-may-see",
+        "used with a-token-nobody-may-see",
+        "a-token-nobody-may-see-2",
+        "A-TOKEN-NOBODY-MAY-SEE",
+    ],
 )
 def test_an_answer_that_repeats_the_credential(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
     """Nothing of an answer is used that repeats the token it was asked with, and the failure does not repeat it."""
     cloudflare.lists(PATH, *honest_pages([CI | {"name": name}]))
+    exporter.poll()
+    assert exporter.failure() == ("invalid_response: the response from /access/service_tokens repeats the token or key")
+    assert "nobody" not in exporter.whole_page() + exporter.status_page()
+
+
+@pytest.mark.parametrize("escaped", ["a", "n", "-", "a-token-nobody-may-see"])
+@pytest.mark.parametrize("digits", ["04x", "04X"])
+def test_an_answer_that_repeats_the_credential_in_escapes(
+    cloudflare: Cloudflare, exporter: Fleet, escaped: str, digits: str
+) -> None:
+    """The escapes of JSON do not hide the token."""
+    token = "".join(f"\\u{ord(each):{digits}}" if each in escaped else each for each in "a-token-nobody-may-see")
+    pages = honest_pages([CI | {"name": "PLANTED"}])
+    cloudflare.lists(PATH, *(page.replace("PLANTED", token) for page in map(str, pages)))
     exporter.poll()
     assert exporter.failure() == ("invalid_response: the response from /access/service_tokens repeats the token or key")
     assert "nobody" not in exporter.whole_page() + exporter.status_page()

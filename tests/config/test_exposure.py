@@ -72,6 +72,35 @@ def test_ways_to_write_a_secret(tmp_path: Path, written: str) -> None:
     assert refusal(tmp_path, content) == f"accounts[0].name: {ELSEWHERE}"
 
 
+PARTS = {
+    "beginning": TOKEN[:-1],
+    "end": TOKEN[1:],
+    "as long as an id": TOKEN[:32],
+    "middle": TOKEN[9:25],
+    "in two words": f"{TOKEN[:18]} {TOKEN[18:]}",
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_a_part_of_a_secret(tmp_path: Path, part: str) -> None:
+    """A value with 16 characters of a token is an error, because only a part of the token may have been pasted."""
+    content = f"accounts: [{{id: a, name: '{part}', api_token: {TOKEN}}}]"
+    assert refusal(tmp_path, content) == f"accounts[0].name: {ELSEWHERE}"
+    if len(part) <= 32:  # the longest id
+        content = f"accounts: [{{id: '{part}', api_token: {TOKEN}}}]"
+        assert refusal(tmp_path, content) == f"accounts[0].id: {ELSEWHERE}"
+
+
+def test_words_in_a_secret(tmp_path: Path) -> None:
+    """A secret may contain an id or words that are also shown: only a random part of a token is an error."""
+    accounts = (
+        f"{{id: {A}, name: The example account, api_token: token-of-the-example-account-{A}}},"
+        f" {{id: {B}, name: Example-Manufacturing, api_email: jane@example-manufacturing.com, api_key: {KEY}}}"
+    )
+    (tmp_path / "config.yaml").write_text(f"accounts: [{accounts}]", encoding="utf-8")
+    assert len(config.load(str(tmp_path / "config.yaml"), {}).accounts) == 2
+
+
 @pytest.mark.parametrize("place", ["url: 'https://example.com/{0}'", "url: 'https://{0}.example.com'"])
 def test_a_secret_in_the_address(tmp_path: Path, place: str) -> None:
     """The exporter shows the address of the API, so a secret in that address is an error."""
