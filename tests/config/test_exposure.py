@@ -76,14 +76,14 @@ PARTS = {
     "beginning": TOKEN[:-1],
     "end": TOKEN[1:],
     "as long as an id": TOKEN[:32],
-    "middle": TOKEN[9:25],
-    "in two words": f"{TOKEN[:18]} {TOKEN[18:]}",
+    "middle": TOKEN[9:28],
+    "in two words": f"{TOKEN[:20]} {TOKEN[20:]}",
 }
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_a_part_of_a_secret(tmp_path: Path, part: str) -> None:
-    """A value with 16 characters of a token is an error, because only a part of the token may have been pasted."""
+    """A value with 19 characters of a token is an error, because only a part of the token may have been pasted."""
     content = f"accounts: [{{id: a, name: '{part}', api_token: {TOKEN}}}]"
     assert refusal(tmp_path, content) == f"accounts[0].name: {ELSEWHERE}"
     if len(part) <= 32:  # the longest id
