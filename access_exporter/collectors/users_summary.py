@@ -83,6 +83,7 @@ def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
         and used == sum(summary.users.get(seat, 0) for seat in ("access", "gateway", "both"))
         and are_parts(summary.seats, ("access", "gateway"), used)
         and add_up(summary.users_by_devices, _DEVICES, total)
+        and _can_have(summary.active_devices, summary.users_by_devices)
         and are_parts(summary.users_logged_in, _WITHIN, total)
         and are_parts(summary.users_active, _WITHIN, total)
         and all(days.isascii() and days.isdigit() for days in by_days)
@@ -91,6 +92,13 @@ def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
         and sum(sum(counts.values()) for counts in domains.values()) <= total
         and (summary.last_login or 0.0) <= latest
     )
+
+
+def _can_have(devices: float, users: Mapping[str, int]) -> bool:
+    """Return whether users with these numbers of devices can have `devices` together; a number may be a fraction."""
+    least = sum(number * users.get(name, 0) for name, number in (("1", 1), ("2", 2), ("3-5", 3), ("6+", 6)))
+    below = sum(number * users.get(name, 0) for name, number in (("0", 1), ("1", 2), ("2", 3), ("3-5", 6)))
+    return least <= devices and (devices <= below or users.get("6+", 0) > 0)
 
 
 class _Group(NamedTuple):

@@ -36,6 +36,8 @@ FORGED: dict[str, tuple[str, dict[str, Any]]] = {
     "more users by devices than users": ("users", {"users_by_devices": {"0": 3, "1": 3}}),
     "more users by domain than users": ("users", {"users_by_domain": {"example.com": {"both": 6}}}),
     "negative devices": ("users", {"active_devices": -1}),
+    "more devices than the users have": ("users", {"active_devices": 1e15, "users_by_devices": {"0": 2, "3-5": 3}}),
+    "fewer devices than the users have": ("users", {"active_devices": 1, "users_by_devices": {"1": 2, "6+": 3}}),
     "a last login in the future": ("users", {"last_login": START + 3 * DAY}),
     "a negative last login": ("users", {"last_login": -1}),
     "a string instead of a number": ("users", {"seats_used": "planted"}),
