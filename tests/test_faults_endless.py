@@ -22,6 +22,10 @@ MOST_GROWTH = 18 << 20  # 80,000 known ids take 9 MB; their texts would take 30 
 LONG = "x" * 1000
 
 Row = Callable[[int], dict[str, Any]]
+TESTS = {
+    "policy_test_users": (PolicyTest(id=TEST, name="wiki"),),
+    "policies": (PolicyTest(discover="applications"),),
+}
 USERS = Users(domains=100, stale_after=Duration(86400))
 ENDLESS: dict[str, tuple[str, Row]] = {
     "statuses of a policy test": ("policy_test_users", lambda number: {"status": f"{number}{LONG}"}),
@@ -98,6 +102,16 @@ def test_service_tokens(row: Row, pages: int) -> None:
     assert tracemalloc.get_traced_memory()[0] - endless.in_use[0] < 2 << 20
 
 
+@pytest.mark.usefixtures("traced")
+def test_rules_of_policies() -> None:
+    """The exporter does not keep the rules of reusable policies, because they may take twenty times their size."""
+    endless = Endless("policies", lambda number: {"id": str(number), "include": [[]] * 80})
+    exporter = polled_by(endless, "policies")
+    assert exporter.health("a") == {"success": 0, "invalid_response": 1}
+    assert len(endless.in_use) == 11
+    assert endless.in_use[9] - endless.in_use[1] < 8 << 20
+
+
 def polled_by(endless: Endless, endpoint: str) -> Fleet:
     """Poll one target of an account with one endless list."""
     secret = Secret("the test", "token")
@@ -106,7 +120,7 @@ def polled_by(endless: Endless, endpoint: str) -> Fleet:
         api_token=secret,
         users=endpoint == "users" and USERS,
         devices=endpoint == "devices" and Devices(),
-        policy_tests=(PolicyTest(id=TEST, name="wiki"),) if endpoint == "policy_test_users" else (),
+        policy_tests=TESTS.get(endpoint, ()),
         service_tokens=endpoint == "service_tokens" and ServiceTokens(),
     )
     finished = simulator.PolicyTest(TEST, "complete", [])

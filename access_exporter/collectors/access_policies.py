@@ -10,9 +10,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+
+from access_exporter.collectors import texts
 
 # The fields of a policy that a test accepts, in the order of the API page.
 ACCEPTED = (
@@ -33,6 +35,7 @@ _RULES = ("include", "exclude", "require")
 DECISIONS = ("allow", "deny", "bypass", "non_identity")
 _WITHOUT_PEOPLE = ("bypass", "non_identity")  # these allow people without an evaluation
 
+_MOST_IN_NAME = 1000  # characters
 _MOST = 2**53  # a larger number is not a precedence
 
 # A policy in the request of a test: the id of a reusable policy, or an object.
@@ -75,7 +78,32 @@ class Policy(msgspec.Struct):
         return facts if self.updated_at is None else facts | {"updated_at": self.updated_at}
 
 
-Reusable: TypeAlias = Mapping[str, Policy]  # by id
+class KnownPolicy(NamedTuple):
+    """What the exporter keeps of a reusable policy. `facts` is a hash, because the rules may take much memory.
+
+    `facts` is None if the policy cannot be written as JSON.
+    """
+
+    id: str
+    name: str
+    decision: str | None
+    facts: str | None
+
+    @property
+    def evaluates_people(self) -> bool:
+        """Whether the policy evaluates people."""
+        return self.decision not in _WITHOUT_PEOPLE
+
+
+Reusable: TypeAlias = Mapping[str, KnownPolicy]  # by id
+
+
+def known(policy: Policy) -> KnownPolicy:
+    """Return what the exporter keeps of a reusable policy."""
+    facts = None
+    with contextlib.suppress(ValueError):
+        facts = _hash(policy.facts())
+    return KnownPolicy(policy.id or "", texts.kept(policy.name or "", _MOST_IN_NAME), policy.decision, facts)
 
 
 def in_order(rows: Iterable[object], reusable: Reusable) -> list[Policy]:
@@ -103,11 +131,8 @@ def revision(policies: Iterable[Policy], reusable: Reusable) -> str:
 
 def revisions(reusable: Reusable, ids: Iterable[str]) -> dict[str, str]:
     """Return the revision of each reusable policy with one of these ids."""
-    found = {}
-    for policy in (reusable[each] for each in ids if each in reusable):
-        with contextlib.suppress(ValueError):  # an unreadable policy counts as deleted
-            found[policy.id or ""] = _hash(policy.facts())
-    return found
+    found = ((each, reusable[each].facts) for each in ids if each in reusable)
+    return {id_: facts for id_, facts in found if facts is not None}  # an unreadable policy counts as deleted
 
 
 def together(revisions: Iterable[str | None]) -> str:
@@ -128,8 +153,8 @@ def _policy(row: object, reusable: Reusable) -> Policy:
     except (msgspec.ValidationError, UnicodeError, RecursionError):
         raise ValueError("not a policy") from None
     if isinstance(row, str | dict) and (policy.id or policy.decision):
-        known = reusable.get(policy.id or "")
-        return msgspec.structs.replace(policy, decision=policy.decision or (known.decision if known else None))
+        listed = reusable.get(policy.id or "")
+        return msgspec.structs.replace(policy, decision=policy.decision or (listed.decision if listed else None))
     raise ValueError("not a policy")
 
 
@@ -138,9 +163,11 @@ def _is_reusable(policy: Policy, reusable: Reusable) -> bool:
     return policy.id in reusable or policy.reusable is True or policy.include is None
 
 
-def _reusable_facts(policy_id: str | None, reusable: Reusable) -> dict[str, Any] | None:  # Any: JSON
+def _reusable_facts(policy_id: str | None, reusable: Reusable) -> str | None:
     policy = reusable.get(policy_id or "")
-    return policy.facts() if policy else None
+    if policy and policy.facts is None:
+        raise ValueError("cannot be written as JSON")
+    return policy.facts if policy else None
 
 
 def _precedence(value: object) -> float:

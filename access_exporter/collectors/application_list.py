@@ -81,7 +81,8 @@ class ApplicationList:
         """
         resource = POLICIES.of(self._account_id)
         walk = self._client.walk(resource, Policy, self._within, before, is_optional=is_optional)
-        policies = {row.id: row for rows in _bounded(walk) for row in rows if row.id and row.reusable is not False}
+        rows = (row for rows in _bounded(walk) for row in rows if _has_id(row) and row.reusable is not False)
+        policies = {policy.id: policy for policy in map(access_policies.known, rows)}
         self.policies_found = walk.found
         return policies
 
@@ -89,8 +90,12 @@ class ApplicationList:
         """Yield the applications that have an id. Raises PollError as `reusable` does."""
         walk = self._client.walk(APPLICATIONS.of(self._account_id), Application, self._within, before)
         for rows in _bounded(walk):
-            yield from (row for row in rows if re.fullmatch(ID, row.id or ""))
+            yield from filter(_has_id, rows)
         self.applications_found = walk.found
+
+
+def _has_id(row: Application | Policy) -> bool:
+    return re.fullmatch(ID, row.id or "") is not None
 
 
 def _bounded(walk: Walk[Any]) -> Iterator[list[Any]]:  # Any: rows of either list

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from access_exporter.cloudflare import Client
 from access_exporter.collectors import fresh_policy_tests
-from access_exporter.collectors.access_policies import Policy, Reusable, Tested
+from access_exporter.collectors.access_policies import KnownPolicy, Reusable, Tested
 from access_exporter.collectors.application_list import Application, ApplicationList
 from access_exporter.collectors.followed_policy_test import RESULTS, FollowedTest, Result, expected_rows
 from access_exporter.collectors.policy_test_progress import STATUSES, Progress
@@ -74,10 +74,8 @@ class PolicyPreview:
         return FollowedTest(self._client, self._account_id, test_id, within).rows(Person, announced)
 
 
-def _policy(policy: Policy) -> Saved:
-    return Saved(
-        "reusable policy", policy.id or "", policy.name or "", [policy.id or ""] if policy.evaluates_people else []
-    )
+def _policy(policy: KnownPolicy) -> Saved:
+    return Saved("reusable policy", policy.id, policy.name, [policy.id] if policy.evaluates_people else [])
 
 
 def _application(application: Application, reusable: Reusable) -> Saved:

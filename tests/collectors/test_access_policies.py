@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from access_exporter.collectors import access_policies
-from access_exporter.collectors.access_policies import Policy
+from access_exporter.collectors.access_policies import KnownPolicy, Policy
 
 STAFF = {"email_domain": {"domain": "example.com"}}
 GUESTS = {"group": {"id": "guests"}}
@@ -26,14 +26,15 @@ OWN: dict[str, Any] = {
     "app_count": 1,
 }
 LISTED: dict[str, Any] = {"id": "reusable", "name": "Deny guests", "decision": "deny", "include": [GUESTS]}
-REUSABLE = {"reusable": Policy(id="reusable", name="Deny guests", decision="deny", include=[GUESTS])}
+DENY_GUESTS = Policy(id="reusable", name="Deny guests", decision="deny", include=[GUESTS])
+REUSABLE = {"reusable": access_policies.known(DENY_GUESTS)}
 
 
 def body(*rows: object) -> list[Any]:
     return access_policies.tested(access_policies.in_order(rows, REUSABLE), REUSABLE)
 
 
-def revision(*rows: object, reusable: dict[str, Policy] = REUSABLE) -> str:
+def revision(*rows: object, reusable: dict[str, KnownPolicy] = REUSABLE) -> str:
     return access_policies.revision(access_policies.in_order(rows, reusable), reusable)
 
 
@@ -89,7 +90,7 @@ def test_an_edit(changes: dict[str, Any]) -> None:
 
 def test_an_edit_of_a_reusable_policy() -> None:
     """A reusable policy is edited where the list has other rules, although the application names its id alone."""
-    edited = {"reusable": Policy(id="reusable", decision="deny", include=[STAFF])}
+    edited = {"reusable": access_policies.known(Policy(id="reusable", decision="deny", include=[STAFF]))}
     assert revision({"id": "reusable"}, reusable=edited) != revision({"id": "reusable"})
 
 
