@@ -19,7 +19,7 @@ import urllib3
 
 from access_exporter.cloudflare import responses, unpacking
 from access_exporter.cloudflare.endpoints import Endpoint
-from access_exporter.cloudflare.responses import COUNTED_BYTES
+from access_exporter.cloudflare.responses import COUNTED_BYTES, MAX_OBJECT_BYTES
 from access_exporter.cloudflare.sending import MAX_BODY_BYTES
 from access_exporter.collectors.application_list import Application
 from access_exporter.collectors.policy_test_progress import Progress
@@ -61,6 +61,15 @@ ANSWERS = {
     ),
     "texts in a policy": Hostile(repeated(b'"a"', POLICY, most=399_000), result=list[Application]),
     "numbers in a policy": Hostile(repeated(b"1.5", POLICY, most=399_000), result=list[Application]),
+    "numbers with exponents": Hostile(repeated(b"1e308", POLICY, most=399_000), result=list[Application]),
+    "numbers of users": Hostile(repeated(b'{"active_device_count":1e308}', most=99_000)),
+    "numbers in a field": Hostile(
+        repeated(b"1e308", b'{"result":{"total_users":[%b]}}', most=MAX_OBJECT_BYTES // 6 - 10), result=Progress
+    ),
+    "long numbers in a policy": Hostile(repeated(b"1" * 4300, POLICY), result=list[Application]),
+    "keys in a policy": Hostile(
+        POLICY % (b"{" + b",".join(b'"%d":1' % number for number in range(300_000)) + b"}"), result=list[Application]
+    ),
     "a failure of lists": Hostile(repeated(b"[]", b'{"success":false,"errors":[%b]}')),
     "strings that are not JSON": Hostile(b'\x01"' + b'""' * 100_000),
     "lists that are not JSON": Hostile(repeated(b"0", b'\x01{"success":true,"result":[],"x":[%b]}', most=49_999)),

@@ -18,6 +18,7 @@ http.client does not document these names, although they have no underscore:
 | | bytes after a response are read as the response to the next request |
 | `HTTPResponse.begin` | 102 Processing or 103 Early Hints is read as the final response |
 | | truncated headers are read as complete headers |
+| | headers of some megabytes need hundreds of megabytes of memory |
 """
 
 import contextlib
@@ -43,6 +44,9 @@ from access_exporter.config import Api
 
 # Firewalls drop idle connections silently. A request on such a connection gets neither a response nor an error.
 MOST_IDLE_SECONDS = 60
+# The headers of a response, including 1xx responses before it. Cloudflare sends about 2 KB; Python's parser may need
+# a hundred times the size in memory.
+MAX_HEAD_BYTES = 256 * 1024
 _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not every system counts suspended time
 
 
@@ -108,6 +112,14 @@ class _Buffer(io.BufferedReader):
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming, 65536)
         self._incoming = incoming
+        self.head_left: float = MAX_HEAD_BYTES
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        self.head_left -= len(line)
+        if self.head_left < 0:
+            raise http.client.LineTooLong("headers")
+        return line
 
     def read1(self, size: int = -1) -> bytes:
         if size < 0:
@@ -129,7 +141,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(sock, *args, **kwargs)
         self._incoming = _Incoming(sock, self.fp.detach())
-        self.fp = _Buffer(self._incoming)
+        self.fp = self._buffer = _Buffer(self._incoming)
 
     def begin(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on; only the newest Python passes any
         """Skip every 1xx response before the final one. http.client skips 100, but takes 103 for the final response."""
@@ -137,6 +149,7 @@ class _Response(http.client.HTTPResponse):
         while 100 <= self.status < 200:
             self.headers = None  # type: ignore[assignment]  # `begin` reads headers only if they are None
             super().begin(*args, **kwargs)
+        self._buffer.head_left = float("inf")  # the lines from here on belong to the body
         if self._incoming.has_ended:
             raise http.client.IncompleteRead(b"")  # the headers are truncated, and http.client does not report it
 

@@ -157,6 +157,9 @@ class TestRefusals:
             ('"planted"', "is not as documented: expected a mapping, got a string"),
             ('{"result": [' + "[]," * 60_000 + "[]]}", "is not as documented: more than a page can hold"),
             ('{"result": [' + "{}," * 200_000 + "{}]}", "is not as documented: more than a page can hold"),
+            ('{"result": {"planted": [' + "1e308," * 4_000 + "1e308]}}", "more than a page can hold"),
+            ('{"result": {"planted": [' + "1.23456789012345678, " * 4_000 + "-1E-308]}}", "more than a page can hold"),
+            ('{"result": {"planted": ' + "1" * 2_000 + "}}", "more than a page can hold"),
             (b'{"result": "planted \xff"}', "contains invalid characters"),
             ("17", "is not as documented: expected a mapping, got a whole number"),
             ('{"success": false, "result": {}}', "200 and success: false from"),
@@ -171,6 +174,14 @@ class TestRefusals:
         assert words in message
         assert POLICY_TEST.place in message
         assert len(script.requests) == 1
+
+    @pytest.mark.parametrize(
+        "number", ["1e308", "1795915756.6796122", "-0.5", "10000000000000001", "0.30000000000000004"]
+    )
+    def test_some_unusual_numbers(self, mock: responses.RequestsMock, number: str) -> None:
+        """A thousand numbers with exponents or many digits are no reason to refuse an answer."""
+        Script(mock, (200, HEADERS, '{"success": true, "result": {"planted": [' + f"{number}," * 1_000 + "0]}}"))
+        assert Bench().get() is not None
 
     def test_deeply_nested(self, mock: responses.RequestsMock) -> None:
         """An answer may be nested deeper than Python goes: since 3.14 as deep as the stack."""

@@ -74,6 +74,17 @@ class TestConnection:
         asked = Counter(arrival.page for arrival in server.arrivals)
         assert set(asked.values()) == {1}
 
+    def test_large_headers(self) -> None:
+        """Headers of 60 KB are read; a response with more than 256 KB of headers is none, however they are divided."""
+        body = '{"success": true, "result": {}}'
+        ends = (f"Content-Length: {len(body)}", "", body)
+        with simulator(fault=sends(OK, *["X-Planted: " + "\r planted" * 100] * 60, *ends)) as server:
+            Bench(server.url).get()
+            server.fault = lambda _: sends(OK, *["X-Planted: " + "\r planted" * 6000] * 6, *ends)
+            assert "not HTTP" in Bench(server.url).failure(reason="network")
+            server.fault = lambda _: sends(*["HTTP/1.1 103 Early Hints", "X-Planted: planted", ""] * 10_000, OK, *ends)
+            assert "not HTTP" in Bench(server.url).failure(reason="network")
+
     def test_cookies(self) -> None:
         """Cookies are not sent back."""
 
