@@ -14,6 +14,7 @@ from access_exporter.errors import ConfigError
 from access_exporter.exposition import Format
 from access_exporter.logs import facts
 from access_exporter.polling import Snapshots
+from access_exporter.serving.basic_auth import BasicAuth
 from access_exporter.serving.messages import Application, Request, Response
 from access_exporter.serving.negotiation import gzip_accepted, negotiate
 from access_exporter.serving.sharing import Shared
@@ -86,12 +87,14 @@ class Web:
         self._settings.refresh()
         if not self._settings.rate.allows():
             return Response("Too many requests.\n", 429)
-        auth = self._settings.auth
-        if auth is None or request.path in self._settings.config.auth_excluded_paths:
+        if request.path in self._settings.config.auth_excluded_paths:
             return None
-        if await auth.admits(request.headers.get("authorization", ""), request.client):
-            return None
-        return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
+        checked: BasicAuth | None = None
+        while (auth := self._settings.auth) is not checked:  # the users may change while the client waits for its turn
+            if auth is not None and not await auth.admits(request.headers.get("authorization", ""), request.client):
+                return Response("Unauthorized.\n", 401, headers={"www-authenticate": "Basic"})
+            checked = auth
+        return None
 
     async def _answer(self, request: Request) -> Response:
         if request.path not in self._routes:

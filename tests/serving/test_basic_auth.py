@@ -238,6 +238,16 @@ class TestChanges:
         assert answers == [401]
         assert [site(RIGHT).status_code, site(basic(b"alice", b"new")).status_code] == [401, 200]
 
+    def test_password_that_changes_during_its_check(self, site: Ask, web: Path, watched: Bcrypt) -> None:
+        """If the password changes while it is checked, or while its client waits for a turn, the old one is refused."""
+        watched.hold()
+        with in_background(site, RIGHT) as answers:
+            assert watched.asked.acquire(timeout=PATIENCE_SECONDS)
+            write(web, alice=hashed(b"new"))
+            assert site().status_code == 401
+            watched.go_on.set()
+        assert answers == [401]
+
     @pytest.mark.parametrize("content", ["", "# no users", "basic_auth_users:", "http_server_config: {}"])
     def test_half_written_file(self, site: Ask, web: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
         """A half-written file removes no user and is logged as a warning: only a restart can remove all users."""
