@@ -79,7 +79,9 @@ def _progress(walked: Walked) -> str:
 
 
 def _times(row: Row, now: float) -> str:
-    return " · ".join(_each_time(row, now))
+    """Return the times of a target. A line breaks between them, rather than between a number and its unit."""
+    *others, last = _each_time(row, now)
+    return "".join((*(f"<span>{each} ·</span> " for each in others), f"<span>{last}</span>"))
 
 
 def _each_time(row: Row, now: float) -> Iterator[str]:
