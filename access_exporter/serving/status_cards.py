@@ -88,8 +88,11 @@ def _seats(shown: Shown) -> str:
     return f"{_used(shown, people.seats_used)}\n{_tiles(_numbers(people))}{_tiles(_idle(people))}"
 
 
-def _tiles(numbers: Iterable[tuple[str, str]]) -> str:
-    tiles = "".join(f"<div><dt>{label}</dt><dd>{number}</dd></div>" for label, number in numbers)
+def _tiles(numbers: Iterable[tuple[str, ...]]) -> str:
+    """Return a tile for each label and its number. More words about a number follow below the label."""
+    tiles = "".join(
+        f"<div><dt>{label}</dt>{''.join(f'<dd>{words}</dd>' for words in values)}</div>" for label, *values in numbers
+    )
     return f'<dl class="tiles">{tiles}</dl>\n' if tiles else ""
 
 
@@ -101,13 +104,13 @@ def _numbers(people: users_summary.UsersSummary) -> Iterator[tuple[str, str]]:
         yield "Active within 7 days", f"{people.users_active['7d']:,}"
 
 
-def _idle(people: users_summary.UsersSummary) -> Iterator[tuple[str, str]]:
+def _idle(people: users_summary.UsersSummary) -> Iterator[tuple[str, ...]]:
     if people.never_used is not None:
         yield "Seats never used", f"{people.never_used:,}"
     for days in people.idle | people.activity_unknown:
         unknown = people.activity_unknown.get(days, 0)
-        words = f" <small>+ {unknown:,} unknown</small>" if unknown else ""
-        yield f"Idle for {days} days", f"{people.idle.get(days, 0):,}{words}"
+        more = (f"+ {unknown:,} unknown",) if unknown else ()
+        yield f"Idle for {days} days", f"{people.idle.get(days, 0):,}", *more
 
 
 def _used(shown: Shown, used: int) -> str:

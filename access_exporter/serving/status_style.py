@@ -40,10 +40,11 @@ rect.calm{fill:var(--bar)}rect.warn{fill:var(--warn-fill)}rect.bad{fill:var(--ba
 polyline{fill:none;stroke:var(--bar);stroke-width:1.5;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 figure{margin:0;display:grid;grid-template-columns:1fr auto;align-items:end;gap:.6rem;flex:0 1 13rem}
 figcaption{color:var(--soft);font-size:.85rem;white-space:nowrap;font-variant-numeric:tabular-nums}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,7.5rem),1fr));gap:.6rem 1rem;margin:1rem 0 0}
-.tiles div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
-dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-weight:600;font-size:1.1rem;line-height:1.3}
-small{font-weight:400;font-size:.9rem;color:var(--warn)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,max(7.5rem,21%)),1fr));gap:.6rem 1rem;
+margin:1rem 0 0}
+.tiles div{display:flex;flex-direction:column}
+dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-weight:600;font-size:1.1rem;line-height:1.3;order:-1}
+dd~dd{font-weight:400;font-size:.9rem;color:var(--warn);order:1}
 """
 
 _TARGETS = """

@@ -125,8 +125,8 @@ class TestSeats:
         """The page shows idle seats for each configured number of days, and beside them seats of unknown activity."""
         site = Site("a")
         site.polled("a", people(40, idle={"30": 9, "60": 5, "90": 0}, activity_unknown={"30": 2, "60": 1, "90": 0}))
-        found = dict(re.findall(r"<dt>Idle for (\d+) days</dt><dd>(.*?)</dd>", site.page()))
-        unknown = " <small>+ {} unknown</small>"
+        found = dict(re.findall(r"<dt>Idle for (\d+) days</dt><dd>(.*?)</dd></div>", site.page()))
+        unknown = "</dd><dd>+ {} unknown"
         assert found == {"30": "9" + unknown.format(2), "60": "5" + unknown.format(1), "90": "0"}
 
     def test_history(self) -> None:

@@ -22,12 +22,13 @@ class TestPolicyTests:
 
     @pytest.mark.parametrize("status", ["exceeded time", "blocked", "undocumented"])
     def test_no_green_label(self, status: str) -> None:
-        """A policy test that ended without a result has an amber label with its status, and no green label."""
+        """A policy test that ended without a result comes first, with an amber label, and without a green label."""
         site = Site("a", tests=True)
         site.polled("a", PolicyTestSummary(status), "policy_tests")
         page = site.page()
         assert f'<span class="label warn">{status}</span>' in page
         assert ">polled</span>" not in page
+        assert [each.split()[0] for each in targets(page)] == ["Policy", "Users"]
         assert '<strong class="warn">1 warning</strong>' in page
 
     def test_no_green_label_in_a_list(self) -> None:
