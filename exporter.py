@@ -1,4 +1,4 @@
-"""The entry point for a checkout: python exporter.py."""
+"""The entry point in a checkout: `python exporter.py` runs the exporter."""
 
 from access_exporter.cli import run
 
