@@ -105,7 +105,7 @@ class PollTimeoutError(RetryableError):
 
 
 class NetworkError(RetryableError):
-    """Raised if no complete response arrives: name resolution, connection or TLS fails, or the response is truncated."""
+    """Raised if no complete response arrives: name resolution, connection or TLS fails, or the answer is truncated."""
 
     reason = "network"
 
