@@ -23,7 +23,7 @@ class Limit(NamedTuple):
         share = _SHARE.fullmatch(text)
         if share and Fraction(share[1]) <= 100:
             return cls(text, Fraction(share[1]), is_share=True)
-        raise ValueError(f"expected a whole number, or a share from 0% to 100%; got {text!r}")
+        raise ValueError(f"expected a whole number, or a share from 0% to 100%, got {text!r}")
 
     def is_exceeded(self, people: int, tested: int) -> bool:
         """Return whether `people` of `tested` people are more than the limit allows."""
