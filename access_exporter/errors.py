@@ -168,6 +168,8 @@ def describe(error: "msgspec.ValidationError") -> tuple[str, str]:
         return f"{where}.{field[1]}".lstrip("."), "required, but missing"
     problem = problem.replace("Invalid RFC3339 encoded datetime", "Expected a date such as 2026-01-31T09:30:00Z")
     problem = problem.replace(" | null", "")
+    problem = problem.replace("of length >= ", "with a length of at least ")
+    problem = problem.replace("of length <= ", "with a length of at most ")
     problem = problem.replace("int | float", "float")
     problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
     return where, problem[0].lower() + problem[1:]

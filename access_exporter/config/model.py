@@ -1,7 +1,7 @@
-"""What a configuration can say: every section, typed and frozen.
+"""The sections of a configuration, as typed and frozen classes.
 
-The meanings, limits, defaults and examples stand here only: `make docs` writes docs/configuration.md and config.yaml
-from them.
+The meanings, limits, defaults and examples of the keys are here only. `make docs` writes docs/configuration.md and
+config.yaml from them.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _Seats = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 def _means(
     meaning: str, example: object = None, *, default: str = "", ge: float | None = None, le: float | None = None
 ) -> Meta:
-    """Say what a key means; an example and a default in words are for keys whose default is None or empty."""
+    """Return the description of a key. Keys with an empty default have an example and a default in words."""
     return Meta(
         description=meaning,
         examples=None if example is None else [example],
@@ -40,29 +40,29 @@ def _means(
 
 
 class Api(_Section, frozen=True, kw_only=True):
-    """How to call the API; every limit counts per credential."""
+    """How to call the API. Each limit applies to each credential separately."""
 
     url: Annotated[str, _means("address of the API")] = "https://api.cloudflare.com/client/v4"
-    timeout: Annotated[Duration, _means("limit for one whole request")] = Duration(30)
+    timeout: Annotated[Duration, _means("time limit for one request")] = Duration(30)
     page_size: Annotated[int, _means("rows to request per page", ge=1, le=1000)] = 1000
     requests_per_second: Annotated[float, _means("average rate over five minutes", ge=0.01, le=10_000)] = 2
     burst: Annotated[int, _means("requests at once, from the same five-minute budget", ge=1, le=1_000_000)] = 40
     concurrency: Annotated[int, _means("requests in flight at the same time", ge=1, le=64)] = 4
-    uses_proxy: ClassVar[bool] = True  # of the environment, if it names one
+    uses_proxy: ClassVar[bool] = True  # whether requests use the proxy of the environment
 
 
 class _OfThisMachine(Api, frozen=True, kw_only=True):
-    """An API that no request leaves this machine for."""
+    """An API on this machine, which requests reach without a proxy."""
 
     uses_proxy: ClassVar[bool] = False
 
 
-# Not given: the default depends on the interval, or on the kind of policy test.
+# These values mean that a key is not set. Its default depends on the interval, or on the kind of policy test.
 _BY_OTHERS, _POLLS_BY_KIND = Duration(0), Interval(0)
 
 
 class _Polled(_Section, frozen=True, kw_only=True):
-    """What is polled at each interval."""
+    """A section of a target with an interval."""
 
     interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
@@ -70,7 +70,7 @@ class _Polled(_Section, frozen=True, kw_only=True):
     usual_interval: ClassVar[float] = 900
 
     def __post_init__(self) -> None:
-        """Fill in the default of `stale_after`: six intervals, so that a longer one alone hides no numbers."""
+        """Set the default of `stale_after` to six intervals, but at least six usual ones."""
         if self.stale_after == _BY_OTHERS:
             default = Duration(6 * max(self.interval, self.usual_interval))
             msgspec.structs.force_setattr(self, "stale_after", default)
@@ -81,14 +81,15 @@ class Users(_Polled, frozen=True, kw_only=True):
 
     interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
     idle_days: Annotated[tuple[_Days, ...], _means("count seats idle for at least this many days")] = (30, 60, 90)
-    domains: Annotated[int, _means("count users by this many of the largest e-mail domains", ge=0, le=100)] = 0
+    domains: Annotated[int, _means("count users for this many of the largest e-mail domains", ge=0, le=100)] = 0
     usual_interval: ClassVar[float] = 300
 
 
 class PolicyTest(_Section, frozen=True, kw_only=True):
-    """One policy test that is followed by its id or started from reusable policies, or one for each application.
+    """A policy test to follow by its id, or to start from reusable policies, or one to start for each application.
 
-    What is started is stale after twice `refresh`, which is a day if not given: one missed test hides no numbers.
+    The default of `refresh` is a day. If the exporter starts the test, the default of `stale_after` is twice `refresh`,
+    so that the numbers stay if one test fails.
     """
 
     id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
@@ -104,10 +105,10 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
     exclude: Annotated[
         tuple[_Text, ...], _means("names of applications not to test", ("staging *",), default="none")
     ] = ()
-    limit: Annotated[int, _means("most applications to test; those first by name are taken", ge=1, le=1000)] = 50
+    limit: Annotated[int, _means("number of applications to test at most, the first by name", ge=1, le=1000)] = 50
 
     def __post_init__(self) -> None:
-        """Fill in the defaults that depend on the kind of test."""
+        """Set the defaults that depend on the kind of test."""
         if self.is_fresh and self.refresh is None:
             msgspec.structs.force_setattr(self, "refresh", Interval(86400))
         if self.interval == _POLLS_BY_KIND:
@@ -119,17 +120,17 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the exporter starts it."""
+        """Whether the exporter starts this test."""
         return bool(self.policies or self.discover)
 
     @property
     def renewed_by(self) -> str:
-        """The key that says how often there are new numbers."""
+        """The key that sets how often there are new numbers."""
         return "refresh" if self.refresh else "interval"
 
     @property
     def label(self) -> str:
-        """The value of the label `policy_test`: the name, or else the id."""
+        """The value of the label `policy_test`: the name or, without a name, the id."""
         return self.name or self.id or ""
 
 
@@ -155,13 +156,13 @@ class Account(_Section, frozen=True, kw_only=True):
     users: Annotated[Users | bool, _means("how to poll the users; `false` turns it off")] = Users()
     devices: Annotated[
         Devices | bool | Literal["auto"],
-        _means("`auto`: poll devices if the token may; `true`: always; `false`: never"),
+        _means("`auto`: poll devices if the token has the permission; `true`: always; `false`: never"),
     ] = "auto"
     policy_tests: Annotated[tuple[PolicyTest, ...], _means("policy tests to follow or to start", default="none")] = ()
     service_tokens: Annotated[ServiceTokens | bool, _means("how to poll service tokens; `true` turns it on")] = False
 
     def polled(self) -> Iterator[tuple[str, "Users | Devices | PolicyTest | ServiceTokens"]]:
-        """Yield the sections that say what is polled, each with its path in the account."""
+        """Yield the path and the settings of each section that the exporter polls."""
         if self.users_config:
             yield "users", self.users_config
         if self.devices_config:
@@ -183,34 +184,34 @@ class Account(_Section, frozen=True, kw_only=True):
 
     @property
     def users_config(self) -> Users | None:
-        """The settings of the users poll, or None where it is switched off."""
+        """The settings of the poll of users, or None if it is off."""
         return self.users_settings if self.users else None
 
     @property
     def users_settings(self) -> Users:
-        """The settings of a walk over the users, also where they are not polled."""
+        """The settings of the list of users. `--idle-seats` needs them even if the poll of users is off."""
         return self.users if isinstance(self.users, Users) else Users()
 
     @property
     def devices_config(self) -> Devices | None:
-        """The settings of the devices poll, or None if it is off, or if nothing would use it."""
+        """The settings of the poll of devices, or None if it is off or if nothing needs devices."""
         return self.devices_settings if self.devices and (self.devices != "auto" or self.users) else None
 
     @property
     def devices_settings(self) -> Devices:
-        """The settings of a walk over the devices."""
+        """The settings of the list of devices."""
         return self.devices if isinstance(self.devices, Devices) else Devices()
 
     @property
     def service_tokens_config(self) -> ServiceTokens | None:
-        """The settings of the service tokens poll, or None where it is switched off."""
+        """The settings of the poll of service tokens, or None if it is off."""
         if isinstance(self.service_tokens, ServiceTokens):
             return self.service_tokens
         return ServiceTokens() if self.service_tokens else None
 
     @property
     def secret(self) -> Secret:
-        """The token or key of this account, wherever it is kept."""
+        """The token or key of this account, from the configuration or from a file."""
         secret = self.api_token or self.api_key
         if secret:
             return secret
@@ -221,7 +222,7 @@ class Account(_Section, frozen=True, kw_only=True):
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration file."""
 
-    api: Annotated[Api, _means("how to call the API; every limit counts per credential")] = Api()
+    api: Annotated[Api, _means("how to call the API; each limit applies to each credential")] = Api()
     accounts: Annotated[tuple[Account, ...], Meta(min_length=1), _means("what to poll; at least one account")]
 
     def shard(self, number: int, total: int) -> "Config":
@@ -230,7 +231,7 @@ class Config(_Section, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, accounts=accounts)
 
     def of_this_machine(self) -> "Config":
-        """Return the configuration with an API that ignores the proxy of the environment."""
+        """Return the configuration for an API on this machine, without the proxy of the environment."""
         return msgspec.structs.replace(self, api=_OfThisMachine(**msgspec.structs.asdict(self.api)))
 
     def shows(self, secret: str) -> bool:

@@ -1,4 +1,4 @@
-"""The table of flags, which the parser, `--help` and docs/flags.md are made from."""
+"""The table of flags. The parser, `--help` and docs/flags.md use it."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -9,35 +9,35 @@ from access_exporter.options import values
 
 DEFAULT_FILE = "config.yaml"
 _LEVELS = ("debug", "info", "warn", "error")
-# Each of them does its work and exits, so two of them do not go together.
+# Each of these flags does its work and exits, so two of them cannot be used together.
 _MODES = ("--config.check", "--once", "--idle-seats", "--test-policy", "--version")
-_LISTS = ("--idle-seats", "--test-policy")  # print a list of people
+_LISTS = ("--idle-seats", "--test-policy")  # flags that print a list of people
 _SERVES_NOTHING = ("--once", *_LISTS)
 _TESTS = ("--test-policy",)
 
 
 class Flag(NamedTuple):
-    """A row of the table: a flag, the field of Options it sets, how people read it, and what it goes with."""
+    """A flag: its name, the field of Options that it sets, its description, and the flags that it needs or excludes."""
 
     name: str
     destination: str
     meaning: str
-    metavar: str = ""  # without it and without choices, the flag takes no value
-    default: str = ""  # as shown to people; empty where there is none
+    metavar: str = ""  # a flag without metavar and choices takes no value
+    default: str = ""  # as text for people; empty if there is no default
     parse: Callable[[str], object] = str  # raises ValueError
     choices: tuple[str, ...] = ()
-    may_repeat: bool = False  # the field is then a tuple
-    needs: tuple[str, ...] = ()  # one of these
-    not_with: tuple[str, ...] = ()  # none of these, itself aside
+    may_repeat: bool = False  # if True, the field is a tuple
+    needs: tuple[str, ...] = ()  # the flag needs one of these flags
+    not_with: tuple[str, ...] = ()  # the flag excludes these flags; its own name is ignored
 
     @property
     def takes_value(self) -> bool:
-        """Whether something follows the flag."""
+        """Whether the flag takes a value."""
         return bool(self.metavar or self.choices)
 
     @property
     def text(self) -> str:
-        """The meaning and the flags it needs, as people read it."""
+        """The meaning, with the flags that this flag needs."""
         return f"{self.meaning}; needs {' or '.join(self.needs)}" if self.needs else self.meaning
 
 
@@ -48,14 +48,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "config_file",
             "configuration file",
             "FILE",
-            f"{DEFAULT_FILE}, or the environment",
+            f"{DEFAULT_FILE}, or else environment variables",
             not_with=("--demo",),
         ),
         Flag("--demo", "demo", "poll a simulated account; needs no configuration and no credentials"),
         Flag(
             "--storage.path",
             "storage_path",
-            "folder that keeps the last good numbers across restarts",
+            "folder for the last good numbers, so that they survive a restart",
             "DIR",
             not_with=_LISTS,
         ),
@@ -64,13 +64,13 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--config.check",
             "check",
-            "check the configuration, print what it means, and exit with 0 or 1",
+            "check the configuration, print what it means, and exit with 0, or with 1 if it has an error",
             not_with=_MODES,
         ),
         Flag(
             "--online",
             "online",
-            "ask Cloudflare which of the needed permissions the token has",
+            "also ask Cloudflare which of the needed permissions the token has",
             needs=("--config.check",),
         ),
         Flag(
@@ -86,7 +86,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--idle-seats",
             "idle_seats",
-            "list the users whose seat has been idle for at least this long, such as 90d or 12h, and exit",
+            "list the users with a seat that has been idle for at least this long, such as 90d or 12h, and exit",
             "TIME",
             parse=values.idle_time,
             not_with=_MODES,
@@ -94,21 +94,21 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--test-policy",
             "test_policy",
-            "test the policies in this file, before they are saved, and exit",
+            "test the policies in this file at Cloudflare without saving them, and exit",
             "FILE",
             not_with=_MODES,
         ),
         Flag(
             "--compare-with",
             "compare_with",
-            "also test this application or reusable policy, by name or id, as it is now",
+            "also test the present policies of this application, or this reusable policy, by name or id, and compare",
             "NAME",
             needs=_TESTS,
         ),
         Flag(
             "--max-blocked",
             "max_blocked",
-            "exit with 3 if more people are blocked, as a number or a share such as 5%",
+            "exit with 3 if more people than this number, or than this share such as 5%, are blocked",
             "N",
             parse=values.limit,
             needs=_TESTS,
@@ -116,7 +116,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--max-newly-blocked",
             "max_newly_blocked",
-            "exit with 3 if more people lose access, as a number or a share",
+            "exit with 3 if more people than this number, or than this share such as 5%, lose access",
             "N",
             parse=values.limit,
             needs=("--compare-with",),
@@ -124,13 +124,20 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--show",
             "show",
-            "people to list: those who are blocked, in error or get another result, or all",
+            "people to list: affected (blocked, in error, or with another result than now) or all",
             default="affected",
             choices=("affected", "all"),
             needs=_TESTS,
         ),
-        Flag("--timeout", "timeout", "longest time for the tests", "TIME", "30m", values.timeout, needs=_TESTS),
-        Flag("--account", "account", "use only this account", "ID", "every account, or the only one", needs=_LISTS),
+        Flag("--timeout", "timeout", "time limit for all tests", "TIME", "30m", values.timeout, needs=_TESTS),
+        Flag(
+            "--account",
+            "account",
+            "use only this account; required for --test-policy if there are several accounts",
+            "ID",
+            "all accounts",
+            needs=_LISTS,
+        ),
         Flag(
             "--format",
             "format",
@@ -163,15 +170,20 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--web.config.file",
             "web_config_file",
-            "TLS, basic auth and headers, in the exporter-toolkit's format",
+            "file with TLS, basic auth, headers and rate limit, in the format of the exporter-toolkit",
             "FILE",
             not_with=_SERVES_NOTHING,
         ),
-        Flag("--web.enable-lifecycle", "lifecycle", "allow reloads by POST /-/reload", not_with=_SERVES_NOTHING),
+        Flag(
+            "--web.enable-lifecycle",
+            "lifecycle",
+            "reload the configuration on POST /-/reload",
+            not_with=_SERVES_NOTHING,
+        ),
         Flag(
             "--web.max-requests",
             "max_requests",
-            "most answers with metrics or the status page at a time; other requests wait",
+            "number of requests for metrics or the status page to answer at a time; other requests wait",
             "N",
             "40",
             values.most,
@@ -180,7 +192,8 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--web.allowed-hosts",
             "allowed_hosts",
-            "answer metrics and the status page only to these host names, this machine's names, and addresses",
+            "host names that requests for metrics and the status page may use, besides IP addresses and this "
+            "machine's names",
             "HOST,...",
             "every host",
             values.hosts,
@@ -188,11 +201,11 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         ),
     ),
     "Scale": (
-        Flag("--shard", "shard", "number of this shard, from 0", "N", "from the pod's name", values.count),
-        Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.count),
+        Flag("--shard", "shard", "number of this shard, from 0", "N", "the number in the pod's name", values.count),
+        Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.most),
     ),
     "Log": (
-        Flag("--log.level", "log_level", "lowest level to log", default="info", choices=_LEVELS),
+        Flag("--log.level", "log_level", "lowest level of messages to log", default="info", choices=_LEVELS),
         Flag("--log.format", "log_format", "format of the log", default="logfmt", choices=("logfmt", "json")),
     ),
 }

@@ -84,7 +84,12 @@ def test_the_number_comes_from_the_pods_name() -> None:
         (7, 7, "", "--shard: expected a number below --total-shards, which is 7; got 7"),
         (0, 0, "", "--shard: expected a number below --total-shards, which is 0; got 0"),
         (None, 2, "exporter-2", "--shard: expected a number below --total-shards, which is 2; got 2"),
-        (None, 2, "exporter", "--shard: required with --total-shards, since POD_NAME ends in no pod's number"),
+        (
+            None,
+            2,
+            "exporter",
+            "--shard: required with --total-shards, because POD_NAME does not end with a number like -0",
+        ),
     ],
 )
 def test_a_shard_that_cannot_be_is_refused(number: int | None, total: int, pod: str, message: str) -> None:
