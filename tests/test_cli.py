@@ -88,7 +88,7 @@ class TestConfigCheck:
             (
                 policy_tests("id: a", "{id: b, name: a}"),
                 "accounts[0].policy_tests[1]: "
-                "another policy test of this account has the label 'a'; give each test its own name",
+                "another policy test of this account has the label 'a'; give each its own name",
             ),
             (
                 policy_tests("{id: a, interval: 9s}"),

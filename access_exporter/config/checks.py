@@ -33,7 +33,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             place = f"{where}.policy_tests[{number}]"
             yield from _policy_test_problems(test, place)
             if test.label in labels:
-                name = f"has the label {test.label!r}; give each test its own name"
+                name = f"has the label {test.label!r}; give each its own name"
                 other = name if test.label else "has discover; use discover only once"
                 yield place, f"another policy test of this account {other}"
             labels.add(test.label)

@@ -114,19 +114,20 @@ CONTRADICTIONS = {
     ),
     "policy test twice": (
         policy_tests("id: a", "id: a"),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each test its own name",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each its own name",
     ),
     "label twice": (
         policy_tests("{id: a, name: wiki}", "id: c", "{id: b, name: wiki}"),
-        "accounts[0].policy_tests[2]: another policy test of this account has the label 'wiki'; give each test its own name",
+        "accounts[0].policy_tests[2]: another policy test of this account has the label 'wiki'; give each its own name",
     ),
     "name that is another's id": (
         policy_tests("id: a", "{id: b, name: a}"),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each test its own name",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each its own name",
     ),
     "label of two lines twice": (
         policy_tests('{id: a, name: "x\\ny"}', '{id: b, name: "x\\ny"}'),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'x\\ny'; give each test its own name",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'x\\ny'; "
+        "give each its own name",
     ),
     "neither id nor policies": (policy_tests("name: wiki"), f"accounts[0].policy_tests[0]: {ID_OR_POLICIES}"),
     "id and policies": (

@@ -54,7 +54,8 @@ BAD = {
     ),
     "token and address": (
         LEAST | {"CLOUDFLARE_EMAIL": "me@example.com"},
-        "CLOUDFLARE_EMAIL: allowed with CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE only, not with CLOUDFLARE_API_TOKEN",
+        "CLOUDFLARE_EMAIL: allowed with CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE only, "
+        "not with CLOUDFLARE_API_TOKEN",
     ),
     "long account": (
         TOKEN | {"CLOUDFLARE_ACCOUNT_ID": "a" * 33},
@@ -62,7 +63,8 @@ BAD = {
     ),
     "token as account": (
         TOKEN | {"CLOUDFLARE_ACCOUNT_ID": SECRET},
-        "CLOUDFLARE_ACCOUNT_ID: this text contains a secret of the configuration, and the exporter would show it; remove it",
+        "CLOUDFLARE_ACCOUNT_ID: this text contains a secret of the configuration, "
+        "and the exporter would show it; remove it",
     ),
     "token of two lines": (
         ID | {"CLOUDFLARE_API_TOKEN": f"{SECRET}\n{SECRET}"},

@@ -14,6 +14,7 @@ from access_exporter.options import Options
 from access_exporter.simulator import Account, Simulator, User
 from tests.processes import exporter
 
+NO_NUMBER = "--shard: required with --total-shards, because POD_NAME does not end with a number like -0"
 IDS = [f"{number:032x}" for number in range(1000)]
 
 
@@ -88,7 +89,7 @@ def test_the_number_comes_from_the_pods_name() -> None:
             None,
             2,
             "exporter",
-            "--shard: required with --total-shards, because POD_NAME does not end with a number like -0",
+            NO_NUMBER,
         ),
     ],
 )

@@ -90,11 +90,11 @@ def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> No
         (["--shard", "-1"], "--shard needs a value: --shard=N"),
         (["--once=true"], "--once takes no value; write --once without ="),
         (["--demo="], "--demo takes no value; write --demo without ="),
-        (["--log.level=info", "--log.level=debug"], "--log.level is given 2times; use it once"),
-        (["--once", "--once"], "--once is given 2times; use it once"),
+        (["--log.level=info", "--log.level=debug"], "--log.level is given 2 times; use it once"),
+        (["--once", "--once"], "--once is given 2 times; use it once"),
         (
             ["--web.listen-address=:80", "--web.listen-address=[::1]:80", "--web.listen-address", ":0080"],
-            "--web.listen-address=:80 is given 2times; use it once",
+            "--web.listen-address=:80 is given 2 times; use it once",
         ),
     ],
 )
