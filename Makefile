@@ -1,5 +1,5 @@
-# Every target first creates the virtual environment .venv and installs the pinned packages with --require-hashes. It
-# installs them again only after a change of the requirements. Another Python: make test PYTHON=python3.14 VENV=.venv314
+# Every target installs what it needs into a virtual environment in .venv, with --require-hashes. It installs again only
+# when the requirements change. To use another Python: make test PYTHON=python3.14 VENV=.venv314
 PYTHON ?= python3
 VENV   ?= .venv
 DOCKER ?= docker
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
   requirements docs pictures home chart wheel publish sbom audit image clean
 
-# Stamp files, which say what is installed in .venv. `make demo` needs a few packages; tests and linters need all.
+# Stamp files that record what the virtual environment contains. `demo` needs a few packages, tests and lint need all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
@@ -31,44 +31,44 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(RUN) ## run the exporter with a simulated account, http://localhost:10060 (ARGS= adds flags)
+demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
 	$(BIN)/python exporter.py --demo $(ARGS)
 
-test: $(DEV) ## run the tests (a part: ARGS=tests/config; with coverage: COV=yes)
+test: $(DEV) ## run the tests (only some: ARGS=tests/config; with coverage: COV=yes)
 	$(if $(COV),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) \
 	  --ignore=tests/deploy $(ARGS)
 	$(if $(COV),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 	@$(BIN)/python -m tests.deploy.programs
 
-test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and with many processes
+test-faults: $(DEV) ## run the long tests: every fault over real sockets, and many processes
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
-test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents with real programs, and list missing programs
+test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and of the documents, and list missing programs
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
-fuzz: $(DEV) ## search for input that breaks the parsers, with 100,000 examples per test
+fuzz: $(DEV) ## search for input that causes an internal error, with 100,000 examples per test
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz --numprocesses=auto --dist=worksteal \
 	  --override-ini=faulthandler_timeout=0 --hypothesis-show-statistics $(ARGS)
 
-soak: $(DEV) ## run 10,000 polls with random faults; check the numbers and the growth of memory, threads and files
+soak: $(DEV) ## run 10,000 polls with random faults: check numbers, memory, threads and files
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-stalled: $(DEV) ## measure scrapes while 5,000 connections stall, in each of six ways
+stalled: $(DEV) ## measure scrapes while 5,000 connections stall, in six different ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
 
-hostile: $(DEV) ## measure how long one hostile response of Cloudflare blocks all other threads
+hostile: $(DEV) ## measure how long one hostile response of Cloudflare delays other threads
 	$(BIN)/python -m benchmarks.hostile
 
-crowd: $(DEV) ## measure memory and scrapes while 950 clients request each kind of response and read none
+crowd: $(DEV) ## measure memory and scrapes while 950 clients do not read their responses
 	$(BIN)/python -m benchmarks.crowd $(ARGS)
 
-bench: $(BENCH) ## measure the promised speed and memory, and compare with other exporters; writes docs/performance.*
+bench: $(BENCH) ## measure speed and memory, compared with alternatives; writes docs/performance.*
 	$(BIN)/python -m benchmarks.performance
 
-simulation: $(DEV) ## simulate many accounts that share few tokens; writes the tables of docs/scaling.md
+simulation: $(DEV) ## simulate many accounts with few tokens; writes the tables of docs/scaling.md
 	$(BIN)/python -m benchmarks.fleet
 
-lint: $(DEV) ## check style, format, types, the layers of the package, spelling, and phrases that are hard to read
+lint: $(DEV) ## check style, format, types, layers and spelling; count phrases that are hard to read
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
@@ -76,11 +76,11 @@ lint: $(DEV) ## check style, format, types, the layers of the package, spelling,
 	$(BIN)/codespell
 	$(BIN)/python -m docs.plain_english --check
 
-format: $(DEV) ## fix what ruff can fix, and format
+format: $(DEV) ## fix style errors that ruff can fix, and format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-requirements: $(DEV) ## pin the newest versions (with Python 3.11, the oldest supported version)
+requirements: $(DEV) ## pin the newest versions (needs the oldest supported Python, 3.11)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo 'make requirements: needs Python 3.11, so that the pins work with every later version; run:' \
 	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
@@ -91,25 +91,25 @@ requirements: $(DEV) ## pin the newest versions (with Python 3.11, the oldest su
 	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
 	$(PIN) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 
-# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes pip requires a pin for each package.
-# --no-strip-extras: older versions of pip do not accept the pin of `a` for `a[b]`, and fail if there is a newer `a`.
+# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes every package must be pinned. --no-strip-extras:
+# older versions of pip do not use the pin of `a` for `a[b]`, and refuse to install when there is a newer `a`.
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## generate what comes from the code: flags, keys, config.yaml, metrics, rules, dashboards, values
+docs: $(DEV) ## write the references, config.yaml, rules, dashboards and values from the code
 	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/rules/generate.py
 	$(BIN)/python deploy/helm/generate_values_table.py
 	$(BIN)/python -m deploy.grafana
 
-pictures: $(DEV) ## draw the pictures in the documents from the running program (needs Chromium and Prometheus)
+pictures: $(DEV) ## draw the pictures of the documents from the running program (needs Chromium and Prometheus)
 	$(BIN)/python -m tests.deploy.screenshots
 	$(BIN)/python -m docs.draw_session
 	$(BIN)/python -m tests.deploy.drawings
 
-# Every link from an alert or a panel to the runbook begins with the address in pyproject.toml.
-home: ## change the links to the project to your copy: make home URL=https://git.example.com/team/exporter
-	@test -n "$(URL)" || { echo 'make home: URL is missing: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
+# The address in pyproject.toml is also in every link from an alert or a panel to the runbook.
+home: ## change links in alerts to your copy: make home URL=https://git.example.com/team/exporter
+	@test -n "$(URL)" || { echo 'make home: set URL: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
 	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
 	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
 
@@ -125,13 +125,13 @@ wheel: $(AUDIT) ## build the sdist and the wheel into dist/, with the pinned bui
 publish: $(AUDIT) ## upload the files of `make wheel` to PyPI (the release workflow does this)
 	$(BIN)/twine upload --non-interactive dist/*.tar.gz dist/*.whl
 
-# The list has the hashes of the pins. The same pins always give the same file.
-sbom: $(AUDIT) ## list the packages of a release in CycloneDX format, in dist/sbom.cdx.json
+# Lists the packages of a release with their pinned hashes. The same input gives the same file.
+sbom: $(AUDIT) ## write the list of packages of a release, as CycloneDX, to dist/sbom.cdx.json
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file dist/sbom.cdx.json requirements.txt
 
-# --disable-pip: the pins are complete, so pip has nothing to resolve or download.
+# --disable-pip: the pins are complete, so pip does not need to resolve or download anything.
 audit: $(AUDIT) ## ask PyPI for known vulnerabilities of the pinned packages
 	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.txt
 	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements-dev.txt
@@ -141,7 +141,7 @@ image: ## build the container image (IMAGE=, DOCKER=podman)
 	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
 	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
 
-# Without npm, pytest skips the tests that need axe-core, and reports this.
+# Without npm, the tests that need it are skipped and say so.
 $(AXE): tests/deploy/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  npm ci --prefix tests/deploy --ignore-scripts --no-audit --no-fund --no-update-notifier && touch $@; fi
@@ -154,12 +154,13 @@ $(BENCH): requirements-bench.txt $(DEV)
 	$(PIP) install --quiet --require-hashes --requirement $<
 	@touch $@
 
-clean: ## remove everything make created
+clean: ## remove everything that make created
 	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
-# After an upgrade of Python, this link may be broken. Then make creates the environment again, without the old stamps.
+# After a Python upgrade, this link is broken. make then creates the virtual environment again, without the old stamp
+# files.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is missing or older than 3.11; use another one: make PYTHON=python3.13 …" >&2; exit 1; }
