@@ -64,7 +64,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--config.check",
             "check",
-            "check the configuration, print what it means, and exit with 0, or with 1 if it has an error",
+            "check the configuration, print what it means, and exit with status 0, or 1 if it has an error",
             not_with=_MODES,
         ),
         Flag(
@@ -76,7 +76,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--once",
             "once",
-            "poll every target once, print the metrics, and exit with 0, or with 1 if a poll failed",
+            "poll every target once, print the metrics, and exit with status 0, or 1 if a poll failed",
             not_with=_MODES,
         ),
         Flag("--version", "version", "print the version and exit", not_with=_MODES),
@@ -108,7 +108,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--max-blocked",
             "max_blocked",
-            "exit with 3 if more people than this number, or than this share such as 5%, are blocked",
+            "exit with status 3 if more people than this are blocked; a number, or a share such as 5%",
             "N",
             parse=values.limit,
             needs=_TESTS,
@@ -116,7 +116,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--max-newly-blocked",
             "max_newly_blocked",
-            "exit with 3 if more people than this number, or than this share such as 5%, lose access",
+            "exit with status 3 if more people than this lose access; a number or a share",
             "N",
             parse=values.limit,
             needs=("--compare-with",),
@@ -124,7 +124,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--show",
             "show",
-            "people to list: affected (blocked, in error, or with another result than now) or all",
+            "people to list: all, or only the affected ones (blocked, in error, or with a changed result)",
             default="affected",
             choices=("affected", "all"),
             needs=_TESTS,
@@ -141,7 +141,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--format",
             "format",
-            "format of the list; markdown is for --test-policy only",
+            "format of the list; markdown only for --test-policy",
             default="table",
             choices=("table", "csv", "json", "markdown"),
             needs=_LISTS,
@@ -183,7 +183,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag(
             "--web.max-requests",
             "max_requests",
-            "number of requests for metrics or the status page to answer at a time; other requests wait",
+            "maximum number of responses with metrics or the status page at a time; other requests wait",
             "N",
             "40",
             values.most,
@@ -201,7 +201,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         ),
     ),
     "Scale": (
-        Flag("--shard", "shard", "number of this shard, from 0", "N", "the number in the pod's name", values.count),
+        Flag(
+            "--shard",
+            "shard",
+            "number of this shard, counted from 0",
+            "N",
+            "the number in the pod's name",
+            values.count,
+        ),
         Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.most),
     ),
     "Log": (
