@@ -74,7 +74,7 @@ class _Polled(_Section, frozen=True, kw_only=True):
     usual_interval: ClassVar[float] = 900
 
     def __post_init__(self) -> None:
-        """Set the default of `stale_after`: six times the interval, or six times the usual interval if that is longer."""
+        """Set the default of `stale_after`: six intervals, or six usual intervals if the interval is shorter."""
         if self.stale_after == _BY_OTHERS:
             default = Duration(6 * max(self.interval, self.usual_interval))
             msgspec.structs.force_setattr(self, "stale_after", default)
