@@ -95,10 +95,7 @@ class App:
         return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once.
-
-        The targets whose numbers other targets need come first, and the optional targets come last.
-        """
+        """Poll every target once: first the targets that others need, then the other required ones, then the optional."""
         self._poll([each for each in self._collectors(is_optional=False) if each.is_first])
         self._poll([each for each in self._collectors(is_optional=False) if not each.is_first])
         self._poll(self._collectors(is_optional=True), OPTIONAL_SECONDS)
@@ -176,7 +173,7 @@ class App:
         return self._web_settings.context
 
     def _reload_soon(self) -> None:
-        """Reload in the background. While a reload waits to begin, further requests for a reload need no second one."""
+        """Reload in the background. If a reload already waits to start, do not add another one."""
         if not self._reload_waits.is_set():
             self._reload_waits.set()
             call(self._reload_quietly, "reload")

@@ -14,7 +14,7 @@ T = TypeVar("T")
 def call(function: Callable[[], T], name: str) -> Future[T]:
     """Call the function in a new thread, and return the future of its result.
 
-    The process does not wait for this thread when it exits. It would wait for a thread of an executor.
+    The process does not wait for this thread at its exit, as it would for a thread of an executor.
     """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # a stop cannot cancel the future now, so the thread can always set a result

@@ -10,8 +10,8 @@ from access_exporter.errors import StoppingError
 # often, and after a resume no poll is later than this. An idle exporter wakes up this often, and not more often.
 LONGEST_WAIT_SECONDS = 60
 
-# The clocks of two machines that share a folder differ by seconds. So does one clock before and after a time server
-# corrects it. If numbers are one minute older than they seem, the exporter shows them for one minute too long at most.
+# The clocks of two machines that share a folder can differ by seconds, and a time server can correct a clock by seconds.
+# If numbers are one minute older than they seem, the exporter shows them for one minute too long at most.
 CLOCK_SKEW_SECONDS = 60
 
 
@@ -66,7 +66,7 @@ class Stopwatch:
 
 
 def is_future(moment: float | None, now: float) -> bool:
-    """Return whether a stored time lies further in the future than clocks differ. Such a time is wrong."""
+    """Return whether a stored time is more than CLOCK_SKEW_SECONDS in the future. Such a time is wrong."""
     return moment is not None and not moment <= now + CLOCK_SKEW_SECONDS
 
 

@@ -15,7 +15,7 @@ _RUN = re.compile(r"[A-Za-z0-9_-]{37,}")
 _PIECE = re.compile(r"[A-Za-z0-9]+")
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _KEY_DIGITS = 37  # no id has this many digits
-_SHORTEST_MIX = 10  # a name of words and numbers with dashes has no part this long with all kinds of characters
+_SHORTEST_MIX = 10  # no part of a name is this long and mixes upper case, lower case and digits
 
 
 def has_token(text: str) -> bool:

@@ -16,7 +16,7 @@ from access_exporter.addresses import Address
 
 TIMEOUT_SECONDS = 4
 # Where to reach a server that listens on all addresses.
-_EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1",)}  # noqa: S104 – nothing listens
+_EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1",)}  # noqa: S104 – this code does not listen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

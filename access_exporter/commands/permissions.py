@@ -1,4 +1,4 @@
-"""The permissions of the tokens, for `--config.check --online`. Never prints any data that Cloudflare answers with."""
+"""The permissions of the tokens, for `--config.check --online`. Prints no data from the responses of Cloudflare."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

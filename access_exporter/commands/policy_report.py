@@ -1,4 +1,4 @@
-"""The report on a policy: how many people get each result, whose result changes, and which limits are exceeded."""
+"""The report on a policy: how many people get each result, which results change, and which limits are exceeded."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

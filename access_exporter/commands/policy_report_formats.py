@@ -1,6 +1,6 @@
 """The formats of a report on a policy: a table, CSV, JSON, and Markdown for a comment on a pull request.
 
-Markdown contains numbers only. It names people only with `--show=all`.
+Markdown lists no people, only numbers, unless `--show=all` asks for all people.
 """
 
 import json

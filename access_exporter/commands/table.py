@@ -70,7 +70,7 @@ def fitted(cell: Cell) -> str:
     """Return a cell as text for a terminal, truncated to 64 columns."""
     whole = "" if cell is None else str(cell)
     if len(whole) <= _WIDEST and whole.isascii() and whole.isprintable():
-        return whole  # a short cut for nearly every cell
+        return whole  # the fast path for nearly every cell
     text = "".join(map(_visible, unicodedata.normalize("NFC", whole[:_WIDEST])))
     if len(whole) <= _WIDEST and _width(text) <= _WIDEST:
         return text

@@ -90,7 +90,7 @@ def _missing_credentials(tree: object, unset: Mapping[str, str]) -> Iterator[Mis
 
 
 def _leaves(kind: object, suffix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the types that a type consists of. The text with each type is `[]` for a type in a list."""
+    """Yield the types that a type consists of. The text before a type has `[]` for each list around the type."""
     parts = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
     if not parts:
         yield suffix, kind

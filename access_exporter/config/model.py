@@ -66,7 +66,7 @@ _BY_OTHERS, _POLLS_BY_KIND = Duration(0), Interval(0)
 
 
 class _Polled(_Section, frozen=True, kw_only=True):
-    """A section of a target with an interval."""
+    """The settings of a target that is polled at an interval."""
 
     interval: Annotated[Interval, _means("time from the start of one poll to the start of the next")] = Interval(900)
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS

@@ -5,7 +5,7 @@ import re
 from access_exporter.config import files
 from access_exporter.errors import ConfigError, named
 
-# The characters allowed in an HTTP header. Later the HTTP library would refuse others, with the secret in its message.
+# The characters allowed in an HTTP header. The HTTP library refuses others with a message that contains the secret.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 # The quotes of keyboards and of word processors.
 _QUOTES = "'\"`\xb4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\xab\xbb"

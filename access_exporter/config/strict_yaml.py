@@ -35,7 +35,7 @@ def read(path: str) -> object:
     if yaml.__with_libyaml__ and not _READ_DIFFERENTLY.search(text):
         with contextlib.suppress(yaml.YAMLError, DocumentError, ValueError, OverflowError):
             return _FastLoader(text).get_single_data()
-    return _parse(text, _Loader)  # so an error has the text of PyYAML, with or without libyaml
+    return _parse(text, _Loader)  # reports an error in the same words with and without libyaml
 
 
 def read_words(path: str) -> object:
@@ -44,7 +44,7 @@ def read_words(path: str) -> object:
 
 
 def read_json(content: bytes) -> object:
-    """Return the content of JSON, or of YAML in which `no`, `12:30` and `2026-01-31` are strings.
+    """Return the content of JSON or YAML. In this YAML, `no`, `12:30` and `2026-01-31` are strings.
 
     Raises DocumentError, also for a value that JSON cannot express.
     """

@@ -49,7 +49,7 @@ class MissingError(DocumentError):
 class Variables:
     """Replaces variables, and remembers the missing ones.
 
-    `unset` has the name of each unset optional variable, by its place, if the place is empty because of it.
+    `unset` maps each empty place to the optional variable that left it empty.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:

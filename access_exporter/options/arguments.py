@@ -8,7 +8,7 @@ from access_exporter.options import suggestions
 from access_exporter.options.table import BY_NAME, FLAGS, Flag
 
 Texts = Mapping[str, Sequence[str]]  # the values of each flag, by its name; a switch has an empty value
-# The flag that one value of a flag needs.
+# A value of a flag that needs another flag.
 _NEEDED_BY_VALUES = {("--format", "markdown"): "--test-policy"}
 
 
