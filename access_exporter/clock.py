@@ -10,7 +10,7 @@ from access_exporter.errors import StoppingError
 # often, and after a resume no poll is later than this. An idle exporter wakes up this often, and not more often.
 LONGEST_WAIT_SECONDS = 60
 
-# The clocks of two machines that share a folder can differ by seconds, and a time server can correct a clock by seconds.
+# Two machines that share a folder may have clocks that differ by seconds. A time server may correct a clock by seconds.
 # If numbers are one minute older than they seem, the exporter shows them for one minute too long at most.
 CLOCK_SKEW_SECONDS = 60
 

@@ -184,7 +184,9 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
         return [account for account in config.accounts if account.users_config]
     chosen = [account for account in config.accounts if account.id == account_id]
     if not chosen:
-        raise UsageError("--account: the configuration of this shard has no such account; --config.check lists them")
+        raise UsageError(
+            "--account: the configuration (or this shard) has no account with this id; --config.check lists all"
+        )
     return chosen
 
 

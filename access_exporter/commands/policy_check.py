@@ -115,7 +115,9 @@ def _chosen(config: Config, account_id: str | None) -> Account:
         return chosen[0]
     if account_id is None and chosen:
         raise UsageError(f"--account: required, because the configuration has {len(chosen)} accounts")
-    raise UsageError("--account: the configuration of this shard has no such account; --config.check lists them")
+    raise UsageError(
+        "--account: the configuration (or this shard) has no account with this id; --config.check lists all"
+    )
 
 
 def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> policy_preview.Saved:

@@ -88,7 +88,7 @@ class TestAccounts:
             2,
             "",
             "cloudflare-access-exporter: --account: "
-            "the configuration of this shard has no such account; --config.check lists them\n",
+            "the configuration (or this shard) has no account with this id; --config.check lists all\n",
         )
         assert not cloudflare.arrivals
 
