@@ -95,7 +95,7 @@ class App:
         return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once: first targets that others need, then other required targets, then optional targets."""
+        """Poll every target once: first targets that others need, then other required ones, then optional ones."""
         self._poll([each for each in self._collectors(is_optional=False) if each.is_first])
         self._poll([each for each in self._collectors(is_optional=False) if not each.is_first])
         self._poll(self._collectors(is_optional=True), OPTIONAL_SECONDS)

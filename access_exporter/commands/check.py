@@ -23,7 +23,7 @@ from access_exporter.serving import WebConfig, WebSettings
 BETWEEN = {"interval": "polls", "refresh": "tests"}
 
 _COLUMNS = 100  # of a line, unless a single word is longer
-_NAME_COLUMNS = 26  # a longer name of a target stands on a line of its own
+_NAME_COLUMNS = 21  # a longer name of a target stands on a line of its own; the id of a policy test fits beside it
 
 
 @dataclass(frozen=True)

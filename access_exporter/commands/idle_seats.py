@@ -185,7 +185,7 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
     chosen = [account for account in config.accounts if account.id == account_id]
     if not chosen:
         raise UsageError(
-            "--account: the configuration (or this shard) has no account with this id; --config.check lists all"
+            "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
         )
     return chosen
 

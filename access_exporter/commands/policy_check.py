@@ -116,7 +116,7 @@ def _chosen(config: Config, account_id: str | None) -> Account:
     if account_id is None and chosen:
         raise UsageError(f"--account: required, because the configuration has {len(chosen)} accounts")
     raise UsageError(
-        "--account: the configuration (or this shard) has no account with this id; --config.check lists all"
+        "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
     )
 
 

@@ -88,7 +88,7 @@ class TestAccounts:
             2,
             "",
             "cloudflare-access-exporter: --account: "
-            "the configuration (or this shard) has no account with this id; --config.check lists all\n",
+            "the configuration (or this shard) lacks this account; --config.check lists all accounts\n",
         )
         assert not cloudflare.arrivals
 

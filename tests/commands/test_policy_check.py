@@ -225,7 +225,7 @@ class TestAccounts:
         """An account that is not configured is an error in the usage."""
         code, out, err = check(allow(COM), f"--account={account}")
         assert (code, out, check.posted) == (2, "", [])
-        assert "--account: the configuration (or this shard) has no account with this id" in err
+        assert "--account: the configuration (or this shard) lacks this account" in err
 
 
 @pytest.mark.parametrize(
