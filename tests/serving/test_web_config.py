@@ -18,7 +18,7 @@ HEADERS = (
     "X-XSS-Protection"
 )
 CUT = "expected a value; a file that was cut looks like this"
-LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
+LEAVE_OUT = "to serve without protection, remove the flag --web.config.file"
 OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
 FRAME, SNIFF = "http_server_config.headers.X-Frame-Options", "http_server_config.headers.X-Content-Type-Options"
@@ -69,7 +69,7 @@ MISTAKES = [
     *(
         (
             USERS + f"auth_excluded_paths: [/-/ready, {path}]",
-            "auth_excluded_paths[1]: expected a path such as /-/healthy, and not /",
+            "auth_excluded_paths[1]: expected a path such as /-/healthy; / is not allowed",
         )
         for path in ("/", "metrics", "''", "'/-/healthy?a'", "'/a b'", "'/%2d/healthy'", "/*")
     ),
@@ -215,7 +215,10 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("content", "expected"),
         [
-            (USERS + "rate_limit: {interval: 1s}\n", "rate_limit.burst is 0: every request is refused"),
+            (
+                USERS + "rate_limit: {interval: 1s}\n",
+                "rate_limit.burst is 0, so every request is refused; set burst",
+            ),
             *(
                 (
                     tls(f"client_auth_type: {kind}"),
