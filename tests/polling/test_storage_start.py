@@ -27,7 +27,7 @@ def refused(run: Run, path: str, *flags: str) -> str:
 def test_a_typing_error_creates_nothing(run: Run, secret_files: Path, path: str, flags: list[str]) -> None:
     """Where the parent folder is missing, the exporter creates no folder, and says which one it would create."""
     before = sorted(secret_files.rglob("*"))
-    advice = "name a folder whose parent folder exists; only the last one is created"
+    advice = "name a folder with an existing parent folder; the exporter creates only the last one"
     assert refused(run, path, *flags) == f"No such file or directory; {advice}"
     assert sorted(secret_files.rglob("*")) == before
 
@@ -99,7 +99,7 @@ def volume() -> Iterator[Path]:
         ("true", "Permission denied; let user 12345 write to it, or name another folder"),
         (
             'mount -t tmpfs -o ro,mode=1777 none "$0"',
-            "Read-only file system; name a folder on a volume that can be written",
+            "Read-only file system; name a folder on a writable volume",
         ),
         (
             'mount -t tmpfs -o size=4k,mode=1777 none "$0"; dd if=/dev/zero of="$0/full" bs=4k count=1 2>/dev/null',

@@ -112,7 +112,7 @@ def test_names_with_addresses_of_other_machines(names: Resolve, monkeypatch: pyt
     assert [place[:2] for place in opened("some.example:0")] == [(V4, "127.0.0.1")]
     assert refusal("none.example:10060") == (
         "cannot listen on none.example:10060: this machine does not have the address; "
-        "--web.listen-address=:10060 serves every address that it has"
+        "--web.listen-address=:10060 serves all its addresses"
     )
     names({"both.example": ["::1", "127.0.0.1"]})
     monkeypatch.setattr(socket, "create_server", lacking(V6))

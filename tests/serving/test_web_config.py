@@ -17,7 +17,7 @@ HEADERS = (
     "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "
     "X-XSS-Protection"
 )
-CUT = "expected a value; a file that was cut looks like this"
+CUT = "expected a value; the file may be truncated"
 LEAVE_OUT = "to serve without protection, remove the flag --web.config.file"
 OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
@@ -73,7 +73,7 @@ MISTAKES = [
         )
         for path in ("/", "metrics", "''", "'/-/healthy?a'", "'/a b'", "'/%2d/healthy'", "/*")
     ),
-    (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users beside it"),
+    (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users, too"),
     (USERS + "auth_excluded_paths: /-/healthy", "auth_excluded_paths: expected a list, got a string"),
     # Users and headers.
     ("basic_auth_users: [alice]", "basic_auth_users: expected a mapping, got a list"),

@@ -13,7 +13,7 @@ from tests.secured import HASH, install, write
 
 MISTAKES = {
     "tls_server_config: {cert_file: a}": (
-        "tls_server_config.key_file: required, but missing, and so is key, the text itself"
+        "tls_server_config.key_file: required, but missing; set it, or set key to the PEM text"
     ),
     "basic_auth_users: {prometheus: secret-word}": (
         "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"

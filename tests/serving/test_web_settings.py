@@ -143,18 +143,18 @@ class TestChanges:
         [
             ("", "the file is empty"),
             (HEADER, "nothing is protected"),
-            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: taken away"),
-            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: taken away"),
-            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: taken away"),
-            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
-            (tls(), "tls_server_config.client_auth_type: taken away"),
+            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: less protection"),
+            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: less protection"),
+            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: less protection"),
+            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: less protection"),
+            (tls(), "tls_server_config.client_auth_type: less protection"),
             (
                 tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
-                "client_auth_type: taken away",
+                "client_auth_type: less protection",
             ),
             (
                 tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"),
-                "tls_server_config.min_version: taken away",
+                "tls_server_config.min_version: less protection",
             ),
         ],
     )

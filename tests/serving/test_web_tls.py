@@ -17,7 +17,7 @@ HTTP2 = (
     "tls_server_config.cipher_suites: expected TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or "
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, which HTTP/2 needs, or http2: false in http_server_config"
 )
-CUT = "expected a value; a file that was cut looks like this"
+CUT = "expected a value; the file may be truncated"
 
 MISTAKES = [
     (tls("cert_filse: x"), f"tls_server_config: unknown key `cert_filse`; expected one of {KEYS}"),
@@ -25,7 +25,7 @@ MISTAKES = [
     *(
         (
             f"tls_server_config: {{{given}}}",
-            f"tls_server_config.{missing}_file: required, but missing, and so is {missing}, the text itself",
+            f"tls_server_config.{missing}_file: required, but missing; set it, or set {missing} to the PEM text",
         )
         for given, missing in (
             ("cert_file: server.pem", "key"),
@@ -37,7 +37,7 @@ MISTAKES = [
     *(
         (
             tls(f"client_ca_file: authority.pem, client_auth_type: VerifyClientCertIfGiven, {key}: x"),
-            f"tls_server_config.{key}: expected it or {key}_file, not both",
+            f"tls_server_config.{key}: expected {key} or {key}_file, not both",
         )
         for key in ("cert", "key", "client_ca")
     ),
@@ -104,7 +104,7 @@ MISTAKES = [
     ),
     (
         tls("client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []"),
-        "tls_server_config.client_allowed_sans: expected at least one name: an empty list admits nobody",
+        "tls_server_config.client_allowed_sans: expected at least one name: an empty list admits no client",
     ),
     (
         tls("client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: a"),
@@ -129,7 +129,7 @@ MISTAKES = [
     (tls("cipher_suites: [TLS_AES_128_GCM_SHA256]") + "http_server_config: {http2: true}\n", HTTP2),
     (
         tls("cipher_suites: [TLS_AES_128_GCM_SHA256], max_version: TLS12") + "http_server_config: {http2: false}\n",
-        "tls_server_config.cipher_suites: expected a cipher suite of TLS 1.2, which max_version asks for",
+        "tls_server_config.cipher_suites: expected a cipher suite of TLS 1.2, because max_version is TLS12",
     ),
     *(
         (
