@@ -24,7 +24,7 @@ def test_plan(run: Run) -> None:
         "                         polled every 300 s, stale after 1800 s, idle days 30, 60, 90\n"
         "                         needs Access: Audit Logs Read\n"
         "  devices                4 requests/h for each 1000 registrations\n"
-        "                         polled every 900 s where the token may, stale after 5400 s\n"
+        "                         polled every 900 s if permitted, stale after 5400 s\n"
         "                         needs Zero Trust: Read\n"
         "  policy test 'wiki'     12 requests/h\n"
         "                         follows 'f1a8b3…', polled every 300 s, stale after 1800 s\n"

@@ -22,6 +22,7 @@ from access_exporter.serving import WebConfig, WebSettings
 # The key `interval` sets the time between two polls, and the key `refresh` the time between two tests.
 BETWEEN = {"interval": "polls", "refresh": "tests"}
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _COLUMNS = 100  # of a line, unless a single word is longer
 _NAME_COLUMNS = 21  # a longer name of a target stands on a line of its own; the id of a policy test fits beside it
 
@@ -64,8 +65,10 @@ def _print(texts: Iterable[str]) -> None:
 
 
 def _wrapped(line: str, indent: int) -> list[str]:
-    # No word is broken, so that ids and paths can be copied.
-    return textwrap.wrap(line, _COLUMNS, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    # No word is broken, so that ids and paths can be copied, and no line ends between a number and its unit.
+    whole = re.sub(r"(?<=\d) (?=s\b)", _NO_BREAK, line)
+    parts = textwrap.wrap(whole, _COLUMNS, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return [part.replace(_NO_BREAK, " ") for part in parts]
 
 
 def _has_permissions(config: Config) -> bool:

@@ -125,8 +125,8 @@ def test_the_cost_of_discovery() -> None:
     found = PolicyTest(discover="applications", limit=100, refresh=Interval(43_200))
     account = Account(id=A, api_token=TOKEN, users=False, policy_tests=(found,))
     assert [line.strip() for line in check.lines(config(account))][-6:-1] == [
-        "applications  8 requests/h for each 100, 25 requests/h or more for 100 tests",
-        "listed every 900 s; starts a test of each every 43200 s, of 100 at most, stale after",
+        "applications  8 requests/h for each 100 applications, 25 or more for 100 tests",
+        "listed every 900 s; each tested every 43200 s, at most 100 of them, stale after",
         "86400 s",
         "needs Access: Apps and Policies Read and Access: Policy Test Write",
         f"credential of account {A!r}: needs at least 33 of 7200 requests/h",

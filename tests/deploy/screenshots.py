@@ -17,7 +17,7 @@ from tests.deploy.programs import program
 from tests.processes import ROOT, exporter
 
 PICTURE = ROOT / "docs" / "status-page.png"
-UNFINISHED = ("first poll", "as soon as", "no test before")
+UNFINISHED = ("first poll", "as soon as", "no earlier test")
 FINISHED = (">changed", " in 2 min<")
 SCREEN = Screen(1200, 1000)
 _KEYWORD = b"Page\0"

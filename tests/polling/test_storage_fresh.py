@@ -44,7 +44,7 @@ def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path
         with restarts.run() as started:
             failed = started.wait_for("poll failed", target="payroll")
             assert "stopped or was reconfigured while it started a test" in failed["error"]
-            assert "the next test is started at 20" in failed["error"]
+            assert "the next test starts at 20" in failed["error"]
     assert restarts.posts() == 1
 
 
