@@ -67,7 +67,9 @@ def _print(texts: Iterable[str]) -> None:
 def _wrapped(line: str, indent: int) -> list[str]:
     # No word is broken, so that ids and paths can be copied, and no line ends between a number and its unit.
     whole = re.sub(r"(?<=\d) (?=s\b)", _NO_BREAK, line)
-    parts = textwrap.wrap(whole, _COLUMNS, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    parts = textwrap.wrap(
+        whole, _COLUMNS, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
     return [part.replace(_NO_BREAK, " ") for part in parts]
 
 
