@@ -238,9 +238,10 @@ def sizes_in_words(users: list[int]) -> str:
     """Say what the made-up accounts are like."""
     small, large = sum(each < PAGE_SIZE for each in users), sum(each > 100 * PAGE_SIZE for each in users)
     return (
-        f"{len(users):,} accounts with {sum(users):,} users: {small / len(users):.0%} have fewer than a page of "
-        f"{PAGE_SIZE:,} users, {large} have more than {100 * PAGE_SIZE:,}, the largest has {max(users):,}.\n"
-        f"A round of all of them takes {sum(map(requests_for, users)):,} requests, "
+        f"{len(users):,} accounts with {sum(users):,} users: {small / len(users):.0%} have fewer than "
+        f"{PAGE_SIZE:,} users (one page), {large} have more than {100 * PAGE_SIZE:,}, "
+        f"and the largest has {max(users):,}.\n"
+        f"One poll of every account takes {sum(map(requests_for, users)):,} requests in total, "
         f"and once an hour {len(users):,} more.\n"
     )
 
@@ -249,7 +250,7 @@ def tenth(users: list[int]) -> str:
     """Say the same of a tenth of accounts and tokens: it is the accounts per token that count."""
     few, tokens = users[: len(users) // 10], 16
     ages = (f"{in_words(simulate(few, tokens, interval).age)} at {name}" for name, interval in INTERVALS.items())
-    return f"The first {len(few):,} of them on {tokens} tokens: {', '.join(ages)}.\n"
+    return f"The ages with only the first {len(few):,} accounts and {tokens} tokens: {', '.join(ages)}.\n"
 
 
 def in_words(seconds: float) -> str:

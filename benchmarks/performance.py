@@ -87,15 +87,11 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     memory = dict(zip(USERS, growth.users, strict=True))
     requests, full = polling.requests(9_999), polling.requests(10_000)
     pages = f"{PAGES} pages of {LATENCY * 1000:.0f} ms"
-    yield Promise(
-        "CPU: the SDK's, as a multiple of the exporter's", cpu.sdk / cpu.exporter, 20, at_least=True, digits=1
-    )
-    yield Promise(
-        "CPU: the exporter's, as a multiple of a plain download's", cpu.exporter / cpu.download, 1.5, digits=2
-    )
+    yield Promise("CPU of the SDK, relative to the exporter", cpu.sdk / cpu.exporter, 20, at_least=True, digits=1)
+    yield Promise("CPU of the exporter, relative to a plain download", cpu.exporter / cpu.download, 1.5, digits=2)
     slope = polling.excess_by_slope()
     yield Promise(
-        "The same for each page beyond the first 50, so that no start is in it; the list is that of the poll before",
+        "The same for each page after the first 50, without the start; the poll before read the same list",
         slope,
         1.3,
         digits=2,
@@ -105,23 +101,25 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
     yield Promise("Peak memory with 1,000,000 users", memory[1_000_000].memory, 160, unit="MB")
     by_devices = devices.compare_cpu(MANY)
     yield Promise(
-        "CPU of a poll that judges users by their devices, as a multiple of one without",
+        "CPU of a poll that judges idle seats by devices, relative to a poll without devices",
         by_devices.with_devices / by_devices.alone,
         2,
         digits=2,
     )
     yield Promise("Peak memory with 1,000,000 users and as many devices", devices.memory(1_000_000), 220, unit="MB")
     yield Promise("Peak memory with 1,000 accounts of 100 users", growth.accounts[-1].memory, 120, unit="MB")
-    yield Promise(f"{pages}: time, as a share of the SDK's", wall.concurrent / wall.sdk, 0.25, digits=3)
-    yield Promise(f"{pages}: requests in flight at most", wall.most_in_flight, 4)
-    yield Promise("Requests ahead of the pace, of 120 at 30 a second", polling.excess_over_pace(120, 30, 40), 0)
+    yield Promise(f"{pages}: time, relative to the SDK", wall.concurrent / wall.sdk, 0.25, digits=3)
+    yield Promise(f"{pages}: most requests in flight", wall.most_in_flight, 4)
     yield Promise(
-        "Requests wasted on a total that claims five times too much", polling.wasted_requests(10_000, 50_000), 4
+        "Requests sent earlier than the pace allows, of 120 at 30 per second", polling.excess_over_pace(120, 30, 40), 0
+    )
+    yield Promise(
+        "Unnecessary requests if the total is five times too high", polling.wasted_requests(10_000, 50_000), 4
     )
     yield Promise("Requests for 9,999 users", requests.exporter, 10)
-    yield Promise("Requests of the SDK for the same", requests.sdk, requests.exporter + 1, at_least=True)
-    yield Promise("Requests for 10,000 users, whose last page is full", full.exporter, 11)
-    yield Promise("Requests of a poll of a finished policy test", polling.requests_for_finished_test(5), 1)
+    yield Promise("Requests of the SDK for 9,999 users", requests.sdk, requests.exporter + 1, at_least=True)
+    yield Promise("Requests for 10,000 users, with a full last page", full.exporter, 11)
+    yield Promise("Requests to poll a finished policy test", polling.requests_for_finished_test(5), 1)
 
 
 def of_unusual_rows() -> Iterator[Promise]:
@@ -135,7 +133,7 @@ def of_unusual_rows() -> Iterator[Promise]:
         ("a user of b\u00fccher.example on each page", domain, PAGE_SIZE, 3),
     ):
         measured = polling.excess_of_unusual(MANY, unusual, every, domains=20 if unusual is domain else 0)
-        yield Promise(f"CPU with {what}, as a multiple of the CPU without", measured, limit, digits=2)
+        yield Promise(f"CPU with {what}, relative to the CPU without it", measured, limit, digits=2)
 
 
 def of_scrapes(growth: Growth) -> Iterator[Promise]:
@@ -145,16 +143,24 @@ def of_scrapes(growth: Growth) -> Iterator[Promise]:
     moved = scraping.during_polls(MANY)
     later = moved.during_polls.p99 - moved.alone.p99
     times = rates.exporter / rates.prometheus_client
-    yield Promise("Scrapes a second of 100 accounts, as a multiple of prometheus-client's", times, 10, at_least=True)
-    yield Promise("Scrape of 1,000 accounts, median", growth.scrapes[-1].nothing_new * 1e3, 20, unit="ms", digits=1)
+    yield Promise("Scrapes per second with 100 accounts, relative to prometheus-client", times, 10, at_least=True)
     yield Promise(
-        "The same after every account was polled", growth.scrapes[-1].all_polled * 1e3, 20, unit="ms", digits=1
+        "Scrape of 1,000 accounts, median time", growth.scrapes[-1].nothing_new * 1e3, 20, unit="ms", digits=1
     )
-    yield Promise("8 clients: p99, as a multiple of the median", latency.p99 / latency.median, 5, digits=1)
-    yield Promise("A poll of 100,000 users moves the p99 of scrapes by", later * 1e3, 50, unit="ms", digits=1)
-    yield Promise("Start of the process to the first answer of /metrics", scraping.start(), 0.5, unit="s", digits=2)
+    yield Promise(
+        "The same after a new poll of every account", growth.scrapes[-1].all_polled * 1e3, 20, unit="ms", digits=1
+    )
+    yield Promise("Scrapes by 8 clients: p99, relative to the median", latency.p99 / latency.median, 5, digits=1)
+    yield Promise("Increase of the p99 of scrapes during a poll of 100,000 users", later * 1e3, 50, unit="ms", digits=1)
+    yield Promise(
+        "Time from the start of the process to the first response of /metrics",
+        scraping.start(),
+        0.5,
+        unit="s",
+        digits=2,
+    )
     yield Promise("CPU of an idle exporter", scraping.idle_cpu() * 100, 0.1, unit="%", digits=3)
-    yield Promise("Steepest growth, as an exponent: 1 is proportional", growth.steepest(), 1.1, digits=2)
+    yield Promise("Steepest growth, as an exponent (1 means proportional)", growth.steepest(), 1.1, digits=2)
 
 
 def growth_tables(growth: Growth) -> str:
@@ -167,7 +173,7 @@ def growth_tables(growth: Growth) -> str:
         ),
     )
     accounts = documents.table(
-        ("Accounts", "CPU of polling all", "Peak memory", "Scrape", "Scrape after all were polled"),
+        ("Accounts", "CPU to poll all", "Peak memory", "Scrape", "Scrape after new polls"),
         (
             (
                 f"{accounts:,}",
@@ -184,16 +190,16 @@ def growth_tables(growth: Growth) -> str:
 
 def drawing(cpu: polling.Cpu, growth: Growth) -> str:
     """Return the chart."""
-    ways = {"Cloudflare's SDK": cpu.sdk, "The exporter": cpu.exporter, "Download, thrown away": cpu.download}
+    ways = {"Cloudflare's SDK": cpu.sdk, "The exporter": cpu.exporter, "Plain download": cpu.download}
     by_users = {
         "CPU of a poll, ms": [cost.cpu * 1e3 for cost in growth.users],
         "Peak memory, MB": [cost.memory for cost in growth.users],
     }
     by_accounts = {
-        "CPU of polling all, ms": [cost.cpu * 1e3 for cost in growth.accounts],
+        "CPU to poll all, ms": [cost.cpu * 1e3 for cost in growth.accounts],
         "Peak memory, MB": [cost.memory for cost in growth.accounts],
         "Scrape, ms": [each.nothing_new * 1e3 for each in growth.scrapes],
-        "Scrape after all were polled, ms": [each.all_polled * 1e3 for each in growth.scrapes],
+        "Scrape after new polls, ms": [each.all_polled * 1e3 for each in growth.scrapes],
     }
     return chart.document(
         900,
@@ -210,9 +216,9 @@ def drawing(cpu: polling.Cpu, growth: Growth) -> str:
 def waiting(wall: polling.Wall) -> str:
     """Say how long the pages took in each way."""
     return (
-        f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.2f} s as they are polled by default "
-        f"({wall.first:.2f} s the first time), {wall.one_by_one:.2f} s with `concurrency: 1`, which makes a share of "
-        f"{wall.concurrent / wall.one_by_one:.3f}, and {wall.sdk:.1f} s with the SDK.\n"
+        f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.2f} s by default ({wall.first:.2f} s the "
+        f"first time), {wall.one_by_one:.2f} s with `concurrency: 1`, and {wall.sdk:.1f} s with the SDK. The default "
+        f"takes {wall.concurrent / wall.one_by_one:.3f} of the time of `concurrency: 1`.\n"
     )
 
 

@@ -7,11 +7,12 @@ from access_exporter.config.environment import TEXTS
 from docs.generate.configuration import ACCOUNT, DISCOVERY, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
 
 _HEAD = """\
-# Runs as it is with CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment.
-# A key in a comment has its default, or an example if it has none; docs/configuration.md says more.
-# An environment variable replaces ${NAME}, which must be set, and ${NAME:-default}, which need not. If the default is
-# empty, the key has its own. Durations: 90s, 5m, 2h, 1d, or a number of seconds.
-# Written by `make docs` from access_exporter/config/model.py.
+# You can use this file as it is: set the environment variables CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN.
+# A commented-out key shows its default, or an example if it has no default. docs/configuration.md explains every key.
+# ${NAME} is replaced by the environment variable NAME, which must be set. ${NAME:-default} uses the default if NAME is
+# empty or not set. A key that is empty after this has the default of the key.
+# Write durations as 90s, 5m, 2h, 1d, or as a number of seconds.
+# `make docs` writes this file from access_exporter/config/model.py.
 
 """
 _COMMENT_COLUMN = 50
@@ -100,7 +101,7 @@ def _line(indent: str, key: Key) -> _Line:
 def _comment(key: Key) -> str:
     """Return the meaning with the limits or, of an example, with the default in words."""
     if key.default == key.value:
-        return ", ".join(filter(None, (key.meaning, key.limits)))
+        return f"{key.meaning} ({key.limits})" if key.limits else key.meaning
     return key.meaning if key.default in ("", REQUIRED) else f"{key.meaning}; default: {key.default}"
 
 
