@@ -1,4 +1,4 @@
-"""`tls_server_config`: what is refused and in which words."""
+"""`tls_server_config`: errors and their messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ HTTP2 = (
 )
 CUT = "expected a value; the file may be truncated"
 
-MISTAKES = [
+ERRORS = [
     (tls("cert_filse: x"), f"tls_server_config: unknown key `cert_filse`; expected one of {KEYS}"),
     # Certificate and key.
     *(
@@ -144,7 +144,7 @@ MISTAKES = [
         for key in KEYS.split(", ")
         if key not in ("cert_file", "key_file")
     ),
-    # Files that are not what they should be.
+    # Files that are missing or have the wrong content.
     (
         tls(cert="missing.pem"),
         "tls_server_config.cert_file: the file `missing.pem` cannot be read: No such file or directory",
@@ -172,14 +172,16 @@ MISTAKES = [
 ]
 
 
-class TestMistakes:
-    @pytest.mark.parametrize(("content", "expected"), MISTAKES)
-    def test_words(self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str) -> None:
-        """A mistake is one line on standard error and exit code 1, when starting and when checking."""
+class TestErrors:
+    @pytest.mark.parametrize(("content", "expected"), ERRORS)
+    def test_message(
+        self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str
+    ) -> None:
+        """An error in the file is one line on standard error and exit code 1, at a start and with --config.check."""
         refuses(check, folder, content, expected)
 
     def test_several_curves(self, check: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Several curves are refused where Python can only set one, with the version that can."""
+        """If Python can set only one curve, several curves are an error that names the Python version needed."""
         monkeypatch.setattr(web_tls, "SETS_SEVERAL_CURVES", False)
         code, out, err = check(tls("curve_preferences: [X25519, CurveP256]"), "--config.check")
         assert (code, out) == (1, "")
@@ -187,7 +189,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("indented", ["", "  ", "    "])
     def test_no_key_is_shown(self, check: Callable[..., tuple[int, str, str]], folder: Path, indented: str) -> None:
-        """No message repeats a line of a key in the file, however it is indented."""
+        """No error message shows a line of a private key, even if the key is indented wrongly."""
         key = (folder / "server.key").read_text(encoding="utf-8").splitlines()
         for begin in (
             "key: |",
