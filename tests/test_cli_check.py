@@ -1,4 +1,4 @@
-"""What `--config.check` prints, whole."""
+"""The complete output of `--config.check`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def write(content: str) -> None:
 
 
 def test_plan(run: Run) -> None:
-    """A good file is put in words: what is polled how often, and where secrets come from, but no secret."""
+    """The plan of a valid file says what is polled, how often, and where secrets come from, without the secrets."""
     assert run("--config.check", f"--config.file={ROOT}/tests/data/good-example.yaml") == (
         0,
         "api: https://api.cloudflare.com/client/v4, timeout of 30 s per request, 1000 rows per page\n"
@@ -38,8 +38,8 @@ def test_plan(run: Run) -> None:
     )
 
 
-def test_plan_of_everything_else(run: Run) -> None:
-    """What is switched off, kept in a file or long is put in words as well, and what is questionable at the end."""
+def test_plan_with_warnings(run: Run) -> None:
+    """The plan covers disabled targets, secrets in files and long intervals, and ends with configuration warnings."""
     write(
         "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
         "accounts:\n"
