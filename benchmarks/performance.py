@@ -1,7 +1,7 @@
-"""Measures what the exporter promises to cost: python -m benchmarks.performance.
+"""Measures the CPU time, memory, requests and latency that the exporter promises: python -m benchmarks.performance.
 
-The result is docs/performance.md and docs/performance.svg. Every process is a real one, on the loopback interface.
-What is compared is measured by turns in the same run.
+Writes docs/performance.md and docs/performance.svg. The benchmark uses real processes on the loopback interface. To
+compare programs, it measures them by turns in the same run.
 """
 
 import math
@@ -28,7 +28,7 @@ PAGES, LATENCY = 200, 0.1
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """A figure, what it is to be at most or at least, and the digits after its point that people read."""
+    """A measured figure, its upper or lower limit, and the number of decimals in the table."""
 
     what: str
     figure: float
@@ -39,11 +39,11 @@ class Promise(msgspec.Struct, frozen=True):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the figure, exactly as measured, is within the limit."""
+        """Whether the figure is within the limit, without rounding."""
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
     def row(self) -> tuple[str, str, str, str]:
-        """Return it as a row of the table."""
+        """Return the row of the table for this promise."""
         sign = "≥" if self.at_least else "≤"
         unit = self.unit and f" {self.unit}"
         measured = f"{self.figure:,.{self.digits}f}{unit}"
@@ -51,14 +51,14 @@ class Promise(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """What polls cost for each number of users, and what polls and scrapes cost for each number of accounts."""
+    """The cost of polls for each number of users, and the cost of polls and scrapes for each number of accounts."""
 
     users: list[polling.Cost]
     accounts: list[polling.Cost]
     scrapes: list[scraping.Scrapes]
 
     def steepest(self) -> float:
-        """Return the steepest slope of any line on two logarithmic axes; 1 is proportional."""
+        """Return the steepest slope of any line on two logarithmic axes; proportional growth has slope 1."""
         lines = [
             *((USERS, [getattr(cost, name) for cost in self.users]) for name in ("cpu", "memory")),
             *((ACCOUNTS, [getattr(cost, name) for cost in self.accounts]) for name in ("cpu", "memory")),
@@ -74,7 +74,7 @@ def slopes(sizes: Sequence[float], costs: Sequence[float]) -> Iterator[float]:
 
 
 def measure_growth() -> Growth:
-    """Measure the sizes by turns, each in processes of its own."""
+    """Measure all sizes by turns, each in its own processes."""
     return Growth(
         polling.costs([(1, users) for users in USERS]),
         polling.costs([(accounts, USERS_PER_ACCOUNT) for accounts in ACCOUNTS]),
@@ -83,7 +83,7 @@ def measure_growth() -> Growth:
 
 
 def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[Promise]:
-    """Measure what is promised of polls."""
+    """Measure the promises about polls."""
     memory = dict(zip(USERS, growth.users, strict=True))
     requests, full = polling.requests(9_999), polling.requests(10_000)
     pages = f"{PAGES} pages of {LATENCY * 1000:.0f} ms"
@@ -123,7 +123,7 @@ def of_polls(cpu: polling.Cpu, wall: polling.Wall, growth: Growth) -> Iterator[P
 
 
 def of_unusual_rows() -> Iterator[Promise]:
-    """Measure polls of rows that are decoded the slow way, beside polls of the same rows without that."""
+    """Measure polls with rows that take the slow decoder, compared with polls of the same rows without such values."""
     empty, zoneless = {"last_successful_login": ""}, {"last_successful_login": "2026-05-01T10:00:00"}
     domain = {"email": "user@b\u00fccher.example"}
     for what, unusual, every, limit in (
@@ -137,7 +137,7 @@ def of_unusual_rows() -> Iterator[Promise]:
 
 
 def of_scrapes(growth: Growth) -> Iterator[Promise]:
-    """Measure what is promised of scrapes and of the process."""
+    """Measure the promises about scrapes and about the process."""
     rates = scraping.compare_rates(100)
     latency = scraping.by_many(1_000, clients=8)
     moved = scraping.during_polls(MANY)
@@ -164,7 +164,7 @@ def of_scrapes(growth: Growth) -> Iterator[Promise]:
 
 
 def growth_tables(growth: Growth) -> str:
-    """Return what polls and scrapes cost at each size."""
+    """Return tables with the cost of polls and scrapes at each size."""
     users = documents.table(
         ("Users", "CPU of a poll", "CPU per user", "Peak memory"),
         (
@@ -214,7 +214,7 @@ def drawing(cpu: polling.Cpu, growth: Growth) -> str:
 
 
 def waiting(wall: polling.Wall) -> str:
-    """Say how long the pages took in each way."""
+    """Describe how long the same pages took by default, one by one, and with the SDK."""
     return (
         f"{PAGES} pages of {LATENCY * 1000:.0f} ms take {wall.concurrent:.2f} s by default ({wall.first:.2f} s the "
         f"first time), {wall.one_by_one:.2f} s with `concurrency: 1`, and {wall.sdk:.1f} s with the SDK. The default "
@@ -223,7 +223,7 @@ def waiting(wall: polling.Wall) -> str:
 
 
 def machine() -> str:
-    """Say where this was measured, and how busy it was."""
+    """Describe the machine and its load."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("cloudflare", "requests", "prometheus-client"))
     return (
         f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, "
@@ -232,7 +232,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure all and write it."""
+    """Measure all promises, and write the document and the chart."""
     where, started = machine(), time.monotonic()
     cpu = polling.compare_cpu(MANY)
     wall = polling.wall(PAGES, LATENCY)
@@ -246,7 +246,7 @@ def main() -> None:
         DOCS / "performance.md", {"promises": f"{where}\n{promises}\n{waiting(wall)}", "growth": growth_tables(growth)}
     )
     (DOCS / "performance.svg").write_text(drawing(cpu, growth), encoding="utf-8")
-    print(f"docs/performance.md and docs/performance.svg written after {time.monotonic() - started:.0f} s")
+    print(f"wrote docs/performance.md and docs/performance.svg after {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

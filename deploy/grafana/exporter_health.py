@@ -1,4 +1,4 @@
-"""Exporter health: what the people who run the exporter want to know."""
+"""The dashboard Exporter health, for people who run the exporter."""
 
 from deploy.grafana.dashboard import EXPORTER_HEALTH, Row, dashboard
 from deploy.grafana.panels import Json, bars, query, stat, timeseries, words
@@ -11,7 +11,7 @@ EACH_TARGET = "{{account_id}}: {{target}}"
 
 
 def now() -> Row:
-    """Return what is wrong now."""
+    """Return the row with the current state of exporters, targets and alerts."""
     panels = [
         stat(
             "Exporters",
@@ -62,7 +62,7 @@ def now() -> Row:
 
 
 def polls() -> Row:
-    """Return whether polls succeed, and how old the numbers are."""
+    """Return the row with the failures, the data age and the duration of polls."""
     success = f"max by ({BY_TARGET}) (cloudflare_access_poll_last_success_timestamp_seconds{{{ACCOUNT}}})"
     interval = f"max by ({BY_TARGET}) (cloudflare_access_poll_interval_seconds{{{ACCOUNT}}})"
     errors = f"increase(cloudflare_access_poll_errors_total{{{ACCOUNT}}}[$__rate_interval])"
@@ -94,7 +94,7 @@ def polls() -> Row:
 
 
 def api() -> Row:
-    """Return how Cloudflare answers."""
+    """Return the row with Cloudflare's responses."""
     buckets = per_second("cloudflare_access_api_request_duration_seconds_bucket", "le, endpoint")
     panels = [
         timeseries(
@@ -122,7 +122,7 @@ def api() -> Row:
 
 
 def credentials() -> Row:
-    """Return when credentials expire, and what they may still request."""
+    """Return the row with the expiry and the remaining rate limit of credentials."""
     expiry = f"min by (credential) (cloudflare_access_credential_expiry_timestamp_seconds{{{JOB}}})"
     panels = [
         bars(
@@ -148,7 +148,7 @@ def credentials() -> Row:
 
 
 def process() -> Row:
-    """Return what the exporters use."""
+    """Return the row with the resources of the exporter processes."""
     panels = [
         timeseries(
             "CPU",

@@ -1,4 +1,4 @@
-"""Overview: what the owner of an account wants to know, first of all what idle seats cost."""
+"""The dashboard Overview, for owners of accounts; it starts with the cost of idle seats."""
 
 from deploy.grafana.dashboard import OVERVIEW, POLICIES, Row, dashboard
 from deploy.grafana.panels import Json, areas, bars, fixed, gauge, query, stat, timeseries
@@ -16,18 +16,18 @@ NEVER_USED = of_account("cloudflare_access_seats_never_used")
 LOGGED_IN = "cloudflare_access_users_logged_in"
 ACTIVE = "cloudflare_access_users_active"
 
-# The change within seven days, or within as many as there are: in the first hours, a slope would be a wild guess. The
-# recorded series exists for longer, but has no label of the cluster; the subquery needs no rules.
+# The change of the last seven days, or of all data if there is less: in the first hours, a slope would be a wild guess.
+# The recorded series goes further back, but has no label `cluster`. The subquery needs no rules.
 RECORDED = f"account:cloudflare_access_seats_used:max{{{ACCOUNT}}}"
 CHANGE = f"(max by (job, account_id) (delta({RECORDED}[7d]))\nor delta({USED}[7d:5m]))"
-# Flat and falling lines get the longest answer, not an infinite one.
+# If the number of seats is flat or falls, the result is the maximum number of days, not infinity.
 DAYS_LEFT = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
 IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
 NEEDS_RULES = "Needs the recording rules in rules.yaml, or else ten minutes of history."
 
 
 def cost() -> Row:
-    """Return what idle seats cost."""
+    """Return the row with the cost of idle seats."""
     days = "{{account_name}}: {{idle_days}} days"
     panels = [
         stat(
@@ -62,7 +62,7 @@ def cost() -> Row:
 
 
 def seats() -> Row:
-    """Return how many seats there are, and when they run out."""
+    """Return the row with the number of seats and the days until they run out."""
     panels = [
         stat("Seats used", "Users with a seat of Access, Gateway or both. Cloudflare bills these seats.", named(USED)),
         gauge(
@@ -97,8 +97,8 @@ def seats() -> Row:
     return Row("Seats", 6, panels)
 
 
-def course() -> Row:
-    """Return how seats changed."""
+def over_time() -> Row:
+    """Return the row with the changes of seats over time."""
     panels = [
         timeseries(
             "Seats and their limit",
@@ -125,8 +125,8 @@ def course() -> Row:
     return Row("Seats over time", 9, panels)
 
 
-def people() -> Row:
-    """Return how many people use Access."""
+def activity() -> Row:
+    """Return the row with the number of active users."""
     recent = "{{account_name}}: {{within}}"
     panels = [
         timeseries(
@@ -154,7 +154,7 @@ def people() -> Row:
 
 
 def users() -> Row:
-    """Return who the users are."""
+    """Return the row with users by number of devices and by e-mail domain, and devices by client version."""
     numbers = of_account("cloudflare_access_users_by_devices", "devices")
     domains = of_account("cloudflare_access_domain_users", "domain", "seat")
     versions = of_account("cloudflare_access_device_client_registrations", "version")
@@ -183,7 +183,7 @@ def users() -> Row:
 
 
 def devices() -> Row:
-    """Return how many devices there are."""
+    """Return the row with the number of devices."""
     panels = [
         timeseries(
             "Active devices",
@@ -209,7 +209,7 @@ def devices() -> Row:
 
 
 def service_tokens() -> Row:
-    """Return when service tokens expire."""
+    """Return the row with the expiry of service tokens."""
     expiry = of_account("cloudflare_access_service_token_expiry_timestamp_seconds", "service_token", "service_token_id")
     return Row(
         "Service tokens",
@@ -231,7 +231,7 @@ def service_tokens() -> Row:
 
 
 def accounts() -> Row:
-    """Return all accounts, the most expensive first."""
+    """Return the row with a table of all accounts; the account with the most expensive idle seats comes first."""
     most_idle, most_unknown = (f"max by (job, account_id) ({seats})" for seats in (IDLE_SEATS, UNKNOWN_SEATS))
     columns = {
         "Users": Column(named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})")),
@@ -273,8 +273,8 @@ def overview() -> Json:
             cost(),
             seats(),
             accounts(),
-            course(),
-            people(),
+            over_time(),
+            activity(),
             users(),
             devices(),
             Row("Policies", 5, policy_numbers(details=POLICIES)),

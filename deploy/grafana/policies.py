@@ -1,4 +1,4 @@
-"""Policies: what the people who write policies want to know."""
+"""The dashboard Policies, for people who write policies."""
 
 from deploy.grafana.dashboard import POLICIES, Row, dashboard
 from deploy.grafana.panels import Json, areas, bars, fixed, query, timeseries, words
@@ -30,8 +30,8 @@ EACH_TEST = "{{account_name}}: {{policy_test}}"
 THIS_ACCOUNT = linked("Account", link("Policies of this account only", POLICIES, "account"))
 
 
-def each() -> Row:
-    """Return the last test of each policy."""
+def each_policy() -> Row:
+    """Return the row with a table of the last test of each policy."""
     columns = {
         "Approved": Column(named(APPROVED)),
         "Blocked": Column(named(BLOCKED)),
@@ -61,7 +61,7 @@ def each() -> Row:
 
 
 def tests() -> Row:
-    """Return what the last tests found, and how old they are."""
+    """Return the row with the results, ages and progress of the last tests."""
     panels = [
         stacks(
             "Users by result",
@@ -94,8 +94,8 @@ def tests() -> Row:
     return Row("Results and tests", 11, panels)
 
 
-def course() -> Row:
-    """Return how results changed."""
+def over_time() -> Row:
+    """Return the row with the changes of results over time."""
     tested = of_account("cloudflare_access_discovered_policy_tests")
     untested = of_account("cloudflare_access_undiscovered_applications", "reason")
     panels = [
@@ -134,7 +134,7 @@ def course() -> Row:
 
 
 def applications() -> Row:
-    """Return the applications by what their policies are."""
+    """Return the row with the applications and their policies."""
     untested = of_account(
         "cloudflare_access_undiscovered_application_info", "application", "application_id", "type", "reason"
     )
@@ -174,5 +174,5 @@ def policies() -> Json:
         POLICIES,
         "Cloudflare Access / Policies",
         [*COMMON, POLICY_TEST],
-        [Row("Now", 5, policy_numbers()), each(), tests(), course(), applications()],
+        [Row("Now", 5, policy_numbers()), each_policy(), tests(), over_time(), applications()],
     )

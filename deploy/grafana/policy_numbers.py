@@ -1,4 +1,4 @@
-"""The numbers that say whether anybody has to look at policies, over the chosen accounts."""
+"""Summary numbers of the chosen accounts that show whether a policy needs attention."""
 
 from deploy.grafana.panels import Json, stat
 from deploy.grafana.queries import of_account, policies_of
