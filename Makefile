@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled guesses crowd hostile bench simulation lint format \
   requirements docs pictures home chart wheel publish sbom audit image clean
 
 # Stamp files that record what the virtual environment contains. `demo` needs a few packages, tests and lint need all.
@@ -58,6 +58,9 @@ stalled: $(DEV) ## measure scrapes while 5,000 connections stall, in six differe
 
 hostile: $(DEV) ## measure how long one hostile response of Cloudflare delays other threads
 	$(BIN)/python -m benchmarks.hostile
+
+guesses: $(DEV) ## measure first scrapes during floods of wrong passwords
+	$(BIN)/python -m benchmarks.guesses $(ARGS)
 
 crowd: $(DEV) ## measure memory and scrapes while 950 clients do not read their responses
 	$(BIN)/python -m benchmarks.crowd $(ARGS)

@@ -82,12 +82,14 @@ def exporter(*flags: str) -> Iterator[tuple[int, int]]:
         *flags,
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        log = process.stderr
-        assert log is not None
-        serving = next(event for event in map(json.loads, log) if event["msg"] == "serving")
-        threading.Thread(target=lambda: list(log), daemon=True).start()
-        yield process.pid, int(serving["address"].rpartition(":")[2])
-        process.kill()
+        try:
+            log = process.stderr
+            assert log is not None
+            serving = next(event for event in map(json.loads, log) if event["msg"] == "serving")
+            threading.Thread(target=lambda: list(log), daemon=True).start()
+            yield process.pid, int(serving["address"].rpartition(":")[2])
+        finally:
+            process.kill()
 
 
 def ask(path: str, port: int, tls: ssl.SSLContext | None) -> tuple[int, int]:
@@ -139,8 +141,10 @@ def configuration(folder: Path, accounts: int) -> Path:
 
 
 def web_configuration(folder: Path) -> Path:
-    """Create a certificate, and write a web configuration that uses it."""
-    certificate = trustme.CA().issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    """Create a certificate and its authority, and write a web configuration that uses the certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert("localhost", key_type=trustme.KeyType.RSA)
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     config = folder / "web.yaml"
@@ -165,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         config = f"--config.file={configuration(Path(name), options.accounts)}"
         web = f"--web.config.file={web_configuration(Path(name))}"
-        trusting = ssl.create_default_context(cafile=str(Path(name) / "cert.pem"))
-        trusting.check_hostname = False
+        trusting = ssl.create_default_context(cafile=str(Path(name) / "ca.pem"))
+        trusting.check_hostname = False  # the clients connect to 127.0.0.1
         for scheme, kinds, flags, tls in (("http", HTTP, [config], None), ("https", HTTPS, [config, web], trusting)):
             for kind in kinds:
                 with exporter(*flags) as (pid, port):

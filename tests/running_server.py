@@ -36,6 +36,7 @@ class Asker:
 
     def __init__(self, address: str = "192.0.2.1") -> None:
         self.address = address
+        self.after_refusal: Callable[[], None] | None = None
 
     async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
         return await turn

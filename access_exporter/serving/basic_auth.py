@@ -1,8 +1,9 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit. Password checks do not block other clients.
 
 bcrypt is slow on purpose. So the server checks passwords in a thread, caches the credentials that are right, and gives
-each address its fair turn: after a wrong password, an address waits behind all other addresses. The server checks one
-hash for each request. For an unknown user name, the check takes as long as for a wrong password of most users.
+each address its fair turn: after a wrong password, an address waits behind all other addresses, and a refused client
+waits behind the other clients of its address. The server checks one hash for each request. For an unknown user name,
+the check takes as long as for a wrong password of most users.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 import bcrypt
 
@@ -25,6 +28,9 @@ MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # for all addresses together that sent a 
 # While other clients wait for a check, the server delays the refusal of a wrong password by the time of 64 checks, at
 # most 8 s. So a client that guesses passwords on dozens of connections leaves time for other clients of its address.
 REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
+# A client that guesses passwords may use a new connection for each. So if a refused client closes its connection, the
+# server treats the next new client of its address as refused, if it comes so soon.
+RETURN_SECONDS, MAX_LEFT = 0.25, 1000
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt ignores the rest of a password, and tools that make hashes truncate the password here
 
@@ -39,6 +45,8 @@ class BasicAuth:
         self._key = os.urandom(32)
         self._remembered: dict[bytes, bytes] = {}  # the cache: fingerprint of the credentials -> user name
         self._turns = Turns(MAX_CHECKS, MAX_CHECKS_AFTER_A_WRONG_PASSWORD)
+        # When the connections of refused clients ended, and the addresses of these clients.
+        self._left: deque[tuple[float, str]] = deque(maxlen=MAX_LEFT)
         if before:
             self._key, self._remembered, self._turns = before.still_right(self._hashes)
 
@@ -56,17 +64,40 @@ class BasicAuth:
         fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a user name has no colon
         if fingerprint in self._remembered:
             return True
-        turn = await self._turns.take(client)
+        self._recognize(client)
         right = False
         try:
-            right = fingerprint in self._remembered or await self._is_right(name, password)
+            turn = await self._turns.take(client)
+            try:
+                right = fingerprint in self._remembered or await self._is_right(name, password)
+            finally:
+                seconds = self._turns.give_back(turn, held_against=not right)
         finally:
-            seconds = self._turns.give_back(turn, held_against=not right)
+            client.after_refusal = None if right else partial(self._leaves, client.address)
         if right:
             self._remember(fingerprint, name)
         elif self._turns.next_address() is not None:
-            await asyncio.sleep(min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
+            await self._delay(client, min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
         return right
+
+    def _recognize(self, client: Waiter) -> None:
+        """Treat a new client as refused if a refused client of its address has just closed its connection."""
+        while self._left and self._left[0][0] < monotonic() - RETURN_SECONDS:
+            self._left.popleft()
+        left = next((each for each in self._left if each[1] == client.address), None)
+        if client.after_refusal is None and left:
+            self._left.remove(left)
+            client.after_refusal = partial(self._leaves, client.address)
+
+    @staticmethod
+    async def _delay(client: Waiter, seconds: float) -> None:
+        """Keep a client waiting, unless it closes its connection."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.wait(asyncio.get_running_loop().create_future()), seconds)
+
+    def _leaves(self, address: str) -> None:
+        """Note that the connection of a refused client has ended."""
+        self._left.append((monotonic(), address))
 
     def _remember(self, fingerprint: bytes, name: bytes) -> None:
         while len(self._remembered) >= MAX_REMEMBERED:

@@ -37,6 +37,7 @@ class Connection:
     def __init__(self, channel: Channel, application: Application, waiting: Waiting, answers: Answers) -> None:
         """Count the connection as waiting, but do not read from it yet."""
         self.unread_since: float | None = None
+        self.after_refusal: Callable[[], None] | None = None
         self._channel = channel
         self._application = application
         self._waiting = waiting
@@ -69,6 +70,8 @@ class Connection:
                 await self._answer_all()
                 await self._channel.taken()  # after close, the server could not limit the unread bytes
         finally:
+            if self.after_refusal:
+                self.after_refusal()
             self._answers.end(self)
             self._channel.close()
             await self._channel.wait_closed()  # the deadline also ends this wait
@@ -93,14 +96,25 @@ class Connection:
         await self._answers.begin(self)
 
     async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
-        """Wait for a turn, and count as a waiting connection, which the server may drop."""
+        """Wait for a turn, and count as a waiting connection. The server drops it if the client closes it meanwhile."""
         self._turn = turn
         self._waiting.add(self)
+        watch = asyncio.create_task(self._abort_if_closed())
         try:
             return await turn
         finally:
+            watch.cancel()
+            await asyncio.wait((watch,))
             self._waiting.remove(self)
             self._turn = None
+
+    async def _abort_if_closed(self) -> None:
+        """Drop a connection that the client closes. Answer no other request if the client sends one already."""
+        with suppress(OSError):  # the connection is lost
+            if await self._channel.read():
+                self._is_last = True
+                return
+        self.abort()
 
     async def _answer_all(self) -> None:
         try:

@@ -3,7 +3,7 @@
 The burden of an address is the number of its turns in progress, plus the turns that are held against it (checks of
 wrong passwords). The address with the smallest burden gets the next turn, so a flood from some addresses does not block
 the others. Among addresses with the same burden, a trusted address goes first: its client has read its last response
-completely.
+completely. A refused client waits behind all other clients of addresses with a burden.
 """
 
 import asyncio
@@ -14,9 +14,10 @@ from time import monotonic
 from typing import Protocol
 
 # If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
-# queue, the oldest requests are probably abandoned or belong to a flood. So one of the newest requests goes first.
+# queue, the oldest requests likely belong to a patient flood, so the newest request goes first. Some turns still go to
+# the oldest request, because a flood that connects again and again has the newest requests.
 PATIENT_SECONDS = 7
-NEWEST = 4
+OLDEST_SHARE = 1 / 4
 MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
 
 
@@ -26,6 +27,9 @@ class Waiter(Protocol):
     @property
     def address(self) -> str:
         """The network address of the client. All clients of an address share its turns."""
+
+    after_refusal: Callable[[], None] | None
+    """What to do when the connection ends; None if no turn of the client was held against it."""
 
     async def wait(self, turn: "asyncio.Future[Turn]") -> "Turn":
         """Wait for the turn. Raises CancelledError if the server drops the client, which cancels the turn."""
@@ -51,13 +55,14 @@ class Turns:
         self._seconds = 0.0  # the duration of the last turn
         self._burdens: dict[str, int] = {}
         self._trusted: dict[str, None] = {}  # the most recently trusted address is last
-        self._waiting: dict[str, list[asyncio.Future[Turn]]] = {}  # the address with the newest request is last
+        # The address with the newest request is last, and so is the newest request of an address.
+        self._waiting: dict[str, dict[asyncio.Future[Turn], Waiter]] = {}
 
     async def take(self, waiter: Waiter) -> Turn:
         """Wait for a turn and return it; the caller must give it back. Raises CancelledError for a dropped client."""
         turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         address = waiter.address
-        self._waiting[address] = [*self._waiting.pop(address, ()), turn]
+        self._waiting[address] = {**self._waiting.pop(address, {}), turn: waiter}
         self._give()
         try:
             return turn.result() if turn.done() else await waiter.wait(turn)
@@ -89,13 +94,9 @@ class Turns:
     def next_address(self) -> str | None:
         """Return the address that gets the next turn, or None if no client waits.
 
-        The smallest burden wins, then a trusted address, then the address with the newest request.
+        The smallest rank wins, then the address with the newest request.
         """
-        return min(
-            reversed(self._waiting),
-            key=lambda address: (self.burden(address), address not in self._trusted),
-            default=None,
-        )
+        return min(reversed(self._waiting), key=self._rank, default=None)
 
     def trust(self, address: str) -> None:
         """Let an address go first among addresses with the same burden."""
@@ -112,28 +113,33 @@ class Turns:
         """Return whether an address is trusted."""
         return address in self._trusted
 
+    def _rank(self, address: str) -> tuple[bool, int, bool]:
+        """Return the rank of an address with waiting clients; the smallest rank is next."""
+        burden = self.burden(address)
+        was_refused = bool(burden) and all(waiter.after_refusal for waiter in self._waiting[address].values())
+        return was_refused, burden, address not in self._trusted
+
     def _give(self) -> None:
         """Give the free turns to waiting clients."""
         while (address := self.next_address()) is not None:
             if self._taken >= (self._most_burdened if self.burden(address) else self._most):
                 return
-            turn = self._waiting[address][self._place(address)]
+            turn = self._next_of(self._waiting[address])
             self._forget(address, turn)
             if not turn.cancelled():
                 self._taken += 1
                 self._add_burden(address, 1)
                 turn.set_result(Turn(address, self._clock()))
 
-    def _place(self, address: str) -> int:
-        """Return the index of the request that goes first among the waiting requests of an address."""
-        number = len(self._waiting[address])
+    def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
+        """Return the request that goes first among the waiting requests of an address."""
+        turns = [turn for turn, waiter in waiting.items() if not waiter.after_refusal] or list(waiting)
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return 0 if seconds < PATIENT_SECONDS else number - random.randint(1, min(NEWEST, number))
+        return turns[0] if seconds < PATIENT_SECONDS or random.random() < OLDEST_SHARE else turns[-1]
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
-        waiting = self._waiting.get(address, [])
-        if turn in waiting:
-            waiting.remove(turn)
+        waiting = self._waiting.get(address, {})
+        waiting.pop(turn, None)
         if not waiting:
             self._waiting.pop(address, None)
 

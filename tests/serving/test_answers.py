@@ -22,6 +22,12 @@ from tests.running_server import (
 )
 
 ANOTHER = "127.0.0.9"
+SMALL = REQUEST.replace(b"/-/healthy", b"/small")
+
+
+async def large_or_small(request: Request) -> Response:
+    """Answer SMALL with a small response, and other requests with a large one that takes a turn."""
+    return await (sending(10) if request.path == "/small" else taking_turns(BIG))(request)
 
 
 def unread(port: int, source: str = "127.0.0.1") -> socket.socket:
@@ -85,19 +91,35 @@ class TestTurns:
                 opened.enter_context(asking(port))
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
+    def test_client_that_leaves_while_it_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server drops a client that closes its side of the connection while it waits for a turn."""
+        monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
+        with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
+            opened.enter_context(unread(port))
+            waiting = opened.enter_context(asking(port))
+            waiting.shutdown(socket.SHUT_WR)
+            assert everything(waiting) == b""
+
+    def test_second_request_of_a_client_that_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that sends a second request while it waits for a turn gets one response, and then the end."""
+        monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
+        with serving(large_or_small, most_answers=1) as port, ExitStack() as opened:
+            first = opened.enter_context(unread(port))
+            waiting = opened.enter_context(asking(port))
+            answered(opened.enter_context(connect(port)), SMALL)  # so the server has read the first request
+            waiting.sendall(REQUEST)
+            answered(opened.enter_context(connect(port)), SMALL)
+            assert len(rest(first)) == BIG
+            response = everything(waiting)
+            assert response.count(b"HTTP/1.1 200 OK") == 1
+            assert response.partition(b"\r\n\r\n")[2] == bytes(BIG)
+
     def test_small_responses_need_no_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The server answers health probes even if all turns for large responses are taken."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
-        large, small = taking_turns(BIG), sending(10)
-
-        async def respond(request: Request) -> Response:
-            return await (small if request.path == "/-/healthy" else large)(request)
-
-        with serving(respond, most_answers=1) as port, ExitStack() as opened:
-            client = opened.enter_context(connect(port, SO_RCVBUF=65536))
-            client.sendall(REQUEST.replace(b"/-/healthy", b"/"))
-            assert client.recv(1)
-            assert answered(opened.enter_context(connect(port))) == b"HTTP/1.1 200 OK"
+        with serving(large_or_small, most_answers=1) as port, ExitStack() as opened:
+            opened.enter_context(unread(port))
+            assert answered(opened.enter_context(connect(port)), SMALL) == b"HTTP/1.1 200 OK"
 
     def test_many_addresses(self) -> None:
         """If 100 addresses wait for a response each, the server drops one client and answers the newest."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import bcrypt
 import pytest
 
-from access_exporter.serving import basic_auth, turns
+from access_exporter.serving import basic_auth
 from access_exporter.serving.basic_auth import BasicAuth
 from access_exporter.serving.web_settings import WebSettings
 from tests.running_server import Asker
@@ -115,8 +117,17 @@ class Held:
 
     async def end(self, password: bytes, *, right: bool = False) -> None:
         self._ends[password].set_result(right)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await let_run()
+
+    async def end_oldest(self) -> None:
+        """End the check that began first, as wrong."""
+        await self.end(next(password for password in self.began if not self._ends[password].done()))
+
+
+async def let_run() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[asyncio.Task[bool]]]:
@@ -185,24 +196,69 @@ def test_a_flood_is_checked_one_after_the_other() -> None:
     asyncio.run(run())
 
 
-def test_right_password_from_the_address_of_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a long queue of one address the newest request comes first, because older clients have likely timed out."""
-    monkeypatch.setattr(turns, "PATIENT_SECONDS", 0)
+async def guess(basic: BasicAuth, passwords: Iterator[int], client: Asker, *, keeps_connection: bool) -> None:
+    """Send wrong passwords one after the other, over one connection or over a new one each time."""
+    for number in passwords:
+        password = f"guess {number} from {client.address}".encode()
+        assert not await basic.admits(header(b"prometheus", password), client)
+        if not keeps_connection:
+            client = left(client)
+
+
+def left(client: Asker) -> Asker:
+    """End the connection of a refused client, and return a new connection from its address."""
+    assert client.after_refusal
+    client.after_refusal()
+    return Asker(client.address)
+
+
+@pytest.mark.parametrize("keeps_connection", [True, False])
+@pytest.mark.parametrize(("addresses", "each"), [(1, 64), (8, 8), (64, 2)])
+def test_right_password_from_the_address_of_a_flood(addresses: int, each: int, keeps_connection: bool) -> None:
+    """The next check is that of a client that was not refused, even if refused clients of its address wait longer."""
+
+    async def run() -> None:
+        held, basic, passwords = Held(), BasicAuth({"prometheus": HASH}), count()
+        basic._is_right = held.check  # type: ignore[method-assign]  # noqa: SLF001 – the test decides when a check ends
+        clients = [Asker(f"198.51.100.{number}") for number in range(addresses) for _ in range(each)]
+        guessers = [
+            asyncio.create_task(guess(basic, passwords, client, keeps_connection=keeps_connection))
+            for client in clients
+        ]
+        await let_run()
+        for _ in clients:
+            await held.end_oldest()
+        busiest = held.began[-1].decode().rpartition(" ")[2]
+        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker(busiest)))
+        await let_run()
+        await held.end_oldest()
+        await is_admitted(held, right)
+        for guesser in guessers:
+            guesser.cancel()
+        await asyncio.wait(guessers)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("return_seconds", "order"), [(3600, [b"new", b"again"]), (-1, [b"again", b"new"])])
+def test_client_that_leaves_before_its_check(
+    return_seconds: float, order: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that closes its connection while it waits, and connects again soon, counts as refused."""
+    monkeypatch.setattr(basic_auth, "RETURN_SECONDS", return_seconds)
 
     async def run() -> None:
         held = Held()
-        basic, tasks = await flood(held, 1, 64)
-        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker("198.51.100.0")))
-        await asyncio.sleep(0)
-        for _ in range(60):
-            if b"right" in held.began:
-                break
-            await held.end(held.began[-1])
-            # The flood sends the next wrong password as soon as one is refused.
-            wrong = header(b"prometheus", b"another %d" % len(tasks))
-            tasks.append(asyncio.create_task(basic.admits(wrong, Asker("198.51.100.0"))))
-            await asyncio.sleep(0)
-        await is_admitted(held, right)
+        basic, tasks = await flood(held, 1, 2)
+        client = Asker("198.51.100.0")
+        leaving = asyncio.create_task(basic.admits(header(b"prometheus", b"leaving"), client))
+        await let_run()
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+        for password, each in ((b"again", left(client)), (b"new", Asker(client.address))):
+            tasks.append(asyncio.create_task(basic.admits(header(b"prometheus", password), each)))
+            await let_run()
         await ended(held, tasks)
+        assert held.began[-2:] == order
 
     asyncio.run(run())
