@@ -1,4 +1,4 @@
-"""Requests that are sent only once, and the time limit of a walk."""
+"""Requests that the client sends only once, and the time limit for reading a list."""
 
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 class TestOnce:
-    """What is nice to have is asked for in one request, which waits for nothing."""
+    """Optional requests, which the client never retries or delays."""
 
     def once(self, bench: Bench) -> Anything:
-        """Ask in a single request."""
+        """Send a request that the client does not retry."""
         return bench.client.get_once(POLICY_TEST.of(**IDS), Anything)
 
-    def test_good(self, mock: responses.RequestsMock) -> None:
-        """A good answer is a good answer."""
+    def test_good_response(self, mock: responses.RequestsMock) -> None:
+        """A good response is returned."""
         Script(mock, good())
         bench = Bench()
         assert self.once(bench) == Anything()
@@ -51,8 +51,8 @@ class TestOnce:
             ((200, {}, "<html>"), "invalid_response"),
         ],
     )
-    def test_bad(self, mock: responses.RequestsMock, tmp_path: Path, answer: Any, reason: str) -> None:
-        """Whatever else comes back ends it, even where there is a new token to try."""
+    def test_any_failure(self, mock: responses.RequestsMock, tmp_path: Path, answer: Any, reason: str) -> None:
+        """Any failure ends the request without a retry, even if the secret file holds a new token."""
         path = tmp_path / "token"
         path.write_text("secret-old")
         bench = Bench(secret=Secret("the file", path=str(path)))
@@ -64,7 +64,7 @@ class TestOnce:
         assert bench.clock.slept == []
 
     def test_pause(self, mock: responses.RequestsMock) -> None:
-        """A 429 pauses the credential for what it asks, and during any pause nothing is sent."""
+        """A 429 pauses the credential for the time in Retry-After, and the client sends nothing during a pause."""
         script = Script(mock, refusal(429, headers={"Retry-After": "20"}), good())
         bench = Bench()
         bench.failure(lambda: self.once(bench), "rate_limited")
@@ -74,8 +74,8 @@ class TestOnce:
         assert bench.get() == Anything()
         assert bench.clock.slept == [20]
 
-    def test_a_limit_without_a_time(self, mock: responses.RequestsMock) -> None:
-        """A 429 that does not say how long pauses the credential for as long as before a second try."""
+    def test_429_without_retry_after(self, mock: responses.RequestsMock) -> None:
+        """A 429 without Retry-After pauses the credential for 0.5 s to 1 s."""
         Script(mock, refusal(429), good())
         bench = Bench()
         bench.failure(lambda: self.once(bench), "rate_limited")
@@ -84,8 +84,8 @@ class TestOnce:
         assert 0.5 <= slept <= 1
 
 
-def test_walk_within(mock: responses.RequestsMock) -> None:
-    """A walk that takes longer than its numbers may be old is given up."""
+def test_time_limit_of_a_list(mock: responses.RequestsMock) -> None:
+    """The poll fails with a timeout if reading the whole list takes longer than 1800 s."""
     bench = Bench()
 
     def page(request: PreparedRequest) -> Any:

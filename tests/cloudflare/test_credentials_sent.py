@@ -1,4 +1,4 @@
-"""Which credential a request carries, and what happens when the secret file changes."""
+"""Which credential a request carries, and what the client does when the secret file changes."""
 
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestHeaders:
     def test_token(self, mock: responses.RequestsMock) -> None:
-        """A token is sent as bearer token."""
+        """The client sends a token as a bearer token."""
         script = Script(mock, good())
         Bench().get()
         assert script.requests[0].headers["Authorization"] == "Bearer secret-token"
 
     def test_key(self, mock: responses.RequestsMock) -> None:
-        """A global key is sent beside its email, and no Authorization with it."""
+        """The client sends a global key with its e-mail address, and without an Authorization header."""
         script = Script(mock, good())
         Bench(secret=Secret("the test", "secret-key"), email=Secret("the test", "jane@doe.example")).get()
         sent = script.requests[0].headers
@@ -38,7 +38,7 @@ class TestHeaders:
         assert "Authorization" not in sent
 
     def test_netrc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What a .netrc says of the host is not sent in place of the token."""
+        """The client sends the configured token, not a password from .netrc."""
         netrc = tmp_path / "netrc"
         netrc.write_text("default login planted password planted\n")
         monkeypatch.setenv("NETRC", str(netrc))
@@ -50,7 +50,7 @@ class TestHeaders:
 class TestRotation:
     @pytest.mark.parametrize("refused", [refusal(401), refusal(403, 9109), refusal(403, 10000), refusal(400, 6003)])
     def test_rotation(self, mock: responses.RequestsMock, tmp_path: Path, refused: Any) -> None:
-        """A token that was replaced in its file is used at once, and a refusal of the new one stands."""
+        """The client retries a refused request once if the secret file holds a new token."""
         path = tmp_path / "token"
         path.write_text("secret-old\n")
         bench = Bench(secret=Secret("the file", path=str(path)))
@@ -64,7 +64,7 @@ class TestRotation:
         assert bench.sample("retries_total", endpoint="policy_test") == 1
 
     def test_rotation_once(self, mock: responses.RequestsMock, tmp_path: Path) -> None:
-        """A request is sent again for one new token only, however often the file changes."""
+        """The client retries a refused request for one new token only, even if the secret file changes again."""
         path = tmp_path / "token"
         path.write_text("secret-0")
         bench = Bench(secret=Secret("the file", path=str(path)))
@@ -81,7 +81,7 @@ class TestRotation:
 
     @pytest.mark.parametrize("content", [None, "", "two words", "secret-old"])
     def test_no_rotation(self, mock: responses.RequestsMock, tmp_path: Path, content: str | None) -> None:
-        """A refusal stands where the file is gone, empty, unusable or as before."""
+        """The client does not retry a refused request if the secret file is missing, empty, invalid or unchanged."""
         path = tmp_path / "token"
         path.write_text("secret-old")
         bench = Bench(secret=Secret("the file", path=str(path)))

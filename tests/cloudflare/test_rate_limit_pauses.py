@@ -1,4 +1,4 @@
-"""A 429 pauses the credential, and the Ratelimit header slows it down."""
+"""How a 429 pauses the credential, and how the Ratelimit header slows it down."""
 
 import pytest
 import responses
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestPause:
     def test_pauses_the_credential(self, mock: responses.RequestsMock) -> None:
-        """After a 429 nothing leaves with this credential until the wait is over, whoever asks."""
+        """After a 429, every client with the same credential waits until the pause is over."""
         bench = Bench()
         Script(mock, refusal(429, headers={"Retry-After": "100"}), good())
         bench.failure(reason="rate_limited")
@@ -28,8 +28,8 @@ class TestPause:
         assert other.get(POLICY_TEST.of(**IDS), Anything) == Anything()
         assert sum(bench.clock.slept) == pytest.approx(15)
 
-    def test_not_asked(self, mock: responses.RequestsMock) -> None:
-        """While a pause lasts for longer than a request would wait, polls fail without a request."""
+    def test_poll_fails_during_a_long_pause(self, mock: responses.RequestsMock) -> None:
+        """A poll fails without a request if the pause is longer than a request may wait."""
         bench = Bench()
         script = Script(mock, refusal(429, headers={"Retry-After": "100"}), good())
         bench.failure(reason="rate_limited")
@@ -41,7 +41,7 @@ class TestPause:
         assert len(script.requests) == 2
 
     def test_at_most_five_minutes(self, mock: responses.RequestsMock) -> None:
-        """No word of the server pauses a credential for more than five minutes."""
+        """A pause lasts at most five minutes, even if Retry-After is longer."""
         bench = Bench()
         Script(mock, refusal(429, headers={"Retry-After": "86400"}), good())
         bench.failure(reason="rate_limited")
@@ -50,7 +50,7 @@ class TestPause:
         assert bench.clock.slept == []
 
     def test_ratelimit_header(self, mock: responses.RequestsMock) -> None:
-        """What is left by the Ratelimit header is shown, and made to last."""
+        """The exporter shows the remaining requests from the Ratelimit header, and spreads them until the reset."""
         bench = Bench()
         Script(mock, (200, {"Ratelimit": '"default";r=3;t=40'}, '{"result": {}}'), good())
         bench.get()
@@ -59,8 +59,8 @@ class TestPause:
         assert bench.clock.slept == [10]
 
     @pytest.mark.parametrize("header", ["", "r=", "r=x;t=1", '"default";t=30', "r=99999999999", "r=-1", "planted"])
-    def test_odd_ratelimit_header(self, mock: responses.RequestsMock, header: str) -> None:
-        """A header nobody can read changes nothing."""
+    def test_invalid_ratelimit_header(self, mock: responses.RequestsMock, header: str) -> None:
+        """The exporter ignores a Ratelimit header that is not valid."""
         bench = Bench()
         Script(mock, (200, {"Ratelimit": header}, '{"result": {}}'))
         bench.get()

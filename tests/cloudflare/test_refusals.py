@@ -1,4 +1,4 @@
-"""The reason and the message of each refusal."""
+"""The error reason and the message for each HTTP refusal by Cloudflare."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ class TestRefusals:
     def test_reason_and_message(
         self, mock: responses.RequestsMock, endpoint: Endpoint, answer: Any, reason: str, words: list[str]
     ) -> None:
-        """Each refusal has its reason, and a message that names endpoint, permission and next step, and no secret."""
+        """The error has the right reason and names endpoint, missing permission and next step, but no secret."""
         bench = Bench()
         Script(mock, answer, endpoint=endpoint)
         message = bench.failure(lambda: bench.get(endpoint), reason)
@@ -112,13 +112,13 @@ class TestRefusals:
             '"planted"',
         ],
     )
-    def test_odd_errors(self, mock: responses.RequestsMock, errors: str) -> None:
-        """Codes that are none are left out of the message."""
+    def test_invalid_error_codes(self, mock: responses.RequestsMock, errors: str) -> None:
+        """The error message leaves out an error code that is not a valid number."""
         bench = Bench()
         Script(mock, (418, HEADERS, f'{{"success": false, "errors": {errors}}}'))
         assert bench.failure() == f"418 from {POLICY_TEST.place}: unexpected response"
 
-    def test_place_of_an_answer(self) -> None:
-        """Messages name an endpoint as people know it, not as the code does."""
+    def test_names_of_endpoints(self) -> None:
+        """Error messages name an endpoint by its path in the API."""
         places = [endpoint.place for endpoint in (USERS, POLICY_TEST, POLICY_TEST_USERS)]
         assert places == ["/access/users", "/access/policy-tests/ID", "/access/policy-tests/ID/users"]

@@ -49,8 +49,8 @@ class TestInvalid:
             ('{"success": false, "result": "planted"}', "Cloudflare reports a failure"),
         ],
     )
-    def test_invalid_answer(self, mock: responses.RequestsMock, body: str | bytes, words: str) -> None:
-        """An answer with 200 that is not the envelope with its result is invalid, and not asked for again."""
+    def test_invalid_response(self, mock: responses.RequestsMock, body: str | bytes, words: str) -> None:
+        """A response with status 200 but without a valid envelope and result fails at once, without a retry."""
         bench = Bench()
         script = Script(mock, (200, HEADERS, body))
         message = bench.failure(reason="invalid_response")
@@ -59,7 +59,8 @@ class TestInvalid:
         assert len(script.requests) == 1
 
     def test_deeply_nested(self, mock: responses.RequestsMock) -> None:
-        """An answer may be nested deeper than Python goes: since 3.14 as deep as the stack."""
+        """A response with JSON nested more deeply than Python allows is an invalid response, not a crash."""
+        # Since Python 3.14, the stack is the only limit for nested JSON.
         Script(mock, (200, HEADERS, '{"success": true, "planted": ' + "[" * 200_000 + "]" * 200_000 + "}"))
         message = Bench().failure(reason="invalid_response")
         assert message.endswith(("is not JSON", "has no result"))
@@ -73,20 +74,20 @@ class TestInvalid:
             ('"planted"', "result[1]: expected a mapping, got a string"),
         ],
     )
-    def test_place_of_what_is_wrong(self, mock: responses.RequestsMock, row: str, words: str) -> None:
-        """What is wrong with an answer is told by its place and in words, not by its value."""
+    def test_error_names_the_field(self, mock: responses.RequestsMock, row: str, words: str) -> None:
+        """The error for a field of a wrong type names the field and both types, but not the value."""
         bench = Bench()
         Script(mock, (200, HEADERS, f'{{"result": [{{"id": "1"}}, {row}]}}'), endpoint=USERS)
         assert bench.failure(bench.rows) == f"the response from /access/users is not as documented: {words}"
 
-    def test_result_null_of_a_list(self, mock: responses.RequestsMock) -> None:
-        """A list that is null is not an empty list."""
+    def test_null_instead_of_a_list(self, mock: responses.RequestsMock) -> None:
+        """A list response with null as its result is an error, not an empty list."""
         bench = Bench()
         Script(mock, (200, HEADERS, '{"success": true, "result": null}'), endpoint=USERS)
         assert "has no result" in bench.failure(bench.rows, "invalid_response")
 
-    def test_parts_that_may_be_missing(self, mock: responses.RequestsMock) -> None:
-        """A result is a good answer even where the rest of the envelope is missing, null or of another type."""
+    def test_incomplete_envelope(self, mock: responses.RequestsMock) -> None:
+        """A response with a valid result is good, even if the rest of its envelope is missing or invalid."""
         bench = Bench()
         Script(mock, (200, {}, '{"result": {}}'), (200, {}, '{"success": null, "errors": 5, "result": {}, "x": []}'))
         assert bench.get() == Anything()

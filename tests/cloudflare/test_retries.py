@@ -1,4 +1,4 @@
-"""Which requests the client repeats, how often, and how long it waits before each retry."""
+"""Which failed requests the client retries, how often, and how long it waits before each retry."""
 
 import json
 import time
@@ -37,8 +37,8 @@ class TestWhichFailures:
             (requests.ConnectTimeout("planted"), "timeout"),
         ],
     )
-    def test_what_may_pass(self, mock: responses.RequestsMock, failure: Any, code: str) -> None:
-        """Failures that may pass are tried again after half a second, one and two, each up to half a second later."""
+    def test_temporary_failure(self, mock: responses.RequestsMock, failure: Any, code: str) -> None:
+        """The client retries a temporary failure three times, after 0.5 s, 1 s and 2 s, each plus up to 0.5 s."""
         bench = Bench()
         script = Script(mock, failure, failure, failure, good())
         assert bench.get() == Anything()
@@ -58,8 +58,8 @@ class TestWhichFailures:
             (requests.ReadTimeout("planted"), "timeout"),
         ],
     )
-    def test_what_does_not_pass(self, mock: responses.RequestsMock, failure: Any, reason: str) -> None:
-        """After four tries the failure stands."""
+    def test_failure_that_persists(self, mock: responses.RequestsMock, failure: Any, reason: str) -> None:
+        """The poll fails after four failed tries of a request."""
         bench = Bench()
         script = Script(mock, failure)
         bench.failure(reason=reason)
@@ -77,8 +77,8 @@ class TestWhichFailures:
             refusal(200, 1),
         ],
     )
-    def test_what_will_not_pass(self, mock: responses.RequestsMock, answer: Any) -> None:
-        """A refusal or an answer that makes no sense would be the same again, so it is not asked for again."""
+    def test_permanent_failure(self, mock: responses.RequestsMock, answer: Any) -> None:
+        """The client does not retry a refusal or an invalid response, because the next response would be the same."""
         bench = Bench()
         script = Script(mock, answer)
         bench.failure()
@@ -113,7 +113,7 @@ class TestRetryAfter:
     def test_retry_after(
         self, mock: responses.RequestsMock, status: int, retry_after: str | None, least: float, most: float
     ) -> None:
-        """The wait an answer asks for is kept to; where it makes no sense, it is that of any other failure."""
+        """The client waits as long as Retry-After says, and ignores a Retry-After that is not valid."""
         bench = Bench()
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         Script(mock, refusal(status, headers=headers), good())
@@ -136,14 +136,14 @@ class TestRetryAfter:
     def test_retry_after_in_the_body(
         self, mock: responses.RequestsMock, body: dict[str, object], least: float, most: float
     ) -> None:
-        """A wait may stand in the body, beside a header of 0; it only ever makes the wait longer."""
+        """The client obeys a `retry_after` in the body if it is longer than the other waits."""
         bench = Bench()
         Script(mock, (429, {"Retry-After": "0"}, json.dumps(body)), good())
         assert bench.get() == Anything()
         assert least <= sum(bench.clock.slept) <= most + 1e-6
 
-    def test_four_refusals_in_a_row(self, mock: responses.RequestsMock) -> None:
-        """A server that asks not to wait at all is not asked four times at once."""
+    def test_retry_after_zero(self, mock: responses.RequestsMock) -> None:
+        """The client waits between its tries even if the server sends `Retry-After: 0`."""
         bench = Bench()
         script = Script(mock, refusal(429, headers={"Retry-After": "0"}))
         bench.failure(reason="rate_limited")
@@ -152,7 +152,7 @@ class TestRetryAfter:
 
     @pytest.mark.parametrize("status", [429, 503])
     def test_retry_after_date(self, mock: responses.RequestsMock, status: int) -> None:
-        """The end of a wait may be a date."""
+        """The client accepts a date in Retry-After."""
         bench = Bench()
         bench.clock.now = time.time()
         date = formatdate(time.time() + 20, usegmt=True)
@@ -163,7 +163,7 @@ class TestRetryAfter:
     @pytest.mark.parametrize("retry_after", ["31", "300", "99999999999", formatdate(253370764800, usegmt=True)])
     @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (503, "server")])
     def test_long_retry_after(self, mock: responses.RequestsMock, status: int, reason: str, retry_after: str) -> None:
-        """A wait of more than half a minute is not waited for: the poll fails and says so."""
+        """If Retry-After is longer than 30 s, the poll fails at once and the error says when to retry."""
         bench = Bench()
         script = Script(mock, refusal(status, headers={"Retry-After": retry_after}))
         seconds = 31 if retry_after == "31" else 300
@@ -171,8 +171,8 @@ class TestRetryAfter:
         assert len(script.requests) == 1
         assert bench.clock.slept == []
 
-    def test_waits_add_up(self, mock: responses.RequestsMock) -> None:
-        """All waits of a request together take half a minute at most."""
+    def test_total_wait(self, mock: responses.RequestsMock) -> None:
+        """All waits of one request together take at most 30 s."""
         bench = Bench()
         script = Script(mock, refusal(503, headers={"Retry-After": "12"}))
         bench.failure(reason="server")
@@ -181,7 +181,7 @@ class TestRetryAfter:
 
 
 def test_stop(mock: responses.RequestsMock) -> None:
-    """The wait between two tries ends when the process stops, and so does the poll."""
+    """A shutdown ends the wait before a retry, and stops the poll."""
     bench = Bench()
     Script(mock, refusal(500))
     bench.clock.stop.set()
