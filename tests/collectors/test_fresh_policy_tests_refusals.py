@@ -1,4 +1,4 @@
-"""Requests to start a policy test that come to nothing: what is said of them, and when the next one is sent."""
+"""Failed requests to start a policy test: the error, and when the exporter tries again."""
 
 import socket
 from pathlib import Path
@@ -24,7 +24,7 @@ REFUSALS = {
     "no id": (result('{"status": "success"}'), "invalid_response", "has no test id"),
     "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
     "a path for an id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
-    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
+    "too long an id": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
     "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
     "HTML": (answers(200), "invalid_response", "not JSON"),
     "nothing": (result("null"), "invalid_response", "has no result"),
@@ -33,8 +33,8 @@ REFUSALS = {
 
 class TestRefusals:
     @pytest.mark.parametrize("kind", REFUSALS)
-    def test_is_not_asked_again_before_its_time(self, bench: Any, kind: str) -> None:
-        """Whatever comes of a POST, there is none before the next refresh, and each poll until then says why."""
+    def test_no_second_request_before_the_refresh(self, bench: Any, kind: str) -> None:
+        """After a refused POST, the next POST waits for the next refresh, and each poll until then shows the reason."""
         fault, reason, words = REFUSALS[kind]
         exporter = bench()
         exporter.exporter.run(100)
@@ -51,15 +51,17 @@ class TestRefusals:
         assert exporter.asked("POST") == [0, REFRESH, 2 * REFRESH]
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
 
-    def test_that_was_not_sent(self, bench: Any) -> None:
-        """Where nobody listens nothing was sent, so the next poll tries again."""
+    def test_no_server(self, bench: Any) -> None:
+        """If no server listens, the POST was not sent, so the next poll tries again."""
         exporter = bench()
         exporter.server.stop()
         exporter.exporter.run(10)
         assert exporter.exporter.failure().startswith("network: no complete response from /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [
+            pytest.approx(300, abs=10)
+        ]  # the retries of other requests take a few seconds
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
 
     def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +76,9 @@ class TestRefusals:
         )
         monkeypatch.delenv("http_proxy")
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [
+            pytest.approx(300, abs=10)
+        ]  # the retries of other requests take a few seconds
 
     def test_that_found_no_connection_in_time(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where connecting takes too long, the next poll tries again."""
@@ -88,7 +92,9 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("timeout: no complete response from /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [
+            pytest.approx(300, abs=10)
+        ]  # the retries of other requests take a few seconds
 
     def test_the_same_policies(self, bench: Any) -> None:
         """The same policies in another order, and the same address written in another way, are no reason for a test."""
