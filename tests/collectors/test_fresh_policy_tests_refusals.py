@@ -59,13 +59,11 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("network: no complete response from /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [
-            pytest.approx(300, abs=10)
-        ]  # the retries of other requests take a few seconds
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
 
-    def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where there is no connection, whatever is in the way, the next poll tries again."""
+    def test_closed_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If the proxy refuses the connection, the POST was not sent, so the next poll tries again."""
         exporter = bench()
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -76,12 +74,10 @@ class TestRefusals:
         )
         monkeypatch.delenv("http_proxy")
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [
-            pytest.approx(300, abs=10)
-        ]  # the retries of other requests take a few seconds
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
 
-    def test_that_found_no_connection_in_time(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where connecting takes too long, the next poll tries again."""
+    def test_connect_timeout(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If connecting takes too long, the POST was not sent, so the next poll tries again."""
         exporter = bench()
 
         def connect(*_: object, **__: object) -> None:
@@ -92,12 +88,10 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("timeout: no complete response from /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [
-            pytest.approx(300, abs=10)
-        ]  # the retries of other requests take a few seconds
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
 
     def test_the_same_policies(self, bench: Any) -> None:
-        """The same policies in another order, and the same address written in another way, are no reason for a test."""
+        """No new test starts if only the order of the policies or the spelling of the API address changes."""
         exporter = bench()
         exporter.exporter.run(10)
         changed = exporter.config(payroll(policies=(*reversed(POLICIES), *POLICIES)))
@@ -107,7 +101,7 @@ class TestRefusals:
         assert exporter.asked("POST") == [0]
 
     def test_while_the_credential_is_paused(self, bench: Any) -> None:
-        """After a long 429 nothing is sent, a POST neither, and it follows when the pause is over."""
+        """After a long 429, the exporter sends no POST until the pause is over."""
         exporter = bench(config=PolicyTest(id="gone"))
         exporter.server.fault = lambda _: refuses(429, 10013, Retry_After="200")
         exporter.exporter.run(1)
@@ -121,7 +115,7 @@ class TestRefusals:
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
 
     def test_token_that_was_replaced(self, bench: Any, tmp_path: Path) -> None:
-        """A secret file is read before the POST, which cannot be repeated with another token."""
+        """The exporter reads the secret file before each POST, because a POST cannot be repeated with a new token."""
         token = tmp_path / "token"
         token.write_text("old", encoding="utf-8")
         exporter = bench()
