@@ -24,22 +24,22 @@ from tests.api_client import (
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
-class TestOnce:
-    """Optional requests, which the client never retries or delays."""
+class TestSingleTry:
+    """Optional requests, which the client neither retries nor delays."""
 
-    def once(self, bench: Bench) -> Anything:
+    def send_once(self, bench: Bench) -> Anything:
         """Send a request that the client does not retry."""
         return bench.client.get_once(POLICY_TEST.of(**IDS), Anything)
 
     def test_good_response(self, mock: responses.RequestsMock) -> None:
-        """A good response is returned."""
+        """The client returns the result of a good response."""
         Script(mock, good())
         bench = Bench()
-        assert self.once(bench) == Anything()
+        assert self.send_once(bench) == Anything()
         assert bench.codes() == {"200": 1}
 
     @pytest.mark.parametrize(
-        ("answer", "reason"),
+        ("response", "reason"),
         [
             (refusal(401), "auth"),
             (refusal(403, 10000), "permission"),
@@ -51,24 +51,24 @@ class TestOnce:
             ((200, {}, "<html>"), "invalid_response"),
         ],
     )
-    def test_any_failure(self, mock: responses.RequestsMock, tmp_path: Path, answer: Any, reason: str) -> None:
+    def test_any_failure(self, mock: responses.RequestsMock, tmp_path: Path, response: Any, reason: str) -> None:
         """Any failure ends the request without a retry, even if the secret file holds a new token."""
         path = tmp_path / "token"
         path.write_text("secret-old")
         bench = Bench(secret=Secret("the file", path=str(path)))
-        script = Script(mock, answer)
+        script = Script(mock, response)
         path.write_text("secret-new")
-        bench.failure(lambda: self.once(bench), reason)
+        bench.failure(lambda: self.send_once(bench), reason)
         assert len(script.requests) == 1
         assert bench.sample("retries_total", endpoint="policy_test") == 0
         assert bench.clock.slept == []
 
     def test_pause(self, mock: responses.RequestsMock) -> None:
-        """A 429 pauses the credential for the time in Retry-After, and the client sends nothing during a pause."""
+        """A 429 pauses the credential for the time in Retry-After, and no request is sent during the pause."""
         script = Script(mock, refusal(429, headers={"Retry-After": "20"}), good())
         bench = Bench()
-        bench.failure(lambda: self.once(bench), "rate_limited")
-        message = bench.failure(lambda: self.once(bench), "rate_limited")
+        bench.failure(lambda: self.send_once(bench), "rate_limited")
+        message = bench.failure(lambda: self.send_once(bench), "rate_limited")
         assert message == "rate-limit budget exhausted: after a 429 the credential is paused for 20 s more"
         assert (len(script.requests), bench.clock.slept) == (1, [])
         assert bench.get() == Anything()
@@ -78,14 +78,14 @@ class TestOnce:
         """A 429 without Retry-After pauses the credential for 0.5 s to 1 s."""
         Script(mock, refusal(429), good())
         bench = Bench()
-        bench.failure(lambda: self.once(bench), "rate_limited")
+        bench.failure(lambda: self.send_once(bench), "rate_limited")
         bench.get()
         (slept,) = bench.clock.slept
         assert 0.5 <= slept <= 1
 
 
 def test_time_limit_of_a_list(mock: responses.RequestsMock) -> None:
-    """The poll fails with a timeout if reading the whole list takes longer than 1800 s."""
+    """The poll fails with a timeout if it needs more than 1800 s to read the whole list."""
     bench = Bench()
 
     def page(request: PreparedRequest) -> Any:

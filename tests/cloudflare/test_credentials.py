@@ -28,10 +28,10 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-class TestNothingIsShown:
+class TestSecretsAreHidden:
     @pytest.mark.parametrize("show", [repr, str, "{}".format, "%s".__mod__, ascii], ids=lambda show: show.__name__)
     def test_text_form(self, show: Callable[[object], str]) -> None:
-        """The text form of a secret, or of an object with a secret, shows only the source of the secret."""
+        """When a secret, or an object with a secret, is printed, only the source of the secret appears."""
         secret = Secret("configuration file", SECRET)
         email = Secret("environment variable EMAIL", EMAIL)
         account = Account(id="example", api_key=secret, api_email=email)

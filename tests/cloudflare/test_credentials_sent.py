@@ -50,7 +50,7 @@ class TestHeaders:
 class TestRotation:
     @pytest.mark.parametrize("refused", [refusal(401), refusal(403, 9109), refusal(403, 10000), refusal(400, 6003)])
     def test_rotation(self, mock: responses.RequestsMock, tmp_path: Path, refused: Any) -> None:
-        """The client retries a refused request once if the secret file holds a new token."""
+        """The client retries a refused request with a new token from the file; a second refusal fails the poll."""
         path = tmp_path / "token"
         path.write_text("secret-old\n")
         bench = Bench(secret=Secret("the file", path=str(path)))

@@ -64,12 +64,12 @@ class Server:
 class Canned(Server):
     """A list of prepared pages without totals."""
 
-    def __init__(self, answer: Callable[[int], list[User]]) -> None:
+    def __init__(self, page_of: Callable[[int], list[User]]) -> None:
         super().__init__(0)
-        self._answer = answer
+        self._page_of = page_of
 
     def fetch(self, number: int) -> Page[User]:
-        return Page(self._answer(number), PageInfo())
+        return Page(self._page_of(number), PageInfo())
 
 
 class TestRequests:
@@ -94,7 +94,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("users", [0, 999, 1000, 2000, 2500])
     def test_totals_are_checked(self, users: int) -> None:
-        """At the end of a list, the exporter knows whether the totals were correct."""
+        """At the end of a list, the exporter compares the totals with the number of rows."""
         for total, right in ((users, True), (users + 1, False), (users // 2, users == 0)):
             server = Server(users, total_count=total, total_pages=-(-total // 1000))
             if users or not total:
@@ -152,7 +152,7 @@ class TestRequests:
 
     @pytest.mark.parametrize("concurrency", [1, 4, 7])
     def test_pages_ahead(self, concurrency: int) -> None:
-        """The exporter fetches pages ahead, as many as the configured concurrency."""
+        """While one page is processed, the exporter fetches the next pages, as many as the configured concurrency."""
         server = Server(19_999)
         assert server.walk(concurrency) == 19_999
         assert server.farthest_ahead == 1 + concurrency
@@ -177,7 +177,7 @@ class TestRequests:
         assert len(server.asked) <= -(-users // 1000) + 1 + 4
 
     def test_first_pages_at_once(self) -> None:
-        """The exporter requests the expected pages together with the first page."""
+        """The exporter requests all expected pages without waiting for the first page."""
         pages: list[Future[Page[User]]] = []
 
         class Waiting(Server):
@@ -200,7 +200,7 @@ class TestRequests:
         assert server.farthest_ahead == 1
 
     def test_failure(self) -> None:
-        """A failed page fails the walk when its turn comes, and the exporter then requests no more pages."""
+        """If a page fails, even one fetched ahead, the poll fails at that page and requests no more pages."""
 
         class Failing(Server):
             def fetch(self, number: int) -> Page[User]:
@@ -215,7 +215,7 @@ class TestRequests:
         assert server.asked == [1, 2, 3, 4, 5, 6]
 
     def test_abandoned_walk(self) -> None:
-        """A walk requests no more pages after its reader has stopped."""
+        """When the poll stops reading a list, the exporter requests no more pages."""
         server = Server(20_000)
         pages = iter(Walk(server, 1000, 2, Found()))
         assert len(next(pages)) == 1000

@@ -1,4 +1,4 @@
-"""Every number about users is right, whatever kind of pages the server sends."""
+"""Every number about users is right, for any pages that a server can send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ INVALID = ["yes", 1, []]  # neither a flag nor a time
 
 @dataclass(frozen=True)
 class Moment:
-    """A time: the text in the API, and the meaning."""
+    """A time, as the text in the API and as a datetime."""
 
     text: str
     time: datetime | None
@@ -202,7 +202,7 @@ persons = st.builds(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(people=st.lists(persons, max_size=30), paging=pagings(), data=st.data())
 def test_every_number_is_right(people: list[Person], paging: Paging, data: st.DataObject) -> None:
-    """Every number equals a simple count of the users, whatever the pages look like, and no other number is shown.
+    """Every number equals a simple count of the users, for any kind of pages, and no other number is shown.
 
     If a list contradicts itself, the exporter accepts it at the second poll at the latest.
     """

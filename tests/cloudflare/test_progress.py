@@ -39,7 +39,7 @@ def test_remaining_time_grows_during_a_pause() -> None:
 
 
 def test_expected_pages_without_a_total() -> None:
-    """Without totals, the exporter expects as many pages as last time; at the first poll, none are shown."""
+    """Without totals, the expected number of pages is that of the last poll, or unknown at the first poll."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     progress.begin(3500, 1000)

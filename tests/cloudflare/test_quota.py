@@ -52,7 +52,7 @@ def paced(mock: responses.RequestsMock, headers: dict[str, str]) -> tuple[float 
     ],
 )
 def test_lists(mock: responses.RequestsMock, left: str, policy: str, remaining: float, wait: list[float]) -> None:
-    """The most restrictive item of the header sets the pace and the number that is shown."""
+    """The most restrictive item of the header sets both the pace and the number that is shown."""
     assert paced(mock, {"Ratelimit": left, "Ratelimit-Policy": policy}) == (remaining, wait)
 
 

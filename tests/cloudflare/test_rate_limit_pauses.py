@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestPause:
     def test_pauses_the_credential(self, mock: responses.RequestsMock) -> None:
-        """After a 429, every client with the same credential waits until the pause is over."""
+        """After a 429, every client with this credential waits until the pause is over, even with a new secret."""
         bench = Bench()
         Script(mock, refusal(429, headers={"Retry-After": "100"}), good())
         bench.failure(reason="rate_limited")

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("endpoint", "answer", "reason", "words"),
+        ("endpoint", "response", "reason", "words"),
         [
             (USERS, refusal(400, 6003), "auth", [VALUE, "400", "6003"]),
             (USERS, refusal(400, 6111), "auth", [VALUE, "400", "6111"]),
@@ -86,11 +86,11 @@ class TestRefusals:
         ],
     )
     def test_reason_and_message(
-        self, mock: responses.RequestsMock, endpoint: Endpoint, answer: Any, reason: str, words: list[str]
+        self, mock: responses.RequestsMock, endpoint: Endpoint, response: Any, reason: str, words: list[str]
     ) -> None:
         """The error has the right reason and names endpoint, missing permission and next step, but no secret."""
         bench = Bench()
-        Script(mock, answer, endpoint=endpoint)
+        Script(mock, response, endpoint=endpoint)
         message = bench.failure(lambda: bench.get(endpoint), reason)
         assert endpoint.place in message
         assert [word for word in words if word not in message] == []

@@ -121,7 +121,7 @@ envelopes = st.fixed_dictionaries(
     {"result": st.lists(users_as_documented, max_size=4) | st.lists(rows, max_size=3) | rows},
     optional={"result_info": st.dictionaries(pages, counts | leaves, max_size=5) | anything},
 )
-odd_envelopes = st.fixed_dictionaries(
+unusual_envelopes = st.fixed_dictionaries(
     {"result": anything},
     optional={
         "success": st.booleans() | anything,
@@ -133,7 +133,7 @@ odd_envelopes = st.fixed_dictionaries(
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """Draw the bytes of a response: an envelope or any JSON, sometimes with some bytes in its middle replaced."""
-    content = draw(envelopes | envelopes | odd_envelopes | anything)
+    content = draw(envelopes | envelopes | unusual_envelopes | anything)
     body = json.dumps(content, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
     if draw(st.integers(0, 7)):
         return body

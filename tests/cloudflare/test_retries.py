@@ -38,7 +38,7 @@ class TestWhichFailures:
         ],
     )
     def test_temporary_failure(self, mock: responses.RequestsMock, failure: Any, code: str) -> None:
-        """The client retries a temporary failure three times, after 0.5 s, 1 s and 2 s, each plus up to 0.5 s."""
+        """The client retries a temporary failure after 0.5 s, 1 s and 2 s, each plus a random time up to 0.5 s."""
         bench = Bench()
         script = Script(mock, failure, failure, failure, good())
         assert bench.get() == Anything()
@@ -67,7 +67,7 @@ class TestWhichFailures:
         assert bench.sample("retries_total", endpoint="policy_test") == 3
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [
             *(refusal(status) for status in (400, 401, 403, 404, 405, 410, 301)),
             (204, {}, ""),
@@ -77,10 +77,10 @@ class TestWhichFailures:
             refusal(200, 1),
         ],
     )
-    def test_permanent_failure(self, mock: responses.RequestsMock, answer: Any) -> None:
+    def test_permanent_failure(self, mock: responses.RequestsMock, response: Any) -> None:
         """The client does not retry a refusal or an invalid response, because the next response would be the same."""
         bench = Bench()
-        script = Script(mock, answer)
+        script = Script(mock, response)
         bench.failure()
         assert len(script.requests) == 1
         assert bench.clock.slept == []

@@ -37,7 +37,7 @@ class TestConnection:
         assert server.arrivals[0].headers["accept-encoding"] == "gzip"
 
     def test_surplus_bytes(self) -> None:
-        """The client closes a connection with bytes after the response, because the next request would read them."""
+        """If bytes follow a response, the client closes the connection, so that the next request does not read them."""
         with simulator(fault=says_after(b"HTTP/1.1 200 OK\r\nContent-Len")) as server:
             bench = Bench(server.url)
             bench.get()

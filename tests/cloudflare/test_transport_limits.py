@@ -40,7 +40,7 @@ class TestSize:
         ],
     )
     def test_too_large_response(self, fault: Callable[[Handler], None], words: str) -> None:
-        """The client stops reading a response that is too large, uses less than 30 MiB for it, and fails."""
+        """A response that is too large fails, and the client uses less than 30 MiB of memory for it."""
         with simulator(fault=fault) as server:
             bench = Bench(server.url)
             tracemalloc.start()

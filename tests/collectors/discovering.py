@@ -52,7 +52,7 @@ def in_order(bodies: Iterable[list[Any]]) -> list[list[Any]]:
 
 
 class Discovery:
-    """An exporter that discovers applications, and an account with pages of 25 rows, where each test takes a minute."""
+    """An exporter that discovers applications, and an account with 25 rows a page where each test takes a minute."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Users as the API lists them, and the whole exposition of users. The current time is always 2026-09-21T14:13:20Z.
 
-The token cannot read devices, so a seat with an active device is never idle, but its activity can be unknown.
+The token cannot read devices. So a seat with an active device is never idle, but its activity can be unknown.
 """
 
 from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row

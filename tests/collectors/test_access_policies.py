@@ -38,14 +38,14 @@ def revision(*rows: object, reusable: dict[str, Policy] = REUSABLE) -> str:
 
 
 def test_an_own_policy_is_an_object() -> None:
-    """A test gets only the fields that it accepts from a policy of one application, and no null values."""
+    """For a policy of one application, a test gets only the fields that a test accepts, without null values."""
     kept = ("name", "decision", "include", "exclude", "session_duration", "approval_required")
     assert body(OWN) == [{name: OWN[name] for name in kept}]
 
 
 @pytest.mark.parametrize("row", ["reusable", {"id": "reusable"}, LISTED, LISTED | {"reusable": True}])
 def test_a_reusable_policy_is_its_id(row: object) -> None:
-    """A policy in the list of reusable policies is tested by its id, in any format of the application."""
+    """A reusable policy is tested by its id, whether the application gives the id or the whole policy."""
     assert body(row) == ["reusable"]
 
 
@@ -56,7 +56,7 @@ def test_policy_with_only_an_id(row: object) -> None:
 
 
 def test_precedence() -> None:
-    """Policies are tested in the order of their precedence; policies without a valid one come last, in listed order."""
+    """Policies are tested in order of precedence; policies without a valid precedence come last, in listed order."""
     places = [3, None, 1, "2", 2, True, 10**400, float("nan"), 1.5]
     rows = [{"id": str(number), "precedence": place} for number, place in enumerate(places)]
     assert body(*rows) == ["2", "8", "4", "0", "1", "3", "5", "6", "7"]
@@ -64,7 +64,7 @@ def test_precedence() -> None:
 
 @pytest.mark.parametrize("row", [None, 5, [], {}, {"id": 5}, {"id": ""}, {"name": "x"}, {"id": "x", "decision": []}])
 def test_invalid_policy(row: object) -> None:
-    """A row without a valid policy is an error, because a test without this policy would be wrong."""
+    """An invalid row is an error, because a test without this policy would give wrong results."""
     with pytest.raises(ValueError, match="not a policy"):
         body(OWN, row)
 
@@ -83,7 +83,7 @@ def test_invalid_policy(row: object) -> None:
     ],
 )
 def test_edit(changes: dict[str, Any]) -> None:
-    """Any change that can alter the test result is an edit, and so is a new `updated_at`."""
+    """Any change that can alter the test result counts as an edit, and so does a new `updated_at`."""
     assert revision(OWN | changes) != revision(OWN)
 
 
@@ -101,7 +101,7 @@ def test_an_edit_of_the_order() -> None:
 
 
 def test_no_edit() -> None:
-    """A new order of keys or rules is not an edit, and neither is a list that is empty, null or missing."""
+    """A new order of keys or rules is not an edit, and neither is an empty list instead of null or nothing."""
     names = list(OWN)
     random.Random(1).shuffle(names)
     shuffled = {name: OWN[name] for name in names} | {"include": [dict(reversed(GUESTS.items())), STAFF]}

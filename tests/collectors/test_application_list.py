@@ -47,7 +47,7 @@ def test_rows_without_an_id(lists: ApplicationList, cloudflare: Cloudflare) -> N
 
 
 def test_policies_of_a_wrong_type(lists: ApplicationList, cloudflare: Cloudflare) -> None:
-    """The exporter marks policies of a wrong type as unreadable; missing policies and null are not unreadable."""
+    """Policies of a wrong type are marked as unreadable; null and missing policies are not."""
     rows: list[dict[str, Any]] = [{"id": "1"}, {"id": "2", "policies": None}, {"id": "3", "policies": {}}]
     cloudflare.lists("apps", answer(rows))
     assert [(each.policies, each.unreadable) for each in lists.applications()] == [

@@ -67,7 +67,7 @@ class TestStarts:
         assert found.value("discovered_policy_tests") == 2
 
     def test_later_tests_are_spread(self, discover: Any) -> None:
-        """Each application is tested once a refresh, and the tests spread over time instead of starting together."""
+        """Each application is tested once a refresh, and tests that started together are spread over time."""
         found = discover(*(application(str(number), own(str(number))) for number in range(30)))
         found.run(2.5 * DAY)
         starts: dict[str, list[float]] = {}
@@ -86,7 +86,7 @@ class TestStarts:
         assert len(found.server.arrivals) <= 2 * 24 * 60
 
     def test_refused_tests(self, discover: Any) -> None:
-        """If Cloudflare refuses the tests, each test shows the error, and none is requested again before its time."""
+        """If Cloudflare refuses the tests, each test fails, and none is requested again before its time."""
         found = discover(*(application(str(number), own()) for number in range(3)))
         found.account.may_start_tests = False
         found.run(6 * HOUR)

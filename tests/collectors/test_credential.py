@@ -62,12 +62,12 @@ def asked(server: Simulator) -> list[str]:
 
 
 def says(body: str) -> Callable[[Request], Callable[[Handler], None]]:
-    """Return a fault that gives every request this result."""
+    """Return a fault that answers every request with this result."""
     return lambda _: result(body)
 
 
 def test_user_token(server: Simulator) -> None:
-    """The exporter verifies a user token once a day, without health metrics for it."""
+    """The exporter verifies a user token once a day, and shows no health metrics for it."""
     fleet = exporter(server)
     fleet.run(DAY - 1)
     assert shown(fleet) == SOON.timestamp() == 1791728000

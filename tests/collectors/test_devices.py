@@ -61,7 +61,7 @@ def test_types(cloudflare: Cloudflare) -> None:
     ],
 )
 def test_active(cloudflare: Cloudflare, field: str, time: str | None, is_active: bool) -> None:
-    """A deleted or revoked registration is not active; a placeholder time, such as the year 1, means neither."""
+    """A deleted or revoked registration is not active; a placeholder time (1 or 1970) does not mean deleted."""
     page = polled(cloudflare, answer([registration(1, **{field: time})]))
     assert shown(page, "device_registrations")["warp"] == is_active
     assert shown(page, "device_registrations_seen")["1d"] == is_active
@@ -243,7 +243,7 @@ def test_nothing_personal(cloudflare: Cloudflare) -> None:
 @pytest.mark.parametrize("end", ['{"success": true, "result": null}', '{"success": true, "result": []}'])
 @pytest.mark.parametrize("middle", [False, True])
 def test_list_that_ends_early(cloudflare: Cloudflare, end: str, *, middle: bool) -> None:
-    """A list that ends early without a total fails one poll and keeps the numbers; the next poll accepts it."""
+    """A list that ends early without a total fails one poll; if the next list is the same, it is accepted."""
     first, second, third = registrations([registration(number) for number in range(5)], 2)
     short = [first, end] if middle else [end]
     cloudflare.registers(first, second, third, *short, *short, *short)

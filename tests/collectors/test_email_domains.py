@@ -1,4 +1,4 @@
-"""Users by e-mail domain: this metric family and nothing else is added to the exposition."""
+"""Users by e-mail domain: `users.domains` adds one metric family and changes no other."""
 
 import json
 from collections import Counter
@@ -38,7 +38,7 @@ def polled(cloudflare: Cloudflare, rows: list[Row], number: int = 10, size: int 
 
 
 def counts(page: str) -> dict[str, int]:
-    """Return the number of users by domain, over all seats, without `other` and `unknown` if they are 0."""
+    """Return the number of users by domain over all seats, without `other` and `unknown` if no user is in them."""
     found: Counter[str] = Counter()
     for line in page.splitlines():
         if line.startswith(f"{FAMILY}{{"):
@@ -91,7 +91,7 @@ def test_no_users(cloudflare: Cloudflare) -> None:
 
 
 def test_ties(cloudflare: Cloudflare) -> None:
-    """Domains with the same number of users are sorted by name, in any order of the list."""
+    """Domains with the same number of users are sorted by name, for any order of the users."""
     names = ["b.example", "a.example", "d.example", "c.example"]
     for order in (names, names[::-1]):
         page = polled(cloudflare, people(*(f"x@{name}" for name in order)), number=2)
@@ -170,7 +170,7 @@ def test_an_address_of_a_wrong_type(cloudflare: Cloudflare) -> None:
 
 
 def test_a_name_is_converted_once(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exporter converts an internationalized domain name only once, even over several users and polls."""
+    """The exporter converts an internationalized domain name to ASCII only once, even over several polls."""
     converted: list[str] = []
     encode = idna.encode
 
@@ -186,7 +186,7 @@ def test_a_name_is_converted_once(cloudflare: Cloudflare, monkeypatch: pytest.Mo
 
 
 def test_many_domains(cloudflare: Cloudflare) -> None:
-    """The exporter keeps only the configured number of domains, also in the summary."""
+    """The exporter keeps only the configured number of domains, and counts all others as `other`."""
     rows = people(*(f"x@{number % 2500}.example" for number in range(3000)))
     page = polled(cloudflare, rows, number=100)
     found = counts(page)

@@ -27,7 +27,7 @@ from tests.faults import refuses
 
 class TestLife:
     def test_from_start_to_finish(self, bench: Any) -> None:
-        """A running test shows its progress and the counts of the last finished test, until it finishes itself."""
+        """While a test runs, its progress and the last finished counts are shown, and its own counts at its end."""
         exporter = bench()
         exporter.exporter.run(1)
         assert exporter.page() == expected(is_processing=1)
@@ -72,7 +72,7 @@ class TestLife:
 
     @pytest.mark.parametrize("end", ["blocked", "exceeded time"])
     def test_that_fails(self, bench: Any, end: str) -> None:
-        """A failed test shows its status, the old counts stay until they are stale, and later tests are started."""
+        """A failed test shows its status, the old counts stay until they are stale, and later tests start on time."""
         good, bad = Life(results("approved"), seconds=0), Life(results("approved", "blocked"), end=end, share=0.5)
         exporter = bench(good, bad, bad, good, config=payroll(stale_after=Duration(1.5 * REFRESH)))
         status = f"is_{end.replace(' ', '_')}"
@@ -131,7 +131,7 @@ class TestStatusPage:
 
 class TestReload:
     def test_other_policies_are_tested_at_once(self, bench: Any) -> None:
-        """New policies under the same name start a new test at once, and the old numbers disappear."""
+        """If a reload changes the policies of a test, a new test starts at once and the old numbers disappear."""
         exporter = bench()
         exporter.account.lives["third",] = lambda: Life(results("error"), seconds=60)
         exporter.exporter.run(100)
@@ -140,7 +140,7 @@ class TestReload:
         assert exporter.page() == expected(is_processing=1, population=1, started=moment(100), last_success=moment(100))
 
     def test_longer_refresh(self, bench: Any) -> None:
-        """A longer refresh counts from the start of the last test, and the numbers stay."""
+        """After a reload with a longer refresh, the next test starts that time after the last, and the numbers stay."""
         exporter = bench()
         exporter.exporter.run(100)
         exporter.exporter.load(exporter.config(payroll(refresh=Interval(2 * REFRESH))))
@@ -153,7 +153,7 @@ class TestReload:
 
 class TestChanges:
     def test_changed_results(self, bench: Any) -> None:
-        """Only people in both tests with a new result are counted as changed."""
+        """A person counts as changed only if two tests in a row have different results for this person."""
         before = results("approved", "approved", "blocked", "error", "blocked", "approved")
         after = results("approved", "blocked", "approved", "blocked", "error", "blocked")[:5]
         joined = PolicyTestUser("someone-else", status="blocked")
@@ -167,8 +167,8 @@ class TestChanges:
             for change, number in changes.items()
         )
 
-    def test_compared_with_the_last_that_finished(self, bench: Any) -> None:
-        """A test is compared with the last finished test, not with a failed test between them."""
+    def test_compared_with_the_last_finished_test(self, bench: Any) -> None:
+        """A test is compared with the last finished test, even if a failed test lies between them."""
         bad = Life(results("error", "error"), end="exceeded time", share=0.5)
         exporter = bench(Life(results("approved", "blocked")), bad, Life(results("blocked", "blocked")))
         exporter.exporter.run(2 * REFRESH + 10)

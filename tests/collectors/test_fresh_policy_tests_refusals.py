@@ -21,20 +21,20 @@ REFUSALS = {
     "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
     "server": (answers(502), "server", "a temporary fault at Cloudflare"),
-    "no id": (result('{"status": "success"}'), "invalid_response", "has no test id"),
-    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
-    "a path for an id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
-    "too long an id": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
-    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
+    "id missing": (result('{"status": "success"}'), "invalid_response", "has no test id"),
+    "e-mail address as id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
+    "path as id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
+    "id too long": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
+    "lone surrogate": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
     "HTML": (answers(200), "invalid_response", "not JSON"),
-    "nothing": (result("null"), "invalid_response", "has no result"),
+    "null": (result("null"), "invalid_response", "has no result"),
 }
 
 
 class TestRefusals:
     @pytest.mark.parametrize("kind", REFUSALS)
     def test_no_second_request_before_the_refresh(self, bench: Any, kind: str) -> None:
-        """After a refused POST, the next POST waits for the next refresh, and each poll until then shows the reason."""
+        """After a failed POST, the next POST waits for the next refresh, and each poll until then shows the error."""
         fault, reason, words = REFUSALS[kind]
         exporter = bench()
         exporter.exporter.run(100)

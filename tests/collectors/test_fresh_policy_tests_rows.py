@@ -18,7 +18,7 @@ NOW = [0, 5, 10, 15, 22.5]
 
 
 def rows_of(bench: Any, rows: Sequence[PolicyTestUser]) -> None:
-    """List these rows for every test, on one page."""
+    """Make the simulator list these rows for every test, on one page."""
 
     def answer(handler: Any) -> None:
         page = [dataclasses.asdict(each) for each in rows] if handler.arrival.page == 1 else []
@@ -78,7 +78,7 @@ class TestLateRows:
         assert 'change="newly_blocked",policy_test="payroll"} 2.0' in exporter.page()
 
     def test_no_rows(self, bench: Any) -> None:
-        """A complete test without rows fails and keeps the old counts, if it covers some users."""
+        """A complete test with users but without rows fails, and the old counts stay."""
         exporter = bench(Life(results("approved", "blocked")))
         exporter.exporter.run(10)
         rows_of(exporter, [])
@@ -88,7 +88,7 @@ class TestLateRows:
 
     @pytest.mark.parametrize("fault", [refuses(404, 12130), answers(502)], ids=["refused", "broken"])
     def test_rows_that_fail(self, bench: Any, fault: Any) -> None:
-        """If the rows cannot be read, the old counts stay."""
+        """If the rows cannot be read, the old counts stay, and the next good poll succeeds."""
         exporter = bench(Life(results("approved", "blocked")))
         exporter.exporter.run(10)
         exporter.server.fault = only("policy_test_users", fault)

@@ -51,7 +51,7 @@ class TestReload:
         assert policies_of(exporter) == ["first-policy", *last]
 
     def test_policies_changed_and_changed_back(self, bench: Any) -> None:
-        """Policies that are changed and changed back start no new test, and their old results are shown."""
+        """If policies are changed and changed back, no new test starts, and the old results are shown."""
         exporter = bench()
         exporter.account.lives[OTHERS] = lambda: Life(results("error"))
         for _ in range(5):
@@ -109,7 +109,7 @@ class TestClock:
     @pytest.mark.parametrize("jump", [YEAR, -YEAR, 2 * REFRESH, -2 * REFRESH, 0.9 * REFRESH])
     @pytest.mark.parametrize("polls", [0.1, 0.9])
     def test_clock_that_is_set_and_set_back(self, bench: Any, jump: float, polls: float) -> None:
-        """If the clock jumps, the next test still starts one refresh after the last, and the counts stay."""
+        """If the clock jumps and returns, the next test starts one refresh after the last, and the counts stay."""
         exporter = bench()
         exporter.exporter.run(100)
         exporter.clock.set_forward = jump
@@ -145,7 +145,7 @@ class TestClock:
         assert len(exporter.asked("GET", "policy_test")) < 20
 
     def test_future_times_after_a_restart(self) -> None:
-        """After a restart, a start time in the future is replaced by the current time, and its counts are dropped."""
+        """After a restart, a start time in the future becomes the current time, and the old counts are dropped."""
         now = Stamp(START, "now", 5.0)
         future = START + YEAR
         seen = PolicyTestSummary(finished=future)
@@ -157,7 +157,7 @@ class TestClock:
         assert recent.at(now) == msgspec.structs.replace(recent, dated=now)
 
     def test_state_of_an_older_version(self) -> None:
-        """The exporter reads state stored by an older version as the state of an earlier run."""
+        """The exporter can read the state that an older version stored."""
         old = msgspec.json.decode(b'{"asked":17.0,"test_id":"t","test":{"status":"complete"}}', type=FreshSummary)
         assert old.at(Stamp(START, "now", 5.0)).asked == 17.0
         assert old.is_running()

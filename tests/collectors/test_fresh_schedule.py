@@ -56,7 +56,7 @@ class TestEdits:
 
     @pytest.mark.parametrize("seconds", [2000, 10_000])
     def test_while_a_test_runs(self, seconds: int, discover: Any) -> None:
-        """The test of an edit starts when the running test ends, or after an hour at most."""
+        """After an edit, the new test starts when the running test ends, but at most an hour later."""
         found = discover(application("wiki", own()))
         found.account.any_life = lambda _: Life(results("approved"), seconds=seconds)
         found.run(100)
@@ -78,7 +78,7 @@ class TestEdits:
         assert len(found.started()) == 2
 
     def test_a_refused_test(self, discover: Any) -> None:
-        """After a refused test, an edit of its policies starts a new test at once."""
+        """If Cloudflare refused a test, an edit of its policies starts a new test at the next poll."""
         found = discover(application("wiki", own()))
         found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
         found.run(100)

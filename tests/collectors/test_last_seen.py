@@ -16,7 +16,7 @@ DATED = Seen(was_ever=True, is_dated=True)
 
 @dataclass
 class User:
-    """The names by which a user is found."""
+    """A user with an id, a uid and an e-mail address."""
 
     id: str | None = None
     uid: str | None = None
@@ -25,7 +25,7 @@ class User:
 
 @dataclass
 class Device:
-    """A device: the names of its user, and when it was seen."""
+    """A device with the id and the address of its user, and the time when it was seen."""
 
     user_id: str | None = None
     email: str | None = None
@@ -44,7 +44,7 @@ def known_of(devices: list[Device]) -> LastSeen:
 
 
 def of(known: LastSeen, user: User, enough: float = float("inf")) -> tuple[float, Seen]:
-    """Return when a user's device was last seen, in seconds since the epoch, and what else is known."""
+    """Return when a user's device was last seen, in seconds since the epoch, and what else is known of the devices."""
     ((time, seen),) = known.of([user], enough)
     return (seconds(time) if time else 0.0), seen
 
@@ -64,7 +64,7 @@ def test_each_name(user: User) -> None:
 
 
 def test_the_latest_of_all_devices() -> None:
-    """The latest time of all matching devices counts, in any order and by any name."""
+    """The latest time of all matching devices counts, in any order, whether matched by id or by address."""
     devices = [
         Device("a", "a@example.com", START - 5),
         Device("b", None, START - 4),
@@ -82,7 +82,7 @@ def test_the_latest_of_all_devices() -> None:
 
 
 def test_an_address_that_changed() -> None:
-    """A user found by id is also found by another e-mail address."""
+    """A user found by id gets the time of a device with the user's address too."""
     known = known_of([Device("a", "old@example.com", START - 9), Device("b", "new@example.com", START - 1)])
     assert of(known, User("a", None, "old@example.com"))[0] == START - 9
     assert of(known, User("a", None, "new@example.com"))[0] == START - 1
@@ -165,7 +165,7 @@ def test_addresses(one: str, other: str) -> None:
 
 
 def test_memory() -> None:
-    """A device needs at most 40 bytes of memory with id and address, and less than 32 bytes when finished."""
+    """A device with the id and address of its user needs less than 40 bytes of memory, and later less than 32."""
     number = 200_000
     rows = [(str(uuid.UUID(int=index)), f"user{index}@example.com") for index in range(number)]
     tracemalloc.start()

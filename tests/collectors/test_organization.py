@@ -73,14 +73,14 @@ def test_durations(cloudflare: Cloudflare, exporter: Exporter, text: str, second
     ],
 )
 def test_invalid_duration(cloudflare: Cloudflare, exporter: Exporter, value: object) -> None:
-    """A missing, empty or invalid duration is unknown, and changes nothing else."""
+    """If the duration is missing, empty or invalid, the seat expiration is unknown; other numbers stay right."""
     says(cloudflare, value)
     assert exporter.polled() == expected(None)
 
 
 @pytest.mark.parametrize("body", ['{"success": true, "result": {}}', answer([]), "<html>", b"\xff", answer(None), "[]"])
 def test_invalid_responses(cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
-    """An invalid response changes nothing else, and the seat expiration is unknown."""
+    """If the response is invalid, the seat expiration is unknown, and all other numbers stay right."""
     cloudflare.says(PATH, body)
     assert exporter.polled() == expected(None)
 
@@ -104,9 +104,9 @@ def test_log_of_a_failure(cloudflare: Cloudflare, exporter: Exporter, caplog: py
     assert record.facts == {"account_id": "023e105f4ecef8ad9ca31a8372d0c353", "reason": "permission"}  # type: ignore[attr-defined]  # the logger puts it there
 
 
-class TestWhen:
+class TestSchedule:
     def test_beside_the_users(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """The organization is requested once, even if the poll of users fails."""
+        """The organization is requested even if the poll of users fails, in one request."""
         says(cloudflare, "730h")
         cloudflare.says("users", "<html>")
         assert "seat_expiration_seconds{" in exporter.polled()
@@ -137,7 +137,7 @@ class TestWhen:
         assert times_asked(cloudflare) == 2
 
     def test_after_a_refusal(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """After a refusal, the exporter asks again at the next poll."""
+        """After a refusal, the exporter asks again at the next poll instead of after an hour."""
         cloudflare.says(PATH, "{}", 403)
         for _ in range(3):
             exporter.poll()

@@ -76,7 +76,7 @@ class TestFinished:
         assert exporter().polled() == expected(users_approved=3, users_unknown=1)
 
     def test_counted_once(self, cloudflare: Cloudflare) -> None:
-        """The rows of a finished test are read once, and its finish time stays."""
+        """The exporter reads the rows of a finished test only once, and its finish time stays."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, *honest_pages(results("approved", "blocked", "blocked", "error")))
         following = exporter()
@@ -90,7 +90,7 @@ class TestFinished:
 
     @pytest.mark.parametrize("total", [0, None])
     def test_no_users(self, cloudflare: Cloudflare, total: int | None) -> None:
-        """A finished test without users has zeros; without a total_users, only after an hour without rows."""
+        """A finished test without users has zeros; if it has no total_users, only after an hour without rows."""
         cloudflare.says(TEST, answer({"status": "complete", "total_users": total}))
         cloudflare.lists(USERS)
         following = exporter()

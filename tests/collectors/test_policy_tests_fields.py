@@ -133,7 +133,7 @@ class TestFields:
     @pytest.mark.parametrize("asked", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
     @pytest.mark.parametrize("answered", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
     def test_dashes(self, cloudflare: Cloudflare, asked: str, answered: str) -> None:
-        """An id matches with or without dashes, and in upper or lower case."""
+        """Two ids are equal with or without dashes, and in upper or lower case."""
         test = f"policy-tests/{asked}"
         cloudflare.says(test, progress(id=answered))
         cloudflare.lists(f"{test}/users", *honest_pages(results(*["error"] * 4)))

@@ -25,7 +25,7 @@ def lines(following: Exporter) -> list[str]:
 
 class TestLate:
     def test_most_rows_missing(self, cloudflare: Cloudflare, caplog: pytest.LogCaptureFixture) -> None:
-        """Missing rows are accepted after an hour with one warning, and the rows are then not requested again."""
+        """After an hour with missing rows, the listed rows count, with one warning, and are not requested again."""
         cloudflare.says(TEST, progress(total=MANY))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
         following = exporter()
@@ -48,7 +48,7 @@ class TestLate:
 
     @pytest.mark.parametrize("total", [{}, {"total_users": None}, {"total_users": 0}, {"total_users": "2"}])
     def test_without_a_total(self, cloudflare: Cloudflare, total: dict[str, object]) -> None:
-        """Without a total_users, the test is counted when all users with a result are listed."""
+        """Without total_users, the counts are shown when the rows match the test's own numbers of results."""
         fields = {"status": "complete", "users_approved": 1, "users_blocked": 0, "users_errored": 1, **total}
         population = 0 if total.get("total_users") == 0 else None
         cloudflare.says(TEST, answer(fields))
@@ -59,7 +59,7 @@ class TestLate:
         assert following.polled() == expected(users_approved=1, users_error=1, population=population, ratio=None)
 
     def test_earlier_total(self, cloudflare: Cloudflare) -> None:
-        """Without a total_users at the end, the exporter uses the total_users from before."""
+        """If a complete test no longer has total_users, the exporter uses the last known total_users."""
         cloudflare.says(TEST, progress("processing", total=2, percent=50))
         following = exporter()
         following.poll()
@@ -98,7 +98,7 @@ class TestLate:
 
     @pytest.mark.parametrize("jump", [365 * 86400, -365 * 86400])
     def test_a_clock_that_is_set(self, cloudflare: Cloudflare, jump: float) -> None:
-        """If the clock jumps, the exporter still waits for rows for an hour, with pauses between the polls."""
+        """If the clock jumps, the exporter still waits an hour for missing rows, with pauses between the polls."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, answer(results("approved")))
         following = exporter()

@@ -17,7 +17,7 @@ TEST = st.dictionaries(st.text(min_size=1, max_size=3), RESULT, max_size=30)
 
 
 def outcomes(test: dict[str, str | None], before: ResultDigest | None = None) -> ResultDigest:
-    """Return the results of a test, to compare with an earlier test."""
+    """Return the digest of a test, comparable with an earlier digest."""
     collecting = DigestBuilder(before)
     for person, word in test.items():
         collecting.add(Result(person, word))
@@ -39,7 +39,7 @@ class TestChanges:
         assert outcomes({"a": "approved"}).changes_to(outcomes({"a": "blocked"})) is None
 
     def test_nothing_names_a_person(self) -> None:
-        """Neither ids of people nor hashes that another program could compute are stored."""
+        """The exporter stores neither ids of people nor hashes that anyone else can compute."""
         summary = FreshSummary(outcomes=outcomes({"person-1": "approved"}), before=outcomes({"person-1": "approved"}))
         assert summary.outcomes is not None
         assert summary.before is not None
@@ -47,7 +47,7 @@ class TestChanges:
         assert summary.outcomes.people != summary.before.people
 
     def test_memory(self) -> None:
-        """A stored test needs about 8 bytes a person, and a comparison less than about 20."""
+        """A stored test needs about 8 bytes a person, and a comparison of two tests about 20."""
         people = 50_000
         rows = [Result(str(number), "approved") for number in range(people)]
         tracemalloc.start()

@@ -55,7 +55,7 @@ def family(name: str, *samples: str) -> str:
 
 
 def test_a_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """A token is shown with its name, its id, its expiry and whether it is enabled, and nothing else."""
+    """A service token is shown with its name, id, expiry and whether it is enabled, and nothing else."""
     shown = polled(cloudflare, exporter, *honest_pages([CI]))
     assert shown == family("expiry_timestamp_seconds", f"{{{LABELS}}} 1.7991432e+09") + family(
         "enabled", f"{{{LABELS}}} 1.0"

@@ -76,7 +76,7 @@ class TestNumbers:
         assert idle(page) == {"5": 1, "6": 0}
 
     def test_idle_days_before_1970(self, cloudflare: Cloudflare) -> None:
-        """No seat is idle since before 1970; a user who never logged in has never used the seat."""
+        """With very many idle days, no seat is idle, but a user who never logged in has never used the seat."""
         row = {"access_seat": True, "active_device_count": 0}
         cloudflare.lists("users", answer([row | {"created_at": "1971-01-01T00:00:00Z"}, row]))
         page = Exporter(users=Users(idle_days=(20000, 25000, 36500))).polled()

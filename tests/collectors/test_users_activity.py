@@ -73,7 +73,7 @@ class TestWarpUsers:
 
     @pytest.mark.parametrize("devices", [True, False])
     def test_without_devices(self, cloudflare: Cloudflare, devices: bool) -> None:
-        """If devices are off or fail, the activity is unknown; with `devices: false` the status page gives advice."""
+        """If devices are off or not read yet, the activity is unknown; if off, the status page says how to enable them."""
         cloudflare.lists("users", answer(self.users))
         exporter = Exporter(devices=devices)
         exporter.poll()
@@ -111,7 +111,7 @@ class TestOwner:
         ],
     )
     def test_match(self, cloudflare: Cloudflare, holder: Row) -> None:
-        """A device belongs to the user with the same id, uid or e-mail address; the case of the address does not matter."""
+        """A device belongs to the user with the same id, uid or e-mail address; addresses are compared without case."""
         page = polled(cloudflare, [warp_user(1)], [registration(1, holder)])
         assert shown(page, "users_active") == dict.fromkeys(ACTIVE, 1)
         assert shown(page, "seats_idle") == shown(page, "seats_activity_unknown") == NOBODY
@@ -179,13 +179,13 @@ class TestLastActivity:
 
     @pytest.mark.parametrize("more", ["0.000001", "0.5", "0.999999"])
     def test_fractions(self, cloudflare: Cloudflare, more: str) -> None:
-        """A user last active less than exactly 30 days ago is not idle, down to fractions of a second."""
+        """A user who was active a fraction of a second less than 30 days ago is not idle."""
         seen = f"2026-08-22T14:13:20{more[1:]}Z"
         page = polled(cloudflare, [warp_user(1)], [registration(1, {"id": "user 1"}, last_seen_at=seen)])
         assert shown(page, "seats_idle") == NOBODY
 
     def test_several_devices(self, cloudflare: Cloudflare) -> None:
-        """The latest time of all devices of a user counts, in any order and by any name."""
+        """The latest time of all devices of a user counts, in any order, whether matched by id, uid or address."""
         seen = [({"id": "user 1"}, 95), ({"email": "user1@example.com"}, 20), ({"id": "uid 1"}, 70)]
         devices = [registration(number, holder, days) for number, (holder, days) in enumerate(seen)]
         for order in (devices, devices[::-1], [devices[1], devices[0], devices[2]]):

@@ -117,7 +117,7 @@ persons = st.builds(
     login=times,
     created=times,
 )
-devices_of_anybody = st.builds(
+any_devices = st.builds(
     Device,
     user_id=st.none() | st.sampled_from([f"{kind} {name}" for kind in ("id", "uid", "other") for name in NAMES]),
     email=names,
@@ -129,7 +129,7 @@ devices_of_anybody = st.builds(
 @settings(max_examples=300)
 @given(
     people=st.lists(persons, max_size=8, unique_by=lambda person: person.user_id or id(person)),
-    devices=st.lists(devices_of_anybody, max_size=8),
+    devices=st.lists(any_devices, max_size=8),
 )
 def test_every_number_of_activity(people: list[Person], devices: list[Device]) -> None:
     """Every number about activity equals a simple count of the users."""

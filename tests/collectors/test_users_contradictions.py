@@ -133,7 +133,7 @@ class TestMissingRows:
         assert len(account.warnings()) == 1
 
     def test_another_contradiction(self, account: Account) -> None:
-        """The exporter rejects a second list that contradicts itself in another way."""
+        """A poll fails while the number of missing rows changes, and again when more rows are missing than accepted."""
         account.shows(honest_pages(holders(2500)), 2500, 2500)
         for listed in (1000, 1500, 2000):
             account.fails(stating(holders(listed), 2500), f"{listed} rows but total_count says 2500")
@@ -261,7 +261,7 @@ class TestNoRows:
 class TestPageNumbers:
     @pytest.mark.parametrize("numbers", [(0, 1, 2), (1, 1, 1), (0, 0, 0), (0, None, 2), ("1", True, [])])
     def test_unusual_page_numbers(self, account: Account, numbers: Sequence[object]) -> None:
-        """Unusual page numbers, such as from 0, always the same or missing, never fail a poll."""
+        """Page numbers that start at 0, never change or are missing do not fail a poll."""
         account.shows(honest_pages(holders(2500)), 2500, 2500)
         bodies = [stating(holders(2500), 2500, page=page)[number] for number, page in enumerate(numbers)]
         for _ in range(2):

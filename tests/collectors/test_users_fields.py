@@ -58,7 +58,7 @@ class TestFields:
         assert polled(cloudflare, b"\xef\xbb\xbf" + answer([BOTH]).encode()) == expected(**EXPECTED_BOTH)
 
     def test_unknown_fields(self, cloudflare: Cloudflare) -> None:
-        """Undocumented fields are ignored, at any place."""
+        """The exporter ignores undocumented fields anywhere in the response."""
         row = BOTH | {"access_seats": {"a": [1, None, "x"]}, "": "", "device_count": "many"}
         body = answer([row], cursor=None, result_set=[[]])
         assert polled(cloudflare, body) == expected(**EXPECTED_BOTH)
@@ -129,6 +129,6 @@ class TestFields:
         ],
     )
     def test_invalid_row(self, cloudflare: Cloudflare, row: str) -> None:
-        """A row of a wrong type, or with an invalid id, fails the poll, so that no wrong number is shown."""
+        """A row of a wrong type, or with an invalid id, fails the poll, so that no user is counted twice."""
         page = polled(cloudflare, '{"success": true, "result": [{"id": "1"}, ROW]}'.replace("ROW", row))
         assert page == health(success=0, last_success=None, errors_invalid_response=1)

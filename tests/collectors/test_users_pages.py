@@ -100,7 +100,7 @@ class TestPages:
         ],
     )
     def test_total_alone(self, cloudflare: Cloudflare, info: str) -> None:
-        """A total_count is shown as the API states it, even without other fields."""
+        """The exporter shows total_count as the API states it, even if other fields are missing."""
         bodies = [f'{body[:-1]}, "result_info": {info}}}' for body in pages(holders(150), 100)]
         assert polled(cloudflare, *bodies) == expected_holders(150, announced=150)
 

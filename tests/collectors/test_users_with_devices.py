@@ -43,7 +43,7 @@ def times(server: Simulator, endpoint: str) -> list[float]:
 
 class TestTheFirstPoll:
     def test_before_devices_were_read(self) -> None:
-        """Idle seats appear only after the first poll of devices, and users are then polled again after 15 s."""
+        """Idle seats appear only after devices were read, so users are polled again after 15 s."""
         with people() as server:
             exporter = Fleet(config(server, account("first", devices="auto")))
             server.clock = exporter.clock.time
@@ -113,7 +113,7 @@ class TestTheFirstPoll:
 class TestLater:
     @pytest.fixture
     def exporter(self) -> Any:
-        """An exporter that has read users and devices."""
+        """Return an exporter that has read users and devices, and its simulated account."""
         with people() as server:
             users = Users(interval=Interval(100))
             devices = Devices(interval=Interval(100), stale_after=Duration(550))

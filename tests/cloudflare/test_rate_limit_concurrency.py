@@ -23,9 +23,9 @@ def threads(*work: Callable[[], None]) -> Iterator[list[threading.Thread]]:
         assert not thread.is_alive()
 
 
-class TestPlaces:
+class TestConcurrency:
     def test_in_flight(self) -> None:
-        """No more requests run at once than the concurrency allows, and the next request starts as soon as one ends."""
+        """No more requests run at once than the configured concurrency, and a waiting request starts when one ends."""
         bench = Bench(concurrency=2)
         started = threading.Semaphore(0)
         done = [threading.Event() for _ in range(3)]
@@ -70,7 +70,7 @@ class TestPlaces:
         assert served == [0, 1, 2, 3, 4]
 
     def test_short_wait(self) -> None:
-        """A request that waits only for a short time fails after that time, and blocks no other request."""
+        """A request with a short maximum wait fails after that time, and does not block later requests."""
         bench = Bench(concurrency=1)
         with bench.limiter.turn(), pytest.raises(RateLimitedError), bench.limiter.turn(0.01):
             raise AssertionError("two requests run although the concurrency is 1")
@@ -78,7 +78,7 @@ class TestPlaces:
         assert len(bench.send()) == 1
 
     def test_short_wait_during_a_pause(self) -> None:
-        """A request fails at once if the pause is longer than the request may wait."""
+        """A request fails at once if the pause is longer than the request may wait; otherwise it waits."""
         bench = Bench()
         bench.limiter.pause(10)
         with pytest.raises(RateLimitedError), bench.limiter.turn(5):
