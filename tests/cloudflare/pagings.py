@@ -97,5 +97,5 @@ def pagings(draw: st.DrawFn) -> Paging:
     return Paging(size, repeats, draw(st.sampled_from(STYLES)), anything, numbers, draw(st.sampled_from([EMPTY, NULL])))
 
 
-# Styles whose total_count can be greater than 0 for an empty list.
+# These styles can state a total_count above 0 for an empty list.
 SUGGESTIVE = ("anything", "twice", "one hidden", "documented example")

@@ -18,8 +18,8 @@ class Server:
         self._info = PageInfo(**{"per_page": 1000, "total_count": users, "total_pages": -(-users // 1000), **totals})
         self.asked: list[int] = []
         self.farthest_ahead = 0
-        self.removed_before: dict[int, list[int]] = {}  # users to remove, by the page whose request comes next
-        self.added_before: dict[int, int] = {}  # number of users to add at the start of the list
+        self.removed_before: dict[int, list[int]] = {}  # users to remove before the request for a page
+        self.added_before: dict[int, int] = {}  # number of users to add before the request for a page
         self.were_right = False
         self._given = 0
         self._removed: set[int] = set()

@@ -49,7 +49,7 @@ class TestConcurrency:
             assert started.acquire(timeout=10)
 
     def test_first_come_first_served(self) -> None:
-        """Waiting requests start in the order in which they arrived."""
+        """Waiting requests start in the order of their arrival."""
         bench = Bench(concurrency=1)
         served: list[int] = []
 

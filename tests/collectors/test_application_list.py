@@ -75,7 +75,7 @@ def test_too_many_rows(lists: ApplicationList, cloudflare: Cloudflare, monkeypat
 
 
 def test_too_many_rules(lists: ApplicationList, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list whose rules need more memory than the maximum is an error, even with few rows."""
+    """A list with rules that need more memory than the maximum is an error, even with few rows."""
     monkeypatch.setattr(application_list, "MOST_BYTES", 50_000)
     rows = [row | {"include": [{"email": {"email": "x" * 1000}}]} for row in ROWS]
     for path in ("apps", "policies"):

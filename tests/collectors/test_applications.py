@@ -209,7 +209,7 @@ class TestLists:
         """An application with unreadable policies keeps its last known policies and its test."""
         found = discover(application("wiki", own()), application("new", 5))
         found.run(100)
-        found.lists(application("wiki", policies={"odd": True}), application("pay", own(), None))
+        found.lists(application("wiki", policies={"invalid": True}), application("pay", own(), None))
         found.run(2 * DAY)
         assert [body for _, body in found.started()] == [bodies_of(own())] * 3
         assert found.value('undiscovered_applications reason="no_policies"') == 1

@@ -12,7 +12,7 @@ from access_exporter.collectors.followed_policy_test import Result
 from access_exporter.collectors.fresh_summary import FreshSummary
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 
-RESULT = st.sampled_from(["approved", "blocked", "error", "odd", None])
+RESULT = st.sampled_from(["approved", "blocked", "error", "unknown result", None])
 TEST = st.dictionaries(st.text(min_size=1, max_size=3), RESULT, max_size=30)
 
 

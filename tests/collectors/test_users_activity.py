@@ -73,7 +73,7 @@ class TestWarpUsers:
 
     @pytest.mark.parametrize("devices", [True, False])
     def test_without_devices(self, cloudflare: Cloudflare, devices: bool) -> None:
-        """If devices are off or not read yet, the activity is unknown; if off, the status page says how to enable them."""
+        """If devices are off or not read yet, the activity is unknown; if off, the status page says how to read it."""
         cloudflare.lists("users", answer(self.users))
         exporter = Exporter(devices=devices)
         exporter.poll()

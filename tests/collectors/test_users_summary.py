@@ -111,7 +111,7 @@ LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
 
 
 def test_summary_of_an_older_version() -> None:
-    """The exporter can read a stored summary in which newer fields are missing."""
+    """The exporter can read a stored summary of an older version, with fewer fields."""
     summary = summarize([[User("1", access_seat=True)]], (30,), START)
     stored = msgspec.to_builtins(summary)
     younger = ("users_by_domain", "idle", "activity_unknown", "never_used", "users_active")
