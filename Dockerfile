@@ -1,16 +1,17 @@
-# The base is an argument. A release sets it to this tag with the digest that it has then; pass your own, or a mirror's, by
-# make image ARGS=--build-arg=PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:…
+# The base image is an argument. A release sets it to this tag with the current digest of the tag. To use another base
+# image, or a mirror: make image ARGS=--build-arg=PYTHON_IMAGE=python:3.13-slim-bookworm@sha256:…
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS builder
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# No pip in what is shipped: the builder's own installs into it.
+# The image contains no pip: the pip of the builder installs into this environment.
 RUN python -m venv --without-pip /venv
-# Dependencies first: a change of the code leaves this layer as it is. Wheels only, there is no compiler here.
+# Install the dependencies first, so that a change of the code does not change this layer. Install only wheels, because
+# there is no compiler.
 COPY requirements.txt ./
 RUN pip --python /venv/bin/python install --require-hashes --only-binary :all: -r requirements.txt
-# What builds the wheel is pinned, too, and is not shipped.
+# The packages that build the wheel are also pinned. The image does not contain them.
 COPY requirements-build.txt ./
 RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
@@ -28,18 +29,20 @@ LABEL org.opencontainers.image.title="cloudflare-access-exporter" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
-# Nothing is written at run time, so the root file system may be read-only and the user may be any number. A variable
-# names the configuration, because flags of `docker run` and commands of `docker exec` keep it.
+# The exporter writes nothing at run time. So the root file system can be read-only, and the user can be any number. A
+# variable names the configuration, because the variable stays with other flags of `docker run` and in commands of
+# `docker exec`.
 ENV PATH="/venv/bin:${PATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CLOUDFLARE_ACCESS_CONFIG_FILE=/etc/cloudflare-access-exporter/config.yaml
-# A volume that is mounted here is as writable as this folder, for any user: --storage.path.
+# For --storage.path. A new volume that you mount here gets the mode of this folder: every user may write to it.
 RUN install -d -m 1777 /var/lib/cloudflare-access-exporter
 COPY --from=builder /venv /venv
 COPY --chmod=0644 config.yaml /etc/cloudflare-access-exporter/config.yaml
-# nobody; a number, so that Kubernetes can check runAsNonRoot
+# The user `nobody`, as a number, so that Kubernetes can check runAsNonRoot.
 USER 65534:65534
 EXPOSE 10060
-# Copes with TLS and basic auth; with other addresses, replace it by one that ends in "access_exporter.commands.healthcheck", "ADDRESS", ….
+# The health check works with TLS and basic auth. If you serve other addresses, replace it with a health check that ends
+# in "access_exporter.commands.healthcheck", "ADDRESS", ….
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
   CMD ["/venv/bin/python", "-I", "-m", "access_exporter.commands.healthcheck"]
 ENTRYPOINT ["/venv/bin/cloudflare-access-exporter"]

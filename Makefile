@@ -1,5 +1,5 @@
-# Every target sets itself up: a virtual environment in .venv, installed with --require-hashes, again only when the
-# requirements changed. Another Python: make test PYTHON=python3.14 VENV=.venv314
+# Every target installs what it needs into a virtual environment in .venv, with --require-hashes. It installs again only
+# when the requirements change. To use another Python: make test PYTHON=python3.14 VENV=.venv314
 PYTHON ?= python3
 VENV   ?= .venv
 DOCKER ?= docker
@@ -12,10 +12,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled guesses crowd hostile bench simulation lint format \
   requirements docs pictures home chart wheel publish sbom audit image clean
 
-# The stamps: what is in the virtual environment. To run needs a few packages, to test and lint needs them all.
+# Stamp files that record what the virtual environment contains. `demo` needs a few packages, tests and lint need all.
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 AUDIT := $(VENV)/.audit-installed
@@ -34,41 +34,44 @@ help: ## show this list
 demo: $(RUN) ## run the exporter on a simulated account, http://localhost:10060 (ARGS= adds flags)
 	$(BIN)/python exporter.py --demo $(ARGS)
 
-test: $(DEV) ## run the tests (a part: ARGS=tests/config; with coverage: COV=yes)
+test: $(DEV) ## run the tests (only some: ARGS=tests/config; with coverage: COV=yes)
 	$(if $(COV),$(BIN)/coverage run,$(BIN)/python) -m pytest --numprocesses=4 --dist=worksteal $(SLOW:%=--ignore=%) \
 	  --ignore=tests/deploy $(ARGS)
 	$(if $(COV),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 	@$(BIN)/python -m tests.deploy.programs
 
-test-faults: $(DEV) ## run the long tests: every fault on every page over real sockets, and many processes
+test-faults: $(DEV) ## run the long tests: every fault over real sockets, and many processes
 	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(SLOW) $(ARGS)
 
-test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and the documents on the real programs, and say which are missing
+test-deploy: $(DEV) $(AXE) ## run the tests of deploy/ and of the documents, and list missing programs
 	$(BIN)/python -m pytest $(ARGS) tests/deploy
 
-fuzz: $(DEV) ## look for input that breaks the readers, with 100,000 examples a test
+fuzz: $(DEV) ## search for input that causes an internal error, with 100,000 examples per test
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m fuzz --numprocesses=auto --dist=worksteal \
 	  --override-ini=faulthandler_timeout=0 --hypothesis-show-statistics $(ARGS)
 
-soak: $(DEV) ## 10,000 polls through faults at random: no wrong number, no growth of memory, threads and files
+soak: $(DEV) ## run 10,000 polls with random faults: check numbers, memory, threads and files
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-stalled: $(DEV) ## scrape while 5,000 connections stall, in each of six ways
+stalled: $(DEV) ## measure scrapes while 5,000 connections stall, in six different ways
 	$(BIN)/python -m benchmarks.stalled $(ARGS)
 
-hostile: $(DEV) ## measure how long one hostile answer of Cloudflare holds up every other thread
+hostile: $(DEV) ## measure how long one hostile response of Cloudflare delays other threads
 	$(BIN)/python -m benchmarks.hostile
 
-crowd: $(DEV) ## let 950 clients ask for each kind of answer and read none; measure memory and scrapes
+guesses: $(DEV) ## measure first scrapes during floods of wrong passwords
+	$(BIN)/python -m benchmarks.guesses $(ARGS)
+
+crowd: $(DEV) ## measure memory and scrapes while 950 clients do not read their responses
 	$(BIN)/python -m benchmarks.crowd $(ARGS)
 
-bench: $(BENCH) ## measure what is promised of speed and memory beside what else there is; writes docs/performance.*
+bench: $(BENCH) ## measure speed and memory, compared with alternatives; writes docs/performance.*
 	$(BIN)/python -m benchmarks.performance
 
-simulation: $(DEV) ## simulate many accounts on few tokens; writes the tables of docs/scaling.md
+simulation: $(DEV) ## simulate many accounts with few tokens; writes the tables of docs/scaling.md
 	$(BIN)/python -m benchmarks.fleet
 
-lint: $(DEV) ## check style, format, types, the layers of the package and spelling; count phrases that are hard to read
+lint: $(DEV) ## check style, format, types, layers and spelling; count phrases that are hard to read
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
@@ -76,11 +79,11 @@ lint: $(DEV) ## check style, format, types, the layers of the package and spelli
 	$(BIN)/codespell
 	$(BIN)/python -m docs.plain_english --check
 
-format: $(DEV) ## fix what ruff can fix, and format
+format: $(DEV) ## fix style errors that ruff can fix, and format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-requirements: $(DEV) ## pin the newest versions again (with the oldest supported Python, 3.11)
+requirements: $(DEV) ## pin the newest versions (needs the oldest supported Python, 3.11)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo 'make requirements: the pins are made with Python 3.11, so that they hold for every later one:' \
 	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
@@ -91,25 +94,25 @@ requirements: $(DEV) ## pin the newest versions again (with the oldest supported
 	$(PIN) --extra=audit --constraint=requirements-dev.txt --output-file=requirements-audit.txt pyproject.toml
 	$(PIN) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 
-# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes everything must be pinned. --no-strip-extras: older
-# versions of pip do not take the pin of `a` for one of `a[b]`, and refuse to install as soon as there is a newer `a`.
+# --allow-unsafe: pip-tools needs pip and setuptools, and with hashes every package must be pinned. --no-strip-extras:
+# older versions of pip do not use the pin of `a` for `a[b]`, and refuse to install when there is a newer `a`.
 PIN = CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
   --no-strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-docs: $(DEV) ## write what is made from the code: flags, keys, config.yaml, metrics, rules, dashboards, values
+docs: $(DEV) ## write the references, config.yaml, rules, dashboards and values from the code
 	$(BIN)/python -m docs.generate
 	$(BIN)/python deploy/rules/generate.py
 	$(BIN)/python deploy/helm/generate_values_table.py
 	$(BIN)/python -m deploy.grafana
 
-pictures: $(DEV) ## draw the pictures in the documents again, from the running program (needs Chromium and Prometheus)
+pictures: $(DEV) ## draw the pictures of the documents from the running program (needs Chromium and Prometheus)
 	$(BIN)/python -m tests.deploy.screenshots
 	$(BIN)/python -m docs.draw_session
 	$(BIN)/python -m tests.deploy.drawings
 
-# One address, in pyproject.toml, is in every link from an alert or a panel to the runbook.
-home: ## let those links lead to your copy: make home URL=https://git.example.com/team/exporter
-	@test -n "$(URL)" || { echo 'make home: say where: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
+# The address in pyproject.toml is also in every link from an alert or a panel to the runbook.
+home: ## change links in alerts to your copy: make home URL=https://git.example.com/team/exporter
+	@test -n "$(URL)" || { echo 'make home: set URL: make home URL=https://git.example.com/team/exporter' >&2; exit 1; }
 	@home=$$(sed -n 's/^Homepage = "\([^"]*\)".*/\1/p' pyproject.toml); \
 	  grep -rlIF --exclude-dir={.git,'.venv*',node_modules} "$$home" . | xargs sed -i "s|$$home|$(URL)|g"
 
@@ -117,21 +120,21 @@ chart: ## package the Helm chart into dist/ (HELM=)
 	$(HELM) lint --strict $(CHART)
 	$(HELM) package $(CHART) --destination dist
 
-wheel: $(AUDIT) ## build the sdist, and from it the wheel, into dist/, with the pinned build backend
+wheel: $(AUDIT) ## build the sdist and the wheel into dist/, with the pinned build backend
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
-publish: $(AUDIT) ## upload what `make wheel` built to PyPI (the release workflow does)
+publish: $(AUDIT) ## upload the files of `make wheel` to PyPI (the release workflow does this)
 	$(BIN)/twine upload --non-interactive dist/*.tar.gz dist/*.whl
 
-# What is shipped, with the hashes it was pinned by. The same input gives the same file.
-sbom: $(AUDIT) ## list what is shipped, as CycloneDX, in dist/sbom.cdx.json
+# Lists the packages of a release with their pinned hashes. The same input gives the same file.
+sbom: $(AUDIT) ## write the list of packages of a release, as CycloneDX, to dist/sbom.cdx.json
 	mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file dist/sbom.cdx.json requirements.txt
 
-# --disable-pip: the pins are complete, so nothing needs to be resolved or downloaded.
+# --disable-pip: the pins are complete, so pip does not need to resolve or download anything.
 audit: $(AUDIT) ## ask PyPI for known vulnerabilities of the pinned packages
 	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.txt
 	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements-dev.txt
@@ -141,7 +144,7 @@ image: ## build the container image (IMAGE=, DOCKER=podman)
 	  --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' access_exporter/__init__.py)" \
 	  --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
 
-# Without npm the tests that need it are skipped, and say so.
+# Without npm, the tests that need it are skipped and say so.
 $(AXE): tests/deploy/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  npm ci --prefix tests/deploy --ignore-scripts --no-audit --no-fund --no-update-notifier && touch $@; fi
@@ -154,12 +157,13 @@ $(BENCH): requirements-bench.txt $(DEV)
 	$(PIP) install --quiet --require-hashes --requirement $<
 	@touch $@
 
-clean: ## remove everything make created
+clean: ## remove everything that make created
 	rm -rf $(VENV) tests/deploy/node_modules build dist htmlcov .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
-# Gone after a Python upgrade (the link dangles), and then made again, without the old stamps.
+# After a Python upgrade, this link is broken. make then creates the virtual environment again, without the old stamp
+# files.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is missing or older than 3.11; name another one: make PYTHON=python3.13 …" >&2; exit 1; }

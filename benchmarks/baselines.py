@@ -1,8 +1,8 @@
-"""What people would use instead, in a process of its own: python -m benchmarks.baselines WHAT ARGUMENT.
+"""The alternatives to the exporter, each in its own process: python -m benchmarks.baselines WHAT ARGUMENT.
 
-sdk URL         iterates the users with Cloudflare's own SDK at each line of the input
-download URL    downloads the same pages with requests, and throws them away
-serve FILE      serves the families of a page of metrics with prometheus-client's own server
+sdk URL         iterates over the users with Cloudflare's own SDK, once for each line of the input
+download URL    downloads the same pages with requests and discards them, once for each line of the input
+serve FILE      serves the metric families in a file with prometheus-client's own server
 """
 
 import sys
@@ -18,7 +18,7 @@ from benchmarks.cloudflare import ACCOUNT_ID, PAGE_SIZE, TOKEN
 
 
 def sdk(url: str) -> Callable[[], int]:
-    """Return what iterates the users with the SDK and counts them."""
+    """Return a function that iterates over the users with the SDK and counts them."""
     from cloudflare import Cloudflare  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 – only here
 
     users = Cloudflare(api_token=TOKEN, base_url=url).zero_trust.access.users
@@ -26,7 +26,7 @@ def sdk(url: str) -> Callable[[], int]:
 
 
 def download(url: str) -> Callable[[], int]:
-    """Return what downloads every page and counts them; how many there are is asked before."""
+    """Get the number of pages, and return a function that downloads and counts all pages."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {TOKEN}"
     address = f"{url}/accounts/{ACCOUNT_ID}/access/users"
@@ -39,7 +39,7 @@ def download(url: str) -> Callable[[], int]:
 
 
 class _Families(Collector):
-    """Families that are already there: the least work a registry can make for the server."""
+    """Metric families that already exist, so that the registry itself takes almost no CPU time."""
 
     def __init__(self, page: str) -> None:
         self._families = list(text_string_to_metric_families(page))
@@ -49,7 +49,7 @@ class _Families(Collector):
 
 
 def serve(path: str) -> Callable[[], int]:
-    """Serve the families of the page in a file; what is returned tells the port."""
+    """Serve the metric families in a file; return a function that returns the port."""
     registry = prometheus_client.CollectorRegistry()
     registry.register(_Families(Path(path).read_text(encoding="utf-8")))
     port: int = prometheus_client.start_http_server(0, "127.0.0.1", registry)[0].server_port
@@ -57,7 +57,7 @@ def serve(path: str) -> Callable[[], int]:
 
 
 def main(what: str, argument: str) -> None:
-    """Do at each line what the command line says, and print what came of it."""
+    """Run the chosen alternative once for each line of the input, and print its result."""
     do = {"sdk": sdk, "download": download, "serve": serve}[what](argument)
     print("ready", flush=True)
     for _ in sys.stdin:

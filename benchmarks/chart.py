@@ -1,4 +1,4 @@
-"""Charts as SVG, readable in light and dark: bars, and lines on two logarithmic axes."""
+"""Charts as SVG for light and dark mode: bars, and lines on two logarithmic axes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ def _palette(paper: str, ink: str, soft: str, grid: str, *lines: str) -> str:
     return "".join(f"{what}{{color:{color}}}" for what, color in colors.items())
 
 
-# Without variables, which not every program that draws SVG knows.
+# The style has no CSS variables, because some SVG viewers do not support them.
 STYLE = f"""
 {_palette("#fff", "#1f2328", "#636c76", "#e3e6ea", "#0969da", "#bc4c00", "#1a7f37", "#8250df")}
 @media (prefers-color-scheme:dark){{
@@ -25,7 +25,7 @@ BAR, LABELS = 30, 190
 
 
 class Box(NamedTuple):
-    """A place on the paper, in pixels."""
+    """A rectangle in the drawing, in pixels."""
 
     x: float
     y: float
@@ -42,7 +42,7 @@ def document(width: int, height: int, title: str, *parts: Iterator[str]) -> str:
 
 
 def bars(box: Box, title: str, values: Mapping[str, float], unit: str) -> Iterator[str]:
-    """Draw one bar below the other, all from zero."""
+    """Draw horizontal bars that start at zero."""
     yield text(box.x, box.y, title, "title")
     scale = (box.width - LABELS - 90) / max(values.values())
     for number, (name, value) in enumerate(values.items()):
@@ -56,7 +56,7 @@ def bars(box: Box, title: str, values: Mapping[str, float], unit: str) -> Iterat
 def lines(
     box: Box, title: str, below: str, sizes: Sequence[int], costs: Mapping[str, Sequence[float]]
 ) -> Iterator[str]:
-    """Draw lines on two logarithmic axes, named with their units; one as steep as the dashes is proportional."""
+    """Draw lines on two logarithmic axes, and a dashed line with the slope of proportional growth."""
     yield text(box.x, box.y, title, "title")
     top, bottom = box.y + 30 + 18 * len(costs), box.y + box.height - 40
     left, right = box.x + 46, box.x + box.width - 20

@@ -1,8 +1,8 @@
-"""A Cloudflare that costs next to nothing, in a process of its own: python -m benchmarks.cloudflare SCENARIO.
+"""A stand-in for Cloudflare's API that needs little CPU, in its own process: python -m benchmarks.cloudflare SCENARIO.
 
-The bytes of a page of 1,000 users are made once; only the number of the page is put in for each answer, so that a
-million users all have ids of their own. It sends no `Ratelimit` header: the exporter slows down where little of the
-budget is left, and that is not what is measured. For each line of its input it tells, as JSON, what was asked since.
+The server builds a page of 1,000 users once. For each response, it only inserts the number of the page, so that each of
+a million users has a unique ID. The server sends no `Ratelimit` header, because the exporter would slow down when the
+remaining budget is small. For each line of its input, the server prints the requests since the last line as JSON.
 """
 
 import asyncio
@@ -26,21 +26,21 @@ _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What is served: so many users in every account, each with a device, and a finished policy test of so many.
+    """The data that the server sends: users in every account, a device for each user, and a finished policy test.
 
-    `unusual` are values of one user in so many.
+    One user in `unusual_every` users has the values in `unusual`.
     """
 
     users: int = 0
-    claimed_users: int | None = None  # what the totals claim; None is the truth
+    claimed_users: int | None = None  # the number of users in the totals; None for the true number
     tested_users: int = 0
-    latency: float = 0.0  # seconds before each answer
+    latency: float = 0.0  # seconds before each response
     unusual: dict[str, Any] = {}
     unusual_every: int = PAGE_SIZE
 
 
 class Asked(msgspec.Struct):
-    """What was asked of users and policy tests: when (monotonic seconds), for which page, how many at once at most."""
+    """The requests for users and policy tests: their times (monotonic seconds), their pages, and the most at once."""
 
     times: list[float] = []
     pages: list[int] = []
@@ -48,10 +48,10 @@ class Asked(msgspec.Struct):
 
 
 class Pages:
-    """The answers, as bytes."""
+    """The response bodies, as bytes."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Make the rows of one page."""
+        """Build the rows of one page."""
         self._scenario = scenario
         self._claimed = scenario.users if scenario.claimed_users is None else scenario.claimed_users
         users = list(_users())
@@ -63,7 +63,7 @@ class Pages:
         self._results = [_json({"id": str(number), "status": "approved"}) for number in range(scenario.tested_users)]
 
     def answer(self, target: str) -> tuple[int, bytes]:
-        """Return the number of the page that a request's path and query ask for, and the answer's body."""
+        """Return the page number in a request's path and query, and the response body."""
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         page = int(query.get("cursor", query.get("page", ["1"]))[0])
         if path.endswith("/devices/registrations"):
@@ -90,7 +90,7 @@ class Pages:
 
 
 def _users() -> Iterator[dict[str, Any]]:
-    """Yield a page of users, of whom most hold a seat and log in now and then."""
+    """Yield a page of users; most of them hold a seat and have logged in during the last 120 days."""
     chance = random.Random(1)
     now = datetime.now(UTC)
 
@@ -115,7 +115,7 @@ def _users() -> Iterator[dict[str, Any]]:
 
 
 def _devices() -> Iterator[dict[str, Any]]:
-    """Yield a page of registrations, a device of each user of a page of users, of which most were seen today."""
+    """Yield a page of device registrations, one for each user of a page; 70 % of the devices were seen today."""
     chance = random.Random(2)
     now = datetime.now(UTC)
     for number, user in enumerate(_users()):
@@ -145,22 +145,22 @@ def _json(value: Any) -> bytes:
 
 
 class Server:
-    """Answers, and notes what was asked."""
+    """Answers requests and records them."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Have nothing to tell yet."""
+        """Start without recorded requests."""
         self._latency = scenario.latency
         self._pages = Pages(scenario)
         self._asked = Asked()
         self._in_flight = 0
 
     def taken(self) -> Asked:
-        """Return what was asked since the last time."""
+        """Return the requests since the last call."""
         taken, self._asked = self._asked, Asked()
         return taken
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request of a connection after the other."""
+        """Answer the requests of a connection one after the other."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -170,7 +170,7 @@ class Server:
             writer.close()
 
     async def _answer(self, target: str) -> bytes:
-        if "/access/organizations" in target or "/tokens/verify" in target:  # now and then, and not what is measured
+        if "/access/organizations" in target or "/tokens/verify" in target:  # rare requests, which are not measured
             result = {"user_seat_expiration_inactive_time": "730h", "status": "active"}
             return _whole(_json({"success": True, "result": result}))
         self._in_flight += 1
@@ -189,7 +189,7 @@ def _whole(body: bytes) -> bytes:
 
 
 async def main(scenario: Scenario) -> None:
-    """Serve until the input ends; print the URL, then what was asked at each line."""
+    """Serve until the input ends; print the URL, then the recorded requests for each line of the input."""
     served = Server(scenario)
     listener = await asyncio.start_server(served.serve, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}", flush=True)

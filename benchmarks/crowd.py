@@ -1,10 +1,11 @@
-"""What a crowd of clients costs that ask for answers and read none: python -m benchmarks.crowd.
+"""The cost of many clients that send requests but read no response: python -m benchmarks.crowd.
 
-Starts the exporter with many accounts, lets the crowd ask for each kind of answer in turn, and meanwhile scrapes on new
-connections from another address and from an address of the crowd. It prints the most memory of the process, the most
-memory of the system's sockets (of both ends, since the crowd is on this machine), and how long scrapes took. It fails
-if a scrape fails or takes too long, or if the memory is more than is promised. One exception: a scrape from the crowd's
-own address that arrives in the middle of the crowd may fail, since newer requests of that address come first.
+Starts the exporter with many accounts. A crowd of clients requests each kind of response in turn. Meanwhile, the
+benchmark scrapes on new connections, from another address and from an address of the crowd. It prints the peak memory
+of the process, the peak memory of the system's sockets (both ends, because the crowd runs on this machine), and the
+times of the scrapes. It fails if a scrape fails or takes too long, or if the memory exceeds the promised limit. One
+exception: a scrape from the crowd's own address may fail while the crowd still sends requests, because the exporter
+prefers newer requests of an address.
 """
 
 import argparse
@@ -28,16 +29,16 @@ from benchmarks import stalled
 from benchmarks.processes import polled
 
 USERS = 10  # of each account
-ANOTHER = "127.0.0.1"
+ANOTHER = "127.0.0.1"  # an address that the crowd does not use
 MOST_MB = 64
 MOST_SECONDS = 1.0  # of a scrape from another address
-DEADLINE_SECONDS = 30.0  # of an answer: by then a scrape from the crowd's own address is answered
-PAUSE_SECONDS = 0.1  # between two scrapes, and two looks at the memory
+DEADLINE_SECONDS = 30.0  # of a response: the exporter answers a scrape from the crowd's own address within this time
+PAUSE_SECONDS = 0.1  # between two scrapes, and between two measurements of memory
 FEW = "/metrics?name[]=cloudflare_access_poll_success&name[]=cloudflare_access_poll_errors_total"
 
 
 class Kind(NamedTuple):
-    """What a crowd asks for; `tls` and `addresses` tell how it does, and from how many addresses."""
+    """The request of a crowd, the number of its client addresses, and whether it uses TLS."""
 
     name: str
     path: str
@@ -64,7 +65,7 @@ KINDS = (
 
 
 def crowd(kind: Kind, port: int, connections: int) -> None:
-    """Ask on so many connections and read nothing; say so, and keep them until standard input ends."""
+    """Send a request on each connection and read nothing; print "asked", and wait until standard input ends."""
     request = f"GET {kind.path} HTTP/1.1\r\nHost: x\r\n{kind.headers}\r\n".encode()
     opened = []
     for number in range(connections):
@@ -74,7 +75,7 @@ def crowd(kind: Kind, port: int, connections: int) -> None:
         if kind.tls:
             connection = _unverified().wrap_socket(connection)
         opened.append(connection)
-        with contextlib.suppress(OSError):  # dropped for another one
+        with contextlib.suppress(OSError):  # the exporter has closed this connection for a newer one
             connection.sendall(request)
     print("asked", flush=True)
     sys.stdin.read()
@@ -94,7 +95,7 @@ def _unverified() -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def crowded(number: int, port: int, connections: int) -> Iterator[Callable[[], bool]]:
-    """Run `crowd` in a process of its own, from the first moment on; what is given tells whether all have asked."""
+    """Run `crowd` in its own process; yield a function that returns whether all connections have sent a request."""
     command = [sys.executable, "-m", "benchmarks.crowd", f"--kind={number}", f"--port={port}"]
     command += [f"--connections={connections}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=stalled.ROOT) as process:
@@ -105,7 +106,7 @@ def crowded(number: int, port: int, connections: int) -> Iterator[Callable[[], b
 
 
 class Scrape(NamedTuple):
-    """When a scrape began (monotonic), how many seconds it took, and whether it succeeded."""
+    """The start of a scrape (monotonic seconds), its duration in seconds, and whether it succeeded."""
 
     began: float
     seconds: float
@@ -113,17 +114,17 @@ class Scrape(NamedTuple):
 
 
 class Scraper(threading.Thread):
-    """Scrapes from an address until it is stopped."""
+    """Scrapes from one address again and again until `stop`."""
 
     def __init__(self, source: str, port: int, *, tls: bool) -> None:
-        """Scrape nothing yet."""
+        """Prepare a scraper; `start` starts it."""
         super().__init__(daemon=True)
         self.scrapes: list[Scrape] = []
         self._address = (source, port, tls)
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Scrape."""
+        """Scrape until `stop`."""
         while not self._stopped.wait(PAUSE_SECONDS):
             began, is_good = time.monotonic(), True
             try:
@@ -133,13 +134,13 @@ class Scraper(threading.Thread):
             self.scrapes.append(Scrape(began, time.monotonic() - began, is_good))
 
     def stop(self) -> None:
-        """End after the scrape that is under way."""
+        """Wait for the current scrape, and stop."""
         self._stopped.set()
         self.join()
 
 
 def scrape(source: str, port: int, tls: bool) -> None:  # noqa: FBT001 – it is a part of the address
-    """Scrape once, on a connection of its own."""
+    """Scrape once on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=(source, 0))
     if tls:
         connection = http.client.HTTPSConnection(
@@ -153,14 +154,14 @@ def scrape(source: str, port: int, tls: bool) -> None:  # noqa: FBT001 – it is
 
 
 def socket_memory() -> float:
-    """Return the memory of all TCP sockets of the system, in MB."""
+    """Return the memory of all TCP sockets of this system, in MB."""
     lines = Path("/proc/net/sockstat").read_text(encoding="ascii").splitlines()
     (tcp,) = [line.split() for line in lines if line.startswith("TCP:")]
     return int(tcp[tcp.index("mem") + 1]) * resource.getpagesize() / 1e6
 
 
 class Cost(NamedTuple):
-    """What a crowd cost: memory in MB, the scrapes meanwhile, and when all of the crowd had asked."""
+    """The cost of a crowd: memory in MB, the scrapes meanwhile, and when the whole crowd had sent its requests."""
 
     process: float
     sockets: float
@@ -169,7 +170,7 @@ class Cost(NamedTuple):
     asked_at: float
 
     def line(self, kind: Kind) -> str:
-        """Return it as a line of the table."""
+        """Return the line of the table for this kind."""
         seconds = (
             f"{max(each.seconds for each in scrapes):6.2f} {sum(not each.is_good for each in scrapes):4}"
             for scrapes in (self.another, self.same)
@@ -177,11 +178,11 @@ class Cost(NamedTuple):
         return f"{kind.name:28}{self.process:8.1f}{self.sockets:9.1f}  {'  '.join(seconds)}"
 
     def after_the_crowd(self) -> list[Scrape]:
-        """Return the scrapes from its address that began when all of the crowd had asked."""
+        """Return the scrapes from the crowd's address that began after the whole crowd had sent its requests."""
         return [each for each in self.same if each.began > self.asked_at]
 
     def is_kept(self) -> bool:
-        """Tell whether it is as is promised."""
+        """Return whether memory and scrapes are within the promised limits."""
         return (
             self.process <= MOST_MB
             and self.sockets <= MOST_MB
@@ -191,12 +192,12 @@ class Cost(NamedTuple):
 
 
 def measure(number: int, pid: int, port: int, connections: int, seconds: float) -> Cost:
-    """Let a crowd come for so long, and scrape meanwhile."""
+    """Run a crowd for this number of seconds, and scrape meanwhile."""
     kind = KINDS[number]
     for _ in range(20):
         scrape(ANOTHER, port, kind.tls)
         stalled.ask("/", port, _unverified() if kind.tls else None)
-    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the most memory is the present one from now on
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # reset the peak memory to the current memory
     before, sockets_before, sockets = stalled.memory(pid), socket_memory(), 0.0
     scrapers = [Scraper(source, port, tls=kind.tls) for source in (ANOTHER, address(0))]
     with crowded(number, port, connections) as have_all_asked:
@@ -215,12 +216,12 @@ def measure(number: int, pid: int, port: int, connections: int, seconds: float) 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure every kind, and fail where one costs more than is promised."""
+    """Measure every kind; exit with status 1 if one exceeds a promised limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=950)
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--accounts", type=int, default=1000)
-    parser.add_argument("--only", help="kinds whose name has this")
+    parser.add_argument("--only", help="measure only kinds with this text in their name")
     parser.add_argument("--kind", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

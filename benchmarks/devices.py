@@ -1,4 +1,4 @@
-"""What it costs to judge users by their devices: CPU time and memory beside those without devices."""
+"""The CPU time and memory of polls that also read the users' devices."""
 
 import statistics
 
@@ -12,14 +12,17 @@ _ONCE = {"interval": "1d", "stale_after": "7d"}
 
 
 class Cpu(msgspec.Struct, frozen=True):
-    """Median seconds of CPU time of a poll of all users, without their devices and with them."""
+    """Median CPU time in seconds of a poll of all users, without devices and with devices."""
 
     alone: float
     with_devices: float
 
 
 def compare_cpu(users: int, rounds: int = 7) -> Cpu:
-    """Measure by turns, each in a process that has read all devices before, if any; between polls it is idle."""
+    """Return the CPU time of polls with and without devices, measured by turns.
+
+    Each exporter runs in its own process, has already read all devices if it reads any, and is idle between polls.
+    """
     with (
         cloudflare(Scenario(users)) as server,
         configuration(server.url, account={"users": _OFTEN}) as plain,
@@ -34,7 +37,7 @@ def compare_cpu(users: int, rounds: int = 7) -> Cpu:
 
 
 def memory(users: int) -> float:
-    """Return the most memory in MB that so many users take with as many devices, when both were polled twice."""
+    """Return the peak memory in MB of an exporter that has polled this number of users and devices twice."""
     with (
         cloudflare(Scenario(users)) as server,
         configuration(server.url, account={"users": _OFTEN, "devices": _OFTEN}) as judging,
@@ -49,14 +52,14 @@ def memory(users: int) -> float:
 
 
 def _of_next_poll(running: Exporter) -> float:
-    running.wait_for_next_poll()  # or this one might begin in the middle of another
+    running.wait_for_next_poll()  # otherwise, the measurement could start during a poll
     before = cpu(running.process)
     running.wait_for_next_poll()
     return cpu(running.process) - before
 
 
 def _wait_for_devices(running: Exporter, *, expected: bool) -> None:
-    """Wait until users were judged by their devices, or, if that is not expected, until they were polled."""
+    """Wait until the exporter has polled the users and, if it reads devices, until the devices count."""
     running.wait_until_polled()
     while expected and b"cloudflare_access_users_active{" not in running.get("/metrics"):
         running.wait_for_next_poll()

@@ -1,9 +1,9 @@
-"""How many requests 50 accounts with one token send in any five minutes, as Cloudflare would count them.
+"""The most requests that an exporter with 50 accounts and one token sends in any five minutes.
 
     python -m benchmarks.pace [simulated hours]
 
-The accounts have more pages than five minutes allow, so that only the pace holds the exporter back. One answer in
-thirty is a 429 or a 503, every few minutes the configuration is loaded again, and every other time its pace changes.
+The accounts have more pages than five minutes allow, so only the pace limits the exporter. One response in thirty is a
+429 or a 503. The exporter reloads its configuration every five minutes, and every second reload changes the burst.
 """
 
 import logging
@@ -28,7 +28,7 @@ WINDOW_SECONDS = 300
 
 
 def arrivals(hours: float, seed: int = 1) -> list[float]:
-    """Return when each request arrived, in seconds, over so many simulated hours."""
+    """Return the arrival time of each request in seconds, over this number of simulated hours."""
     clock = FakeClock()
     chance = random.Random(seed)
     times: list[float] = []
@@ -52,7 +52,7 @@ def arrivals(hours: float, seed: int = 1) -> list[float]:
 
 
 def config(url: str, burst: int) -> Config:
-    """Return the configuration of all accounts, with one token and the default pace but for the burst."""
+    """Return the configuration of all accounts, with one token, the default pace and this burst."""
     token = Secret("the benchmark", TOKEN)
     test = PolicyTest(id=TEST)
     accounts = tuple(AccountConfig(id=each, api_token=token, policy_tests=(test,)) for each in ACCOUNTS)
@@ -70,7 +70,7 @@ def most_in_a_window(times: Sequence[float]) -> int:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the number of requests, the most in five minutes, and the limits."""
     logging.disable()
     hours = float(sys.argv[1]) if len(sys.argv) > 1 else 2
     times = arrivals(hours)

@@ -1,4 +1,4 @@
-"""What polls cost: CPU time, memory, requests, and time where answers are slow."""
+"""The cost of polls: CPU time, memory, requests, and duration with slow responses."""
 
 import contextlib
 import itertools
@@ -31,7 +31,7 @@ FORMATS: list[dict[str, str]] = [
 
 
 class Cpu(msgspec.Struct, frozen=True):
-    """Median seconds of CPU time for all users once, by each way there is."""
+    """Median CPU time in seconds to read all users once, for the exporter and its alternatives."""
 
     exporter: float
     download: float
@@ -39,7 +39,10 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 def compare_cpu(users: int, rounds: int = 9) -> Cpu:
-    """Measure by turns, each in a process that has done the same before; between its polls the exporter is idle."""
+    """Measure CPU time by turns, each in a process that has done the same before.
+
+    The exporter is idle between its polls.
+    """
     every_ten_seconds = {"users": {"interval": "10s", "stale_after": "1d"}}
     with (
         cloudflare(Scenario(users)) as server,
@@ -55,16 +58,16 @@ def compare_cpu(users: int, rounds: int = 9) -> Cpu:
         for number in range(rounds):
             polls.append(_spent(running, running.wait_for_next_poll))
             downloads.append(_spent(download, download.tell))
-            if number % 3 == 1:  # a third of the rounds will do: each takes ten seconds and more
+            if number % 3 == 1:  # a third of the rounds is enough, because the SDK takes more than ten seconds
                 iterations.append(_spent(sdk, sdk.tell))
-                running.wait_for_next_poll()  # or the next round might begin in the middle of one
+                running.wait_for_next_poll()  # otherwise, the next round could start during a poll
     return Cpu(*map(statistics.median, (polls, downloads, iterations)))
 
 
 def excess_by_slope(pages: tuple[int, int] = (50, 350), rounds: int = 15) -> float:
-    """Return the CPU time that each page beyond the first ones takes, as a multiple of its plain download's.
+    """Return the CPU time of each page beyond the first 50, as a multiple of the CPU time of a plain download.
 
-    What a poll takes to start, and a download, is the same for both numbers of pages, and so cannot hide anything.
+    The start of a poll or download costs the same for both numbers of pages, so the difference does not include it.
     """
     with contextlib.ExitStack() as stack:
         ways: list[tuple[Exporter | Program, Callable[[], object]]] = []
@@ -86,7 +89,7 @@ def _spent(measured: Exporter | Program, do: Callable[[], object]) -> float:
 
 
 def excess_of_unusual(users: int, unusual: dict[str, Any], every: int, domains: int = 0, rounds: int = 5) -> float:
-    """Return the CPU time of polls with one such user in so many, as a multiple of that without them."""
+    """Return the CPU time of polls with one unusual user in `every` users, as a multiple of polls without them."""
     account = {"users": {"domains": domains}}
     with contextlib.ExitStack() as stack:
         running = []
@@ -101,14 +104,17 @@ def excess_of_unusual(users: int, unusual: dict[str, Any], every: int, domains: 
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What polling every account once costs: seconds of CPU time, and the most memory there ever was, in MB."""
+    """The cost of one poll of every account: CPU time in seconds, and peak memory in MB."""
 
     cpu: float
     memory: float
 
 
 def costs(sizes: Iterable[tuple[int, int]], rounds: int = 5) -> list[Cost]:
-    """For each number of accounts and of their users, poll all a few times, by turns, and scrape in every format."""
+    """Return the cost for each pair of a number of accounts and a number of users, measured by turns.
+
+    Between the polls, the benchmark scrapes each exporter in every format.
+    """
     with contextlib.ExitStack() as stack:
         exporters = [stack.enter_context(polled(accounts, users)) for accounts, users in sizes]
         turns = []
@@ -121,7 +127,7 @@ def costs(sizes: Iterable[tuple[int, int]], rounds: int = 5) -> list[Cost]:
 
 
 class Wall(msgspec.Struct, frozen=True):
-    """Seconds for the same pages, the first time and from then on, and the most requests the exporter had in flight."""
+    """Seconds for the same pages in each way, and the most requests that the exporter had in flight."""
 
     first: float
     concurrent: float
@@ -131,7 +137,7 @@ class Wall(msgspec.Struct, frozen=True):
 
 
 def wall(pages: int, latency: float) -> Wall:
-    """Poll so many pages of so many seconds each: as by default, one after the other, and as the SDK does it."""
+    """Poll pages with this latency in seconds: with the default concurrency, one by one, and with the SDK."""
     with cloudflare(Scenario(pages * PAGE_SIZE, latency=latency)) as server:
         first, concurrent, most = _polled_twice(server, {})
         _, one_by_one, one = _polled_twice(server, {"concurrency": 1})
@@ -143,7 +149,7 @@ def wall(pages: int, latency: float) -> Wall:
 
 
 def _polled_twice(server: Cloudflare, api: dict[str, Any]) -> tuple[float, float, int]:
-    """Return the seconds that the first poll and the next one took, and the most requests in flight."""
+    """Return the seconds of the first and of the second poll, and the most requests in flight."""
     with configuration(server.url, api=api) as configured, exporter(configured) as running:
         running.wait_until_polled()
         first = running.poll_duration()
@@ -152,7 +158,7 @@ def _polled_twice(server: Cloudflare, api: dict[str, Any]) -> tuple[float, float
 
 
 def excess_over_pace(pages: int, rate: float, burst: int) -> int:
-    """Return how many requests arrived earlier than a pace of so many a second after a burst allows."""
+    """Return how many requests arrived earlier than the rate and the burst allow."""
     with (
         cloudflare(Scenario(pages * PAGE_SIZE - 1)) as server,
         configuration(server.url, api={"requests_per_second": rate, "burst": burst}) as configured,
@@ -164,21 +170,21 @@ def excess_over_pace(pages: int, rate: float, burst: int) -> int:
 
 
 def wasted_requests(users: int, claimed_users: int) -> int:
-    """Return how many requests for pages that are not there a total costs that claims too much."""
+    """Return how many requests for missing pages the exporter sends if the total claims too many users."""
     with cloudflare(Scenario(users, claimed_users)) as server, configuration(server.url) as configured:
         once(configured)
         return sum(page > -(-users // PAGE_SIZE) for page in server.asked().pages)
 
 
 class Requests(msgspec.Struct, frozen=True):
-    """How many requests all users once take."""
+    """How many requests it takes to read all users once."""
 
     exporter: int
     sdk: int
 
 
 def requests(users: int) -> Requests:
-    """Count them in the server's log."""
+    """Return the number of requests, which the server counts."""
     with cloudflare(Scenario(users)) as server:
         with configuration(server.url) as configured:
             once(configured)
@@ -189,7 +195,7 @@ def requests(users: int) -> Requests:
 
 
 def requests_for_finished_test(polls: int) -> float:
-    """Return the requests that a poll of a finished policy test takes, once its results were counted."""
+    """Return the requests per poll of a finished policy test, after the exporter has counted its results."""
     account = {"users": False, "policy_tests": [{"id": TEST_ID}]}
     with (
         cloudflare(Scenario(tested_users=2500)) as server,

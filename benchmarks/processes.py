@@ -1,7 +1,6 @@
-"""The processes of the benchmarks: the exporter as its users run it, and programs that do what they are told.
+"""The processes of the benchmarks: the exporter as users run it, and programs that take commands on standard input.
 
-CPU time and memory are the kernel's own numbers of a process, read from outside: nothing measured runs in the process
-that measures.
+CPU time and memory are the kernel's numbers for a process. The measuring process runs none of the measured code.
 """
 
 import contextlib
@@ -26,35 +25,35 @@ from benchmarks.cloudflare import TOKEN, Asked, Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 120
-# So fast that the pace is never what is measured.
+# A pace so fast that it never limits a measurement.
 UNPACED = {"requests_per_second": 10_000, "burst": 1_000_000}
 
 
 def cpu(process: "subprocess.Popen[str]") -> float:
-    """Return the seconds of CPU time of a process, with every thread it ever had."""
-    return time.clock_gettime((~process.pid << 3) | 2)  # what clock_getcpuclockid(3) returns
+    """Return the CPU time of a process in seconds, including threads that have ended."""
+    return time.clock_gettime((~process.pid << 3) | 2)  # the clock ID that clock_getcpuclockid(3) returns
 
 
 def median(measure: Callable[[], float], repeats: int) -> float:
-    """Return the median of so many measurements."""
+    """Return the median of this number of measurements."""
     return statistics.median(measure() for _ in range(repeats))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which so large a share of the values lies, such as 0.99."""
+    """Return a percentile of the values; `share` is for example 0.99."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 class Program:
-    """A module of the benchmarks in a process of its own, which says where it is and then answers line by line."""
+    """A module of the benchmarks in its own process, which prints one line at the start and one for each input line."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
-        """Wait until it is there."""
+        """Wait until the program has printed its first line."""
         self.process = process
         self.said = self._next()
 
     def tell(self, line: str = "") -> str:
-        """Give it a line, and return the line it answers."""
+        """Send a line to the program, and return its next line."""
         assert self.process.stdin is not None
         print(line, file=self.process.stdin, flush=True)
         return self._next()
@@ -62,7 +61,7 @@ class Program:
     def _next(self) -> str:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"{self.process.args!r} ended"
+        assert line, f"{self.process.args!r} has stopped"
         return line.strip()
 
 
@@ -79,15 +78,15 @@ def program(module: str, *arguments: str) -> Iterator[Program]:
 
 
 class Cloudflare:
-    """A running benchmarks.cloudflare; `url` is what `api.url` should be."""
+    """A running benchmarks.cloudflare; `url` is the value for `api.url`."""
 
     def __init__(self, server: Program) -> None:
-        """Take over a server that has started."""
+        """Keep a started server."""
         self._server = server
         self.url = server.said
 
     def asked(self) -> Asked:
-        """Return what was asked since the last time."""
+        """Return the requests since the last call."""
         return msgspec.json.decode(self._server.tell(), type=Asked)
 
 
@@ -99,10 +98,10 @@ def cloudflare(scenario: Scenario) -> Iterator[Cloudflare]:
 
 
 class Configuration:
-    """A configuration file; JSON is YAML."""
+    """A configuration file, written as JSON, which is valid YAML."""
 
     def __init__(self, path: Path, url: str, accounts: int, account: dict[str, Any], api: dict[str, Any]) -> None:
-        """Write it."""
+        """Write the file."""
         self.path = path
         self.accounts = accounts
         self._api = {"url": url, **UNPACED, **api}
@@ -111,7 +110,7 @@ class Configuration:
         self.write()
 
     def write(self) -> None:
-        """Write it again with another interval, so that at the next reload every target has changed and is polled."""
+        """Write the file with a new interval, so that the exporter polls every target after the next reload."""
         interval = {"interval": next(self._intervals), "stale_after": "1d"}
         account = {"api_token": TOKEN, "users": {}, "devices": False, **self._account}
         account["users"] = account["users"] is not False and interval | account["users"]
@@ -124,16 +123,16 @@ class Configuration:
 def configuration(
     url: str, accounts: int = 1, account: dict[str, Any] | None = None, api: dict[str, Any] | None = None
 ) -> Iterator[Configuration]:
-    """Write a configuration for so many accounts, all with these keys, for the length of a `with` block."""
+    """Write a configuration for this number of accounts, all with these keys, for the length of a `with` block."""
     with tempfile.TemporaryDirectory() as folder:
         yield Configuration(Path(folder) / "config.yaml", url, accounts, account or {}, api or {})
 
 
 class Exporter:
-    """A running exporter. Its log tells when polls end, so that nothing has to be asked of it meanwhile."""
+    """A running exporter. Its log shows when a poll has ended, so that no request disturbs the measurement."""
 
     def __init__(self, process: "subprocess.Popen[str]", configured: Configuration) -> None:
-        """Wait until it serves."""
+        """Wait until the web server of the exporter runs."""
         self.process = process
         self._configured = configured
         self._polled = threading.Semaphore(0)
@@ -158,37 +157,37 @@ class Exporter:
         return str(event["msg"])
 
     def wait_until_polled(self) -> None:
-        """Wait until every account was polled."""
+        """Wait until the exporter has polled every account."""
         for _ in range(self._configured.accounts):
             assert self._polled.acquire(timeout=PATIENCE_SECONDS)
 
     def wait_for_rest(self) -> None:
-        """Wait until what is optional was polled as well, which begins some seconds after the first polls."""
+        """Wait until the exporter has also polled the optional target `organization`, seconds after the first polls."""
         for _ in range(self._configured.accounts):
             assert self._rested.acquire(timeout=PATIENCE_SECONDS)
 
     def wait_for_next_poll(self) -> None:
-        """Wait until an account was polled, from now on."""
+        """Wait until the next poll of an account has ended."""
         while self.is_polled():
             pass
         assert self._polled.acquire(timeout=PATIENCE_SECONDS)
 
     def start_polls(self) -> None:
-        """Let every account be polled once more."""
+        """Make the exporter poll every account once more."""
         self._configured.write()
         self.process.send_signal(signal.SIGHUP)
 
     def poll(self) -> None:
-        """Let every account be polled once more, and wait for it."""
+        """Make the exporter poll every account once more, and wait until these polls have ended."""
         self.start_polls()
         self.wait_until_polled()
 
     def is_polled(self) -> bool:
-        """Tell whether an account's poll ended that nobody waited for."""
+        """Return whether the poll of an account has ended since the last wait."""
         return self._polled.acquire(blocking=False)
 
     def get(self, path: str, **headers: str) -> bytes:
-        """Return the body of a page."""
+        """Return the body of a response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -197,14 +196,14 @@ class Exporter:
             return response.read()
 
     def poll_duration(self) -> float:
-        """Return the seconds that the longest of the last polls took."""
+        """Return the duration of the longest of the last polls, in seconds."""
         durations = re.findall(
             r"(?m)^cloudflare_access_poll_duration_seconds\{.*\} (.*)$", self.get("/metrics").decode()
         )
         return max(map(float, durations))
 
     def peak_memory(self) -> float:
-        """Return the most memory it ever had, in MB."""
+        """Return the peak memory of the process in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
@@ -229,7 +228,7 @@ def exporter(configured: Configuration, *more: str) -> Iterator[Exporter]:
 
 @contextlib.contextmanager
 def polled(accounts: int = 1, users: int = 100, *flags: str) -> Iterator[Exporter]:
-    """Run an exporter that has polled so many accounts of so many users, for the length of a `with` block."""
+    """Run an exporter that has polled this number of accounts and users, for the length of a `with` block."""
     with (
         cloudflare(Scenario(users)) as server,
         configuration(server.url, accounts) as configured,
@@ -240,5 +239,5 @@ def polled(accounts: int = 1, users: int = 100, *flags: str) -> Iterator[Exporte
 
 
 def once(configured: Configuration) -> None:
-    """Poll everything once in a process of its own."""
+    """Poll everything once, in its own process."""
     subprocess.run(_command(configured, "--once", "--log.level=error"), check=True, stdout=subprocess.DEVNULL)

@@ -1,7 +1,7 @@
-"""What scrapes cost: how many there may be, how long they take, and what a poll under way changes.
+"""The cost of scrapes: how many scrapes a second, how long they take, and how a running poll delays them.
 
-A scraper here does what Prometheus does: it asks for OpenMetrics and gzip, and keeps its connection where the server
-does. It is written on plain sockets, so that it costs little beside the server it shares the machine with.
+A scraper does what Prometheus does: it requests OpenMetrics and gzip, and keeps its connection if the server does. The
+scraper uses plain sockets, so that it takes little CPU from the server, which runs on the same machine.
 """
 
 import compileall
@@ -39,15 +39,15 @@ SCRAPES = 200
 
 
 class Scraper:
-    """One scrape after the other on a connection that is kept, if the server keeps it."""
+    """A client that scrapes again and again, on one connection if the server keeps the connection open."""
 
     def __init__(self, port: int) -> None:
-        """Connect."""
+        """Connect to the server."""
         self._port = port
         self.socket = self._connected()
 
     def ask(self) -> None:
-        """Send a request, on a new connection where the server has closed the one before."""
+        """Send a request, on a new connection if the server has closed the last one."""
         self._received = bytearray()
         self._end: int | None = None
         self._asked = time.perf_counter()
@@ -56,7 +56,7 @@ class Scraper:
         self.socket.sendall(_REQUEST)
 
     def receive(self) -> float | None:
-        """Receive what there is; return the seconds the scrape took where it is all there."""
+        """Receive the available bytes; return the seconds of the scrape once the response is complete."""
         data = self.socket.recv(1 << 20)
         assert data, "the response ended early"
         self._received += data
@@ -71,7 +71,7 @@ class Scraper:
         return seconds
 
     def scrape(self) -> float:
-        """Return the seconds a scrape takes."""
+        """Scrape once, and return how many seconds it took."""
         self.ask()
         while (seconds := self.receive()) is None:
             pass
@@ -82,14 +82,14 @@ class Scraper:
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Seconds a scrape takes."""
+    """The duration of scrapes in seconds."""
 
     median: float
     p99: float
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "Latency":
-        """Sum up measurements."""
+        """Return the median and the 99th percentile of measurements."""
         return cls(statistics.median(seconds), percentile(seconds, 0.99))
 
 
@@ -101,7 +101,7 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 def compare_rates(accounts: int, rounds: int = 5) -> Rates:
-    """Compare with prometheus-client's own server, which has the same families in memory."""
+    """Compare the exporter with prometheus-client's own server, which has the same metric families in memory."""
     with polled(accounts) as running, tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page"
         page.write_bytes(running.get("/metrics"))
@@ -113,7 +113,7 @@ def compare_rates(accounts: int, rounds: int = 5) -> Rates:
 
 
 def _rate(port: int, scrapes: int) -> float:
-    """Return how many scrapes a second one client gets that asks again at once."""
+    """Return how many scrapes a second one client can do without a pause."""
     scraper = Scraper(port)
     scraper.scrape()
     started = time.perf_counter()
@@ -123,14 +123,14 @@ def _rate(port: int, scrapes: int) -> float:
 
 
 class Scrapes(msgspec.Struct, frozen=True):
-    """Median seconds of a scrape: where nothing is new since the last one, and after every account was polled."""
+    """Median seconds of a scrape: without a poll since the last scrape, and after a poll of every account."""
 
     nothing_new: float
     all_polled: float
 
 
 def scrapes(numbers: Sequence[int], rounds: int = 5) -> list[Scrapes]:
-    """For each number of accounts, by turns, scrape after all were polled, and then again."""
+    """For each number of accounts, by turns: poll all accounts, scrape, and scrape again without new data."""
     with contextlib.ExitStack() as stack:
         exporters = [stack.enter_context(polled(accounts)) for accounts in numbers]
         turns = [[_scrapes(running) for running in exporters] for _ in range(rounds)]
@@ -144,15 +144,15 @@ def scrapes(numbers: Sequence[int], rounds: int = 5) -> list[Scrapes]:
 
 def _scrapes(running: Exporter) -> Scrapes:
     scraper = Scraper(running.port)
-    scraper.scrape()  # or the connection would be dropped while the polls go on
+    scraper.scrape()  # otherwise, the exporter would close the connection during the polls
     running.poll()
-    time.sleep(0.2)  # for the threads of the polls to end
+    time.sleep(0.2)  # until the threads of the polls have ended
     all_polled = scraper.scrape()
     return Scrapes(median(scraper.scrape, 20), all_polled)
 
 
 def by_many(accounts: int, clients: int, scrapes: int = 4000) -> Latency:
-    """Return what scrapes take where so many clients each ask again as soon as they have their answer."""
+    """Return the latency of scrapes while this number of clients scrape without a pause."""
     with polled(accounts) as running:
         running.wait_for_rest()
         _latencies(running.port, clients, scrapes // 4)
@@ -175,14 +175,14 @@ def _latencies(port: int, clients: int, scrapes: int) -> list[float]:
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What scrapes take, without and during polls."""
+    """The latency of scrapes without polls and during polls."""
 
     alone: Latency
     during_polls: Latency
 
 
 def during_polls(users: int, polls: int = 12) -> Moved:
-    """Scrape while nothing is polled, then while polls of so many users are under way."""
+    """Scrape while the exporter is idle, then while it polls this number of users."""
     with polled(1, users) as running:
         scraper = Scraper(running.port)
         alone = [_scrape_and_rest(scraper) for _ in range(1000)]
@@ -201,7 +201,7 @@ def _scrape_and_rest(scraper: Scraper) -> float:
 
 
 def start() -> float:
-    """Return the median seconds from the start of the process to the first answer of /metrics."""
+    """Return the median seconds from the start of the process to the first response of /metrics."""
 
     def measure() -> float:
         started = time.perf_counter()
@@ -209,15 +209,15 @@ def start() -> float:
             running.get("/metrics")
             return time.perf_counter() - started
 
-    compileall.compile_dir(ROOT / "access_exporter", quiet=1)  # as pip does where it installs it
+    compileall.compile_dir(ROOT / "access_exporter", quiet=1)  # as pip does during an installation
     with cloudflare(Scenario(100)) as server, configuration(server.url) as configured:
         return median(measure, 7)
 
 
 def idle_cpu(seconds: float = 20) -> float:
-    """Return the share of a CPU that an exporter takes which has nothing to do."""
+    """Return the share of a CPU that an idle exporter uses."""
     with polled(1) as running:
-        time.sleep(1)  # for what is left of the start
+        time.sleep(1)  # until the start has ended
         before = cpu(running.process)
         time.sleep(seconds)
         return (cpu(running.process) - before) / seconds

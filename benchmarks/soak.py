@@ -1,11 +1,11 @@
-"""Whether an exporter stays right, and as small as it was, when Cloudflare fails at random for thousands of polls.
+"""Checks that the exporter stays correct and does not grow over thousands of polls with random faults of Cloudflare.
 
     make soak    or    python -m benchmarks.soak [polls]
 
-One request in five meets a fault of tests/fault_table.py, over real connections to a simulator in another process;
-every twentieth round the configuration is loaded again, with other timeouts and an account more or less. Waits take
-no time. Fails when a number was wrong, or when more was ever in use than after the first 500 polls: 5 MB of memory, a
-thread, or more open files than there may be connections.
+One request in five meets a fault of tests/fault_table.py, over real connections to a simulator in another process. The
+exporter reloads its configuration in every twentieth round, with other timeouts and one account more or less. Waits
+take no time. The benchmark fails if a number was wrong. It also fails if, at any time after the first 500 polls, the
+process used 5 MB more memory, one more thread, or more additional open files than there may be connections.
 """
 
 import logging
@@ -43,7 +43,7 @@ DEVICES = ('"warp"} 5.0', '"browser_extension"} 0.0', '"unknown"} 0.0')
 
 
 class Usage(NamedTuple):
-    """What a process takes: bytes of memory, threads, open files."""
+    """The resources of a process: bytes of memory, threads, open files."""
 
     memory: int = 0
     threads: int = 0
@@ -51,19 +51,19 @@ class Usage(NamedTuple):
 
     @classmethod
     def now(cls) -> "Usage":
-        """What this process takes now."""
+        """Return the resources of this process now."""
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         files = len(list(Path("/proc/self/fd").iterdir()))
         return cls(pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), files)
 
 
-# Of open files, the connections that are kept come and go: each credential has up to `concurrency` of them.
+# Open files include kept connections, and their number varies: each credential has up to `concurrency` connections.
 MOST_GROWTH = Usage(memory=5 << 20, threads=0, files=len(ACCOUNTS) * Api().concurrency)
 
 
 @dataclass
 class Figures:
-    """What was seen: `wrong` are numbers that cannot be, `warm` is after the first polls, `most` ever after them."""
+    """The results: `wrong` counts impossible numbers, `warm` is after the first polls, `most` is the maximum since."""
 
     polls: int = 0
     failed: int = 0
@@ -73,12 +73,12 @@ class Figures:
 
     @property
     def grew(self) -> bool:
-        """Whether more was in use after the first polls than is allowed."""
+        """Whether memory, threads or open files grew more than allowed after the first polls."""
         return any(most - warm > allowed for warm, most, allowed in zip(self.warm, self.most, MOST_GROWTH, strict=True))
 
 
 def run(polls: int, warm_up: int = WARM_UP_POLLS, seed: int = 1) -> Figures:
-    """Make so many polls, the first of them to warm up, and return what was seen."""
+    """Run this number of polls, the first of them as a warm-up, and return the results."""
     figures = Figures()
     with cloudflare(seed) as url:
         exporter = Fleet(config(url, 0))
@@ -86,7 +86,7 @@ def run(polls: int, warm_up: int = WARM_UP_POLLS, seed: int = 1) -> Figures:
             for number in range(20):
                 exporter.load(config(url, number // 19))
                 exporter.poll()
-                exporter.clock.now += 600  # longer than any pause
+                exporter.clock.now += 600  # more than any wait of the exporter
                 exporter.clock.slept.clear()
                 look(exporter, figures)
             if figures.polls <= warm_up:
@@ -97,7 +97,7 @@ def run(polls: int, warm_up: int = WARM_UP_POLLS, seed: int = 1) -> Figures:
 
 
 def config(url: str, number: int) -> Config:
-    """Return a configuration, another one for each number."""
+    """Return a configuration that differs for each number."""
     api = Api(url=url, timeout=Duration(0.05 + number % 7 / 1000), requests_per_second=10_000, burst=1_000_000)
     test = PolicyTest(id=TEST, name="wiki", stale_after=Duration(1500))
     devices = Devices(interval=Interval(300), stale_after=Duration(1500))
@@ -109,7 +109,7 @@ def config(url: str, number: int) -> Config:
 
 
 def look(exporter: Fleet, figures: Figures) -> None:
-    """Count polls, failures, and accounts with a number that was never true."""
+    """Count polls, failed polls, and wrong numbers."""
     for line in exporter.page().splitlines():
         figures.polls += line.startswith("cloudflare_access_poll_success{")
         figures.failed += line.startswith("cloudflare_access_poll_success{") and line.endswith(" 0.0")
@@ -122,7 +122,7 @@ def look(exporter: Fleet, figures: Figures) -> None:
 
 @contextmanager
 def cloudflare(seed: int) -> Iterator[str]:
-    """Run the simulator in a process of its own, whose memory is not measured; its URL."""
+    """Run the simulator in another process, so that its memory does not count; yield its URL."""
     command = [sys.executable, "-m", "benchmarks.soak", "serve", str(seed)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -133,10 +133,10 @@ def cloudflare(seed: int) -> Iterator[str]:
 
 
 def serve(seed: int) -> None:
-    """Answer, and let faults happen, until standard input ends."""
+    """Run the simulator with random faults until standard input ends."""
     chance = random.Random(seed)
-    # A single page of other rows is no fault, nor is one of fewer rows at a first poll, or at the end of a policy test.
-    # Of the faults that take time each round has one.
+    # The run leaves out two kinds of faults. A single page with other rows is not an error, and neither are fewer rows
+    # in a first poll or at the end of a policy test. Each round has only one of the slow faults, to save time.
     slow = [fault for fault in FAULTS if fault.reason == "timeout"]
     faults = [fault for fault in FAULTS if not (fault.from_there_on or fault.needs_totals or fault in slow)]
     deck: list[Fault] = []
@@ -144,12 +144,12 @@ def serve(seed: int) -> None:
     def choose(request: Request) -> Serving | None:
         if chance.random() > 0.2:
             return None
-        if not deck:  # every fault comes as often as any other, and soon for the first time
+        if not deck:  # every fault happens equally often, and all of them happen early
             deck.extend(chance.sample([*faults, chance.choice(slow)], len(faults) + 1))
         fault = deck.pop()
         return fault.happen if request.endpoint in fault.endpoints else None
 
-    # Nobody ever logged in, and everybody uses a device: so no seat is ever idle.
+    # No user ever logged in, but every user has an active device, so no seat is ever idle.
     users = [User(str(number), access_seat=number < 3, active_device_count=1) for number in range(5)]
     devices = tuple(Registration(str(number), {"id": str(number)}, {}, last_seen_at=SEEN_AT) for number in range(5))
     test = simulator.PolicyTest(TEST, "complete", [PolicyTestUser(str(number)) for number in range(5)])
@@ -162,7 +162,7 @@ def serve(seed: int) -> None:
 
 
 def main() -> int:
-    """Print the figures; return 1 where something grew or a number was wrong."""
+    """Print the results; return 1 if a resource grew too much or a number was wrong."""
     logging.disable()
     if sys.argv[1:2] == ["serve"]:
         serve(int(sys.argv[2]))
@@ -171,7 +171,7 @@ def main() -> int:
     figures = run(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     print(f"{figures.polls} polls, {figures.failed} failed, {figures.wrong} wrong numbers")
     for name, warm, most in zip(Usage._fields, figures.warm, figures.most, strict=True):
-        print(f"{name:8} {warm:11,} after {WARM_UP_POLLS} polls, at most {most:11,} from then on, {most - warm:+,}")
+        print(f"{name:8} {warm:11,} after {WARM_UP_POLLS} polls, at most {most:11,} later, {most - warm:+,}")
     return int(figures.grew or figures.wrong > 0)
 
 

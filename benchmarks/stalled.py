@@ -1,8 +1,8 @@
-"""How long a scrape takes while thousands of connections stall: python benchmarks/stalled.py.
+"""The duration of a scrape while thousands of connections stall: python benchmarks/stalled.py.
 
-Starts the exporter with a page of some megabytes, lets connections stall in each way in turn, and scrapes on a new
-connection each time. The first scrape arrives together with the crowd and waits until the exporter has accepted it and
-read what it sent. Every scrape must be answered whole, or the benchmark fails.
+Starts the exporter with a page of several megabytes. Connections stall in each way in turn, and the benchmark scrapes,
+each time on a new connection. The first scrape arrives together with the stalled connections, so it waits until the
+exporter has accepted them and read their data. The benchmark fails if a scrape gets no complete response.
 """
 
 import argparse
@@ -26,32 +26,32 @@ import trustme
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-NOBODY = "nobody else"
-DRIP = "a byte now and then"
-# What a connection sends before it stalls.
+ALONE = "none"
+DRIP = "one byte a second"
+# The bytes that a connection sends before it stalls.
 STARTS = {
     "silent": b"",
     "half a request": REQUEST[:-2],
     DRIP: b"G",
-    "answer never read": REQUEST,
+    "response never read": REQUEST,
     "half a handshake": b"\x16\x03\x01\x02\x00\x01\x00",
 }
-HTTP = (NOBODY, "silent", "half a request", DRIP, "answer never read")
-HTTPS = (NOBODY, "silent", "half a handshake")
+HTTP = (ALONE, "silent", "half a request", DRIP, "response never read")
+HTTPS = (ALONE, "silent", "half a handshake")
 
 
 def stall(kind: str, port: int, number: int) -> None:
-    """Keep so many connections stalled until standard input ends; say when all of them were opened."""
+    """Open stalled connections, print "stalled", and keep the connections until standard input ends."""
     connections = [one_more(kind, port) for _ in range(number)]
     print("stalled", flush=True)
     while not select.select([sys.stdin], [], [], 1)[0]:
         for connection in connections if kind == DRIP else ():
-            with contextlib.suppress(OSError):  # dropped for a newer one
+            with contextlib.suppress(OSError):  # the exporter has closed this connection for a newer one
                 connection.send(b"x")
 
 
 def one_more(kind: str, port: int) -> socket.socket:
-    """Open a connection that stalls."""
+    """Open one stalled connection."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", port))
@@ -62,7 +62,7 @@ def one_more(kind: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def stalled(kind: str, port: int, number: int) -> Iterator[None]:
-    """Run `stall` in a process of its own."""
+    """Run `stall` in its own process."""
     command = [sys.executable, __file__, f"--stall={kind}", f"--port={port}", f"--connections={number}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -73,7 +73,7 @@ def stalled(kind: str, port: int, number: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exporter(*flags: str) -> Iterator[tuple[int, int]]:
-    """Run the exporter; give its process id and port."""
+    """Run the exporter; yield its process ID and port."""
     command = [
         sys.executable,
         str(ROOT / "exporter.py"),
@@ -82,16 +82,18 @@ def exporter(*flags: str) -> Iterator[tuple[int, int]]:
         *flags,
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        log = process.stderr
-        assert log is not None
-        serving = next(event for event in map(json.loads, log) if event["msg"] == "serving")
-        threading.Thread(target=lambda: list(log), daemon=True).start()
-        yield process.pid, int(serving["address"].rpartition(":")[2])
-        process.kill()
+        try:
+            log = process.stderr
+            assert log is not None
+            serving = next(event for event in map(json.loads, log) if event["msg"] == "serving")
+            threading.Thread(target=lambda: list(log), daemon=True).start()
+            yield process.pid, int(serving["address"].rpartition(":")[2])
+        finally:
+            process.kill()
 
 
 def ask(path: str, port: int, tls: ssl.SSLContext | None) -> tuple[int, int]:
-    """Ask on a new connection; return the status and the size of the answer."""
+    """Send a request on a new connection; return the status and the size of the response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     if tls:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=tls)
@@ -102,7 +104,7 @@ def ask(path: str, port: int, tls: ssl.SSLContext | None) -> tuple[int, int]:
 
 
 def scrape(port: int, tls: ssl.SSLContext | None) -> tuple[float, int]:
-    """Return the seconds a scrape took, and the size of the page."""
+    """Scrape once; return the seconds and the size of the page."""
     started = time.perf_counter()
     status, size = ask("/metrics", port, tls)
     assert status == 200
@@ -110,10 +112,10 @@ def scrape(port: int, tls: ssl.SSLContext | None) -> tuple[float, int]:
 
 
 def measure(kind: str, port: int, tls: ssl.SSLContext | None, connections: int, scrapes: int) -> str:
-    """Scrape while connections stall, and return in words how that went."""
+    """Scrape while connections stall, and return the result as a line of text."""
     while ask("/-/ready", port, tls)[0] != 200:
         time.sleep(0.1)
-    with contextlib.nullcontext() if kind == NOBODY else stalled(kind, port, connections):
+    with contextlib.nullcontext() if kind == ALONE else stalled(kind, port, connections):
         first, size = scrape(port, tls)
         times = [scrape(port, tls)[0] for _ in range(scrapes)]
     return (
@@ -123,13 +125,13 @@ def measure(kind: str, port: int, tls: ssl.SSLContext | None, connections: int, 
 
 
 def memory(pid: int) -> float:
-    """Return the most memory a process ever had, in MB."""
+    """Return the peak memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def configuration(folder: Path, accounts: int) -> Path:
-    """Write a configuration whose polls fail at once, and whose health series alone are a page of some megabytes."""
+    """Write a configuration with polls that fail at once; their health metrics alone fill several megabytes."""
     tests = ", ".join(f"{{id: t{number}}}" for number in range(5))
     lines = [f"  - {{id: a{number}, api_token: t, policy_tests: [{tests}]}}" for number in range(accounts)]
     config = folder / "config.yaml"
@@ -139,8 +141,10 @@ def configuration(folder: Path, accounts: int) -> Path:
 
 
 def web_configuration(folder: Path) -> Path:
-    """Make a certificate, and the configuration that uses it."""
-    certificate = trustme.CA().issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    """Create a certificate and its authority, and write a web configuration that uses the certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert("localhost", key_type=trustme.KeyType.RSA)
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     config = folder / "web.yaml"
@@ -149,7 +153,7 @@ def web_configuration(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure every kind, without TLS and with."""
+    """Measure every kind of stalled connection, without TLS and with TLS."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=5000)
     parser.add_argument("--scrapes", type=int, default=100)
@@ -165,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         config = f"--config.file={configuration(Path(name), options.accounts)}"
         web = f"--web.config.file={web_configuration(Path(name))}"
-        trusting = ssl.create_default_context(cafile=str(Path(name) / "cert.pem"))
-        trusting.check_hostname = False
+        trusting = ssl.create_default_context(cafile=str(Path(name) / "ca.pem"))
+        trusting.check_hostname = False  # the clients connect to 127.0.0.1
         for scheme, kinds, flags, tls in (("http", HTTP, [config], None), ("https", HTTPS, [config, web], trusting)):
             for kind in kinds:
                 with exporter(*flags) as (pid, port):

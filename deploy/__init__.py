@@ -1,1 +1,1 @@
-"""What to deploy beside the exporter. Only `deploy.grafana` and `deploy.rules` are code to import."""
+"""Files for a deployment of the exporter. Only `deploy.grafana` and `deploy.rules` are importable Python packages."""

@@ -1,1 +1,1 @@
-"""Programs that write documents."""
+"""Programs that generate documents and pictures."""

@@ -1,9 +1,9 @@
-"""Draws a dashboard from what a running Prometheus answers to its panels' queries, much as Grafana would.
+"""Draws a dashboard from the data of a running Prometheus, similar to Grafana.
 
 python -m docs.draw_dashboard http://localhost:9090 overview >docs/dashboard.svg
 python -m docs.draw_dashboard http://localhost:9090 policies >docs/policies.svg
 
-It is as wide as the README shows it. Panels are as tall as their text needs, and annotations are left out.
+The picture has the width of a README on GitHub. The panels are as tall as their text needs. Annotations are left out.
 """
 
 import json
@@ -33,7 +33,7 @@ VARIABLES = {
 SECONDS, STEP = 600, 5
 COLUMN, ROW, GAP = 35, 25, 6
 COLORS = ("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#b877d9", "#5794f2", "#ffa6b0")
-NO_DATA = "No data"  # as Grafana says where a query finds nothing
+NO_DATA = "No data"  # Grafana shows this text if a query returns no data
 STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-size:13px}
 .title{font-weight:500;font-size:13.5px}.heading{font-size:17px;font-weight:500}.soft{fill:#9d9db0;font-size:12.5px}
 .big{font-weight:500}.on{fill:#111217;font-size:12.5px}
@@ -42,7 +42,7 @@ STYLE = """text{font-family:Inter,Helvetica,Arial,sans-serif;fill:#ccccdc;font-s
 
 
 def asked(prometheus: str, path: str, expression: str, **when: float) -> list[dict[str, Any]]:  # Any: JSON
-    """Return what Prometheus answers to a query."""
+    """Return the result of a query to Prometheus; raises requests.HTTPError on an error."""
     expression = re.sub(r"\$(\w+)", lambda found: VARIABLES[found[1]], expression)
     parameters: dict[str, str | float] = {"query": expression, **when}
     answer = requests.get(f"{prometheus}/api/v1/{path}", params=parameters, timeout=30)
@@ -52,7 +52,7 @@ def asked(prometheus: str, path: str, expression: str, **when: float) -> list[di
 
 
 def moments(prometheus: str, target: dict[str, Any], now: float) -> list[dict[str, Any]]:  # Any: JSON
-    """Return the series of a query, with the one value of now where the query asks for no more."""
+    """Return the series of a query, with only the current value if it is an instant query."""
     if not target["instant"]:
         return asked(prometheus, "query_range", target["expr"], start=now - SECONDS, end=now, step=STEP)
     found = asked(prometheus, "query", target["expr"], time=now)
@@ -72,7 +72,7 @@ def ask(prometheus: str, panel: dict[str, Any], now: float) -> list[Series]:
 
 
 def ask_table(prometheus: str, panel: dict[str, Any], now: float) -> Table:
-    """Return the answer of a panel that shows one moment, merged, named and sorted as the panel says."""
+    """Return the data of a table panel, merged, named and sorted by the panel's settings."""
     names = panel["transformations"][-1]["options"]["renameByName"]
     titles = list(names.values())
     keys = [name for name in names if not name.startswith("Value #")]
@@ -102,7 +102,7 @@ def _properties(overrides: list[dict[str, Any]], title: str) -> dict[str, Any]: 
 
 
 def color_of(panel: dict[str, Any], name: str, number: int, value: float) -> str:
-    """Return the colour of a series: an override's, that of the threshold it has passed, or the next of the palette."""
+    """Return the colour of a series: from an override, from its threshold, or the next colour of the palette."""
     settings = panel["fieldConfig"]
     for override in settings["overrides"]:
         if re.search(override["matcher"]["options"].strip("/"), name):
@@ -126,7 +126,7 @@ DRAW: dict[str, Callable[[Sequence[Series], Box, str], Iterator[str]]] = {
 
 
 def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
-    """Yield the lines of the picture: every panel in its place."""
+    """Yield the lines of the picture, with every panel at its position."""
     now = time.time()
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"]) * ROW + 50
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {24 * COLUMN} {height}" role="img">'
@@ -146,7 +146,7 @@ def draw(dashboard: dict[str, Any], prometheus: str) -> Iterator[str]:
 
 
 def content(panel: dict[str, Any], prometheus: str, now: float, box: Box) -> Iterator[str]:  # Any: JSON
-    """Yield the lines of the inside of a panel."""
+    """Yield the lines of a panel's content."""
     defaults = panel["fieldConfig"]["defaults"]
     kind = f"stacked {panel['type']}" if "stacking" in defaults["custom"] else panel["type"]
     if kind in DRAW_TABLE and (found := ask_table(prometheus, panel, now)).rows:
@@ -158,7 +158,7 @@ def content(panel: dict[str, Any], prometheus: str, now: float, box: Box) -> Ite
 
 
 def main() -> None:
-    """Write the picture to the standard output."""
+    """Write the picture to standard output."""
     _, prometheus, name = sys.argv
     dashboard = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
     for line in draw(dashboard, prometheus.rstrip("/")):

@@ -1,17 +1,17 @@
-"""The inside of each kind of panel, as lines of SVG, much as Grafana has them."""
+"""The content of each kind of panel as lines of SVG, similar to Grafana's."""
 
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-LETTER = 7  # pixels, about the width of one in a legend
-LINE = 17  # pixels from one line of a legend to the next
+LETTER = 7  # pixels; the approximate width of a letter in a legend
+LINE = 17  # pixels; the height of a line in a legend
 NAMED = {"green": "#73bf69", "yellow": "#fade2a", "red": "#f2495c", "blue": "#5794f2", "semi-dark-orange": "#ff780a"}
 
 
 class Series(NamedTuple):
-    """What one line of a legend stands for: points are pairs of seconds since the epoch and a value."""
+    """A named series in a colour; each point is a pair of a time in seconds since the epoch and a value."""
 
     name: str
     color: str
@@ -19,7 +19,7 @@ class Series(NamedTuple):
 
     @property
     def last(self) -> float:
-        """The newest value."""
+        """Return the newest value."""
         return self.points[-1][1]
 
 
@@ -33,32 +33,32 @@ class Box(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The answer of a panel that shows one moment: rows of words and numbers, and how to show each column."""
+    """The data of a table panel: rows of words and numbers, and the settings of each column."""
 
     titles: list[str]
     rows: list[list[str | float | None]]
-    columns: list[dict[str, Any]]  # Any: what overrides the defaults of the panel, by name
+    columns: list[dict[str, Any]]  # Any: JSON; the properties of each column's override, by name
 
 
 def text(x: float, y: float, words: str, kind: str = "", **attributes: object) -> str:
-    """Return a line of text."""
+    """Return an SVG element with a line of text."""
     more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{more}>{escape(words)}</text>'
 
 
 def passed(steps: Sequence[dict[str, Any]], value: float) -> str:  # Any: JSON
-    """Return the name of the colour of the last threshold that a value has reached."""
+    """Return the colour name of the highest threshold that a value has reached."""
     return str([step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1])
 
 
 def shortened(words: str, width: float) -> str:
-    """Return words that fit into a width, as Grafana shortens them."""
+    """Return a text that fits into a width, shortened with … as Grafana does."""
     most = int(width / LETTER)
     return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def written(value: float, unit: str) -> str:
-    """Return a value in its unit."""
+    """Return a value with its unit as text."""
     if unit == "percentunit":
         return f"{value:.0%}"
     if unit == "currencyUSD":
@@ -71,7 +71,7 @@ def written(value: float, unit: str) -> str:
 
 
 def stats(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw numbers below each other, with their names where there are several."""
+    """Draw large numbers below each other, with names if there are several."""
     height = box.h / len(series)
     for number, one in enumerate(series):
         words = written(one.last, unit)
@@ -86,7 +86,7 @@ def stats(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 
 
 def gauge(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw a half circle per series, filled as far as its value goes from 0 to 1."""
+    """Draw a half circle for each series, filled by the share of its value from 0 to 1."""
     width = box.w / len(series)
     for number, one in enumerate(series):
         x, y = box.x + width * (number + 0.5), box.y + box.h - 12
@@ -100,7 +100,7 @@ def gauge(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 
 
 def ceiling(value: float) -> float:
-    """Return the end of an axis that shows a value: four steps of a round number."""
+    """Return the maximum of an axis that has four round steps and includes a value."""
     size = 10.0 ** math.floor(math.log10(value or 1))
     return next(size * step * 4 for step in (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 2.5) if size * step * 4 >= value)
 
@@ -111,7 +111,7 @@ def lines(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 
 
 def areas(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw areas over time, stacked on each other."""
+    """Draw stacked areas over time."""
     sums: dict[float, float] = {}
     tops: list[Series] = []
     for one in series:
@@ -124,7 +124,7 @@ def areas(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 def _over_time(
     series: Sequence[Series], drawn: Sequence[Series], box: Box, unit: str, fill_opacity: float = 0
 ) -> Iterator[str]:
-    """Draw lines, filled or not, between axes, and below them a legend with the last value of each series."""
+    """Draw lines or areas with axes, and below them a legend with the last value of each series."""
     names = [f"{one.name}  {written(one.last, unit)}" for one in series]
     columns = 2 if len(series) > 2 and max(map(len, names)) * LETTER < box.w / 2 - 17 else 1
     fitting = max(2, int(box.h * 0.45 / LINE)) * columns
@@ -169,7 +169,7 @@ def _span(series: Sequence[Series]) -> tuple[float, float]:
 
 
 def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
-    """Draw a bar per series."""
+    """Draw a horizontal bar for each series."""
     height = box.h / len(series)
     top = max(1.0, *(one.last for one in series))
     values = [written(one.last, unit) for one in series]
@@ -187,7 +187,7 @@ def bars(series: Sequence[Series], box: Box, unit: str) -> Iterator[str]:
 
 
 def table(content: Table, box: Box) -> Iterator[str]:
-    """Draw a table, with as many rows as there is room for; its titles may take two lines."""
+    """Draw a table with all rows that fit; a column title may take two lines."""
     cells = [[shown(row[number], column)[0] for row in content.rows] for number, column in enumerate(content.columns)]
     heads = [_in_two(title, max(map(len, words))) for title, words in zip(content.titles, cells, strict=True)]
     shares = [min(max(map(len, [*head, *words])), 15) + 2.5 for head, words in zip(heads, cells, strict=True)]
@@ -206,13 +206,13 @@ def table(content: Table, box: Box) -> Iterator[str]:
 
 
 def _in_two(title: str, width: int) -> list[str]:
-    """Return a title in two lines, if it is longer than a column of this width and has several words."""
+    """Return the lines of a column title: two if it has several words and is longer than the column's width."""
     first, *others = title.split()
     return [first, " ".join(others)] if others and len(title) > width else [title]
 
 
 def shown(cell: str | float | None, column: dict[str, Any]) -> tuple[str, str]:  # Any: JSON
-    """Return the words and the class of a cell; words and thresholds of its column give the class its colour."""
+    """Return the text and the CSS class of a cell; the mappings and thresholds of its column set the class."""
     if cell is None or isinstance(cell, str):
         return cell or "", ""
     for mapping in column.get("mappings", ()):
@@ -223,7 +223,7 @@ def shown(cell: str | float | None, column: dict[str, Any]) -> tuple[str, str]: 
 
 
 def stacks(content: Table, box: Box) -> Iterator[str]:
-    """Draw a bar per row, of a part per column."""
+    """Draw a stacked bar for each row, with a part for each column."""
     height = (box.h - 22) / len(content.rows)
     before = min(max(len(str(row[0])) for row in content.rows) * LETTER, box.w * 0.45) + 8
     left, width = box.x + before, box.w - before

@@ -1,4 +1,4 @@
-"""Draws a terminal in which a policy is tested before it is saved, from what the command says about the demo account.
+"""Draws a terminal session that tests a policy before it is saved, from the command's output for the demo account.
 
 python -m docs.draw_session
 """
@@ -15,7 +15,7 @@ from access_exporter.simulator.account import members
 
 PICTURE = Path(__file__).with_name("test-policy.svg")
 FILE = "wiki.yaml"
-# The policy of the demo's wiki as it is, below one that denies three people.
+# A policy that denies three users, above the current policy of the demo's application Wiki.
 POLICY = """- name: Left the company
   decision: deny
   include:
@@ -32,7 +32,7 @@ white-space:pre}.typed{font-weight:600}.bad{fill:#ff7b72}"""
 
 
 def session(policy_id: str) -> str:
-    """Run the command, and return what a terminal shows: what is typed, what comes of it, and the exit status."""
+    """Run the command, and return the text of the terminal: the typed commands, the output and the exit status."""
     with TemporaryDirectory() as folder:
         policy = POLICY % policy_id
         (Path(folder) / FILE).write_text(policy, "utf-8")
@@ -47,7 +47,7 @@ def session(policy_id: str) -> str:
 
 
 def draw(shown: str) -> str:
-    """Return the terminal as SVG."""
+    """Return the picture of the terminal as SVG."""
     lines = shown.splitlines()
     width = round(max(map(len, lines)) * CHARACTER) + 2 * MARGIN
     height = len(lines) * LINE + 2 * MARGIN + LINE
@@ -77,7 +77,7 @@ def _kind(line: str) -> str:
 
 
 def staff() -> str:
-    """Return the id of the policy of the demo's wiki."""
+    """Return the id of the current policy of the demo's application Wiki."""
     policies = map(members, demo().accounts[DEMO.account_id].lists["policies"])
     return next(str(policy["id"]) for policy in policies if policy["name"] == "Staff")
 

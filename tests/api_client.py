@@ -1,4 +1,4 @@
-"""A client of Cloudflare's API in the hand of a test: its waits take no time, and nothing it says may leak."""
+"""A client of Cloudflare's API for tests: it never really waits, and its messages are checked for secrets."""
 
 import json
 import socket
@@ -35,23 +35,23 @@ READ_USERS = "Access: Audit Logs Read"
 READ_TESTS = "Access: Policy Test Read"
 
 TOKEN = "secret-token"
-LEAKS = ("secret", "planted", "jane", "doe@")  # in lower case; every answer and header below is full of them
+LEAKS = ("secret", "planted", "jane", "doe@")  # in lower case; every response and header below contains some of them
 HEADERS = {"X-Planted": "planted-header", "Set-Cookie": "planted=cookie", "CF-Ray": "planted-ray"}
 
 
 class Anything(msgspec.Struct):
-    """A result whose content does not matter."""
+    """A result with a content that does not matter."""
 
 
 class OneLimiter(RateLimiters):
-    """The same limiter for every secret."""
+    """The same rate limiter for every secret."""
 
     def of(self, headers: Mapping[str, str]) -> RateLimiter:
         return super().of({})
 
 
 class Bench:
-    """A client of a real or mocked API whose waits take no time."""
+    """A client of a real or mocked API that never really waits."""
 
     def __init__(
         self, url: str = URL, *, secret: Secret | None = None, email: Secret | None = None, **api: Any
@@ -65,22 +65,22 @@ class Bench:
         self.client = self.another(secret or Secret("the test", TOKEN), email)
 
     def another(self, secret: Secret, email: Secret | None = None) -> Client:
-        """A client with the same pace."""
+        """Return another client with the same rate limit."""
         credential = Credential("first account", email, secret)
         self.metrics.credentials = (*self.metrics.credentials, credential)
         return Client(self.api, credential, self.limiters, self.metrics, self.clock)
 
     def get(self, endpoint: Endpoint = POLICY_TEST) -> Anything:
-        """Ask once for a result that is an object."""
+        """Send one request that has an object as its result."""
         return self.client.get(endpoint.of(ACCOUNT_ID, TEST_ID), Anything)
 
     def rows(self) -> list[str | None]:
-        """Walk over the users and return their ids."""
+        """Read all pages of users and return the ids of the users."""
         pages = self.client.walk(USERS.of(ACCOUNT_ID), users_summary.User, within=1800)
         return [row.id for page in pages for row in page]
 
     def failure(self, ask: Callable[[], object] | None = None, reason: str | None = None) -> str:
-        """Ask in vain and return the message, after a look for what must never be in it."""
+        """Send a request that must fail, and return the error message; check that it contains no secret."""
         with pytest.raises(PollError) as caught:
             (ask or self.get)()
         message = str(caught.value)
@@ -90,11 +90,11 @@ class Bench:
         return message
 
     def sample(self, name: str, **labels: str) -> float | None:
-        """Return the value of one of the exporter's own series."""
+        """Return the value of one of the exporter's own time series."""
         return self.registry.get_sample_value(f"cloudflare_access_api_{name}", labels)
 
     def codes(self, endpoint: str = "policy_test") -> dict[str, float]:
-        """Return the number of requests by the code they ended with."""
+        """Return the number of requests by their status code."""
         found = (sample for family in self.registry.collect() for sample in family.samples)
         return {
             sample.labels["code"]: sample.value
@@ -108,7 +108,7 @@ def url_of(endpoint: Endpoint) -> str:
 
 
 class Script:
-    """Answers one request after the other as told, the last one for ever, and keeps the requests."""
+    """A mock that gives one response after the other, repeats the last one, and records the requests."""
 
     def __init__(self, mock: responses.RequestsMock, *answers: Any, endpoint: Endpoint = POLICY_TEST) -> None:
         self.requests: list[PreparedRequest] = []
@@ -124,12 +124,12 @@ class Script:
 
 
 def good(result: object = None, **more: object) -> tuple[int, dict[str, str], str]:
-    """The answer to a request that went well."""
+    """Return a successful response."""
     return 200, {}, json.dumps({"success": True, "result": {} if result is None else result, **more})
 
 
 def refusal(status: int, *codes: object, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:
-    """An answer with these error codes, full of what must not be shown."""
+    """Return an error response with these codes, full of text that must not be shown."""
     errors = [{"code": code, "message": f"planted message for Jane Doe with {TOKEN}"} for code in codes]
     body = {"success": False, "errors": errors, "messages": ["planted"], "result": None}
     return status, HEADERS | (headers or {}), json.dumps(body)
@@ -141,7 +141,7 @@ VALUE = "check its value and that it is not expired"
 
 
 def simulator(users: int = 1, fault: Callable[[Handler], None] | None = None, **options: Any) -> Simulator:
-    """An account of so many users over real HTTP, where every request ends in a fault if one is given."""
+    """Serve an account with this many users over real HTTP; a fault, if given, happens to every request."""
     test = PolicyTest(TEST_ID)
     account = Account(ACCOUNT_ID, [User(str(number)) for number in range(users)], [test], token=TOKEN)
     return Simulator([account], fault=None if fault is None else lambda _: fault, **options)

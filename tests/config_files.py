@@ -1,4 +1,4 @@
-"""Configuration files for tests: good but for the lines a test puts into them."""
+"""Configuration files for tests; they are valid except for the lines that a test adds."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ENVIRON = {
     "EMPTY": "",
     "FIFTY": "fifty",
     "FIRST": "left",
-    "LATIN_1": "caf\udce9",  # what Python makes of a byte that is not UTF-8
+    "LATIN_1": "caf\udce9",  # how Python represents a byte that is not UTF-8
     "LINES": f"{SECRET}\n{SECRET}",
     "PACE": "1.5",
     "SEATS": " 50 ",
@@ -23,37 +23,37 @@ ENVIRON = {
 
 
 def load(content: str | bytes) -> Config:
-    """The configuration of a file with this content."""
+    """Write a file with this content, and return its configuration."""
     Path("config.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
     return config.load("config.yaml", ENVIRON)
 
 
 def with_credential(*lines: str) -> str:
-    """A file whose only account has these lines beside its id."""
+    """Return a file with one account, which has an id and these lines."""
     return "".join(f"{line}\n" for line in ("accounts:", "  - id: example", *(f"    {line}" for line in lines)))
 
 
 def account(*lines: str) -> str:
-    """A good file but for these lines of its account, which start in line 4."""
+    """Return a valid file with these lines added to its account, from line 4 on."""
     return with_credential(f"api_token: {SECRET}", *lines)
 
 
 def users(*lines: str) -> str:
-    """A good file but for these lines of its users, which start in line 5."""
+    """Return a valid file with these lines of `users`, from line 5 on."""
     return account("users:", *(f"  {line}" for line in lines))
 
 
 def policy_tests(*lines: str) -> str:
-    """A good file but for these policy tests, which start in line 5."""
+    """Return a valid file with these policy tests, from line 5 on."""
     return account("policy_tests:", *(f"  - {line}" for line in lines))
 
 
 def api(*lines: str) -> str:
-    """A good file but for these lines of `api`, which start in line 2."""
+    """Return a valid file with these lines of `api`, from line 2 on."""
     return "".join(f"{line}\n" for line in ("api:", *(f"  {line}" for line in lines))) + account()
 
 
 def only_account(content: str) -> Account:
-    """The only account of a good file."""
+    """Return the only account of a valid file."""
     (found,) = load(content).accounts
     return found

@@ -1,4 +1,4 @@
-"""Fixtures of several test files."""
+"""Fixtures that several test files use."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from tests.config_files import ENVIRON, SECRET
 from tests.processes import Exporter, Outcome, Run, exporter
 from tests.secured import HASH, install, write
 
-# Everyday runs have Hypothesis's own number of examples, and no deadline: a busy machine is no fault of the code.
+# Normal runs use Hypothesis's default number of examples. They have no deadline, because the machine may be busy.
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", settings.get_profile("everyday"), max_examples=100_000)  # for `make fuzz`
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
@@ -27,7 +27,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 @pytest.fixture
 def secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new working directory, with secret files of every kind."""
+    """A new working directory with secret files of every kind."""
     contents = {
         "token": f"  {SECRET}\n".encode(),
         "empty": b"",
@@ -63,14 +63,14 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def mock() -> Iterator[responses.RequestsMock]:
-    """Mocked answers; a request for anything else fails."""
+    """Mocked responses; a request for any other address fails."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 
 
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the machine stands between the test and the loopback interface."""
+    """Remove the machine's proxy settings, so that requests reach the loopback interface directly."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -79,7 +79,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, secret_files: Path, own_logging: None
 ) -> Run:
-    """Runs the command in this process, in a folder with secret files and without waiting between tries."""
+    """Run the command in this process, in a folder with secret files, and without waiting before retries."""
     for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "SPACES"):
         monkeypatch.setenv(name, ENVIRON[name])
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
@@ -96,14 +96,14 @@ def run(
 
 @pytest.fixture
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list without end is told from others after thousands of rows, not millions."""
+    """Make the exporter recognize an endless list after 5,000 rows, not after millions."""
     for walk in (pagination, cursor):
         monkeypatch.setattr(walk, "MAX_ROWS", 5_000)
 
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged since the last look, as it is written, but for what is merely informative."""
+    """Return the warnings and errors that were logged since the last call, as formatted lines."""
     caplog.set_level(logging.INFO)
     formatter = LogfmtFormatter()
 

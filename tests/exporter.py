@@ -1,4 +1,4 @@
-"""The exporter from the API's answers to the exposition, without a web server and with the clock in the test's hand."""
+"""The exporter with a fake clock and without a web server: tests give it responses and read the metrics page."""
 
 import threading
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from access_exporter.polling.snapshots import Snapshot, Snapshots
 from tests.fakes import FakeClock
 
 ACCOUNT_ID = "023e105f4ecef8ad9ca31a8372d0c353"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-token-that-stays-secret"
 DATA = Path(__file__).parent / "data"
-# So fast that the pace never makes the clock move.
+# High limits, so that the rate limiter never moves the clock.
 API = Api(requests_per_second=10_000, burst=1_000_000)
 
 
 class Exporter:
-    """Polls one account when told to, and shows what `/metrics` would say of its targets."""
+    """An exporter that polls one account when a test calls it, and returns the metrics page of the targets."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Exporter:
         self._poller = Poller(self._snapshots, self.clock)
         clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), self.clock)
         clients.configure(Config(api=api, accounts=(account,)))
-        # The credential is no target of the account.
+        # The credential is not a target of the account, so these tests leave it out.
         polled = configured(account, clients.of(account))
         self._collectors = [each for each in polled if each.key.collector != "credential"]
         self._snapshots.configure(self._collectors)
 
     def poll(self) -> None:
-        """Poll every target once, to the last request that is still on its way; first what others look at."""
+        """Poll every target once, first the targets that others depend on, and wait for all requests in flight."""
         for collector in sorted(self._collectors, key=lambda each: not each.is_first):
             self._poller.poll(collector)
         for thread in threading.enumerate():
@@ -65,39 +65,39 @@ class Exporter:
                 thread.join(10)
 
     def failure(self) -> str:
-        """Return reason and message of the last poll's failure, or nothing."""
+        """Return reason and message of the failures of the last polls, or an empty string."""
         failures = (each.failure for each in self._snapshots.all() if not each.collector.is_optional)
         return " ".join(f"{failure.reason}: {failure}" for failure in failures if failure)
 
     def status(self) -> list[str]:
-        """Return what the status page says of the targets, line by line."""
+        """Return what the status page shows of the targets, line by line."""
         return [line for each in self._snapshots.all() if each.summary for line in each.collector.status(each.summary)]
 
     def snapshots(self) -> list[Snapshot]:
-        """Return every target after its last poll."""
+        """Return the snapshot of each target."""
         return self._snapshots.all()
 
     def page(self) -> str:
-        """Return the whole exposition of the targets, in the text format."""
+        """Return the metrics page of the targets, in the text format."""
         return b"".join(self._snapshots.page(Format.TEXT).text_with(Encoded())).decode()
 
     def polled(self) -> str:
-        """Poll once and return the exposition."""
+        """Poll once and return the metrics page."""
         self.poll()
         return self.page()
 
 
 def page_of(template: str, **values: float | str | None) -> str:
-    """Return tests/data/<template>.prom with these values, which a text gives to the letter.
+    """Return tests/data/<template>.prom with these values; a string is inserted unchanged.
 
-    Of what is not named, numbers are 0 and the poll went well at once. What is None is absent.
+    A number that is not given is 0, and the poll counts as successful. A sample with the value None is left out.
     """
     known: dict[str, float | str | None] = {"success": 1, "interval": 300, "last_success": "1.79e+09"}
     known |= values
     families = (DATA / f"{template}.prom").read_text().split("# HELP ")[1:]
     filled = (_filled(family.splitlines(), known) for family in families)
     page = "".join(f"# HELP {family}" for family in filled if family)
-    assert not known, f"{template}.prom has no place for {', '.join(known)}"
+    assert not known, f"{template}.prom has no placeholder for {', '.join(known)}"
     return page
 
 

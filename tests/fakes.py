@@ -1,4 +1,4 @@
-"""Stand-ins that tests turn by hand."""
+"""A fake clock and a fake collector, which tests control."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -15,13 +15,13 @@ START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 
 
 class FakeClock(Clock):
-    """A clock that stands still but for its sleeps."""
+    """A clock that moves only when something sleeps or a test moves it."""
 
     def __init__(self, now: float = START) -> None:
         super().__init__()
         self.now = now
-        self.set_forward = 0.0  # seconds by which somebody set the time of day, and nothing else
-        self.suspended = 0.0  # seconds for which the machine was suspended
+        self.set_forward = 0.0  # seconds that the time of day was set forward, without the monotonic clock
+        self.suspended = 0.0  # seconds while the machine was suspended
         self.slept: list[float] = []
         self._lock = threading.Lock()
 
@@ -35,7 +35,7 @@ class FakeClock(Clock):
         return self.now - START - self.suspended
 
     def suspend(self, seconds: float) -> None:
-        """Let so much time pass while nothing runs."""
+        """Let time pass while the machine is suspended."""
         self.now += seconds
         self.suspended += seconds
 
@@ -49,7 +49,7 @@ class FakeClock(Clock):
 
 @dataclass
 class FakeCollector(Collector[Any]):
-    """A collector whose answers and families are functions of the test."""
+    """A collector with summaries and metric families that the test provides."""
 
     key: Key
     answer: Callable[[Any, float], Any]

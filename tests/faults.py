@@ -1,7 +1,7 @@
-"""What can go wrong between Cloudflare and the exporter, and what the exporter makes of it.
+"""Faults of Cloudflare or of the network.
 
-Each fault has the reason it is counted under, and words that the one log line about it must hold. It is given the
-connection of a request, as the simulator hands it out.
+Each fault has its reason in the error counter, and words that its one log line must contain. Its function `happen`
+gets the simulator's handler of a request.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from access_exporter.simulator import Handler, Response
 
 WITH_TOTALS = ("users", "apps", "policies")
-LISTS = (*WITH_TOTALS, "policy_test_users")  # whose pages have numbers
+LISTS = (*WITH_TOTALS, "policy_test_users")  # lists with numbered pages
 PAGED = (*LISTS, "devices")
 ALL = (*PAGED, "policy_test")
 
@@ -32,9 +32,9 @@ QUOTE = '\\"'
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that happens to a request for one of the endpoints, or `from_there_on` to that page and all after.
+    """Something that happens to a request for one of the endpoints, or with `from_there_on` to all later pages too.
 
-    `needs_totals`: without totals that were right at the last poll, nothing tells it from a good answer on every page.
+    `needs_totals`: the exporter detects the fault on every page only if the totals were correct at the last poll.
     """
 
     name: str
@@ -47,31 +47,31 @@ class Fault:
 
 
 def answers(status: int, body: bytes | str = HTML, **headers: str) -> Callable[[Handler], None]:
-    """Give a whole answer; `Retry_After` is the header Retry-After."""
+    """Send a complete response; `Retry_After` is the header Retry-After."""
     content = body if isinstance(body, bytes) else body.encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda handler: handler.send(Response(status, content, named))
 
 
 def refuses(status: int, code: int, **headers: str) -> Callable[[Handler], None]:
-    """Give an answer that says no, with this error code."""
+    """Send an error response with this code."""
     errors = [{"code": code, "message": "planted message"}]
     body = json.dumps({"success": False, "errors": errors, "messages": [], "result": None})
     return answers(status, body, **headers)
 
 
 def listed(rows: object, page: int) -> Callable[[Handler], None]:
-    """Give a page of these rows, and a cursor for one more where pages are asked for by a cursor."""
+    """Send a page of these rows, and a cursor for the next page for lists that have cursors."""
     return answers(200, json.dumps({"success": True, "result": rows, "result_info": {"cursor": f"page-{page + 1}"}}))
 
 
 def result(value: str) -> Callable[[Handler], None]:
-    """Give an answer whose result is this JSON."""
+    """Send a response with this JSON as its result."""
     return answers(200, f'{{"success": true, "errors": [], "messages": [], "result": {value}}}')
 
 
 def sends(*lines: str) -> Callable[[Handler], None]:
-    """Send these lines, and hang up."""
+    """Send these lines and close the connection."""
     content = "\r\n".join(lines).encode()
 
     def send(handler: Handler) -> None:
@@ -81,7 +81,7 @@ def sends(*lines: str) -> Callable[[Handler], None]:
 
 
 def resets(*lines: str) -> Callable[[Handler], None]:
-    """Send these lines, and reset the connection."""
+    """Send these lines and reset the connection."""
 
     def reset(handler: Handler) -> None:
         sends(*lines)(handler)
@@ -92,7 +92,7 @@ def resets(*lines: str) -> Callable[[Handler], None]:
 
 
 def drips(*lines: str, drop: bytes = b"") -> Callable[[Handler], None]:
-    """Send these lines, and then a drop every now and then, or nothing, until the other side hangs up."""
+    """Send these lines, then keep sending `drop`, if any, until the client closes the connection."""
 
     def drip(handler: Handler) -> None:
         sends(*lines)(handler)
@@ -103,7 +103,7 @@ def drips(*lines: str, drop: bytes = b"") -> Callable[[Handler], None]:
 
 
 def pours(*lines: str, drop: bytes = MEGABYTE) -> Callable[[Handler], None]:
-    """Send these lines, and then 200 times a drop."""
+    """Send these lines, then `drop` 200 times."""
 
     def pour(handler: Handler) -> None:
         sends(*lines)(handler)
@@ -114,7 +114,7 @@ def pours(*lines: str, drop: bytes = MEGABYTE) -> Callable[[Handler], None]:
 
 
 def explodes(status: int) -> Callable[[Handler], None]:
-    """Give an answer with a gzip bomb: 200 MB in 200 KB."""
+    """Send a response with a gzip bomb: 200 MB in 200 KB."""
     return answers(status, gzip.compress(b" " * (1 << 20)) * 200, Content_Encoding="gzip")
 
 
@@ -122,31 +122,31 @@ EMPTY_MEMBER = gzip.compress(b"")
 
 
 def packs(body: bytes, times: int = 1) -> Callable[[Handler], None]:
-    """Give an answer with this compressed body, which is said to be compressed so many times."""
+    """Send a response with this compressed body, and a header that says how many times it is compressed."""
     return answers(200, body, Content_Encoding=", ".join(["gzip"] * times))
 
 
 def breaks_off(handler: Handler) -> None:
-    """Send the proper answer but for its end, under the length of the whole."""
+    """Send the correct response without its last bytes, but with the length of the complete one."""
     body = handler.response().body
     sends(OK, f"Content-Length: {len(body)}", "", body[:-5].decode())(handler)
 
 
 def breaks_off_in_gzip(handler: Handler) -> None:
-    """Send a compressed answer whose end is missing, under the length of what is there."""
+    """Send a compressed response without its second half, with the length of the part that is sent."""
     body = gzip.compress(handler.response().body)
     handler.send(Response(200, body[: len(body) // 2], {"Content-Encoding": "gzip"}))
 
 
 def is_changed_in_gzip(handler: Handler) -> None:
-    """Send a compressed answer of which one byte changed on the way, so that its check sum is wrong."""
+    """Send a compressed response with one changed byte, so that its checksum is wrong."""
     body = bytearray(gzip.compress(handler.response().body))
     body[-6] ^= 1
     handler.send(Response(200, bytes(body), {"Content-Encoding": "gzip"}))
 
 
 def lists_more(handler: Handler) -> None:
-    """Answer with a full page of rows nobody has seen before."""
+    """Answer each page with a full page of new rows."""
     page = handler.arrival.page or 0
     listed([{"id": f"{page}-{number}"} for number in range(1000)], page)(handler)
 
@@ -157,7 +157,7 @@ def lists_the_same(handler: Handler) -> None:
 
 
 def lacks_rows(kept: int) -> Callable[[Handler], None]:
-    """Give the proper answer but for its rows, of which only the first few are left, whatever its totals say."""
+    """Send the correct response with only the first few of its rows, and unchanged totals."""
 
     def lack(handler: Handler) -> None:
         answer = json.loads(handler.response().body)
@@ -167,25 +167,25 @@ def lacks_rows(kept: int) -> Callable[[Handler], None]:
 
 
 def lacks_rows_and_totals(handler: Handler) -> None:
-    """Give the first row of the proper answer, and say nothing of the length of the list."""
+    """Send the first row of the correct response, without the length of the list."""
     answer = json.loads(handler.response().body)
     answers(200, json.dumps(answer | {"result": answer["result"][:1], "result_info": None}))(handler)
 
 
 def is_null_beside_totals(handler: Handler) -> None:
-    """Give `null` for the rows of the proper answer, whatever its totals say."""
+    """Send `null` instead of the rows of the correct response, with unchanged totals."""
     answer = json.loads(handler.response().body)
     answers(200, json.dumps(answer | {"result": None}))(handler)
 
 
 def claims_another_page(handler: Handler) -> None:
-    """Give the proper rows, and say that they are those of another page."""
+    """Send the correct rows with a wrong page number."""
     answer = json.loads(handler.response().body)
     answers(200, json.dumps(answer | {"result_info": answer["result_info"] | {"page": 7}}))(handler)
 
 
 def says_first(*lines: str) -> Callable[[Handler], None]:
-    """Send these lines before the proper answer."""
+    """Send these lines before the correct response."""
 
     def say(handler: Handler) -> None:
         sends(*lines)(handler)
@@ -195,7 +195,7 @@ def says_first(*lines: str) -> Callable[[Handler], None]:
 
 
 def says_after(content: bytes) -> Callable[[Handler], None]:
-    """Send this right behind the proper answer, on a connection that claims to stay open."""
+    """Send this directly after the correct response, on a connection that should stay open."""
 
     def say(handler: Handler) -> None:
         body = handler.response().body

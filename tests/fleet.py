@@ -1,4 +1,4 @@
-"""The exporter on many accounts, polled on their schedules or all at once, with the clock in the test's hand."""
+"""The exporter on many accounts, with a fake clock; it polls on schedule or all targets at once."""
 
 import re
 import threading
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 30
 
 
 class Fleet(Exporter):
-    """Polls what a configuration says and takes another one at any time, as at a reload."""
+    """An exporter that polls the targets of a configuration, and can load another configuration at any time."""
 
     def __init__(self, config: Config, clock: FakeClock | None = None, folder: Path | None = None) -> None:
         self.clock = clock or FakeClock()
@@ -36,7 +36,7 @@ class Fleet(Exporter):
         self.load(config)
 
     def load(self, config: Config) -> None:
-        """Poll by this configuration from now on."""
+        """Use this configuration from now on."""
         self._clients.configure(config)
         self._collectors = [
             each for account in config.accounts for each in configured(account, self._clients.of(account))
@@ -46,32 +46,32 @@ class Fleet(Exporter):
         self.accounts = config.accounts
 
     def whole_page(self) -> str:
-        """Return all that is served, with what the exporter says of its requests."""
+        """Return the metrics page, including the metrics about the exporter's own requests."""
         return self.page() + prometheus_client.generate_latest(self.registry).decode()
 
     def status_page(self) -> str:
-        """Return the page for people."""
+        """Return the status page."""
         page = StatusPage(self._snapshots, "/metrics", demo=False)
         page.accounts = self.accounts
         return page.render()
 
     def report(self) -> None:
-        """Log how far the long walks are, if it is time to."""
+        """Log the progress of long polls, if it is time to."""
         self._snapshots.under_way.report()
 
     def run(self, seconds: float) -> None:
-        """Let so much time pass, or what the last poll takes more, and poll what is due, one target after the other."""
+        """Let this much time pass, or more if the last poll takes longer, and poll one due target after the other."""
         end = self.clock.now + seconds
         while self.clock.now < end:
             wait = self._poller.start_due()
             if self._started:
                 self._started.popleft()()
             else:
-                # A wait may be too short to be told from none in seconds since the epoch.
+                # A very short wait can be lost when it is added to the seconds since the epoch.
                 self.clock.now = min(end, self.clock.now + max(1e-6, seconds if wait is None else wait))
 
     def poll(self) -> None:
-        """Poll every target now, all at once, and then optional ones, to the last request that is still on its way."""
+        """Poll all targets at the same time, then the optional ones, and wait for all requests in flight."""
         polls = []
         for is_optional in (False, True):
             collectors = [each for each in self._collectors if each.is_optional is is_optional]
@@ -86,11 +86,11 @@ class Fleet(Exporter):
             assert thread not in polls
 
     def numbers(self, account_id: str) -> str:
-        """Return what is served about an account, to the digit, but for how its polls went."""
+        """Return the exact metrics of an account, without the metrics about its polls."""
         return "".join(self._lines(self.page(), account_id, health=False))
 
     def health(self, account_id: str) -> dict[str, float]:
-        """Return how an account's polls went: the last success, and the errors by reason, of which 0 are left out."""
+        """Return the last success of an account's polls, and its number of errors by reason, without zeros."""
         lines = self._lines(self.page(), account_id, health=True)
         samples = [(line, float(line.rpartition(" ")[2])) for line in lines]
         found = {match[1]: value for line, value in samples if (match := re.search('reason="([^"]+)"', line)) and value}

@@ -1,4 +1,4 @@
-"""A machine that is suspended, as the exporter's real clock sees it: the process stands still, and time goes on."""
+"""A suspended machine as the exporter's real clock sees it: the process stops, but time passes."""
 
 import threading
 import time
@@ -12,13 +12,13 @@ PATIENCE_SECONDS = 20
 
 
 class Machine:
-    """The kernel's clocks, of which one goes on while the machine is suspended."""
+    """The kernel's clocks; one of them includes the time of suspensions."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._suspended = 0.0
         self._read = time.clock_gettime
         monkeypatch.setattr(time, "clock_gettime", self._gettime)
-        # A minute, as the exporter has it, would be long to wait for.
+        # The exporter waits up to a minute, which is too long for a test.
         for module in (clock, poller):
             monkeypatch.setattr(module, "LONGEST_WAIT_SECONDS", 0.01)
 
@@ -30,7 +30,7 @@ class Machine:
 
 
 def started(function: object, *arguments: object) -> threading.Thread:
-    """Run a function in a thread of its own."""
+    """Run a function in a new thread."""
     assert callable(function)
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A firewall or load balancer between the exporter and a server, which forgets connections without a word."""
+"""A firewall or load balancer between the exporter and a server, which drops idle connections silently."""
 
 import socket
 import threading
@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 
 class Middlebox:
-    """Forwards connections to a server until it forgets them: then it swallows what comes on them."""
+    """Forwards connections to a server until it forgets them; then it discards all their data."""
 
     def __init__(self, listener: socket.socket, server: tuple[str, int]) -> None:
-        """Forward nothing yet."""
+        """Set up the forwarding; `run` starts it."""
         self.connections = 0
         self._listener = listener
         self._server = server
@@ -19,7 +19,7 @@ class Middlebox:
         self._sockets: list[socket.socket] = []
 
     def forget(self) -> None:
-        """Forward nothing more of the connections there are; new ones are forwarded."""
+        """Stop forwarding the existing connections; new connections are forwarded."""
         self._era += 1
 
     def run(self) -> None:
@@ -34,7 +34,7 @@ class Middlebox:
                     threading.Thread(target=self._forward, args=(source, target, self._era), daemon=True).start()
 
     def close(self) -> None:
-        """Hang up on everyone."""
+        """Close all connections."""
         for each in (self._listener, *self._sockets):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -51,7 +51,7 @@ class Middlebox:
 
 @contextmanager
 def middlebox(url: str) -> Iterator[tuple[Middlebox, str]]:
-    """Stand between the exporter and a server for the length of a `with` block; give the address to use instead."""
+    """Run a middlebox during a `with` block, and return it with the address to use instead of the server's."""
     address = urlsplit(url)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         between = Middlebox(listener, (str(address.hostname), address.port or 0))

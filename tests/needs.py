@@ -1,4 +1,4 @@
-"""What some tests need of the machine. They are skipped without, with the reason; `.ci/run` knows how it begins."""
+"""Requirements that some machines lack. A test without its requirement is skipped; `.ci/run` checks the reason."""
 
 import socket
 
@@ -7,7 +7,7 @@ import yaml
 
 
 def has_ipv6() -> bool:
-    """Tell whether the loopback interface has its IPv6 address."""
+    """Return whether the loopback interface has its IPv6 address."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:

@@ -32,21 +32,21 @@ _TESTS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a poll something goes wrong. Each place has an account, and an account only one target."""
+    """The request of a poll where something goes wrong. Each place has its own account, with only one target."""
 
     account_id: str
     endpoint: str
     page: int = 1
 
     def holds(self, request: Request, *, and_all_after: bool = False) -> bool:
-        """Tell whether this is the request for this page, or for one after it."""
+        """Return whether this is the request for this page or, with `and_all_after`, for a later page."""
         page = request.page or 0
         there = page >= self.page if and_all_after else page == self.page
         return self.account_id == request.account_id and self.endpoint == request.endpoint and there
 
     @property
     def config(self) -> AccountConfig:
-        """The account, with a credential of its own."""
+        """The account of the place, with its own credential."""
         return AccountConfig(
             id=self.account_id,
             api_token=Secret(self.account_id, f"token-{self.account_id}"),
@@ -86,12 +86,12 @@ APPROVED = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="wi
 
 
 def cloudflare(**options: Any) -> Simulator:
-    """An account for each place, its lists on three pages, its policy test still running."""
+    """Simulate an account for each place, with lists of three pages and a policy test that is still running."""
     return Simulator([account(place) for place in PLACES], max_per_page=2, **options)
 
 
 def account(place: Place) -> Account:
-    """The account of a place before time passes."""
+    """Return the account of a place, in its first state."""
     known = Account(place.account_id, PEOPLE, [RUNNING], token=f"token-{place.account_id}")
     known.registrations = DEVICES
     known.lists |= {"apps": APPLICATIONS, "policies": POLICIES}
@@ -99,13 +99,13 @@ def account(place: Place) -> Account:
 
 
 def fleet(url: str, places: tuple[Place, ...] = PLACES, timeout: float = 10) -> Fleet:
-    """An exporter that polls one target of each account, as fast as it can."""
+    """Return an exporter that polls one target of each account, without a rate limit."""
     api = Api(url=url, timeout=Duration(timeout), requests_per_second=10_000, burst=1_000_000)
     return Fleet(Config(api=api, accounts=tuple(place.config for place in places)))
 
 
 def time_passes(account: Account) -> None:
-    """Let one more user, device and application come, and the policy test finish."""
+    """Add a user, a device and an application, and let the policy test finish."""
     account.users = (*account.users, User("new", gateway_seat=True))
     account.policy_tests[TEST] = simulator.PolicyTest(TEST, "complete", RESULTS)
     account.registrations = (*DEVICES, Registration("new", {}, {}))
@@ -128,19 +128,19 @@ _AFTER = {
 
 
 def is_as_before(numbers: str, place: Place) -> bool:
-    """Tell whether the numbers are those of an account before time passed."""
+    """Return whether the numbers are those of the account's first state."""
     series, value = _BEFORE.get(place.endpoint, (RATIO, 0.4))
     return f"{series.format(place.account_id, value)}\n" in numbers
 
 
 def is_up_to_date(numbers: str, place: Place) -> bool:
-    """Tell whether the numbers are those of an account after time passed."""
+    """Return whether the numbers are those after `time_passes`."""
     series, value = _AFTER.get(place.endpoint, (APPROVED, 4))
     return f"{series.format(place.account_id, value)}\n" in numbers
 
 
 def happening(fault: Fault | Noise, places: tuple[Place, ...] = PLACES) -> Callable[[Request], Serving | None]:
-    """Let a fault happen at all places, or a noise to every request."""
+    """Let a fault happen at all places, or make every response unusual."""
 
     def choose(request: Request) -> Serving | None:
         if isinstance(fault, Noise) or any(place.holds(request, and_all_after=fault.from_there_on) for place in places):
@@ -154,7 +154,7 @@ class Story:
     """An exporter before, during and after something goes wrong at some places."""
 
     def __init__(self, server: Simulator, places: tuple[Place, ...], log: Callable[[], list[str]], timeout: float):
-        """Poll for the first time; then time passes at Cloudflare."""
+        """Poll for the first time, then change the accounts."""
         self._exporter = fleet(server.url, places, timeout)
         self.clock = self._exporter.clock
         self._places = places
@@ -168,7 +168,7 @@ class Story:
         self.clock.now += 300
 
     def fail(self, reason: str, words: str) -> None:
-        """Poll in vain."""
+        """Check that a poll fails, is logged once for each place, and changes no numbers."""
         self._exporter.poll()
         said = self._log()
         for place in self._places:
@@ -183,7 +183,7 @@ class Story:
         self.clock.now += 300
 
     def recover(self, reason: str) -> None:
-        """Poll as if nothing had happened, but for the counter."""
+        """Check that a poll succeeds, has new numbers, and does not reset the error counter."""
         self._exporter.poll()
         for place in self._places:
             assert self._exporter.health(place.account_id) == {"success": 1, reason: 1}
@@ -192,5 +192,5 @@ class Story:
 
 
 def timeout(reason: str) -> float:
-    """Return the timeout of a request: short only where it is what ends one."""
+    """Return the timeout of a request: short only for faults that end with a timeout."""
     return 0.5 if reason == "timeout" else 10

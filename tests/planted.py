@@ -1,16 +1,16 @@
-"""Secrets and people that are planted wherever they may stand, to be looked for wherever they must not."""
+"""Secrets and personal data for tests that check that the exporter never shows them."""
 
 from access_exporter.simulator import User
 from access_exporter.simulator.account import Registration
 
-PLANTED = "qzx7"  # part of each of them
-TOKEN = f"{PLANTED}TkV9vW2mP4xR8sLbNcY5dFgHjQ1wZ3eUaXo6"  # as long as a real one
+PLANTED = "qzx7"  # part of every secret and name below
+TOKEN = f"{PLANTED}TkV9vW2mP4xR8sLbNcY5dFgHjQ1wZ3eUaXo6"  # as long as a real token
 KEY = f"{PLANTED}4079dac9320b638f5e225cf483cc5cfdda"
 EMAIL = f"admin@{PLANTED}.example"
 SCRAPER = f"jane-{PLANTED}"
 PASSWORD = f"{PLANTED} horse"
 
-# What a reload refuses: a secret that cannot be one, and secrets that would be shown.
+# Configurations that a reload refuses: an invalid secret, and secrets in values that are shown.
 MISPLACED = [
     f"accounts: [{{id: x, api_token: '{TOKEN} {TOKEN}'}}]",
     f"accounts: [{{id: x, name: 'of {TOKEN}', api_token: {TOKEN}}}]",

@@ -1,4 +1,4 @@
-"""Starts the exporter as its users do, and waits for what it says, never for time to pass."""
+"""Starts the exporter as its users do, and waits for its log lines instead of a fixed time."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import Any, NamedTuple
 
-# A process that has not ended by then never says what a test waits for.
+# The process is killed after this time, so a test never waits longer.
 PATIENCE_SECONDS = 180
 LOOPBACK = ("--web.listen-address=127.0.0.1:0",)
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Exporter:
-    """A running exporter process, its address, and the log lines it wrote so far."""
+    """A running exporter process, its address, and its log lines so far."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Exporter:
         locked_by: Sequence[str] = (),
         folder: Path = ROOT,
     ) -> None:
-        """Start it on a free port of the loopback interface, do what is `starting`, and wait until it serves.
+        """Start the exporter on a free port of the loopback interface, call `starting`, and wait until it serves.
 
-        `locked_by` is a command that runs it with fewer rights, and `folder` the one that it works in.
+        `locked_by` is a command that runs the exporter with fewer rights, and `folder` is the working directory.
         """
         self.process = subprocess.Popen(
             [
@@ -61,13 +61,15 @@ class Exporter:
         self.port = int(serving["address"].rpartition(":")[2])
 
     def wait_for(self, message: str, **facts: object) -> dict[str, Any]:
-        """Return the next log event with this message and these facts that was not waited for before."""
+        """Return the next log event with this message and these facts; each event is returned only once."""
         for number, line in enumerate(self._all_lines()):
             event: dict[str, Any] = json.loads(line)
             if number not in self._claimed and event["msg"] == message and facts.items() <= event.items():
                 self._claimed.add(number)
                 return event
-        raise AssertionError(f"ended with {self.process.poll()} without saying {message!r}:\n{''.join(self.lines)}")
+        raise AssertionError(
+            f"ended with {self.process.poll()} without the log message {message!r}:\n{''.join(self.lines)}"
+        )
 
     def _all_lines(self) -> Iterator[str]:
         yield from list(self.lines)
@@ -77,13 +79,13 @@ class Exporter:
             yield line
 
     def drain(self) -> None:
-        """Keep reading the log in the background, so that the process never waits for its reader."""
+        """Keep reading the log in the background, so that the process never blocks on a full pipe."""
         stderr = self.process.stderr
         assert stderr is not None
         Thread(target=lambda: self.lines.extend(stderr), daemon=True).start()
 
     def stop(self) -> None:
-        """Ask it to stop, and make it stop if it does not."""
+        """Ask the process to stop, and kill it if it does not."""
         self._watchdog.cancel()
         self.process.terminate()
         try:
@@ -97,7 +99,7 @@ class Exporter:
 
 @contextmanager
 def exporter(*flags: str, **options: Any) -> Iterator[Exporter]:
-    """Run an exporter for the length of a `with` block, but not for longer than its `patience`."""
+    """Run an exporter during a `with` block, but not longer than its `patience`."""
     running = Exporter(*flags, **options)
     try:
         yield running
@@ -106,7 +108,7 @@ def exporter(*flags: str, **options: Any) -> Iterator[Exporter]:
 
 
 class Outcome(NamedTuple):
-    """How a run ended."""
+    """The exit code and the output of a command."""
 
     code: int | str | None
     out: str
@@ -117,7 +119,7 @@ Run = Callable[..., Outcome]
 
 
 def command(*arguments: str, output: str = "") -> Outcome:
-    """Runs the command as a process of its own, as its users do; `output` is where the shell sends its output."""
+    """Run the command in a new process, as its users do; `output` is a redirection of the shell."""
     shell = ["bash", "-c", f'exec "$@" {output}', "bash"]
     whole = [*shell, sys.executable, "exporter.py", *arguments]
     ended = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

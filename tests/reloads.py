@@ -1,4 +1,4 @@
-"""Simulated accounts, and configurations of them, that change while the exporter runs."""
+"""Simulated accounts, and configurations of them that change while the exporter runs."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ RESULTS = [PolicyTestUser(str(number)) for number in range(5)]
 
 
 def cloudflare(*names: str, **options: Any) -> Simulator:
-    """Accounts of five users on three pages, and a policy test of as many."""
+    """Simulate accounts with five users on three pages, and a policy test of five users."""
     test = simulator.PolicyTest(TEST, "complete", RESULTS)
     return Simulator([Account(name, USERS, [test]) for name in names], max_per_page=2, **options)
 
 
 def account(account_id: str, secret: Secret | None = None, **more: Any) -> AccountConfig:
-    """An account of which the users are polled, and what else is said; devices are not, unless that is said."""
+    """Return an account with users to poll, and `more`; devices are off by default."""
     return AccountConfig(id=account_id, api_token=secret or Secret("the test", TOKEN), **({"devices": False} | more))
 
 
 def config(server: Simulator, *accounts: AccountConfig, **api: Any) -> Config:
-    """A configuration of these accounts."""
+    """Return a configuration with these accounts."""
     return Config(api=Api(url=server.url, **api), accounts=accounts)

@@ -1,4 +1,4 @@
-"""The server in a thread of the test, so that its deadlines and its passwords are in the test's hand, and clients."""
+"""The web server in a thread of the test, and clients of it; tests can change its deadlines and passwords."""
 
 import asyncio
 import http.client
@@ -27,15 +27,16 @@ from tests.fakes import FakeClock
 
 PATIENCE_SECONDS = 20
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-# More than the system keeps of an answer that nobody reads (net.ipv4.tcp_wmem).
+# Larger than the system's send buffer (net.ipv4.tcp_wmem), so that a client that does not read blocks the response.
 BIG = 16 * 1024 * 1024
 
 
 class Asker:
-    """A client without a connection, which waits for its turns as long as it takes."""
+    """A client without a connection, which waits for its turn without a limit."""
 
     def __init__(self, address: str = "192.0.2.1") -> None:
         self.address = address
+        self.after_refusal: Callable[[], None] | None = None
 
     async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
         return await turn
@@ -45,7 +46,7 @@ class Asker:
 
 
 def pages(web_config: Path | None = None, allowed_hosts: Sequence[str] | None = None) -> Application:
-    """The pages of an exporter without targets."""
+    """Return the application of an exporter without targets."""
     settings = WebSettings(str(web_config) if web_config else None, allowed_hosts)
     clock = FakeClock()
     snapshots = Snapshots(clock)
@@ -58,7 +59,7 @@ def pages(web_config: Path | None = None, allowed_hosts: Sequence[str] | None = 
 def serving(
     application: Application, context: Callable[[], ssl.SSLContext | None] = lambda: None, most_answers: int = 40
 ) -> Iterator[int]:
-    """Serve an application for the length of a `with` block; give its port."""
+    """Serve an application during a `with` block, and return its port."""
     with serving_at(["127.0.0.1"], application, context, most_answers) as (port,):
         yield port
 
@@ -70,7 +71,7 @@ def serving_at(
     context: Callable[[], ssl.SSLContext | None] = lambda: None,
     most_answers: int = 40,
 ) -> Iterator[list[int]]:
-    """Serve an application at several addresses for the length of a `with` block; give their ports."""
+    """Serve an application at several addresses during a `with` block, and return their ports."""
     with ExitStack() as opened:
         listeners = [opened.enter_context(each) for each in listen(Address(host, 0) for host in hosts)]
         running = server.Server(application, context, most_answers)
@@ -92,7 +93,7 @@ def serving_at(
 
 
 def sending(size: int, parts: int = 1) -> Application:
-    """An application that answers everything with so many bytes."""
+    """Return an application that answers every request with this many bytes."""
 
     async def respond(_: Request) -> Response:
         return Response((b"x" * size,) * parts)
@@ -101,7 +102,7 @@ def sending(size: int, parts: int = 1) -> Application:
 
 
 def taking_turns(size: int) -> Application:
-    """An application whose large answers take turns, each of bytes of its own."""
+    """Return an application with large responses that take turns; each response has its own bytes."""
 
     async def respond(request: Request) -> Response:
         await request.client.take_turn()
@@ -122,7 +123,7 @@ def connect(port: int, source: str = "127.0.0.1", **options: int) -> socket.sock
 
 
 def everything(connection: socket.socket) -> bytes:
-    """Return what comes until the other side ends the connection, by a goodbye or by force."""
+    """Return all data until the server closes or resets the connection."""
     received = b""
     try:
         while data := connection.recv(65536):
@@ -133,12 +134,12 @@ def everything(connection: socket.socket) -> bytes:
 
 
 def status(answer: bytes) -> bytes:
-    """Return the first line of an answer."""
+    """Return the status line of a response."""
     return answer.partition(b"\r\n")[0]
 
 
 def answered(connection: socket.socket, request: bytes = REQUEST) -> bytes:
-    """Ask, read the whole answer, and return its status line, with the connection left open."""
+    """Send a request, read the whole response, and return its status line; the connection stays open."""
     connection.sendall(request)
     answer = http.client.HTTPResponse(connection)
     answer.begin()
@@ -147,12 +148,12 @@ def answered(connection: socket.socket, request: bytes = REQUEST) -> bytes:
 
 
 def drip(connection: socket.socket, byte: bytes = b"x") -> None:
-    """Send a byte now and then until the other side has something to say."""
+    """Send a byte now and then until the server answers."""
     try:
         while not select.select([connection], [], [], 0.005)[0]:
             connection.sendall(byte)
     except OSError:
-        pass  # dropped in the middle of a byte
+        pass  # the server closed the connection
 
 
 def scrape(port: int) -> int:

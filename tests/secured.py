@@ -1,4 +1,4 @@
-"""An exporter behind TLS and basic auth, with certificates of its own authority."""
+"""An exporter with TLS and basic auth, and certificates of a private authority."""
 
 import shutil
 from pathlib import Path

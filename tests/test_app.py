@@ -1,4 +1,4 @@
-"""The real process on a configuration file, against a simulated account in the test."""
+"""The real process with a configuration file, against a simulated account in the test."""
 
 import fcntl
 import os
@@ -47,7 +47,7 @@ def metrics(running: Exporter) -> str:
 
 
 def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Ready answers 503 while a first poll is under way, healthy 200, and ready 200 once the poll was tried."""
+    """During a first poll, /-/ready answers 503 and /-/healthy 200; after the poll, /-/ready answers 200."""
     running: list[Exporter] = []
     seen: list[int] = []
 
@@ -73,7 +73,7 @@ def test_not_ready_before_every_target_was_tried(cloudflare: Simulator, tmp_path
 
 
 def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
-    """SIGHUP polls what is new, forgets what is gone, and leaves what is unchanged alone."""
+    """SIGHUP loads the configuration again: it polls new targets, removes deleted ones, and keeps unchanged ones."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}") as running:
         running.wait_for("configuration loaded", targets=1)
@@ -89,10 +89,10 @@ def test_sighup_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
         assert "wiki" not in metrics(running)
 
 
-def test_sighup_of_a_process_that_starts(cloudflare: Simulator, tmp_path: Path) -> None:
-    """SIGHUP in the middle of a start ends nothing: what the configuration says by then is loaded after the start."""
+def test_sighup_during_the_start(cloudflare: Simulator, tmp_path: Path) -> None:
+    """SIGHUP during the start does not end the process; the exporter loads the configuration again after the start."""
     config, changed = tmp_path / "config.yaml", write(tmp_path / "changed.yaml", cloudflare.url, users="{interval: 2h}")
-    os.mkfifo(config)  # the process that starts waits at it
+    os.mkfifo(config)  # the starting process blocks when it reads this pipe
 
     def hang_up(process: subprocess.Popen[str]) -> None:
         with config.open("w", encoding="utf-8") as waiting:
@@ -109,13 +109,14 @@ def test_sighup_of_a_process_that_starts(cloudflare: Simulator, tmp_path: Path) 
         )
 
 
-def test_sigterm_of_a_process_that_starts(tmp_path: Path) -> None:
-    """SIGTERM in the middle of a start ends it at once, with nothing to say, whatever its process id is."""
+def test_sigterm_during_the_start(tmp_path: Path) -> None:
+    """SIGTERM during the start ends the process at once and without output, even as process 1."""
     config = tmp_path / "config.yaml"
     os.mkfifo(config)
     as_first = ["unshare", "--pid", "--fork", "--kill-child"] if os.getuid() == 0 else []
     command = [*as_first, sys.executable, "exporter.py", f"--config.file={config}"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process, config.open("w"):  # where it waits
+    # The process waits for its configuration as long as the pipe is open.
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process, config.open("w"):
         starting = int(children(process.pid)[0]) if as_first else process.pid
         os.kill(starting, signal.SIGTERM)
         assert process.wait(timeout=10) == 143
@@ -124,17 +125,17 @@ def test_sigterm_of_a_process_that_starts(tmp_path: Path) -> None:
 
 
 def children(pid: int) -> list[str]:
-    """The ids of a process's children."""
+    """Return the ids of the children of a process."""
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
 
 
-def test_a_stop_waits_for_no_reload(cloudflare: Simulator, tmp_path: Path) -> None:
-    """However many reloads were asked for, and however long one takes, SIGTERM ends the process within five seconds."""
+def test_a_stop_does_not_wait_for_reloads(cloudflare: Simulator, tmp_path: Path) -> None:
+    """SIGTERM ends the process within five seconds, even during a slow reload and with many more waiting."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
         running.wait_for("poll succeeded")
         config.unlink()
-        os.mkfifo(config)  # a disk that does not answer
+        os.mkfifo(config)  # like a disk that does not answer
         for _ in range(30):
             running.process.send_signal(signal.SIGHUP)
         with ExitStack() as asking:
@@ -147,8 +148,8 @@ def test_a_stop_waits_for_no_reload(cloudflare: Simulator, tmp_path: Path) -> No
             assert running.process.wait(timeout=5) == 0
 
 
-def test_a_log_that_nobody_reads(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Where nobody reads its log the exporter goes on polling, reloading and answering, and ends when it is asked."""
+def test_a_log_without_a_reader(cloudflare: Simulator, tmp_path: Path) -> None:
+    """If no program reads the log, the exporter still polls, reloads, answers and stops."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
         running.wait_for("poll succeeded")
@@ -167,13 +168,13 @@ def test_a_log_that_nobody_reads(cloudflare: Simulator, tmp_path: Path) -> None:
         assert running.process.wait(timeout=5) == 0
 
 
-# Runs the exporter with checks of passwords that say when they begin, and are then made again and again.
+# Runs the exporter with password checks that log when they begin, and never end.
 HELD_CHECKS = """
 import bcrypt, os, runpy, sys
 check = bcrypt.checkpw
 
 def held(password, _):
-    os.write(2, b'{"msg": "check began"}\\n')  # at once: others check too
+    os.write(2, b'{"msg": "check began"}\\n')  # unbuffered, because other threads write too
     while True:
         check(password, b"$2b$04$" + b"." * 53)
 
@@ -184,7 +185,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_a_stop_while_passwords_are_checked(tmp_path: Path) -> None:
-    """A stop in the middle of a check of a password, for which others wait, is as clean as any other."""
+    """SIGTERM during password checks, with more checks waiting, ends the process with status 0."""
     web = tmp_path / "web.yaml"
     web.write_text(f"basic_auth_users: {{alice: {bcrypt.hashpw(b'x', bcrypt.gensalt(4)).decode()}}}", encoding="utf-8")
     held = tmp_path / "held.py"
@@ -200,20 +201,20 @@ def test_a_stop_while_passwords_are_checked(tmp_path: Path) -> None:
 
 
 def posted(running: Exporter) -> socket.socket:
-    """A connection on which a reload was asked for."""
+    """Send a reload request, and return its connection."""
     connection = socket.create_connection(("127.0.0.1", running.port), timeout=10)
     connection.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
     return connection
 
 
-def test_nothing_is_imported_before_sighup_is_blocked() -> None:
-    """What takes time to import comes after the exporter has made sure that SIGHUP does not end it."""
+def test_sighup_is_blocked_before_slow_imports() -> None:
+    """The exporter blocks SIGHUP before it imports slow modules, so that an early SIGHUP does not end it."""
     code = "import sys, access_exporter.cli; sys.exit('requests' in sys.modules or 'h11' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60).returncode == 0
 
 
-def test_reload_needs_its_flag_and_tells_what_is_wrong(cloudflare: Simulator, tmp_path: Path) -> None:
-    """POST /-/reload works with its flag only; a bad file is answered with 500 and the reason, and changes nothing."""
+def test_reload_needs_its_flag_and_reports_errors(cloudflare: Simulator, tmp_path: Path) -> None:
+    """POST /-/reload needs its flag; with a bad file it answers 500 and the reason, and changes nothing."""
     config = write(tmp_path / "config.yaml", cloudflare.url)
     with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
         running.wait_for("poll succeeded")
@@ -233,8 +234,8 @@ def test_reload_needs_its_flag_and_tells_what_is_wrong(cloudflare: Simulator, tm
         assert "cloudflare_access_exporter_config_last_reload_successful 1.0" in metrics(running)
 
 
-def test_no_page_can_reload(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A reload that a browser sends from a page is refused, even of this site, whose name may be another's."""
+def test_browsers_cannot_reload(cloudflare: Simulator, tmp_path: Path) -> None:
+    """POST /-/reload answers 403 to a browser, even to a page of the same site, to prevent DNS rebinding."""
     config = write(tmp_path / "config.yaml", cloudflare.url, users="false")
     with exporter(f"--config.file={config}", "--web.enable-lifecycle") as running:
 
@@ -251,8 +252,8 @@ def test_no_page_can_reload(cloudflare: Simulator, tmp_path: Path) -> None:
         assert reload(**{"Sec-Fetch-Site": "cross-site"}) == 403
 
 
-def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare: Simulator, tmp_path: Path) -> None:
-    """The status page shows seats of limit and each target's error in words; hostile strings stay text."""
+def test_status_page_shows_errors_and_escapes_names(cloudflare: Simulator, tmp_path: Path) -> None:
+    """The status page shows used and available seats and each target's error in words, and escapes hostile names."""
     config = write(
         tmp_path / "config.yaml",
         cloudflare.url,
@@ -275,12 +276,12 @@ def test_status_page_tells_the_error_in_words_and_escapes_everything(cloudflare:
 
 
 def test_numbers_survive_cloudflare_going_down(cloudflare: Simulator, tmp_path: Path) -> None:
-    """With Cloudflare unreachable the last numbers stay, the poll counts as failed, and the process stays ready."""
+    """If Cloudflare is unreachable, the last numbers stay, the poll counts as failed, and the exporter stays ready."""
     config = write(tmp_path / "config.yaml", cloudflare.url, users="{interval: 10s}")
     with exporter(f"--config.file={config}") as running:
         running.wait_for("poll succeeded")
         cloudflare.stop()
-        write(config, cloudflare.url, users="{interval: 11s}")  # polls again at once
+        write(config, cloudflare.url, users="{interval: 11s}")  # a changed interval makes the exporter poll at once
         running.process.send_signal(signal.SIGHUP)
         failed = running.wait_for("poll failed")
         assert (failed["reason"], "refused" in failed["error"]) == ("network", True)

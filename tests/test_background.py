@@ -1,4 +1,4 @@
-"""What is called in a thread of its own, and what is not where there can be no more threads."""
+"""Functions that run in their own thread, or in the current one if the system has no more threads."""
 
 import threading
 
@@ -10,15 +10,15 @@ PATIENCE_SECONDS = 20
 
 
 def test_call() -> None:
-    """The future has what the function returns or raises, in a thread that does not keep the process from ending."""
+    """The future has the result or the error of the function, and its thread does not delay the end of the process."""
     thread = call(threading.current_thread, "named").result(PATIENCE_SECONDS)
     assert (thread.name, thread.daemon) == ("named", True)
     with pytest.raises(ZeroDivisionError):
         call(lambda: 1 // 0, "failing").result(PATIENCE_SECONDS)
 
 
-def test_call_where_there_are_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no thread, the function is called at once."""
+def test_call_without_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system cannot start a thread, the function runs at once in the current one."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

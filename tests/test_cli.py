@@ -15,7 +15,7 @@ def write(content: str) -> None:
 
 
 def samples(exposition: str) -> dict[str, list[float]]:
-    """The values of an exposition by the name of the sample."""
+    """Return the values of a metrics page by the name of the sample."""
     found: dict[str, list[float]] = {}
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
@@ -24,13 +24,13 @@ def samples(exposition: str) -> dict[str, list[float]]:
 
 
 def is_log(text: str) -> bool:
-    """Tell whether every line of a text is a log line."""
+    """Return whether every line of a text is a log line."""
     return all(re.fullmatch(r"ts=\S+ level=(info|warn|error) msg=.+", line) for line in text.splitlines())
 
 
 class TestConfigCheck:
     def test_shard(self, run: Run) -> None:
-        """The plan of a shard says which it is and has its accounts only; a shard that is none is exit code 2."""
+        """The plan of a shard has its number and only its accounts; an invalid shard number gives exit code 2."""
         names = [f"account-{number}" for number in range(5)]
         write("accounts:\n" + "".join(f"  - {{id: {name}, api_token_file: token}}\n" for name in names))
         planned = []
@@ -47,7 +47,7 @@ class TestConfigCheck:
         )
 
     def test_hostile_names(self, run: Run) -> None:
-        """A name cannot forge a line of the plan, nor drive a terminal."""
+        """A name cannot forge a line of the plan, nor send commands to the terminal."""
         write(account('name: "x\\nin all: \\e[31m"'))
         code, out, _ = run("--config.check")
         assert code == 0
@@ -97,14 +97,14 @@ class TestConfigCheck:
             ),
         ],
     )
-    def test_mistakes(self, run: Run, content: str, expected: str, check: bool) -> None:
-        """A mistake is one line on standard error and exit code 1, when checking as when starting."""
+    def test_errors(self, run: Run, content: str, expected: str, check: bool) -> None:
+        """A configuration error gives one line on standard error and exit code 1, at the check and at the start."""
         write(content)
         flags = ["--config.check"] if check else []
         assert run(*flags) == (1, "", f"cloudflare-access-exporter: config.yaml: {expected}\n")
 
     def test_missing_file(self, run: Run) -> None:
-        """A configuration that is not there is one line and exit code 1."""
+        """A missing configuration file gives one line of error and exit code 1."""
         assert run("--config.file", "/nowhere/config.yaml") == (
             1,
             "",
@@ -112,14 +112,14 @@ class TestConfigCheck:
         )
 
     def test_from_another_command(self, tmp_path: Path) -> None:
-        """A configuration that another command writes, piece by piece as one that decrypts it may, is read whole."""
+        """The exporter reads a configuration completely from a pipe, even if another command writes it in pieces."""
         good = tmp_path / "good.yaml"
         good.write_text(account(), encoding="utf-8")
         pieces = f"--config.file=<(head -c 9 '{good}'; sleep 0.5; tail -c +10 '{good}')"
         assert command("--config.check", output=pieces)[:2] == command("--config.check", f"--config.file={good}")[:2]
 
     def test_as_a_process(self, tmp_path: Path) -> None:
-        """The real command says it with its exit code and its two outputs."""
+        """The real command reports the check by its exit code, standard output and standard error."""
         good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
         good.write_text(account(), encoding="utf-8")
         bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
@@ -134,7 +134,7 @@ class TestConfigCheck:
         )
 
     def test_demo(self, run: Run) -> None:
-        """The demo's configuration can be checked too, and says where its token comes from."""
+        """--config.check also works with --demo, and says that the token comes from the simulator."""
         code, out, err = run("--demo", "--config.check")
         assert (code, err) == (0, "")
         assert "  API token: from the simulator\n" in out
@@ -142,7 +142,7 @@ class TestConfigCheck:
 
 @pytest.fixture
 def refused_url() -> Iterator[str]:
-    """The address of a port that refuses connections and that nobody else can take."""
+    """The address of a port that refuses connections and that no other program can take."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/client/v4"
@@ -150,15 +150,15 @@ def refused_url() -> Iterator[str]:
 
 @pytest.mark.parametrize("what", ["--config.check", "--once", "--idle-seats=1d"])
 class TestOutputThatCannotBeWritten:
-    """What is lost is told in one line, and in the exit code."""
+    """If standard output cannot be written, the command says so in one line and by its exit code."""
 
     def test_full(self, what: str) -> None:
-        """A disk that is full is a failure."""
+        """A full disk gives exit code 1 and an error message."""
         code, _, err = command("--demo", "--log.level=error", what, output=">/dev/full")
         assert (code, err) == (1, "cloudflare-access-exporter: cannot write: No space left on device\n")
 
     def test_closed(self, what: str) -> None:
-        """Where there is no output, nothing is asked for."""
+        """If standard output is closed, the command sends no request and exits with an error."""
         code, _, err = command("--demo", what, output=">&-")
         assert (code, err) == (1, "cloudflare-access-exporter: standard output is closed\n")
 
@@ -166,13 +166,13 @@ class TestOutputThatCannotBeWritten:
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(("flag", "code"), [("--nonsense", 2), ("--config.file=missing.yaml", 1)])
 def test_an_error_that_cannot_be_written(flag: str, code: int, where: str) -> None:
-    """The exit code says what went wrong, where standard error cannot."""
+    """If standard error cannot be written either, the exit code still shows the error."""
     assert command(flag, output=where).code == code
 
 
 class TestOnce:
     def test_demo(self, run: Run) -> None:
-        """Every target of the demo is polled once: numbers on standard output, the log on standard error, exit 0."""
+        """--once polls every target of the demo, writes numbers to stdout and the log to stderr, and exits with 0."""
         code, out, err = run("--demo", "--once")
         assert code == 0
         (targets,) = samples(out)["cloudflare_access_exporter_targets"]
@@ -183,7 +183,7 @@ class TestOnce:
         assert is_log(err)
 
     def test_demo_as_a_process(self) -> None:
-        """The real command polls its demo, and ends by itself."""
+        """The real command polls the demo with --once and then ends."""
         code, out, err = command("--once", "--demo", "--log.level", "warn")
         assert code == 0
         (targets,) = samples(out)["cloudflare_access_exporter_targets"]
@@ -194,7 +194,7 @@ class TestOnce:
         assert line.endswith(' level=warn msg="demo: the numbers come from a simulated account, not from Cloudflare"')
 
     def test_refused_connection(self, run: Run, refused_url: str) -> None:
-        """A poll that fails is exit code 1; the metrics still tell what failed and why, and make no number up."""
+        """A failed poll gives exit code 1; the metrics show what failed and why, without invented numbers."""
         write(api(f"url: {refused_url}") + "    policy_tests: [{id: a}]\n")
         code, out, err = run("--once")
         assert code == 1
@@ -212,7 +212,7 @@ class TestOnce:
         assert SECRET not in out + err
 
     def test_nothing_to_poll(self, run: Run) -> None:
-        """An account of which nothing is polled is no failure, but is warned of."""
+        """An account without anything to poll is no failure, but causes a configuration warning."""
         write(account("users: false"))
         code, out, err = run("--once")
         assert code == 0
@@ -222,7 +222,7 @@ class TestOnce:
 
 class TestListening:
     def test_port_in_use(self, run: Run) -> None:
-        """A port that is taken is one clear line and exit code 1."""
+        """If the port is in use, the command gives one clear line and exit code 1."""
         write(account("users: false"))
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -236,7 +236,7 @@ class TestListening:
         )
 
     def test_port_in_use_as_a_process(self) -> None:
-        """The real command ends at once where its port is taken."""
+        """The real command ends at once if its port is in use."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             code, out, err = command("--demo", "--web.listen-address", f"127.0.0.1:{port}", "--log.level=error")

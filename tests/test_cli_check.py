@@ -1,4 +1,4 @@
-"""What `--config.check` prints, whole."""
+"""The complete output of `--config.check`."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def write(content: str) -> None:
 
 
 def test_plan(run: Run) -> None:
-    """A good file is put in words: what is polled how often, and where secrets come from, but no secret."""
+    """The plan of a valid file says what is polled, how often, and where secrets come from, without the secrets."""
     assert run("--config.check", f"--config.file={ROOT}/tests/data/good-example.yaml") == (
         0,
         "api: https://api.cloudflare.com/client/v4, 30 s a request, 1000 rows a page\n"
@@ -22,7 +22,7 @@ def test_plan(run: Run) -> None:
         "                         polled every 300 s, stale after 1800 s, idle days 30, 60, 90\n"
         "                         needs Access: Audit Logs Read\n"
         "  devices                4 requests/h for each 1000 registrations\n"
-        "                         polled every 900 s where the token may, stale after 5400 s\n"
+        "                         polled every 900 s if permitted, stale after 5400 s\n"
         "                         needs Zero Trust: Read\n"
         "  policy test 'wiki'     12 requests/h\n"
         "                         follows 'f1a8b3…', polled every 300 s, stale after 1800 s\n"
@@ -36,8 +36,8 @@ def test_plan(run: Run) -> None:
     )
 
 
-def test_plan_of_everything_else(run: Run) -> None:
-    """What is switched off, kept in a file or long is put in words as well, and what is questionable at the end."""
+def test_plan_with_warnings(run: Run) -> None:
+    """The plan covers disabled targets, secrets in files and long intervals, and ends with configuration warnings."""
     write(
         "api: {requests_per_second: 0.5, timeout: 1500ms, page_size: 50}\n"
         "accounts:\n"

@@ -1,4 +1,4 @@
-"""The machine's clocks: what goes on while it is suspended, and waits that notice."""
+"""The machine's clocks: which of them include the time of a suspension, and waits that notice it."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ from tests.machine import PATIENCE_SECONDS, Machine, started
 THREE_DAYS = 3 * 86400.0
 
 
-def test_time_that_the_machine_was_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Intervals and ages include it, and how long something took does not."""
+def test_time_of_a_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals and ages include the time of a suspension; measured durations do not."""
     machine, clock = Machine(monkeypatch), Clock()
     before, awake_before = clock.monotonic(), clock.awake()
     machine.suspend(THREE_DAYS)
@@ -22,8 +22,8 @@ def test_time_that_the_machine_was_suspended(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("missing", ["name", "kernel"])
-def test_a_system_that_does_not_count_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Where the system or the kernel does not know such a clock, the one that never jumps is used."""
+def test_a_system_without_the_clock(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """If the system or the kernel has no clock that includes suspensions, the exporter uses the monotonic clock."""
     gettime = time.clock_gettime
 
     def without(number: int) -> float:
@@ -41,7 +41,7 @@ def test_a_system_that_does_not_count_it(monkeypatch: pytest.MonkeyPatch, missin
 
 
 def test_a_sleep_ends_soon_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sleep whose end came while the machine was suspended does not go on for what was left of it."""
+    """A sleep that should have ended during a suspension ends soon after the machine resumes."""
     machine, clock = Machine(monkeypatch), Clock()
     sleeping = started(clock.sleep, 3600)
     machine.suspend(1800)
@@ -54,7 +54,7 @@ def test_a_sleep_ends_soon_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("seconds", [3600.0, float("inf")])
 def test_a_stop_ends_every_sleep(seconds: float) -> None:
-    """A sleep ends with the process, however long it is."""
+    """A sleep of any length ends when the process stops."""
     clock = Clock()
     threading.Timer(0.01, clock.stop.set).start()
     with pytest.raises(StoppingError):

@@ -1,4 +1,4 @@
-"""What the image promises of its process: any user will do, no capability, and no file that can be written."""
+"""The process of the image runs as any user, without capabilities, and with a read-only file system."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ import requests
 
 from tests.processes import ROOT, exporter
 
-USER = 12345  # nobody knows it
-# Every file system of a mount namespace of its own becomes read-only, then every right is given up.
+USER = 12345  # a user id without an entry in /etc/passwd
+# Make every file system of a new mount namespace read-only, then drop all rights.
 LOCKED = (
     *("unshare", "--mount", "sh", "-euc"),
     "mount --make-rprivate /\n"
@@ -23,7 +23,7 @@ LOCKED = (
 
 
 def can_be_locked() -> bool:
-    """Tell whether this machine lets a test lock a process in, which then still reaches Python and the code."""
+    """Return whether a test can run a process without rights here, which can still read Python and the code."""
     if os.getuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         return False
     probe = [*LOCKED, sys.executable, "-c", "import access_exporter, pathlib; pathlib.Path('new').touch()"]
@@ -32,10 +32,10 @@ def can_be_locked() -> bool:
 
 
 def test_any_user_without_rights() -> None:
-    """As any user, without capabilities and with nothing to write to, the exporter polls, serves and stops as ever."""
+    """As any user, without capabilities and with read-only files, the exporter polls, serves and stops as usual."""
     if not can_be_locked():
         pytest.skip("needs root, unshare and setpriv, and code that every user can read")
-    without_coverage = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}  # it would write a file
+    without_coverage = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}  # coverage would write a file
     with exporter("--demo", environ=without_coverage, locked_by=LOCKED) as running:
         running.wait_for("poll succeeded", target="users")
         status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")

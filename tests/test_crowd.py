@@ -1,4 +1,4 @@
-"""A small crowd that asks for answers and reads none; `make crowd` lets a large one come."""
+"""A small crowd of clients that send requests and read no response; `make crowd` runs a large one."""
 
 import pytest
 
@@ -10,7 +10,7 @@ KINDS = ("metrics", "name[]", "status page", "status page, many addresses")
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_crowd_that_reads_nothing(name: str) -> None:
-    """The process stays within what is promised, and scrapes of other addresses and of the crowd's own are answered."""
+    """While a crowd reads no response, memory stays within its limit, and scrapes from any address succeed."""
     (number,) = [number for number, kind in enumerate(crowd.KINDS) if kind.name == name]
     with polled(100, crowd.USERS) as running:
         cost = crowd.measure(number, running.process.pid, running.port, connections=300, seconds=3)

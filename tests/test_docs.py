@@ -1,4 +1,4 @@
-"""The documents say what the code does."""
+"""The documents agree with the code."""
 
 import re
 from dataclasses import replace
@@ -14,8 +14,8 @@ from tests.processes import ROOT
 
 
 @pytest.mark.parametrize("document", REFERENCES)
-def test_references_are_those_of_the_code(document: str) -> None:
-    """Flags, keys, config.yaml, metrics and architecture are those of the code; `make docs` writes them again."""
+def test_references_agree_with_the_code(document: str) -> None:
+    """The references (flags, keys, config.yaml, metrics, architecture) match the code; `make docs` updates them."""
     text = (ROOT / document).read_text(encoding="utf-8")
     assert REFERENCES[document](text) == text
 
@@ -34,15 +34,15 @@ def test_references_are_those_of_the_code(document: str) -> None:
         ("docs/architecture.svg", ">serving/</text>", ">server/</text>"),
     ],
 )
-def test_a_reference_that_is_out_of_date_is_noticed(document: str, now: str, before: str) -> None:
-    """What the code no longer has, in the name of a flag, key or metric, its default or meaning, does not stay."""
+def test_an_outdated_reference_is_updated(document: str, now: str, before: str) -> None:
+    """`make docs` replaces an outdated name, default or meaning of a flag, a key, a metric or a part of the code."""
     text = (ROOT / document).read_text(encoding="utf-8")
     assert now in text
     assert REFERENCES[document](text.replace(now, before)) == text
 
 
 def test_the_picture_shows_every_import() -> None:
-    """The picture of the architecture has a dot for each import, and none of them goes up."""
+    """The picture of the architecture has a dot for each import, and no import goes to a higher layer."""
     shown = list(architecture.parts())
     order = {name: row for row, part in enumerate(shown) for name in part.names}
     pairs = {(row, order[name]) for row, part in enumerate(shown) for name in part.imports if order[name] != row}
@@ -51,15 +51,15 @@ def test_the_picture_shows_every_import() -> None:
     assert picture.count('class="dot"') == len(pairs) > 0
 
 
-def test_an_arrow_without_an_import_is_noticed() -> None:
-    """An arrow between two parts must be an import of the code, or the picture is not drawn."""
+def test_an_arrow_without_an_import_is_an_error() -> None:
+    """If an arrow of the picture has no import in the code, drawing the picture raises an error."""
     cut = [replace(part, imports=frozenset()) if part.title == "polling/" else part for part in architecture.parts()]
     with pytest.raises(ValueError, match="polling does not import collectors"):
         architecture_drawing.draw(cut)
 
 
 def test_phrases_that_are_hard_to_read_are_found(tmp_path: Path) -> None:
-    """Phrases are found in prose, comments and strings, in any case, and not in code or inside of a word."""
+    """The check finds phrases in prose, comments and strings, in any case, but not in code or inside a word."""
     document = tmp_path / "document.md"
     document.write_text("Nobody is told.\n```sh\ntell whose\n```\nCloudflareAccessNobodyLogsIn storytelling\n")
     assert [(line, phrase) for line, phrase, _ in plain_english.found(document)] == [(1, "Nobody"), (1, "told")]
@@ -68,14 +68,14 @@ def test_phrases_that_are_hard_to_read_are_found(tmp_path: Path) -> None:
     assert [(line, phrase) for line, phrase, _ in plain_english.found(program)] == [(1, "mistake"), (4, "afresh")]
 
 
-def test_the_budget_is_that_of_the_pacing() -> None:
-    """The table of what a token can poll is what the pacing allows; `make simulation` writes it again."""
+def test_the_budget_agrees_with_the_rate_limiter() -> None:
+    """The table of what a token can poll agrees with the rate limiter; `make simulation` updates it."""
     text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     assert replaced(text, "budget", fleet.budget_table()) == text
 
 
-def test_the_ages_are_those_of_the_simulation() -> None:
-    """The accounts the document speaks of, and how old a tenth of them gets, are what the simulation says today."""
+def test_the_ages_agree_with_the_simulation() -> None:
+    """The accounts and ages in docs/scaling.md agree with the simulation."""
     text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     users = fleet.sizes(fleet.ACCOUNTS)
     assert fleet.sizes_in_words(users) in text
@@ -83,7 +83,7 @@ def test_the_ages_are_those_of_the_simulation() -> None:
 
 
 def test_no_token_sends_more_than_it_may() -> None:
-    """In the simulation, too few tokens make numbers old, and never more requests than the pace allows."""
+    """In the simulation, too few tokens make numbers old, but never send more requests than the rate limit allows."""
     result = fleet.simulate(fleet.sizes(1000), tokens=1, interval=300)
     assert 0.95 * 600 < result.most_requests <= 600
     assert result.age > 2 * 300

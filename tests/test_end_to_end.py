@@ -1,4 +1,4 @@
-"""The real process on its simulated account, asked over HTTP as Prometheus does."""
+"""The real process with its simulated account, and the HTTP requests that Prometheus sends."""
 
 import gzip
 import shutil
@@ -46,7 +46,7 @@ def scrape(running: Exporter, **headers: str) -> requests.Response:
 
 
 def test_text_format_is_parsed_and_adds_up(demo: Exporter) -> None:
-    """The text format is read by prometheus-client's own parser, and the users by seat add up to the seats used."""
+    """prometheus-client parses the text format, and the users by seat add up to the seats used."""
     answer = scrape(demo)
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = values(list(parse_text(answer.text)))
@@ -58,10 +58,10 @@ def test_text_format_is_parsed_and_adds_up(demo: Exporter) -> None:
     assert found["cloudflare_access_seats_limit", (account,)] == simulator.DEMO.seat_limit
 
 
-def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:
-    """Prometheus's own Accept header gets OpenMetrics, with the same series as the text format."""
+def test_openmetrics_has_the_same_series_as_text(demo: Exporter) -> None:
+    """Prometheus's Accept header gets OpenMetrics, with the same time series as the text format."""
     before = in_text = None
-    while before is None or before != in_text:  # until no poll ends in between
+    while before is None or before != in_text:  # repeat if a poll ended between the scrapes
         before = values(list(parse_text(scrape(demo).text))).keys()
         answer = scrape(demo, accept=PROMETHEUS_ACCEPT)
         in_text = values(list(parse_text(scrape(demo).text))).keys()
@@ -72,7 +72,7 @@ def test_openmetrics_says_the_same_as_text(demo: Exporter) -> None:
 
 
 def test_openmetrics_states_units(demo: Exporter) -> None:
-    """Each family whose name ends in a unit says so in OpenMetrics, and never in the text format."""
+    """A family with a unit at the end of its name has that unit in OpenMetrics, and no unit in the text format."""
     page = scrape(demo, accept=PROMETHEUS_ACCEPT).text
     families = list(parse_openmetrics(page))  # type: ignore[no-untyped-call]  # it has no types
     measured = {family.name: family.unit for family in families if family.unit}
@@ -84,13 +84,13 @@ def test_openmetrics_states_units(demo: Exporter) -> None:
 
 
 def test_no_created_timestamps(demo: Exporter) -> None:
-    """No counter and no histogram has a second series that says when it began."""
+    """Counters and histograms have no `_created` series."""
     for accept in ("", PROMETHEUS_ACCEPT):
         assert "_created" not in scrape(demo, accept=accept).text
 
 
 def test_too_many_requests_are_counted_from_zero(demo: Exporter) -> None:
-    """Each endpoint that is asked has a counter of 429 from its start, so that the first one is an increase."""
+    """Each requested endpoint has a 429 counter of 0 at the start, so Prometheus sees the first 429 as an increase."""
     requests_by_code: dict[str, set[str]] = {"200": set(), "429": set()}
     for (name, labels), value in values(list(parse_text(scrape(demo).text))).items():
         if name == "cloudflare_access_api_requests_total":
@@ -102,14 +102,14 @@ def test_too_many_requests_are_counted_from_zero(demo: Exporter) -> None:
 
 
 def test_collect_is_not_supported(demo: Exporter) -> None:
-    """`collect[]`, which other exporters have, is ignored: the whole page is served."""
+    """The exporter ignores `collect[]`, a parameter of other exporters, and serves the whole page."""
     whole = values(list(parse_text(scrape(demo).text))).keys()
     answer = requests.get(f"{demo.url}/metrics", params={"collect[]": "users"}, timeout=10)
     assert answer.status_code == 200
     assert whole <= values(list(parse_text(answer.text))).keys()
 
 
-def test_promtool_finds_nothing_to_complain_about(demo: Exporter) -> None:
+def test_promtool_finds_no_error(demo: Exporter) -> None:
     """`promtool check metrics` accepts every name, type and help text."""
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -121,7 +121,7 @@ def test_promtool_finds_nothing_to_complain_about(demo: Exporter) -> None:
 
 
 def test_gzip_is_negotiated(demo: Exporter) -> None:
-    """Whoever accepts gzip gets it, whoever does not gets plain bytes."""
+    """A client that accepts gzip gets gzip, and any other client gets plain bytes."""
     with requests.get(f"{demo.url}/metrics", headers={"accept-encoding": "gzip"}, stream=True, timeout=10) as answer:
         assert answer.headers["content-encoding"] == "gzip"
         assert b"cloudflare_access_seats_used" in gzip.decompress(answer.raw.read())
@@ -129,7 +129,7 @@ def test_gzip_is_negotiated(demo: Exporter) -> None:
 
 
 def test_names_restrict_what_is_served(demo: Exporter) -> None:
-    """`name[]` keeps only the samples of these names, in both formats."""
+    """`name[]` restricts the page to the samples with these names, in both formats."""
     names = {"name[]": ["cloudflare_access_seats_used", "cloudflare_access_poll_errors_total"]}
     for accept, parse in (("", parse_text), (PROMETHEUS_ACCEPT, parse_openmetrics)):
         answer = requests.get(f"{demo.url}/metrics", params=names, headers={"accept": accept}, timeout=10)
@@ -137,7 +137,7 @@ def test_names_restrict_what_is_served(demo: Exporter) -> None:
 
 
 def test_demo_says_that_it_is_one(demo: Exporter) -> None:
-    """Nobody can take the demo for real: the log, account_info and the status page say so."""
+    """The log, account_info and the status page say that the demo is a simulated account."""
     assert any("simulated account" in line for line in demo.lines)
     assert 'account_name="Demo (simulated)"' in scrape(demo).text
     assert "simulated account" in requests.get(demo.url, timeout=10).text
@@ -163,7 +163,7 @@ def test_demo_says_that_it_is_one(demo: Exporter) -> None:
     ],
 )
 def test_endpoints_answer_as_documented(demo: Exporter, method: str, path: str, status: int, allow: str | None) -> None:
-    """Each endpoint answers its method, HEAD works as GET without a body, and everything else is refused."""
+    """Each endpoint answers its documented methods, HEAD has no body, and all other requests are refused."""
     answer = requests.request(method, demo.url + path, timeout=10)
     assert (answer.status_code, answer.headers.get("allow")) == (status, allow)
     if method == "HEAD":
@@ -172,8 +172,8 @@ def test_endpoints_answer_as_documented(demo: Exporter, method: str, path: str, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stops_when_asked_and_answers_what_is_in_flight(number: signal.Signals) -> None:
-    """A stop signal ends the process with code 0 within five seconds, even while a connection is kept open."""
+def test_stop_signals_end_the_process(number: signal.Signals) -> None:
+    """SIGTERM and SIGINT end the process with status 0 within five seconds, even with an open connection."""
     with exporter("--demo") as running, socket.create_connection(("127.0.0.1", running.port)) as kept_open:
         kept_open.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         assert kept_open.recv(4096).startswith(b"HTTP/1.1 200")

@@ -1,4 +1,4 @@
-"""Whatever Cloudflare or the network does: the last good numbers stay, one line says why, the next poll recovers."""
+"""After a fault of Cloudflare or the network, the last good numbers stay, one log line says why, and polls recover."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("short_lists")
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(fault: Fault, log: Callable[[], list[str]]) -> None:
-    """A fault on a first or a middle page leaves the numbers, is counted and told once, and is over when it is over."""
+    """A fault on a first or middle page changes no numbers, is counted and logged once, and the next poll recovers."""
     places = tuple(place for place in PLACES if place.endpoint in fault.endpoints)
     with cloudflare() as server:
         story = Story(server, places, log, timeout(fault.reason))
@@ -34,8 +34,8 @@ def test_fault(fault: Fault, log: Callable[[], list[str]]) -> None:
 
 
 @pytest.mark.parametrize("fault", [each for each in FAULTS if each.endpoints == ALL], ids=lambda fault: fault.name)
-def test_start(fault: Fault, log: Callable[[], list[str]]) -> None:
-    """A fault of the one POST that starts a test leaves the numbers, is told, and the POST is not sent again."""
+def test_fault_of_the_start_of_a_policy_test(fault: Fault, log: Callable[[], list[str]]) -> None:
+    """A fault of the POST that starts a policy test changes no numbers and is logged, and the POST is not repeated."""
     policies = PolicyTest(name="wiki", policies=("policy",), refresh=Interval(3600))
     account = Account("start", token="token-start")
     account.lives["policy",] = lambda: Life(RESULTS)
@@ -66,14 +66,14 @@ def test_start(fault: Fault, log: Callable[[], list[str]]) -> None:
 
 EXPIRATION = 'cloudflare_access_seat_expiration_seconds{{account_id="users"}} {}\n'
 REDIRECT = Fault("redirect", "invalid_response", "", answers(302, Location="http://planted.example/"))
-MAY_NOT_ASK = ("auth", "permission", "not_found")
+REFUSALS = ("auth", "permission", "not_found")
 
 
 @pytest.mark.parametrize(
     "fault", [*(fault for fault in FAULTS if fault.endpoints == ALL), REDIRECT], ids=lambda fault: fault.name
 )
-def test_fault_beside_a_poll(fault: Fault, log: Callable[[], list[str]]) -> None:
-    """A fault of what is merely nice to know fails no poll, costs one request and no wait, and is told nobody."""
+def test_fault_of_an_optional_request(fault: Fault, log: Callable[[], list[str]]) -> None:
+    """A fault of an optional request fails no poll, costs one request, causes no wait, and is not logged."""
     with cloudflare() as server:
         account = server.accounts["users"]
         account.seat_expiration = "730h"
@@ -87,7 +87,7 @@ def test_fault_beside_a_poll(fault: Fault, log: Callable[[], list[str]]) -> None
         exporter.clock.now += 3600
         exporter.poll()
         assert is_up_to_date(exporter.numbers("users"), PLACES[0])
-        assert (EXPIRATION.format("2.628e+06") in exporter.numbers("users")) is (fault.reason not in MAY_NOT_ASK)
+        assert (EXPIRATION.format("2.628e+06") in exporter.numbers("users")) is (fault.reason not in REFUSALS)
         assert [arrival.endpoint for arrival in server.arrivals].count("organization") == 1
         server.fault = None
         exporter.clock.now += 3600
@@ -100,7 +100,7 @@ def test_fault_beside_a_poll(fault: Fault, log: Callable[[], list[str]]) -> None
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect(status: int, log: Callable[[], list[str]]) -> None:
-    """A redirect to another host is an error, and that host sees no request."""
+    """A redirect to another host is an error, and the exporter sends no request to that host."""
     with cloudflare() as server, cloudflare() as other:
         story = Story(server, PLACES, log, timeout=10)
         location = server.url.replace("127.0.0.1", "planted") if status == 307 else f"{other.url}/planted"
@@ -112,8 +112,8 @@ def test_redirect(status: int, log: Callable[[], list[str]]) -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
-def test_noise(noise: Noise, log: Callable[[], list[str]]) -> None:
-    """What is odd about a good answer, but not wrong, changes no number, in the next answer neither."""
+def test_unusual_response(noise: Noise, log: Callable[[], list[str]]) -> None:
+    """An unusual but valid response changes no number, and does not disturb the next request either."""
     with cloudflare(fault=happening(noise)) as server:
         exporter = fleet(server.url)
         for account in server.accounts.values():
@@ -130,7 +130,7 @@ def test_noise(noise: Noise, log: Callable[[], list[str]]) -> None:
     "fault", [fault for fault in FAULTS if "200 MB" in fault.name or "bomb" in fault.name or "rows" in fault.name]
 )
 def test_memory(fault: Fault) -> None:
-    """However much is sent, little of it is in memory at any time, and nothing when the poll has ended."""
+    """A huge response uses little memory during the poll, and none after it."""
     with cloudflare() as server:
         exporter = fleet(server.url, PLACES[:1])
         exporter.poll()

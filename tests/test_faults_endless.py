@@ -1,4 +1,4 @@
-"""Lists without end, full of texts that nobody foresaw: what is kept of them does not grow with what they say."""
+"""Endless lists with long and unknown values: memory does not grow with these values."""
 
 import json
 import tracemalloc
@@ -17,8 +17,8 @@ from access_exporter.simulator import Account, Handler, Request, Response, Simul
 from tests.fleet import Fleet
 
 TEST = "f1a8" * 16
-ROWS, FIRST, LAST = 1000, 40, 120  # rows of a page, and the pages between which memory is compared
-MOST_GROWTH = 18 << 20  # 80,000 ids that were seen take 9 MB; their texts would take 30 to 100 MB
+ROWS, FIRST, LAST = 1000, 40, 120  # rows of a page, and the two pages at which memory is compared
+MOST_GROWTH = 18 << 20  # 80,000 known ids take 9 MB; their texts would take 30 to 100 MB
 LONG = "x" * 1000
 
 Row = Callable[[int], dict[str, Any]]
@@ -36,13 +36,13 @@ ENDLESS: dict[str, tuple[str, Row]] = {
 
 
 @pytest.fixture(autouse=True)
-def _enough_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def _high_row_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (pagination, cursor):
         monkeypatch.setattr(module, "MAX_ROWS", ROWS * LAST)
 
 
 class Endless:
-    """A list whose every page has new rows, and how much memory was in use at each request."""
+    """A list with new rows on every page, and the memory in use at each request."""
 
     def __init__(self, endpoint: str, row: Row) -> None:
         self.in_use: list[int] = []
@@ -72,7 +72,7 @@ def traced() -> Iterator[None]:
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("endpoint", "row"), ENDLESS.values(), ids=ENDLESS)
 def test_memory(endpoint: str, row: Row) -> None:
-    """While a list goes on without end, memory does not grow by what its rows say, and the poll ends with its limit."""
+    """For an endless list, memory does not grow with the values of its rows, and the poll ends at the row limit."""
     endless = Endless(endpoint, row)
     exporter = polled_by(endless, endpoint)
     assert len(endless.in_use) > LAST
@@ -90,7 +90,7 @@ def test_memory(endpoint: str, row: Row) -> None:
     ],
 )
 def test_service_tokens(row: Row, pages: int) -> None:
-    """An account with more service tokens than can be, or with ids that are none, fails the poll and leaves nothing."""
+    """Too many service tokens, or ids that are too long, fail the poll and leave no memory in use."""
     endless = Endless("service_tokens", row)
     exporter = polled_by(endless, "service_tokens")
     assert exporter.health("a") == {"success": 0, "invalid_response": 1}
@@ -99,7 +99,7 @@ def test_service_tokens(row: Row, pages: int) -> None:
 
 
 def polled_by(endless: Endless, endpoint: str) -> Fleet:
-    """Poll one target of an account, of which one list has no end."""
+    """Poll one target of an account with one endless list."""
     secret = Secret("the test", "token")
     account = AccountConfig(
         id="a",

@@ -1,4 +1,4 @@
-"""Requests that are optional, on a credential that allows one request at a time: what they meet delays no poll."""
+"""Optional requests, on a credential that allows one request at a time: their faults delay no poll."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ PEOPLE = [User(str(number), access_seat=True) for number in range(5)]
 
 @dataclass
 class Hang:
-    """Keeps requests without an answer until the end of the test."""
+    """Holds requests without a response until the end of the test."""
 
     begun: threading.Semaphore
     end: threading.Event
@@ -47,10 +47,10 @@ class Hang:
 
 
 class Running:
-    """An exporter of an account, with threads and time as they are."""
+    """An exporter of some accounts, with real threads and a real clock."""
 
     def __init__(self, url: str, accounts: int) -> None:
-        """Poll nothing yet."""
+        """Prepare the targets, without a poll."""
         configs = tuple(AccountConfig(id=f"a{number}", api_token=Secret("here", TOKEN)) for number in range(accounts))
         api = Api(url=url, concurrency=1, timeout=Duration(PATIENCE_SECONDS), requests_per_second=100, burst=1000)
         config = Config(api=api, accounts=configs)
@@ -65,11 +65,11 @@ class Running:
         self._snapshots.configure(collectors)
 
     def start_all_others(self) -> list[Future[None]]:
-        """Start to poll everything but users, all at once."""
+        """Start to poll all targets except users, at the same time."""
         return [self._start(each) for each in self._others]
 
     def poll_users(self) -> None:
-        """Poll all users, and return when that is done."""
+        """Poll all users, and return when all polls have ended."""
         for each in self._users:
             self._start(each).result(PATIENCE_SECONDS / 2)
 
@@ -77,13 +77,13 @@ class Running:
         return call(partial(self._poller.poll, collector), collector.key.collector)
 
     def page(self) -> str:
-        """Return what is served about the targets."""
+        """Return the metrics page of the targets."""
         return b"".join(self._snapshots.page(Format.TEXT).text_with(Encoded())).decode()
 
 
 @contextmanager
 def cloudflare(fault: Callable[[Handler], None], accounts: int) -> Iterator[Simulator]:
-    """Accounts with one token, where every optional request meets a fault."""
+    """Simulate accounts with one token, and let a fault happen to every optional request."""
 
     def choose(request: Request) -> Fault | None:
         return fault if request.path.endswith(OPTIONAL) else None
@@ -95,7 +95,7 @@ def cloudflare(fault: Callable[[Handler], None], accounts: int) -> Iterator[Simu
 
 @pytest.mark.parametrize("accounts", [1, 3])
 def test_hanging(accounts: int) -> None:
-    """Optional requests that hang, of however many accounts, take no place and no time from the polls of users."""
+    """Optional requests that hang, of one or more accounts, do not delay the polls of users."""
     hang = Hang(threading.Semaphore(0), threading.Event())
     with cloudflare(hang, accounts) as server:
         exporter = Running(server.url, accounts)
@@ -123,7 +123,7 @@ def test_hanging(accounts: int) -> None:
     ],
 )
 def test_refused(fault: Callable[[Handler], None], log: Callable[[], list[str]]) -> None:
-    """Optional requests that fail fail no poll of users, and nothing is said or counted of those without health."""
+    """Failed optional requests fail no poll of users; those without health series are neither logged nor counted."""
     with cloudflare(fault, 1) as server:
         exporter = Running(server.url, 1)
         exporter.poll_users()

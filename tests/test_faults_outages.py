@@ -1,4 +1,4 @@
-"""Whatever takes the place of Cloudflare, or nothing does: the last good numbers stay, and the next poll recovers."""
+"""An outage of Cloudflare, or a wrong server in its place: the last good numbers stay, and the next poll recovers."""
 
 import itertools
 import socket
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("short_lists")
 
 @dataclass(frozen=True)
 class Outage:
-    """Something that takes the place of the server, from a request on; `secure` tells whether the server spoke TLS."""
+    """An event that replaces the server during a request; `secure` says whether the server used TLS before."""
 
     name: str
     reason: str
@@ -38,8 +38,8 @@ class Outage:
 
 
 @contextmanager
-def nobody(server: Simulator, _certificates: Path) -> Iterator[None]:
-    """Nobody listens on the port."""
+def no_server(server: Simulator, _certificates: Path) -> Iterator[None]:
+    """Stop the server, so that its port refuses connections."""
     server.stop()
     yield
     server.start()
@@ -47,18 +47,18 @@ def nobody(server: Simulator, _certificates: Path) -> Iterator[None]:
 
 @contextmanager
 def silence(server: Simulator, certificates: Path) -> Iterator[None]:
-    """Connections are accepted, and that is all."""
+    """Accept connections on the port, but send nothing."""
     address = urlsplit(server.url)
-    with nobody(server, certificates), socket.create_server((str(address.hostname), address.port or 0)):
+    with no_server(server, certificates), socket.create_server((str(address.hostname), address.port or 0)):
         yield
 
 
 @contextmanager
 def another(server: Simulator, certificates: Path, *, certificate: str | None) -> Iterator[None]:
-    """Another server listens on the port, with this certificate or without TLS."""
+    """Run another server on the port, with this certificate or without TLS."""
     address = urlsplit(server.url)
     with (
-        nobody(server, certificates),
+        no_server(server, certificates),
         cloudflare(
             address=(str(address.hostname), address.port or 0),
             ssl_context=None if certificate is None else tls(certificates, certificate),
@@ -69,19 +69,19 @@ def another(server: Simulator, certificates: Path, *, certificate: str | None) -
 
 @contextmanager
 def no_names(server: Simulator, certificates: Path) -> Iterator[None]:
-    """No name resolves, and no connection is left."""
+    """Stop the server and let all host names fail to resolve."""
 
     def unknown(*_: object, **__: object) -> Any:
         raise socket.gaierror(socket.EAI_AGAIN, "planted")
 
-    with nobody(server, certificates), pytest.MonkeyPatch.context() as patch:
+    with no_server(server, certificates), pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", unknown)
         yield
 
 
 OUTAGES = [
-    Outage("connection refused", "network", "connection refused", nobody),
-    Outage("connection refused without TLS", "network", "connection refused", nobody, secure=False),
+    Outage("connection refused", "network", "connection refused", no_server),
+    Outage("connection refused without TLS", "network", "connection refused", no_server, secure=False),
     Outage("DNS failure", "network", "the host name does not resolve", no_names),
     Outage("silence instead of TLS", "timeout", "no complete response", silence, places=PLACES[:2]),
     Outage("expired certificate", "network", "certificate has expired", partial(another, certificate="expired")),
@@ -96,7 +96,7 @@ OUTAGES = [
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority, and good and bad certificates of the loopback address."""
+    """A folder with a certificate authority, and valid and invalid certificates of the loopback address."""
     folder = tmp_path_factory.mktemp("tls")
     Authority(folder, "self-signed")
     authority = Authority(folder)
@@ -107,19 +107,19 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tls(certificates: Path, name: str) -> ssl.SSLContext:
-    """Return what a server with this certificate needs."""
+    """Return the TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
     return context
 
 
-# Python leaves a connection that is reset before its handshake to the garbage collector (ssl.SSLSocket._create).
+# If a connection is reset before its handshake, Python leaves it to the garbage collector (ssl.SSLSocket._create).
 @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: outage.name)
 def test_outage(
     outage: Outage, certificates: Path, log: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that goes away, before a poll or in its middle, is a fault like any other, and so is a wrong one."""
+    """An outage before or during a poll, or a wrong server, is handled like any other fault."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "authority.pem"))
     for place in outage.places:
         with cloudflare(ssl_context=tls(certificates, "good") if outage.secure else None) as server:
@@ -128,19 +128,19 @@ def test_outage(
                 has_begun = Event()
                 begin = partial(stack.enter_context, outage.begin(server, certificates))
                 server.fault = begins(begin, has_begun, place)
-                monkeypatch.setattr(story.clock, "sleep", partial(is_patient, has_begun))
+                monkeypatch.setattr(story.clock, "sleep", partial(wait_for, has_begun))
                 story.fail(outage.reason, outage.words)
                 server.fault = None
             story.recover(outage.reason)
 
 
-def is_patient(event: Event, seconds: float) -> None:
-    """Sleep until something has happened."""
+def wait_for(event: Event, seconds: float) -> None:
+    """Sleep until the event is set."""
     assert event.wait(10)
 
 
 def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Callable[[Request], Serving | None]:
-    """Begin an outage at the first request for a place, and break that request off; the exporter waits for it."""
+    """Begin an outage at the first request for a place, and reset the connection of that request."""
     requests = itertools.count()
 
     def begin(handler: Handler) -> None:
@@ -151,15 +151,15 @@ def begins(outage: Callable[[], object], has_begun: Event, place: Place) -> Call
     return lambda request: begin if place.holds(request) and next(requests) == 0 else None
 
 
-def test_an_address_that_drops_everything() -> None:
-    """Of the addresses of a host one that drops everything leaves time for the next, and all share the timeout."""
+def test_an_address_that_drops_all_packets() -> None:
+    """If one address of a host drops all packets, the exporter tries the next one, and all share the timeout."""
     resolve = socket.getaddrinfo
     with socket.socket() as everywhere, ExitStack() as stack:
         everywhere.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        everywhere.bind(("", 0))  # keeps a port that is free at both addresses
+        everywhere.bind(("", 0))  # reserves a port that is free at both addresses
         port = everywhere.getsockname()[1]
         stack.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
-        for _ in range(3):  # a full queue lets the system drop what comes
+        for _ in range(3):  # with a full queue, the system drops new connections
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.2", port))
@@ -186,8 +186,8 @@ def test_an_address_that_drops_everything() -> None:
         )
 
 
-def test_a_firewall_that_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A firewall that drops idle connections without a word delays no poll and fails none."""
+def test_a_firewall_that_drops_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a firewall silently drops idle connections, no poll fails or waits for a timeout."""
     with cloudflare() as server, middlebox(server.url) as (between, url):
         exporter = fleet(url, PLACES[:2], timeout=10)
         exporter.poll()

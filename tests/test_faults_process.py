@@ -1,4 +1,4 @@
-"""All faults at once, on a real process."""
+"""All faults at the same time, on a real process."""
 
 import signal
 from pathlib import Path
@@ -18,25 +18,27 @@ pytestmark = pytest.mark.usefixtures("short_lists")
 
 
 def endpoints(fault: Fault) -> list[str]:
-    """Return the endpoints of a fault whose targets name no others: those would be polled as well."""
+    """Return the endpoints of a fault, without `apps` and `policies`, since these lead to more targets."""
     return [each for each in fault.endpoints if each not in ("apps", "policies")]
 
 
-# What is over within seconds by a real clock, and does not list millions of rows.
+# Faults that end within seconds of real time, and do not list millions of rows.
 QUICK = [
     (fault, Place(f"fault-{number}", endpoints(fault)[number % len(endpoints(fault))]))
     for number, fault in enumerate(FAULTS)
-    if endpoints(fault) and fault.name not in ("429 for seconds", "429 for ages") and not fault.from_there_on
+    if endpoints(fault)
+    and fault.name not in ("429 with a short Retry-After", "429 with a huge Retry-After")
+    and not fault.from_there_on
 ]
 
 
 def test_the_real_process(tmp_path: Path) -> None:
-    """All faults at once, each on an account of its own, neither end the process nor fill its memory."""
+    """All faults at the same time, each on its own account, do not end the process and do not fill its memory."""
     config = tmp_path / "config.yaml"
     by_account = {place.account_id: (fault, place) for fault, place in QUICK}
 
     def choose(request: Request) -> Serving | None:
-        if request.account_id not in by_account:  # of a token, not of an account
+        if request.account_id not in by_account:  # a request about a token has no account
             return None
         fault, place = by_account[request.account_id]
         return fault.happen if place.holds(request) else None
@@ -57,8 +59,8 @@ def test_the_real_process(tmp_path: Path) -> None:
             server.fault = choose
             failures = poll(running, "poll failed", interval=601)
             expected = [(fault.reason, fault.words) for fault, _ in QUICK]
-            told = [(failure["reason"], failure["error"]) for failure in failures]
-            assert [pair for pair in zip(told, expected, strict=True) if not is_told(*pair)] == []
+            failed = [(failure["reason"], failure["error"]) for failure in failures]
+            assert [pair for pair in zip(failed, expected, strict=True) if not is_expected(*pair)] == []
             assert numbers_of(running) == before
             assert most_memory(running) - size < 300 << 20
             server.fault = None
@@ -82,18 +84,18 @@ def write(config: Path, url: str, interval: int) -> None:
 
 
 def numbers_of(running: Exporter) -> str:
-    """Return what the process serves about the accounts, but for how their polls went and what is optional."""
+    """Return the metrics of the accounts, without the metrics about polls and optional targets."""
     lines = requests.get(f"{running.url}/metrics", timeout=10).text.splitlines(keepends=True)
     others = ("cloudflare_access_poll_", "cloudflare_access_account_info")
     return "".join(line for line in lines if "{account_id=" in line and not line.startswith(others))
 
 
 def most_memory(running: Exporter) -> int:
-    """Return the most memory the process has had so far, in bytes."""
+    """Return the peak memory of the process so far, in bytes."""
     status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def is_told(told: tuple[str, str], expected: tuple[str, str]) -> bool:
-    """Tell whether a failure has the reason, and an error with the words."""
-    return told[0] == expected[0] and expected[1] in told[1] and "planted" not in told[1]
+def is_expected(failed: tuple[str, str], expected: tuple[str, str]) -> bool:
+    """Return whether a failure has the expected reason, and the expected words in its error."""
+    return failed[0] == expected[0] and expected[1] in failed[1] and "planted" not in failed[1]

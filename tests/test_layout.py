@@ -1,4 +1,4 @@
-"""The package stays easy to enter: small files, short functions, folders with one face, and tests found by name."""
+"""Rules for the layout of the code: small files, short functions, folders with one interface, tests named by module."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ def node(name: str) -> str:
 
 
 def imports(module: Path) -> Iterator[str]:
-    """Yield what a file imports of the package: modules and, from a folder's face, names."""
+    """Yield what a file imports from the package: modules and, from the `__init__.py` of a folder, names."""
     for found in ast.walk(tree(module)):
         if isinstance(found, ast.ImportFrom) and found.module and node(found.module):
             if found.module == "access_exporter":
@@ -44,7 +44,7 @@ def imports(module: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("module", MODULES, ids=place)
 def test_files_and_functions_are_short(module: Path) -> None:
-    """No file, function or signature is longer than a reader can hold."""
+    """Files, functions and parameter lists are short."""
     assert len(module.read_text(encoding="utf-8").splitlines()) < MOST_LINES
     most = MOST_PARAMETERS + (module.parent.name == "simulator")
     for found in ast.walk(tree(module)):
@@ -55,8 +55,8 @@ def test_files_and_functions_are_short(module: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=place)
-def test_a_folder_has_one_face(folder: Path) -> None:
-    """A folder's face says what goes in and out, and shows at most ten names."""
+def test_a_folder_has_one_interface(folder: Path) -> None:
+    """The `__init__.py` of a folder has a docstring and exports at most ten names."""
     face = tree(folder / "__init__.py")
     assert ast.get_docstring(face)
     shown = [ast.literal_eval(each.value) for each in face.body if isinstance(each, ast.Assign)]
@@ -65,8 +65,8 @@ def test_a_folder_has_one_face(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=place)
-def test_only_faces_are_imported(module: Path) -> None:
-    """A file imports from another folder only what that folder's face shows; a command is imported by its file."""
+def test_only_exported_names_are_imported(module: Path) -> None:
+    """A file imports from another folder only what its `__init__.py` exports; a command is imported by its file."""
     here = node(".".join(module.relative_to(ROOT).with_suffix("").parts))
     for name in imports(module):
         folder = PACKAGE / node(name)
@@ -77,7 +77,7 @@ def test_only_faces_are_imported(module: Path) -> None:
 
 
 def test_the_import_graph_is_small() -> None:
-    """With folders as nodes, the import graph can be drawn on a page."""
+    """With folders as nodes, the import graph is small enough for one page."""
     edges = {
         (node(".".join(module.relative_to(ROOT).with_suffix("").parts)), node(name))
         for module in MODULES
@@ -90,7 +90,7 @@ def test_the_import_graph_is_small() -> None:
 
 @pytest.mark.parametrize("folder", ["access_exporter", "benchmarks", "deploy", "docs", "tests"])
 def test_exceptions_have_a_reason(folder: str) -> None:
-    """Whatever is excepted from a check says why on its line."""
+    """Each `type: ignore` and each `noqa` has its reason on the same line."""
     for path in (ROOT / folder).rglob("*.py"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if re.search(r"#.*(type: ignore|noqa)", line) and path.name != Path(__file__).name:
@@ -102,7 +102,7 @@ def test_exceptions_have_a_reason(folder: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=place)
 def test_any_has_a_reason(module: Path) -> None:
-    """A type that is not checked says why on its line."""
+    """Each use of `Any` has its reason on the same line."""
     for number, line in enumerate(module.read_text(encoding="utf-8").splitlines(), start=1):
         code, _, comment = line.partition("#")
         if re.search(r"\bAny\b", code) and not re.search(r"import|TypeAlias", code):
@@ -111,7 +111,7 @@ def test_any_has_a_reason(module: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=place)
 def test_tests_are_found_by_name(folder: Path) -> None:
-    """The tests of `users.py` stand in `test_users.py` or, by topic, in files such as `test_users_pages.py`."""
+    """The tests of `users.py` are in `test_users.py` or in files such as `test_users_pages.py`."""
     modules = {path.stem for path in folder.glob("*.py")}
     for path in (ROOT / "tests" / folder.relative_to(PACKAGE)).glob("test_*.py"):
         name = path.stem.removeprefix("test_")
@@ -119,6 +119,6 @@ def test_tests_are_found_by_name(folder: Path) -> None:
 
 
 def test_test_files_are_short() -> None:
-    """No file of tests, nor of what they share, is longer than a reader can hold."""
+    """Files of tests and their helpers are short."""
     lines = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in TESTS}
     assert {name for name, number in lines.items() if number >= MOST_LINES} == set()

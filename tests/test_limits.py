@@ -1,4 +1,4 @@
-"""What Cloudflare allows: never more requests than configured, and a refusal holds up its own credential alone."""
+"""Cloudflare's rate limit: the exporter never sends more requests than configured, and a 429 pauses one credential."""
 
 import itertools
 import threading
@@ -24,24 +24,24 @@ from tests.fleet import Fleet
 
 
 def account(name: str, token: str = TOKEN) -> AccountConfig:
-    """An account of which only the users are polled."""
+    """Return an account with only its users to poll."""
     return AccountConfig(id=name, api_token=Secret("the test", token), devices=False)
 
 
-def walked(server: Simulator) -> list[Request]:
+def user_requests(server: Simulator) -> list[Request]:
     """Return the requests for pages of users."""
     return [arrival for arrival in server.arrivals if arrival.endpoint == "users"]
 
 
 def test_fifty_accounts_with_one_token() -> None:
-    """No five minutes see more requests than configured: at the start, after refusals, retries and reloads."""
+    """With starts, 429s, retries and reloads, no five minutes have more requests than the rate limit allows."""
     times = pace.arrivals(hours=0.5)
     allowed = Api().requests_per_second * pace.WINDOW_SECONDS
     assert allowed * 0.9 < pace.most_in_a_window(times) <= allowed
 
 
-def test_a_refusal_pauses_its_credential_alone() -> None:
-    """After a 429 nothing is asked with that credential until its time is over; with another one all goes on."""
+def test_a_429_pauses_only_its_credential() -> None:
+    """After a 429, the exporter sends nothing with that credential until Retry-After ends; others are not paused."""
     clock = FakeClock()
     accounts = [Account("first", token="one"), Account("second", token="one"), Account("third", token="two")]
     with Simulator(accounts, clock=clock.time) as server:
@@ -54,19 +54,19 @@ def test_a_refusal_pauses_its_credential_alone() -> None:
             clock,
         )
         exporter.run(1)
-        assert [arrival.account_id for arrival in walked(server)] == ["first", "third"]
+        assert [arrival.account_id for arrival in user_requests(server)] == ["first", "third"]
         assert exporter.health("first") == exporter.health("second") == {"success": 0, "rate_limited": 1}
         assert exporter.health("third") == {"success": 1}
         server.fault = None
         exporter.run(298)
-        assert len(walked(server)) == 2
+        assert len(user_requests(server)) == 2
         exporter.run(2)
         assert exporter.health("first") == exporter.health("second") == {"success": 1, "rate_limited": 1}
         assert exporter.health("third") == {"success": 1}
 
 
-def test_a_short_refusal_fails_no_poll() -> None:
-    """A 429 of some seconds makes everyone with that credential wait for so long, and no poll fails."""
+def test_a_short_429_fails_no_poll() -> None:
+    """After a 429 with a short Retry-After, all requests with that credential wait that long, and no poll fails."""
     clock = FakeClock()
     with Simulator([Account("first"), Account("second")], clock=clock.time) as server:
         server.fault = lambda _: refuses(429, 971, Retry_After="20") if len(server.arrivals) == 1 else None
@@ -76,8 +76,8 @@ def test_a_short_refusal_fails_no_poll() -> None:
         assert [arrival.time - START for arrival in server.arrivals][:2] == [0, 20]
 
 
-def test_little_is_left() -> None:
-    """Where others use up what Cloudflare allows, what is left is made to last until there is more."""
+def test_a_small_remaining_limit_is_spread() -> None:
+    """If other programs use up Cloudflare's rate limit, the exporter spreads its requests until the limit resets."""
     clock = FakeClock()
     left, until = 10, START + 100
 
@@ -91,17 +91,17 @@ def test_little_is_left() -> None:
     with Simulator([Account("first", users)], max_per_page=1, clock=clock.time, fault=lambda _: answer) as server:
         exporter = Fleet(Config(api=Api(url=server.url, concurrency=1), accounts=(account("first"),)), clock)
         exporter.run(200)
-        times = [arrival.time - START for arrival in walked(server)]
+        times = [arrival.time - START for arrival in user_requests(server)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert exporter.health("first") == {"success": 1}
-    assert len(times) == 31  # thirty full pages, and one to see that there are no more
+    assert len(times) == 31  # thirty full pages, and a last empty page
     assert len([time for time in times if time < 100]) == 10
     assert min(gaps[:9]) > 9
     assert max(gaps[11:]) < 1
 
 
-def test_a_new_pace_starts_without_a_burst() -> None:
-    """A reload that changes the pace keeps a pause, and does not send a second burst behind the first."""
+def test_a_new_rate_limit_starts_without_a_burst() -> None:
+    """A reload with another burst size keeps a pause, and allows no second burst directly after the first."""
     clock = FakeClock()
     users = [User(str(number)) for number in range(1000)]
     with Simulator([Account("first", users)], max_per_page=1, clock=clock.time) as server:
@@ -120,14 +120,14 @@ def test_a_new_pace_starts_without_a_burst() -> None:
 
 
 def paged(server: Simulator, *names: str, secret: Secret | None = None) -> Config:
-    """Return a configuration of accounts with one secret, which have more pages than five minutes allow."""
+    """Return a configuration of accounts with one secret, and with more pages than five minutes allow."""
     token = secret or Secret("the test", TOKEN)
     accounts = tuple(AccountConfig(id=name, api_token=token, devices=False) for name in names)
     return Config(api=Api(url=server.url, concurrency=1, burst=150, requests_per_second=1), accounts=accounts)
 
 
-def test_an_account_that_leaves_and_returns() -> None:
-    """A token whose account is taken out of the configuration and put back has not got its budget anew."""
+def test_an_account_that_is_removed_and_added_again() -> None:
+    """A token keeps its used rate limit if a reload removes its account and another reload adds it again."""
     clock = FakeClock()
     users = [User(str(number)) for number in range(1000)]
     accounts = [Account("first", users), Account("other", token="other")]
@@ -145,8 +145,8 @@ def test_an_account_that_leaves_and_returns() -> None:
         assert pace.most_in_a_window(times) <= 300
 
 
-def test_a_pause_outlives_its_account() -> None:
-    """A token that is paused is still paused when its account was taken out of the configuration and put back."""
+def test_a_pause_survives_the_removal_of_its_account() -> None:
+    """A token stays paused if a reload removes its account and another reload adds it again."""
     clock = FakeClock()
     with Simulator([Account("first"), Account("other", token="other")], clock=clock.time) as server:
         server.fault = lambda request: refuses(429, 971, Retry_After="300") if request.account_id == "first" else None
@@ -160,8 +160,8 @@ def test_a_pause_outlives_its_account() -> None:
         assert [arrival.account_id for arrival in server.arrivals].count("first") == 2
 
 
-def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
-    """After a token was replaced in its file, what was there before the next reload and what is new share its pace."""
+def test_a_rotated_token_has_one_rate_limit(tmp_path: Path) -> None:
+    """If a token is replaced in its file, accounts that a later reload adds share the rate limit of the new token."""
     clock = FakeClock()
     users = [User(str(number)) for number in range(200)]
     path = tmp_path / "token"
@@ -181,8 +181,8 @@ def test_a_rotated_token_has_one_pace(tmp_path: Path) -> None:
         assert pace.most_in_a_window(times) <= 300
 
 
-def test_nothing_leaves_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for the place of a request that is refused with a 429 is not sent, however long that takes to read."""
+def test_nothing_is_sent_after_a_429(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the exporter reads a 429, it sends none of the waiting requests with that credential."""
     read = refusals.refusal
 
     def read_slowly(*answer: Any) -> PollError:
@@ -201,5 +201,5 @@ def test_nothing_leaves_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def at_request(number: int, server: Simulator, fault: Fault) -> Callable[[Request], Fault | None]:
-    """Let a fault happen to the request of this number, counted from 1."""
+    """Let a fault happen to the request with this number, counted from 1."""
     return lambda _: fault if len(server.arrivals) == number else None

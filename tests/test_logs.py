@@ -31,13 +31,13 @@ HOSTILE = {
     "space": (" ", '" "'),
     "umlaut": ("Müller", r'"M\u00fcller"'),
     "emoji": ("\N{ROCKET}", r'"\ud83d\ude80"'),
-    "half a character": ("\ud800", r'"\ud800"'),
-    "text turned round": ("\u202etxt", r'"\u202etxt"'),
+    "half a surrogate pair": ("\ud800", r'"\ud800"'),
+    "right-to-left override": ("\u202etxt", r'"\u202etxt"'),
 }
 
 
 def record(message: str = "polled", level: int = logging.INFO, **values: object) -> logging.LogRecord:
-    """A log event of 2026-09-21T14:13:20.250Z."""
+    """Return a log event of 2026-09-21T14:13:20.250Z."""
     made = logging.LogRecord("access_exporter.test", level, __file__, 1, message, (), None)
     made.created = 1_790_000_000.25
     made.facts = values
@@ -46,7 +46,7 @@ def record(message: str = "polled", level: int = logging.INFO, **values: object)
 
 class TestLogfmt:
     def test_line(self) -> None:
-        """A line is the time in UTC, the level, the message and the facts, quoted where they need to be."""
+        """A line has the time in UTC, the level, the message and the facts, in quotes where necessary."""
         line = LogfmtFormatter().format(
             record(
                 "poll failed", logging.WARNING, account_id="a1", target="legacy vpn", duration=1.23456, tries=3, at=None
@@ -59,16 +59,16 @@ class TestLogfmt:
 
     @pytest.mark.parametrize(("value", "expected"), HOSTILE.values(), ids=HOSTILE.keys())
     def test_hostile_facts(self, value: str, expected: str) -> None:
-        """A fact that could forge a line, another fact or a terminal's command is quoted and escaped."""
+        """A fact that could forge a line or another fact, or control a terminal, is quoted and escaped."""
         assert LogfmtFormatter().format(record(name=value)).endswith(f" msg=polled name={expected}")
 
     def test_hostile_message(self) -> None:
-        """A message of another library cannot forge a line either."""
+        """A message of another library cannot forge a log line."""
         assert LogfmtFormatter().format(record("a\nlevel=error")).endswith(r' level=info msg="a\nlevel=error"')
 
     @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(st.characters()) | st.floats() | st.integers()))
     def test_any_facts(self, values: dict[str, Any]) -> None:
-        """Whatever the facts are, the line is one of printable ASCII, and has as many facts as were given."""
+        """Any facts give one line of printable ASCII with exactly these facts."""
         line = LogfmtFormatter().format(record(**values))
         assert line.isascii()
         assert line.isprintable()
@@ -79,7 +79,7 @@ class TestLogfmt:
 
 class TestJson:
     def test_line(self) -> None:
-        """A line is one object with the same fields, and numbers stay numbers."""
+        """A line is one JSON object with the same fields, and numbers stay numbers."""
         line = JsonFormatter().format(record("poll failed", logging.WARNING, account_id="a1", duration=1.5, tries=3))
         assert line == (
             '{"ts": "2026-09-21T14:13:20.250Z", "level": "warn", "msg": "poll failed", "account_id": "a1", '
@@ -88,21 +88,21 @@ class TestJson:
 
     @pytest.mark.parametrize(("value", "expected"), HOSTILE.values(), ids=HOSTILE.keys())
     def test_hostile_facts(self, value: str, expected: str) -> None:
-        """A hostile fact is escaped, and comes out of the object as it went in."""
+        """A hostile fact is escaped, and a JSON parser reads its original value."""
         line = JsonFormatter().format(record(name=value))
         assert line.endswith(f', "name": {expected}}}')
         assert json.loads(line)["name"] == value
 
     @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(st.characters()) | st.integers() | st.booleans()))
     def test_any_facts(self, values: dict[str, Any]) -> None:
-        """Whatever the facts are, the line is one of printable ASCII, and holds exactly them."""
+        """Any facts give one line of printable ASCII that contains exactly these facts."""
         line = JsonFormatter().format(record(**values))
         assert line.isascii()
         assert line.isprintable()
         assert json.loads(line) == {"ts": "2026-09-21T14:13:20.250Z", "level": "info", "msg": "polled"} | values
 
     def test_facts_of_other_types(self) -> None:
-        """A fact of a type JSON does not have is put in words."""
+        """A fact of a type that JSON does not have is written as its text."""
         line = JsonFormatter().format(record(error=ValueError("no such thing")))
         assert json.loads(line)["error"] == "no such thing"
 
@@ -118,7 +118,7 @@ class TestSetup:
         ],
     )
     def test_levels(self, capsys: pytest.CaptureFixture[str], level: str, shown: list[str]) -> None:
-        """A level shows itself and what is worse, on standard error alone."""
+        """A level shows its own events and more serious ones, on standard error only."""
         logs.setup(level, "logfmt")
         for say in (log.debug, log.info, log.warning, log.error):
             say("said")
@@ -130,7 +130,7 @@ class TestSetup:
         ("form", "expected"), [("json", '"msg": "said", "name": "x"}'), ("logfmt", "msg=said name=x")]
     )
     def test_formats(self, capsys: pytest.CaptureFixture[str], form: str, expected: str) -> None:
-        """The format that was set up last is the one in use, and says everything once."""
+        """After several calls of `setup`, the last format is in use, and each event is logged once."""
         for each in (*logs.FORMATS, form):
             logs.setup("info", each)
         log.info("said", extra=facts(name="x"))
@@ -139,7 +139,7 @@ class TestSetup:
 
     @pytest.mark.parametrize("form", logs.FORMATS)
     def test_exceptions(self, capsys: pytest.CaptureFixture[str], form: str) -> None:
-        """Of an exception only the name of its type is logged: its words and its traceback may hold a secret."""
+        """Only the type of an exception is logged, because its message and traceback may contain a secret."""
         logs.setup("debug", form)
         try:
             raise ConnectionError("https://me:s3cr3t@example.com")
@@ -151,14 +151,14 @@ class TestSetup:
         assert "Traceback" not in line
 
     def test_no_exception(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Asking for an exception where there is none adds nothing."""
+        """`exc_info=True` without an exception adds nothing to the line."""
         logs.setup("info", "logfmt")
-        log.info("said", exc_info=True)  # noqa: LOG014 – as a library may
+        log.info("said", exc_info=True)  # noqa: LOG014 – a library may do this
         assert capsys.readouterr().err.endswith(" level=info msg=said\n")
 
     @pytest.mark.parametrize("library", ["urllib3.connectionpool", "asyncio"])
     def test_other_libraries(self, capsys: pytest.CaptureFixture[str], library: str) -> None:
-        """What libraries say of single connections, addresses and tokens included, is not logged at any level."""
+        """Messages of libraries about connections are never logged, because they may contain addresses and tokens."""
         logs.setup("debug", "logfmt")
         logging.getLogger(library).error("connection of me@example.com lost")
         assert capsys.readouterr().err == ""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.processes import ROOT
 
-# As many threads as heaps there would be by default; each still holds memory when glibc tells what it has.
+# glibc has a heap for each of these threads by default; each thread holds memory while glibc reports its heaps.
 PROGRAM = """
 import ctypes, threading
 from access_exporter import memory
@@ -27,6 +27,6 @@ barrier.wait()
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_threads_share_their_heaps() -> None:
-    """However many threads there are, glibc keeps two heaps for them and not one each."""
+    """With any number of threads, glibc uses at most two heaps for all of them."""
     ended = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, timeout=60, check=True)
     assert 1 <= ended.stdout.count(b"<heap nr=") <= 2

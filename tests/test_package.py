@@ -1,4 +1,4 @@
-"""What is uploaded to PyPI: a wheel without tests, an sdist with them, and a README whose links lead somewhere."""
+"""The files for PyPI: a wheel without tests, a source distribution with them, and a README with working links."""
 
 import email
 import re
@@ -19,7 +19,7 @@ NAME = f"cloudflare_access_exporter-{__version__}"
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with an sdist, and the wheel that was built from it."""
+    """A folder with the source distribution, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={folder}", str(ROOT)]
     subprocess.run(command, capture_output=True, check=True, timeout=300)
@@ -28,12 +28,12 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def metadata(dist: Path) -> Message:
-    """What PyPI shows."""
+    """The metadata that PyPI shows."""
     with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
         return email.message_from_bytes(wheel.read(f"{NAME}.dist-info/METADATA"))
 
 
-def test_the_wheel_has_the_package_alone(dist: Path) -> None:
+def test_the_wheel_has_only_the_package(dist: Path) -> None:
     """The wheel installs the package with its type information, and nothing else."""
     with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
         names = wheel.namelist()
@@ -42,7 +42,7 @@ def test_the_wheel_has_the_package_alone(dist: Path) -> None:
 
 
 def test_the_sdist_has_what_its_tests_need(dist: Path) -> None:
-    """The sdist has every file of the repository, and no cache or virtual environment beside them."""
+    """The source distribution has every file of the repository, but no cache and no virtual environment."""
     if not (ROOT / ".git").exists():
         pytest.skip("needs a git checkout")
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -50,13 +50,13 @@ def test_the_sdist_has_what_its_tests_need(dist: Path) -> None:
         names = {name.removeprefix(f"{NAME}/") for name in sdist.getnames()}
     links = {name for name in tracked.stdout.split("\0") if name and (ROOT / name).is_symlink()}
     assert {name for name in tracked.stdout.split("\0") if name} - links <= names
-    for link in links:  # to a folder: its files stand in its place
+    for link in links:  # a link to a folder is replaced by the files of that folder
         assert {f"{link}/{file.name}" for file in (ROOT / link).iterdir()} <= names
     assert not [name for name in names if re.search(r"__pycache__|node_modules|^\.venv", name)]
 
 
 def test_links_of_the_readme_work_elsewhere(metadata: Message) -> None:
-    """Every link and picture of the README leads to this release on the project's home page, or out."""
+    """Every relative link and picture of the README becomes a link to this release on the project's home page."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     relative = re.findall(r"\]\((?!https?:)([^)]+)\)", readme)
     assert relative
@@ -68,12 +68,12 @@ def test_links_of_the_readme_work_elsewhere(metadata: Message) -> None:
         assert re.search(rf"\]\({home}/(blob|raw)/v{re.escape(__version__)}/{re.escape(target)}\)", shown), target
 
 
-def test_the_ways_to_reach_the_project_are_named(metadata: Message) -> None:
-    """PyPI shows where the source, the documents, the changes, the issues and the reports of vulnerabilities are."""
+def test_the_links_of_the_project(metadata: Message) -> None:
+    """PyPI links to the home page, documentation, changelog, issues and security policy."""
     named = [url.partition(",")[0] for url in metadata.get_all("Project-URL", [])]
     assert set(named) == {"Homepage", "Documentation", "Changelog", "Issues", "Security"}
 
 
-def test_malformed_chunks_are_refused_by_every_h11_allowed(metadata: Message) -> None:
-    """No h11 before 0.16 is allowed: CVE-2025-43859."""
+def test_h11_versions_with_a_vulnerability_are_excluded(metadata: Message) -> None:
+    """The package requires h11 0.16 or later, because earlier versions accept malformed chunks (CVE-2025-43859)."""
     assert "h11>=0.16" in metadata.get_all("Requires-Dist", [])

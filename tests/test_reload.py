@@ -1,4 +1,4 @@
-"""What changes while the exporter runs: configurations, tokens, and numbers that grow old."""
+"""Changes while the exporter runs: configurations, tokens, and numbers that become stale."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.reloads import TEST, USERS, account, cloudflare, config
 
 
 def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Request], Fault | None]:
-    """Let something happen in the middle of a walk, at the first request for a page, which is answered then."""
+    """Call a function at the first request for a page, and then answer the request."""
     happened: list[Request] = []
 
     def fault(handler: Handler) -> None:
@@ -34,7 +34,7 @@ def once(name: str, page: int, happen: Callable[[], object]) -> Callable[[Reques
 
 class TestStaleness:
     def test_numbers_vanish_and_return(self) -> None:
-        """Numbers older than stale_after vanish, health stays, and the next good poll brings them back."""
+        """Numbers older than stale_after vanish, health series stay, and the next good poll restores the numbers."""
         users = Users(interval=Interval(100), stale_after=Duration(450))
         tests = (PolicyTest(id=TEST, name="wiki", interval=Interval(100), stale_after=Duration(250)),)
         with cloudflare("first") as server:
@@ -53,14 +53,14 @@ class TestStaleness:
             assert exporter.health("first")["success"] == 0
             assert "cloudflare_access_poll_last_success_timestamp_seconds{" in exporter.page()
             server.fault = None
-            exporter.run(300)  # the longest that Cloudflare's word keeps it from asking
+            exporter.run(300)  # the longest time that a Retry-After delays a poll
             assert exporter.numbers("first") == numbers
             assert exporter.health("first")["success"] == 1
 
 
 class TestReload:
-    def test_in_the_middle_of_a_walk(self) -> None:
-        """A walk whose account is taken away publishes nothing; what stays keeps numbers, counters and schedule."""
+    def test_an_account_that_is_removed_during_its_poll(self) -> None:
+        """If a reload removes an account during its poll, that poll publishes nothing; other accounts do not change."""
         with cloudflare("stays", "goes") as server:
             stays, goes = account("stays", devices=False), account("goes", users=Users(interval=Interval(200)))
             server.fault = lambda request: answers(404) if request.account_id == "stays" else None
@@ -84,8 +84,8 @@ class TestReload:
             exporter.run(10)
             assert {arrival.account_id for arrival in server.arrivals if arrival.account_id} == {"stays"}
 
-    def test_of_what_is_being_walked(self) -> None:
-        """A walk under settings that changed meanwhile is followed at once by one under the new settings."""
+    def test_settings_that_change_during_a_poll(self) -> None:
+        """If a reload changes the settings of a target during its poll, the exporter polls it again at once."""
         with cloudflare("first") as server:
             changed = config(server, account("first", users=Users(idle_days=(7,))))
             server.fault = once("first", 2, lambda: exporter.load(changed))
@@ -96,8 +96,8 @@ class TestReload:
             assert [(arrival.endpoint, arrival.page) for arrival in server.arrivals].count(("users", 1)) == 2
             assert exporter.health("first") == {"success": 1}
 
-    def test_what_is_gone_while_it_is_walked(self) -> None:
-        """The last answers to a walk of an account that was taken away bring nothing of it back."""
+    def test_rate_limit_series_of_a_removed_account(self) -> None:
+        """If a reload removes an account during its poll, later responses do not bring back any of its series."""
         with cloudflare("stays", "goes") as server:
             server.accounts["goes"].token = "another"
             stays, goes = account("stays"), account("goes", Secret("the test", "another"))
@@ -113,7 +113,7 @@ class TestReload:
             assert names == ["stays"]
 
     def test_domains_that_are_switched_off(self) -> None:
-        """Domains are gone with the reload that switches them off, even while Cloudflare is down."""
+        """A reload that switches domains off removes their series, even while Cloudflare is down."""
         with cloudflare("first") as server:
             exporter = Fleet(config(server, account("first", users=Users(domains=10))))
             exporter.run(1)
@@ -133,11 +133,11 @@ class TestRotation:
         return path
 
     def test_no_poll_fails(self, token: Path) -> None:
-        """A token that is revoked once its file has a new one fails no poll, however often, even within a walk."""
+        """If a token is revoked after its file got a new one, no poll fails, even if this happens several times."""
         with cloudflare("first") as server:
 
             def rotate() -> None:
-                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]  # it is there, or the test fails
+                number = int(server.accounts["first"].token.removeprefix("token-")) + 1  # type: ignore[union-attr]  # it is set below
                 token.write_text(f"token-{number}\n", encoding="utf-8")
                 server.accounts["first"].token = f"token-{number}"
 
@@ -152,8 +152,8 @@ class TestRotation:
             assert used == {f"Bearer token-{number}" for number in range(1, 8)}
 
     @pytest.mark.parametrize("half", ["", "\n", None])
-    def test_half_a_file(self, token: Path, half: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that is empty or gone when the old token is refused has a moment to be complete, and no poll fails."""
+    def test_an_incomplete_file(self, token: Path, half: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If a token is refused while its file is empty or missing, the exporter waits 1 s for a new token."""
         with cloudflare("first") as server:
             server.accounts["first"].token = "token-1"
             exporter = Fleet(config(server, account("first", Secret("file", path=str(token)))))
@@ -163,7 +163,7 @@ class TestRotation:
             else:
                 token.write_text(half, encoding="utf-8")
             exporter.run(300)
-            assert exporter.health("first") == {"success": 1}  # the old token is still good
+            assert exporter.health("first") == {"success": 1}  # the old token is still valid
             server.accounts["first"].token = "token-2"
             sleep = exporter.clock.sleep
 
@@ -178,7 +178,7 @@ class TestRotation:
             assert exporter.clock.slept == [1]
 
     def test_a_file_that_stays_empty(self, token: Path) -> None:
-        """A refused token whose file stays empty is an error until the file has a good one."""
+        """If a token is refused and its file stays empty, polls fail until the file contains a valid token."""
         with cloudflare("first") as server:
             server.accounts["first"].token = "token-2"
             exporter = Fleet(config(server, account("first", Secret("file", path=str(token)))))

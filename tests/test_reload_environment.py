@@ -1,4 +1,4 @@
-"""A reload of an exporter that has no configuration file."""
+"""A reload of an exporter without a configuration file."""
 
 import os
 import signal
@@ -9,18 +9,18 @@ import requests
 from tests.config_files import ENVIRON, SECRET
 from tests.processes import exporter
 
-NOBODY = "http://127.0.0.1:9"  # a proxy that refuses connections: nothing leaves this machine
+CLOSED_PROXY = "http://127.0.0.1:9"  # a proxy that refuses connections, so no request leaves this machine
 
 
 def test_a_reload_without_a_file(tmp_path: Path) -> None:
-    """SIGHUP checks the token file again, keeps what there was if it is gone, and takes it when it is back."""
+    """SIGHUP reads the token file again; if it is missing, the old configuration stays, and a later SIGHUP recovers."""
     token = tmp_path / "token"
     token.write_text(SECRET, encoding="utf-8")
     environ = {
         "CLOUDFLARE_ACCOUNT_ID": ENVIRON["CLOUDFLARE_ACCOUNT_ID"],
         "CLOUDFLARE_API_TOKEN_FILE": str(token),
         "CLOUDFLARE_ACCESS_SEAT_LIMIT": "50",
-        "HTTPS_PROXY": NOBODY,
+        "HTTPS_PROXY": CLOSED_PROXY,
     }
     with exporter(environ=environ, folder=tmp_path) as running:
         assert running.wait_for("configuration loaded")["accounts"] == 1
@@ -36,12 +36,12 @@ def test_a_reload_without_a_file(tmp_path: Path) -> None:
         running.wait_for("configuration loaded")
 
 
-def test_a_file_that_vanishes(tmp_path: Path) -> None:
-    """A file that was there at the start and is gone at a reload is an error; the environment does not replace it."""
+def test_a_file_that_was_deleted(tmp_path: Path) -> None:
+    """If the configuration file was deleted, a reload is an error; environment variables do not replace the file."""
     file = tmp_path / "config.yaml"
     file.write_text("accounts: [{id: of-the-file, api_token: x}]\n", encoding="utf-8")
     environ = {name: ENVIRON[name] for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN")}
-    with exporter(environ=environ | {"HTTPS_PROXY": NOBODY}, folder=tmp_path) as running:
+    with exporter(environ=environ | {"HTTPS_PROXY": CLOSED_PROXY}, folder=tmp_path) as running:
         file.unlink()
         os.kill(running.process.pid, signal.SIGHUP)
         failed = running.wait_for("configuration not loaded")["error"]

@@ -1,4 +1,4 @@
-"""What a reload takes out of the configuration is gone from every page at once, even while Cloudflare is down."""
+"""A reload removes deleted parts of the configuration from every page at once, even while Cloudflare is down."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +91,7 @@ CASES: dict[str, Case] = {
 
 
 def server() -> Simulator:
-    """An account with all that can be polled."""
+    """Simulate an account with targets of every kind."""
     simulated = cloudflare("first", "second")
     for each in simulated.accounts.values():
         each.users = [User(str(number), access_seat=True, email=f"x@{name}") for number, name in enumerate(DOMAINS)]
@@ -106,7 +106,7 @@ def pages(exporter: Fleet) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_at_a_reload(name: str) -> None:
-    """What was removed is on no page any more, and what was not is still there."""
+    """After a reload, deleted parts are on no page, and the other parts are still there."""
     before, after, gone, stays = CASES[name]
     with server() as simulated:
         exporter = Fleet(config(simulated, before))
@@ -123,7 +123,7 @@ def test_at_a_reload(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_at_a_restart(tmp_path: Path, name: str) -> None:
-    """What was removed before a restart does not come back with the stored numbers."""
+    """Parts that were deleted before a restart do not return with the stored numbers."""
     before, after, gone, stays = CASES[name]
     with server() as simulated:
         first = Fleet(config(simulated, before), folder=tmp_path)
@@ -132,13 +132,13 @@ def test_at_a_restart(tmp_path: Path, name: str) -> None:
         second = Fleet(config(simulated, after), first.clock, tmp_path)
         shown = pages(second)
         assert [each for each in gone if each in shown] == []
-        stays = [each for each in stays if "endpoint" not in each]  # a new process has sent no request yet
+        stays = [each for each in stays if "endpoint" not in each]  # a new process has not sent a request yet
         assert [each for each in stays if each not in shown] == []
 
 
 @pytest.mark.parametrize("endpoint", ["users", "service_tokens"])
-def test_while_it_is_polled(endpoint: str) -> None:
-    """A poll that began before the reload brings nothing of it back."""
+def test_at_a_reload_during_a_poll(endpoint: str) -> None:
+    """A poll that began before a reload does not restore the deleted parts."""
     with server() as simulated:
         after = config(simulated, account("first", users=Users(idle_days=(7,))))
 
@@ -156,16 +156,16 @@ def test_while_it_is_polled(endpoint: str) -> None:
 
 
 def test_a_page_in_the_middle_of_a_reload() -> None:
-    """A status page that is asked for while an account is taken away is served, and without that account."""
+    """The status page works while a reload removes an account, and does not show that account."""
     with server() as simulated:
         exporter = Fleet(config(simulated, account("first"), account("second", seat_limit=1234)))
         exporter.run(10)
-        exporter.accounts = config(simulated, account("first")).accounts  # the targets are still those of before
+        exporter.accounts = config(simulated, account("first")).accounts  # the targets have not changed yet
         assert "1,234" not in exporter.status_page()
 
 
-def test_what_comes_back() -> None:
-    """Requests of an endpoint that is polled again are counted from where they were: a counter never falls."""
+def test_counters_continue() -> None:
+    """If an endpoint is polled again after a pause, its request counter continues, because a counter must not fall."""
     with server() as simulated:
         with_tokens, without = account("first", service_tokens=True), account("first")
         exporter = Fleet(config(simulated, with_tokens))
@@ -192,8 +192,8 @@ class TestCredential:
             if "credential" in sample.labels
         ]
 
-    def test_the_first_account_that_uses_it_now(self) -> None:
-        """A credential is named by the first account of the configuration in use, not of an earlier one."""
+    def test_name_of_the_first_account(self) -> None:
+        """A credential has the name of its first account in the current configuration, not in an earlier one."""
         first, second = account("first"), account("second")
         with server() as simulated:
             exporter = Fleet(config(simulated, first, second))
@@ -204,7 +204,7 @@ class TestCredential:
                 assert self.names(exporter) == [accounts[0].id]
 
     def test_two_credentials_that_change_places(self) -> None:
-        """No two credentials ever have the same name."""
+        """Two credentials never have the same name, even if they change places."""
         one, other = Secret("one", TOKEN), Secret("other", TOKEN)
         with server() as simulated:
             exporter = Fleet(config(simulated, account("first", one), account("second", other)))
@@ -214,7 +214,7 @@ class TestCredential:
             assert self.names(exporter) == ["first", "second"]
 
     def test_a_reload_that_is_refused(self, tmp_path: Path) -> None:
-        """The names of before stay with the configuration of before."""
+        """After a refused reload, the credentials keep the names of the old configuration."""
         empty = tmp_path / "token"
         empty.write_text("", encoding="utf-8")
         first, second = account("first"), account("second")

@@ -1,4 +1,4 @@
-"""What is pinned can be installed, today and after new releases."""
+"""The pinned requirements can be installed, now and after new releases of the packages."""
 
 import re
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ def asked_for_with_extras() -> Iterator[tuple[str, frozenset[str]]]:
 
 
 @pytest.mark.parametrize(("name", "commands"), [("Dockerfile", 4), ("deploy/systemd/README.md", 2)])
-def test_what_is_installed_is_pinned(name: str, commands: int) -> None:
-    """Every package that the image and the unit, or what builds them, get from PyPI is pinned with its hash."""
+def test_installed_packages_are_pinned(name: str, commands: int) -> None:
+    """Every PyPI package that the image and the systemd unit install, or need to build, is pinned with its hash."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     installed = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) ([^&\n]*)", text)
     assert len(installed) == commands
     for arguments in installed:
         if "--require-hashes" in arguments:
-            assert "--only-binary :all:" in arguments, "what would build a package is not pinned"
+            assert "--only-binary :all:" in arguments, "a package from source has unpinned build tools"
         else:
             assert "--no-deps" in arguments
             assert "--no-build-isolation" in arguments or "/wheels/*.whl" in arguments
 
 
-def test_the_wheel_is_built_alike_everywhere() -> None:
-    """What builds the wheel in the image is what builds it elsewhere."""
+def test_build_tools_have_one_version() -> None:
+    """The image builds the wheel with the same versions of the build tools as a development machine."""
     build, dev = (
         dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
         for name in ("requirements-build.txt", "requirements-dev.txt")
@@ -42,8 +42,8 @@ def test_the_wheel_is_built_alike_everywhere() -> None:
     assert build.items() <= dev.items()
 
 
-def test_extras_are_pinned_as_such() -> None:
-    """A package that is needed with an extra is pinned with it: for older versions of pip, `a` is no pin of `a[b]`."""
+def test_extras_are_pinned() -> None:
+    """A package with an extra is pinned with that extra, because older pip versions ignore a pin of `a` for `a[b]`."""
     text = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)(?:\[(.*)\])?==", text, re.MULTILINE)
     pinned = {name: set(extras.split(",")) for name, extras in pins}

@@ -1,4 +1,4 @@
-"""No secret and nothing about a person is ever shown, whatever Cloudflare answers and wherever one looks."""
+"""No output shows a secret or personal data, for any response of Cloudflare."""
 
 import json
 import logging
@@ -38,9 +38,9 @@ from tests.planted import APPLICATIONS, DEVICE, EMAIL, KEY, MISPLACED, PASSWORD,
 from tests.processes import ROOT, Exporter, exporter
 
 TEST = "f1a8" * 16
-ODD_TEST = "b2" * 32
+UNKNOWN_TEST = "b2" * 32
 STARTED = "{name: fresh, policies: [policy]}, {discover: applications}"
-TESTED = ("wiki", "odd", "fresh", "applications", "discovered")
+TESTED = ("wiki", "unknown", "fresh", "applications", "discovered")
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 
 HEADERS = {
@@ -66,33 +66,33 @@ LEAKS: dict[str, Callable[[Handler], None]] = {
     "redirect": answers(302, PAGE, Location=f"https://{EMAIL}:{TOKEN}@{PLANTED}.example/{PLANTED}?{PLANTED}#{PLANTED}"),
     "redirect to nowhere": answers(301, PAGE, Location=f"//[{PLANTED}"),
     "reason phrase": sends(f"HTTP/1.1 403 {PLANTED}", "Content-Length: 0", "", ""),
-    "half of the JSON": answers(200, f'{{"success": true, "result": [{{"email": "{EMAIL}", "name": "{PLANTED}'),
-    "text": result(f'"{PLANTED}"'),
-    "rows of text": result(f'["{PLANTED}"]'),
+    "truncated JSON": answers(200, f'{{"success": true, "result": [{{"email": "{EMAIL}", "name": "{PLANTED}'),
+    "a string": result(f'"{PLANTED}"'),
+    "rows that are strings": result(f'["{PLANTED}"]'),
     "a row of wrong types": result(f'[{{"id": {{"{PLANTED}": "{PLANTED}"}}}}]'),
     "an object of wrong types": result(f'{{"id": ["{PLANTED}"], "status": {{"{PLANTED}": 1}}, "created_at": [1]}}'),
-    "an odd date": result(f'{{"id": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'),
-    "a map for the envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
+    "an invalid date": result(f'{{"id": "{PLANTED}", "revoked_at": "{PLANTED}", "last_seen_at": "{PLANTED}"}}'),
+    "an invalid envelope": answers(200, f'{{"success": "{PLANTED}", "{PLANTED}": "{PLANTED}"}}'),
     "broken text": answers(200, f'{{"result": [{{"id": 5, "name": "{PLANTED}'.encode() + b'\xff"}]}'),
     "gzip": answers(200, PAGE, Content_Encoding="gzip"),
-    "an odd encoding": answers(200, PAGE, Content_Encoding=PLANTED),
+    "an unknown encoding": answers(200, PAGE, Content_Encoding=PLANTED),
     "not HTTP": sends(PAGE),
-    "a status that is none": sends(f"HTTP/1.1 {PLANTED} {PLANTED}", "", ""),
-    "a version that is none": sends(f"HTTP/{PLANTED} 200 OK", "", ""),
-    "two lengths": sends(OK, f"Content-Length: 1, 2, {PLANTED}", "Content-Length: 1,2", "", PAGE),
-    "no header": sends(OK, PLANTED, f"{PLANTED}\0{PLANTED}", "", PAGE),
-    "a chunk": sends(OK, CHUNKED, "", PLANTED, PLANTED),
-    "a chunk that breaks off": sends(OK, CHUNKED, "", f"500;{PLANTED}", PLANTED),
-    "a body that breaks off": sends(OK, "Content-Length: 5000", "", PAGE),
+    "an invalid status": sends(f"HTTP/1.1 {PLANTED} {PLANTED}", "", ""),
+    "an invalid version": sends(f"HTTP/{PLANTED} 200 OK", "", ""),
+    "two Content-Length headers": sends(OK, f"Content-Length: 1, 2, {PLANTED}", "Content-Length: 1,2", "", PAGE),
+    "an invalid header": sends(OK, PLANTED, f"{PLANTED}\0{PLANTED}", "", PAGE),
+    "an invalid chunk": sends(OK, CHUNKED, "", PLANTED, PLANTED),
+    "a truncated chunk": sends(OK, CHUNKED, "", f"500;{PLANTED}", PLANTED),
+    "a truncated body": sends(OK, "Content-Length: 5000", "", PAGE),
 }
 RESULTS = [
     PolicyTestUser(user.id, user.email, user.name, status)
     for user, status in zip(PEOPLE, ("approved", PLANTED, None), strict=True)
 ]
-TESTS = [simulator.PolicyTest(TEST, "complete", RESULTS), simulator.PolicyTest(ODD_TEST, PLANTED, RESULTS)]
+TESTS = [simulator.PolicyTest(TEST, "complete", RESULTS), simulator.PolicyTest(UNKNOWN_TEST, PLANTED, RESULTS)]
 
 
-# An account for each leak, by name, and one for each kind of credential.
+# An account for each leak, and one for each kind of credential.
 LEAKING = {f"leak-{number}": leak for number, leak in enumerate(LEAKS)}
 CREDENTIALS = {
     "token": f"api_token: {TOKEN}",
@@ -104,7 +104,7 @@ CREDENTIALS = {
 
 
 def cloudflare() -> Simulator:
-    """Accounts full of people, with a policy test that is finished and one of an odd status."""
+    """Simulate accounts full of personal data, with a finished policy test and one with an unknown status."""
     leaking = [Account(name, PEOPLE, token=f"{TOKEN}-{name}") for name in LEAKING]
     others = [Account(name, PEOPLE, TESTS, token=TOKEN, email=EMAIL, key=KEY) for name in CREDENTIALS]
     for account in others:
@@ -116,7 +116,7 @@ def cloudflare() -> Simulator:
 
 
 def leak(request: Request) -> Fault:
-    """Let each account leak in its own way."""
+    """Let each account of LEAKING send its own leak."""
     return LEAKS[LEAKING[request.account_id]] if request.account_id in LEAKING else answers(403, ERRORS)
 
 
@@ -126,7 +126,7 @@ def write(path: Path, url: str, interval: int = 600) -> Path:
     (path / "key").write_text(KEY, encoding="utf-8")
     config = path / "config.yaml"
     users = f"users: {{interval: {interval}s}}, devices: {{interval: {interval}s}}"
-    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {ODD_TEST}, name: odd}}, {STARTED}]"
+    tests = f"policy_tests: [{{id: {TEST}, name: wiki}}, {{id: {UNKNOWN_TEST}, name: unknown}}, {STARTED}]"
     leaking = [f"  - {{id: {name}, api_token: {TOKEN}-{name}, {users}}}" for name in LEAKING]
     others = [
         f"  - {{id: {name}, {credential.replace('{path}', str(path))}, {users}, {tests}}}"
@@ -141,7 +141,7 @@ ENVIRON = {"PLANTED_TOKEN": TOKEN, "PLANTED_EMAIL": EMAIL, "PLANTED_KEY": KEY}
 
 
 def assert_clean(what: str, text: str | bytes) -> None:
-    """Look for what was planted, however it may be written."""
+    """Check that a text contains no planted secret or name, in capitals or not."""
     content = text.decode("latin-1") if isinstance(text, bytes) else text
     assert content, f"{what} is empty"
     found = [content[max(0, each.start() - 80) : each.end() + 40] for each in re.finditer(PLANTED, content, re.I)]
@@ -155,8 +155,8 @@ def web(path: Path) -> Path:
     return path
 
 
-def look(running: Exporter) -> None:
-    """Look at every page of a running exporter, as a scraper who is let in and as two who are not."""
+def assert_clean_pages(running: Exporter) -> None:
+    """Check every page of a running exporter, with a correct password and with two wrong ones."""
     for path, headers in (("/metrics", {}), ("/metrics", OPENMETRICS), ("/", {}), ("/-/ready", {})):
         answer = requests.get(running.url + path, headers=headers, auth=(SCRAPER, PASSWORD), timeout=10)
         assert answer.status_code == 200
@@ -167,18 +167,18 @@ def look(running: Exporter) -> None:
         assert_clean("a refusal", answer.content + str(answer.headers).encode())
     answer = requests.get(f"{running.url}/{TOKEN}?{EMAIL}", auth=(SCRAPER, PASSWORD), timeout=10)
     assert answer.status_code == 404
-    assert_clean("a page that is not there", answer.content + str(answer.headers).encode())
+    assert_clean("a missing page", answer.content + str(answer.headers).encode())
 
 
 def reload(running: Exporter, status: int) -> None:
-    """Let a running exporter read its configuration again."""
+    """Let a running exporter reload its configuration."""
     answer = requests.post(f"{running.url}/-/reload", auth=(SCRAPER, PASSWORD), timeout=10)
     assert answer.status_code == status
-    assert_clean("the answer to a reload", answer.content)
+    assert_clean("the response to a reload", answer.content)
 
 
 def test_the_running_process(tmp_path: Path) -> None:
-    """Log, pages, stored files and command line of a process hold nothing of it, through good polls and bad."""
+    """Log, pages, stored files and command line of a process show no secret, after good and failed polls."""
     storage = tmp_path / "storage"
     with cloudflare() as server:
         config = write(tmp_path, server.url)
@@ -194,7 +194,7 @@ def test_the_running_process(tmp_path: Path) -> None:
                 running.wait_for("poll succeeded", account_id=name, target=target)
             for name, target in product(CREDENTIALS, TESTED):
                 running.wait_for("poll succeeded", account_id=name, target=target)
-            look(running)
+            assert_clean_pages(running)
             server.fault = leak
             write(tmp_path, server.url, interval=601)
             reload(running, 200)
@@ -204,11 +204,11 @@ def test_the_running_process(tmp_path: Path) -> None:
                 config.write_text(wrong, encoding="utf-8")
                 reload(running, 500)
             (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{{SCRAPER}: {PASSWORD}}}\n", encoding="utf-8")
-            look(running)
+            assert_clean_pages(running)
             running.wait_for("web configuration not reloaded")
             assert_clean("the command line", Path(f"/proc/{running.process.pid}/cmdline").read_bytes())
         stored = list((storage / "snapshots").iterdir())
-        others = ("organization-", ".writing-")  # optional ones, and what the end of the process cut off
+        others = ("organization-", ".writing-")  # optional targets, and writes that the end of the process interrupted
         required = [file for file in stored if not file.name.startswith(others)]
         assert len(required) == 2 * len(LEAKING) + (2 + len(TESTED)) * len(CREDENTIALS)
         for file in stored:
@@ -218,8 +218,8 @@ def test_the_running_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("leaks", [False, True], ids=["good", "bad"])
-def test_a_single_poll(tmp_path: Path, form: str, leaks: bool) -> None:
-    """Nor do log and metrics of a single poll, in either format of the log."""
+def test_once(tmp_path: Path, form: str, leaks: bool) -> None:
+    """Log and metrics of `--once` show no secret, in either log format."""
     with cloudflare() as server:
         server.fault = leak if leaks else None
         config = write(tmp_path, server.url)
@@ -231,7 +231,7 @@ def test_a_single_poll(tmp_path: Path, form: str, leaks: bool) -> None:
 
 @pytest.mark.parametrize("proxy", ["http://{}:{}@127.0.0.1:{port}", "http://{}:{}@{}.invalid", "http://{}:{}@[{}"])
 def test_the_password_of_a_proxy(tmp_path: Path, proxy: str) -> None:
-    """Nor do they show the password or the name of a proxy that cannot be used."""
+    """Log and metrics show neither the password nor the name of a proxy that cannot be used."""
     config = tmp_path / "config.yaml"
     config.write_text(
         f"api: {{url: 'http://api.example', timeout: 5s}}\naccounts: [{{id: a, api_token: {TOKEN}}}]\n",
@@ -248,7 +248,7 @@ def test_the_password_of_a_proxy(tmp_path: Path, proxy: str) -> None:
 
 
 def test_the_check_of_a_configuration(tmp_path: Path) -> None:
-    """Nor does the plan of a configuration."""
+    """The plan of `--config.check` shows no secret."""
     config = write(tmp_path, "https://api.example")
     ended = run("--config.check", f"--config.file={config}", f"--web.config.file={web(tmp_path / 'web.yaml')}")
     assert ended.returncode == 0
@@ -256,7 +256,7 @@ def test_the_check_of_a_configuration(tmp_path: Path) -> None:
 
 
 def run(*flags: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
-    """Run the exporter to its end."""
+    """Run the exporter until it ends."""
     command = [sys.executable, "exporter.py", *flags]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **ENVIRON, **environ}, capture_output=True, timeout=50, check=False
@@ -265,7 +265,7 @@ def run(*flags: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.parametrize("name", LEAKS)
 def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor does an error, as text, with its traceback, or in the facts of a log event of ours."""
+    """No error shows a secret: not its text, its traceback, or the facts of the exporter's log events."""
     caplog.set_level(logging.DEBUG, logger="access_exporter")
     with cloudflare() as server:
         server.fault = lambda _: LEAKS[name]
@@ -286,7 +286,7 @@ def test_errors(name: str, caplog: pytest.LogCaptureFixture) -> None:
             except PollError as error:
                 assert_clean("the error", repr(error) + "".join(traceback.format_exception(error)))
             else:
-                assert collector.is_optional  # to which a refusal is an answer
+                assert collector.is_optional  # an optional target accepts a refusal
             Poller(snapshots, clock).poll(collector)
     events = [vars(record) for record in caplog.records if record.name.startswith("access_exporter")]
     assert_clean("an event", repr(events))

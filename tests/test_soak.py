@@ -1,8 +1,8 @@
 from benchmarks import soak
 
 
-def test_some_hundred_polls() -> None:
-    """Through faults at random and reloads no number is wrong, and no thread and no open file is left behind."""
+def test_hundreds_of_polls() -> None:
+    """With random faults and reloads, 400 polls give no wrong number, and leave no thread and no open file behind."""
     seen = soak.run(polls=400, warm_up=200)
     assert seen.failed > 20
     assert seen.wrong == 0

@@ -1,4 +1,4 @@
-"""Tokens and keys are told from ids and names by how they look."""
+"""The exporter recognizes tokens and keys by their format."""
 
 import pytest
 
@@ -11,9 +11,9 @@ SECRETS = {
     "user token": "cfut_Zk3vQ8mW1xT6yB4nR9cL2pF7sD5gH0jKaE8uV3qM1b2c3d4",
     "account token": "cfat_0123456789abcdefghijABCDEFGHIJ01234567890a1b2c3d",
     "global key": "cfk_0123456789abcdefghijABCDEFGHIJ01234567890a1b2c3d",
-    "half a token": "cfut_Zk3vQ8mW1xT6yB4n",
+    "a truncated token": "cfut_Zk3vQ8mW1xT6yB4n",
     "old key": "4079dac9320b638f5e225cf483cc5cfdda4af",
-    "old key that is random": KEY,
+    "random old key": KEY,
     "key of an origin": f"v1.0-{'1a2b3c' * 4}-{'9f8e' * 36}",
     "token of a tunnel": "eyJhIjoiNjY2NjY2NjY2NjY2NjY2NiIsInQiOiI0In0",
 }
@@ -35,13 +35,13 @@ OTHERS = {
 @pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS)
 @pytest.mark.parametrize("around", ["{}", "Bearer {}", "Team {} (old)", "/run/{}.txt", "{}\n"])
 def test_tokens_and_keys(text: str, around: str) -> None:
-    """A token or key of any kind is found, and hidden, wherever in a text it stands."""
+    """A token or key of any kind is found and hidden at any place in a text."""
     assert has_token(around.format(text))
     assert text not in without_tokens(around.format(text))
 
 
 @pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
 def test_ids_and_names(text: str) -> None:
-    """An id and a name that people choose are left as they are."""
+    """Ids and names that people choose are not changed."""
     assert not has_token(text)
     assert without_tokens(text) == text

@@ -1,6 +1,6 @@
-"""A credential and an endpoint in, decoded rows or a PollError out.
+"""Sends requests to Cloudflare, and returns decoded rows or raises a PollError.
 
-Everything that talks to Cloudflare is here: one client for each credential, its rate limit, retries and deadlines.
+Only this folder talks to Cloudflare. Each credential has one client, with a rate limit, retries and deadlines.
 """
 
 from access_exporter.cloudflare.client import Client

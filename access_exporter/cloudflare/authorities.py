@@ -1,12 +1,12 @@
-"""Which certificate authorities are trusted, by the variables of the environment.
+"""Finds the certificate authorities that environment variables name.
 
-requests knows the first two variables, curl the last three.
+The library requests reads the first two variables, and curl reads the last three.
 """
 
 import os
 from typing import NamedTuple
 
-# The first that is set counts. The last names a folder as `openssl rehash` makes it, the others name a file.
+# The first variable that is set counts. SSL_CERT_DIR names a folder that `openssl rehash` made; the others name a file.
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -18,6 +18,6 @@ class Authorities(NamedTuple):
 
 
 def from_environment() -> Authorities | None:
-    """Return what the environment names; None where the authorities that come with requests are trusted."""
+    """Return the authorities that the environment names; None to trust the authorities that come with requests."""
     named = ((variable, os.environ.get(variable)) for variable in VARIABLES)
     return next((Authorities(variable, path) for variable, path in named if path), None)

@@ -1,4 +1,4 @@
-"""A request and how it is sent."""
+"""A request and how the client sends it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ import requests
 from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.progress import WalkProgress
 
-STARTED = (200, 201, 202)  # with any status, a good answer of a POST names what it started
+STARTED = (200, 201, 202)  # the statuses of a good response to a POST; its body names what the POST started
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request and how it is sent.
+    """A request and how the client sends it.
 
-    `before` is called right before it, `good` are the statuses of success, and `patience` is how many seconds it may
-    wait for its turn. One that `is_optional` takes no place in flight from others. `progress` follows its walk.
+    The client calls `before` right before it sends the request. `good` has the statuses that mean success. `patience`
+    is how many seconds the request may wait for the rate limit. Required requests never wait for an optional request
+    (`is_optional`) to end. `progress` counts the pages of the walk that the request belongs to.
     """
 
     endpoint: Endpoint
@@ -30,7 +31,7 @@ class Call:
     progress: WalkProgress | None = None
 
     def signed(self, headers: Mapping[str, str]) -> requests.PreparedRequest:
-        """Return the request in the name of a credential."""
+        """Return the request with the headers of a credential."""
         request = self.request.copy()
         request.url = f"{request.url}{self.query}"
         request.headers.update(headers)

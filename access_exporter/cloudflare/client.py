@@ -1,4 +1,4 @@
-"""Sends requests to Cloudflare, the only file that does: within the rate limit, with retries and deadlines."""
+"""Sends requests to Cloudflare within the rate limit, with retries and deadlines. No other file sends any."""
 
 import contextlib
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from access_exporter.errors import (
     StoppingError,
 )
 
-MAX_RETRY_WAIT_SECONDS = 30  # what one request waits between its tries; a longer wait fails the poll and says so
+MAX_RETRY_WAIT_SECONDS = 30  # the most that one request waits between its tries; a longer wait fails the poll
 SOON_SECONDS = 5
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Client:
     def __init__(
         self, api: Api, credential: Credential, rate_limiters: RateLimiters, metrics: RequestMetrics, clock: Clock
     ) -> None:
-        """Open no connection yet."""
+        """Create a client; the first request opens the connection."""
         self.api = api
         self.credential = credential
         self._rate_limiters = rate_limiters
@@ -60,8 +60,8 @@ class Client:
 
     @cached_property
     def _session(self) -> requests.Session:
-        """The connections: made with the first request, since a check of the configuration sends none."""
-        return transport.session(self.api, self.api.concurrency + 1)  # one for what is optional
+        """The connections, created by the first request: `--config.check` creates clients but sends no request."""
+        return transport.session(self.api, self.api.concurrency + 1)  # one more for optional requests
 
     @property
     def url(self) -> str:
@@ -70,32 +70,34 @@ class Client:
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """The settings and the source of its secret: two clients with the same settings behave the same."""
+        """The API settings and the source of the secret: two clients with equal settings behave the same."""
         return self.api, self.credential.source
 
     def get(self, resource: Resource, result: type[T]) -> T:
-        """Return the decoded `result` of one GET.
+        """Send a GET and return its decoded `result`.
 
-        Raises a PollError with the reason, in words, for every other outcome.
+        Raises PollError if there is no valid result; the message gives the reason.
         """
         return self._get(self._call(resource), result).some
 
     def get_once(self, resource: Resource, result: type[T]) -> T:
-        """Like `get`, but with a single request, which is not sent if the rate limit delays it for long.
+        """Send a GET without retries and return its decoded `result`. This is for optional requests.
 
-        That is for what is optional: it holds up nothing else. Raises a PollError; a 429 still pauses the credential.
+        Required requests never wait for it to end. Raises PollError if the request fails, or if the rate limit would
+        delay it for more than SOON_SECONDS. A 429 still pauses the credential.
         """
         return self._ask_once(replace(self._call(resource), patience=SOON_SECONDS, is_optional=True), result)
 
     def post(self, resource: Resource, result: type[T], body: object, before: Callable[[], None]) -> T:
-        """Send one POST, never a second time even if it fails, and return the decoded `result`.
+        """Send a POST once, without retries, and return its decoded `result`.
 
-        `before` is called when nothing keeps it from being sent any longer. Raises as `get` does: RateLimitedError
-        without a call of `before` while the credential is paused, and with `was_sent` False where it surely was not.
+        The client calls `before` right before it sends the POST. Raises PollError as `get` does. While the credential
+        is paused, raises RateLimitedError and does not call `before`. The error has `was_sent` False if the POST
+        certainly was not sent.
         """
-        with contextlib.suppress(ConfigError):  # a file that is being replaced: what it held is still there
+        with contextlib.suppress(ConfigError):  # another program may be replacing the file: the old secret still works
             self.credential.rotate()
-        with transport.session(self.api, 1) as session:  # no connection that was left open and may be gone
+        with transport.session(self.api, 1) as session:  # a new connection: an idle one may be dead
             request = self._request("POST", resource, json=body)
             call = Call(resource.endpoint, session, request, before=before, good=STARTED)
             return self._ask_once(call, result)
@@ -110,10 +112,10 @@ class Client:
         progress: WalkProgress | None = None,
         is_optional: bool = False,
     ) -> Walk[Row]:
-        """Return a walk over every row of a list; `before` is what the last walk over the same list found.
+        """Return a walk, which reads every row of a list page by page. `before` is the result of the last walk over it.
 
-        To iterate it raises as `get` does, and PollTimeoutError when the walk takes longer than `within` seconds. One
-        that is optional takes no place in flight from others. `progress` follows the walk.
+        Iterating raises PollError as `get` does, and PollTimeoutError if the walk takes longer than `within` seconds.
+        Required requests never wait for an optional walk. `progress` counts the pages.
         """
         call = replace(self._call(resource), is_optional=is_optional, progress=progress)
         pages = _Pages(self, self._clock, call, row, within)
@@ -134,19 +136,19 @@ class Client:
     ) -> CursorWalk[Row]:
         """Return a walk over a list with cursor pagination; the last walk listed `before` rows.
 
-        To iterate it raises as `walk` does. Where a page of `api.page_size` rows is refused, fewer are asked for. One
-        that is optional takes no place in flight from others. `progress` follows the walk.
+        Iterating raises PollError as `walk` does. If the API refuses a page of `api.page_size` rows, the walk requests
+        smaller pages. Required requests never wait for an optional walk. `progress` counts the pages.
         """
         call = replace(self._call(resource), is_optional=is_optional)
         if progress:
             progress.begin(before, self.api.page_size)
         give_up_at = self._clock.monotonic() + within
 
-        def fetch(asked: str) -> CursorPage[Row]:
+        def fetch(query: str) -> CursorPage[Row]:
             if self._clock.monotonic() > give_up_at:
                 raise PollTimeoutError(f"the poll did not reach the end of {call.endpoint.place} within {within:g} s")
-            whole = replace(call, query=f"?{resource.endpoint.query}&{asked}")
-            answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+            whole = replace(call, query=f"?{resource.endpoint.query}&{query}")
+            answer = self._get(whole, list[row])  # type: ignore[valid-type]  # mypy cannot use a variable as a type
             page = CursorPage.of(answer.result, answer.info)
             if progress:
                 progress.note(len(page.rows), page.total)
@@ -155,8 +157,8 @@ class Client:
         return CursorWalk(CursorPages(fetch, self.api.page_size), self._lists.of(resource.path).doubts, before)
 
     def page(self, call: Call, row: type[Row]) -> Page[Row]:
-        """Return one page of a list; raises as `get` does."""
-        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy knows no type that is passed in
+        """Return one page of a list; raises PollError as `get` does."""
+        answer = self._get(call, list[row])  # type: ignore[valid-type]  # mypy cannot use a variable as a type
         is_null, info = answer.result is None, PageInfo.of(answer.info)
         return Page(answer.result or [], info, is_null, answer.invalid_rows, answer.size)
 
@@ -164,14 +166,14 @@ class Client:
         return Call(resource.endpoint, self._session, self._request("GET", resource))
 
     def _request(self, method: str, resource: Resource, json: object = None) -> requests.PreparedRequest:
-        """Return a request that is signed later; to prepare one costs half as much as to send it."""
+        """Return a request without a credential. Preparing one is expensive: half the CPU time of sending it."""
         return self._session.prepare_request(requests.Request(method, self.url + resource.path, json=json))
 
     def _ask_once(self, call: Call, result: type[T]) -> T:
         return self._attempt(call, self.credential.headers(), result).some
 
     def _get(self, call: Call, result: type[T]) -> Decoded[T]:
-        """Try until there is an answer, a permanent failure, or no try left."""
+        """Send the request, and retry until it succeeds, fails permanently, or no try is left."""
         tries, waited, refreshed = retries.TRIES, 0.0, False
         while True:
             headers = self.credential.headers()
@@ -194,7 +196,7 @@ class Client:
             self._metrics.retries.labels(call.endpoint.name).inc()
 
     def _renewed(self, refused: dict[str, str]) -> bool:
-        """Return whether there is another secret to try; a file that is being replaced is given a moment."""
+        """Return whether there is a new secret to try; wait a moment if the secret file cannot be read."""
         for _ in range(3):
             with contextlib.suppress(ConfigError):
                 return self.credential.renewed(refused)
@@ -213,7 +215,7 @@ class Client:
             if status not in call.good:
                 failure = refusals.refusal(call.endpoint, status, answered, body)
                 failure.status = status
-                if isinstance(failure, RateLimitedError):  # before anyone else gets the place
+                if isinstance(failure, RateLimitedError):  # pause before the next waiting request may leave
                     limiter.pause(retries.wait(failure, retries.next_try(retries.TRIES)))
                 raise failure
         if call.endpoint.shows_text and is_repeated(headers, body):
@@ -224,10 +226,10 @@ class Client:
         return responses.decode(call.endpoint, body, result, deadline)
 
     def _send(self, call: Call, headers: dict[str, str]) -> Answer:
-        """Send one request, and count it by its result."""
+        """Send the request once, and count it by its status or failure."""
         endpoint, code = call.endpoint, NetworkError.reason
         watch = Stopwatch(self._clock)
-        self._metrics.retries.labels(endpoint.name)  # there from the first request on, at 0
+        self._metrics.retries.labels(endpoint.name)  # creates the counter at 0 with the first request
         try:
             answer = send(call.session, call.signed(headers), endpoint.place, self.api.timeout)
             code = code_of(answer.status)
@@ -241,13 +243,13 @@ class Client:
 
 
 class _Pages(Generic[Row]):
-    """The pages of one list, requested by number, with a time limit in seconds from now."""
+    """Fetches the pages of one list by number, until `within` seconds from now have passed."""
 
     def __init__(self, client: Client, clock: Clock, call: Call, row: type[Row], within: float) -> None:
         self._client = client
         self._clock = clock
         self._abandoned = Event()
-        # Not a method of this object: with it the client's connections would stay open until a garbage collection.
+        # A function, because a method of this object would keep connections open until a garbage collection.
         self._call = replace(call, before=partial(_check_wanted, self._abandoned))
         self._row = row
         self._within = within
@@ -275,7 +277,7 @@ class _Pages(Generic[Row]):
         return self._background.start(self.fetch, number)
 
     def close(self) -> None:
-        """Send no more requests: pages that are fetched ahead are no longer needed."""
+        """Send no more requests: the walk does not need pages that were fetched ahead."""
         self._abandoned.set()
         self._background.close()
 

@@ -23,7 +23,7 @@ class Clients:
     """The clients of a configuration. Connections and rate limits survive a reload."""
 
     def __init__(self, metrics: RequestMetrics, clock: Clock) -> None:
-        """Start without clients; `configure` comes first."""
+        """Start without clients; call `configure` first."""
         self._metrics = metrics
         self._clock = clock
         self._rate_limiters = RateLimiters(clock)
@@ -31,9 +31,9 @@ class Clients:
         self._shown: set[str] = set()
 
     def configure(self, config: Config) -> None:
-        """Create a client for every credential of the configuration, and read its secret again.
+        """Create a client for every credential of the configuration, and read every secret again.
 
-        Raises ConfigError when a secret cannot be read; the clients are then those of before.
+        Raises ConfigError if a secret cannot be read; the old clients then stay.
         """
         clients: dict[Source, Client] = {}
         names: dict[Source, str] = {}
@@ -44,7 +44,7 @@ class Clients:
             clients[source] = client
             names.setdefault(source, account.id)
         self._clients = clients
-        self._metrics.credentials = ()  # so that a scrape sees no name twice
+        self._metrics.credentials = ()  # so that no scrape sees a name twice while names change
         for source, client in clients.items():
             client.credential.name = names[source]
             client.credential.is_shown = config.shows
@@ -53,7 +53,7 @@ class Clients:
         self._rate_limiters.configure(config.api, in_use)
 
     def show(self, endpoints: Iterable[Endpoint]) -> None:
-        """Show the counters of these endpoints, and hide the other endpoints of an earlier call."""
+        """Show the counters of these endpoints, and hide those that an earlier call showed."""
         names = {endpoint.name for endpoint in endpoints}
         for name in names:
             self._metrics.begin(name)
@@ -65,12 +65,12 @@ class Clients:
         return self._clients[_source(account)]
 
     def _client(self, api: Api, account_id: str, source: Source) -> Client:
-        """Return the existing client if it still fits, or a new one."""
+        """Return the existing client if it has the same API settings, or a new one."""
         before = self._clients.get(source)
         if before and before.api == api:
             return before
         credential = before.credential if before else Credential(account_id, source.email, source.secret)
-        # The same secret from two sources is one credential to Cloudflare, so the limiter belongs to the secret.
+        # Cloudflare counts requests by secret. So two sources with the same secret share one limiter.
         return Client(api, credential, self._rate_limiters, self._metrics, self._clock)
 
 

@@ -1,4 +1,4 @@
-"""What requests are signed with."""
+"""The credential of a request: an API token, or an API key with its e-mail address."""
 
 import logging
 from collections.abc import Callable
@@ -9,24 +9,25 @@ from access_exporter.logs import facts
 log = logging.getLogger(__name__)
 
 _BEARER = "Bearer "
-_SHORTEST_REPEATED = 16  # a shorter one, which is none of Cloudflare's, stands in an answer by chance
+_SHORTEST_REPEATED = 16  # Cloudflare's secrets are longer; a shorter text may be in a response by chance
 
 
 def is_repeated(headers: dict[str, str], body: bytes) -> bool:
-    """Return whether an answer repeats the secret of its request: any text from it could show the secret."""
+    """Return whether a response repeats the secret of its request. The exporter must not show such a response."""
     secret = headers.get("X-Auth-Key") or headers["Authorization"].removeprefix(_BEARER)
     return len(secret) >= _SHORTEST_REPEATED and secret.encode() in body
 
 
 class Credential:
-    """What requests are signed with.
+    """An API token, or an API key with its e-mail address.
 
-    `name` is a label that may be shown; `remaining` is how many requests Cloudflare said it has left, if it did.
-    `is_shown` says whether a secret is in a place of the configuration that is shown. Only tokens expire.
+    `name` is a label that is safe to show. `remaining` is the number of requests that are left, as Cloudflare last
+    stated it; None if unknown. `is_shown` returns whether a visible part of the configuration contains a secret.
+    Only tokens expire (`is_token`).
     """
 
     def __init__(self, name: str, email: Secret | None, secret: Secret) -> None:
-        """Read the secret; raises ConfigError when that is not possible."""
+        """Read the secret; raises ConfigError if it cannot be read."""
         self.name = name
         self.remaining: int | None = None
         self.source = (email, secret)
@@ -37,12 +38,12 @@ class Credential:
 
     @property
     def expires_at(self) -> float | None:
-        """When the secret in use expires, in seconds since the epoch; None if never, or if that is unknown."""
+        """The expiry of the secret in use, in seconds since the epoch; None if it never expires or is unknown."""
         headers, expires_at = self._expiry
         return expires_at if headers == self._headers else None
 
     def note_expiry(self, headers: dict[str, str], expires_at: float | None) -> None:
-        """Note when the secret of these headers expires; it is forgotten with the secret."""
+        """Record the expiry of the secret in these headers. It applies only while that secret is in use."""
         self._expiry = headers, expires_at
 
     def headers(self) -> dict[str, str]:
@@ -50,25 +51,25 @@ class Credential:
         return self._headers
 
     def refresh(self) -> None:
-        """Read the secret again, from its file if it has one; raises ConfigError and keeps the old one otherwise."""
+        """Read the secret again, from its file if it has one. On failure, raises ConfigError and keeps the old one."""
         self._headers = self._read()
 
     def rotate(self) -> None:
-        """Read the secret again between two loads of the configuration; raises as `refresh`.
+        """Read the secret again without a reload of the configuration; raises ConfigError as `refresh` does.
 
-        One that stands in the configuration where it is shown is not used.
+        Keeps the old secret if a visible part of the configuration contains the new one.
         """
         headers = self._read()
         if headers != self._headers and any(self.is_shown(each.removeprefix(_BEARER)) for each in headers.values()):
-            told = facts(credential=self.name, source=self.source[1].source)
-            log.error("new secret not used: a visible part of the configuration contains it", extra=told)
+            extra = facts(credential=self.name, source=self.source[1].source)
+            log.error("new secret not used: a visible part of the configuration contains it", extra=extra)
         else:
             self._headers = headers
 
     def renewed(self, refused: dict[str, str]) -> bool:
-        """Read the secret again after these headers were refused; True when there are other ones to try.
+        """Read the secret again after Cloudflare refused these headers; return True if there is a new secret to try.
 
-        Raises ConfigError when that is not possible, as in the middle of the replacement of a file.
+        Raises ConfigError if the secret cannot be read: for example, while another program replaces its file.
         """
         if self._headers == refused:
             self.rotate()

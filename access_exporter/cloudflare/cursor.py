@@ -1,7 +1,7 @@
 """Lists with cursor pagination: each page has the cursor of the next one.
 
-Such a list ends with an empty or repeated cursor, or with a page without rows. A list without an end is an error, and
-so is one that brings nothing new under ever new cursors.
+Such a list ends with an empty or repeated cursor, or with a page without rows. A list that does not end is an error.
+A list that has new cursors but no new rows is an error, too.
 """
 
 from array import array
@@ -17,16 +17,16 @@ from access_exporter.errors import AuthError, InvalidResponseError, PollError
 Row = TypeVar("Row", bound=HasId)
 
 SMALLER_PAGES = (100, 50, 20)
-MAX_CURSOR_LENGTH = 4096  # it becomes part of a URL
+MAX_CURSOR_LENGTH = 4096  # a cursor becomes part of a URL
 _BUCKET_BITS = 12
 _BUCKET_SHIFT = 64 - _BUCKET_BITS
 _MASK = (1 << 64) - 1
 
 
 class CursorPage(NamedTuple, Generic[Row]):
-    """One page of a list; `cursor` asks for the next page, and is empty on the last. The `total` is often missing.
+    """One page of a list. `cursor` requests the next page, and is empty on the last page.
 
-    `is_null` where the result was `null`.
+    `total` is often missing. `is_null` is True if the result was `null`.
     """
 
     rows: list[Row]
@@ -36,57 +36,58 @@ class CursorPage(NamedTuple, Generic[Row]):
 
     @classmethod
     def of(cls, rows: list[Row] | None, result_info: object) -> "CursorPage[Row]":
-        """Return a page of these rows, None for `null`, with the facts in a decoded `result_info` of any type.
+        """Return a page with these rows and the values of a decoded `result_info`, which may have any type.
 
-        Raises InvalidResponseError for a cursor that is too long for a URL.
+        `rows` is None if the result was `null`. Raises InvalidResponseError for a cursor that is too long for a URL.
         """
         cursor = result_info.get("cursor") if isinstance(result_info, dict) else None
         if isinstance(cursor, str) and len(cursor) > MAX_CURSOR_LENGTH:
             raise InvalidResponseError(f"the next page has a cursor of {len(cursor)} characters")
-        after, total = cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count
-        return cls(rows or [], after, total, rows is None)
+        known_cursor, total = cursor if isinstance(cursor, str) else "", PageInfo.of(result_info).total_count
+        return cls(rows or [], known_cursor, total, rows is None)
 
 
 class CursorPages(Generic[Row]):
-    """The pages of a list, asked for by the rest of a query: `per_page=1000&cursor=x`.
+    """Requests the pages of a list. The end of a query selects the page: for example, `per_page=1000&cursor=x`.
 
-    The largest page is not documented: where a first page is refused, smaller ones are asked for.
+    Cloudflare does not document the largest page. If it refuses the first page, the exporter requests smaller pages.
     """
 
     def __init__(self, ask: Callable[[str], CursorPage[Row]], page_size: int) -> None:
-        """Ask nothing yet; `ask` raises PollError."""
+        """`ask` requests a page with the end of a query, and raises PollError."""
         self._ask = ask
         self._sizes = [page_size, *(size for size in SMALLER_PAGES if size < page_size)]
 
     @property
     def size(self) -> int:
-        """The most rows of a page."""
+        """The most rows that a page can have."""
         return self._sizes[0]
 
     def fetch(self, cursor: str) -> CursorPage[Row]:
-        """Return the page at a cursor, which is empty for the first; raises PollError."""
+        """Return the page at a cursor. An empty cursor means the first page. Raises PollError."""
         after = f"&cursor={quote(cursor, safe='')}" if cursor else ""
         while True:
             try:
                 return self._ask(f"per_page={self._sizes[0]}{after}")
             except PollError as refused:
-                is_of_the_size = refused.status == 400 and not isinstance(refused, AuthError)
-                if not is_of_the_size or cursor or len(self._sizes) == 1:
+                may_be_too_large = refused.status == 400 and not isinstance(refused, AuthError)
+                if not may_be_too_large or cursor or len(self._sizes) == 1:
                     raise
                 del self._sizes[0]
 
 
 class CursorWalk(Generic[Row]):
-    """A walk over a list: iterating yields the rows of each page that were on none before.
+    """A walk over a list: iterating yields the new rows of each page. A row without an id is always new.
 
-    A row without an id is always new. Iterating raises what `fetch` raises, and InvalidResponseError for a list that
-    does not end, or that ends with a cursor for more before its total. A last page without
-    a total may not be the last where it is `null`, or where it is empty or full and the list became shorter: that
-    fails one walk, and is believed when the next walk repeats it.
+    Iterating raises what `fetch` raises. It raises InvalidResponseError if the list does not end, or if it ends with a
+    cursor before all rows of the total were listed.
+
+    Without a total, a list may be truncated if its last page is `null`. It may also be truncated if it became shorter
+    and its last page is empty or full. Such a list fails one walk. If the next walk finds the same, it succeeds.
     """
 
     def __init__(self, pages: CursorPages[Row], doubts: Doubts | None = None, before: int = 0) -> None:
-        """Fetch nothing yet; `doubts` are those of the last walk, which listed `before` rows."""
+        """`doubts` are the doubts of the last walk, which listed `before` rows."""
         self._pages = pages
         self._doubts = doubts or Doubts()
         self._before = before
@@ -127,13 +128,13 @@ class CursorWalk(Generic[Row]):
 
 
 class _Ids:
-    """The ids seen, by their hash: ten bytes each, where a set of them takes eighty."""
+    """The hashes of the ids seen. They take ten bytes each; a set of ids takes eighty bytes each."""
 
     def __init__(self) -> None:
         self._buckets = [array("Q") for _ in range(1 << _BUCKET_BITS)]
 
     def new(self, rows: list[Row]) -> list[Row]:
-        """Return the rows that were not seen before, and see them; a row without an id is always new."""
+        """Return the new rows and remember them. A row without an id is always new."""
         fresh = []
         for row in rows:
             if row.id:

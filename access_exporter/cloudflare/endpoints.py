@@ -1,4 +1,4 @@
-"""The API's pages: what each is called, where it is, and the permission it asks for."""
+"""The endpoints of Cloudflare's API: name, path and required permission."""
 
 import re
 from typing import NamedTuple
@@ -8,11 +8,11 @@ import msgspec
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """An API page: its name in metrics, its path below the account, and the permission it asks for.
+    """An endpoint of the API: its name in metrics, its path, and the permission that the token needs.
 
-    `has_totals` says whether the API states how many rows a list has, and `page_size` is the most rows of it
-    that are requested at once. `query` is added to each request for a list with cursor pagination.
-    `shows_text` says whether text from its answers may be shown.
+    `has_totals` says whether the API states the number of rows of the list. `page_size` is the most rows that the
+    exporter requests at once. The exporter adds `query` to each request for a list with cursor pagination.
+    `shows_text` says whether the exporter may show text from the responses.
     """
 
     name: str
@@ -25,11 +25,11 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """The path in messages: below the account, and the same for every id."""
+        """The path for messages, without the account, and with ID in place of each id."""
         return re.sub(r"\{\w+\}", "ID", self.path.removeprefix("/accounts/{account_id}"))
 
     def of(self, account_id: str, policy_test_id: str = "") -> "Resource":
-        """Return what this page says of one account, or of one policy test in it."""
+        """Return the resource of an account, or of one policy test of the account."""
         path = self.path.format(account_id=quote(account_id, safe=""), policy_test_id=quote(policy_test_id, safe=""))
         return Resource(self, path)
 
@@ -41,7 +41,7 @@ class Resource(NamedTuple):
     path: str
 
     def one_row(self) -> "Resource":
-        """Return the same list with a single row; a policy test is no list."""
+        """Return the resource with at most one row. A policy test is not a list, and stays as it is."""
         if "policy_test_id" in self.endpoint.path:
             return self
         query = "&".join(filter(None, (self.endpoint.query, "per_page=1")))
@@ -51,8 +51,8 @@ class Resource(NamedTuple):
 class Permission(NamedTuple):
     """A permission that a collector needs.
 
-    `resource` is what a request can try it on; None: only a request that changes something. If it `is_optional`, a
-    refusal is no failure.
+    A GET of `resource` shows whether the token has the permission. `resource` is None if only a request that changes
+    something would show it. If the permission `is_optional`, the collector works without it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What happened to a connection: in words that are fit for a log line, and whether a request left on it."""
+"""Describes a failed connection for a log line, and finds out whether it can have sent a request."""
 
 import ssl
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
     ConnectionRefusedError: "connection refused",
     requests.exceptions.InvalidSchema: "this kind of proxy is not supported",
     requests.exceptions.InvalidURL: "the address of the proxy cannot be used",
-    UnicodeError: "the address of the proxy cannot be used",  # a password beyond Latin-1
+    UnicodeError: "the address of the proxy cannot be used",  # its password has characters outside Latin-1
     urllib3.exceptions.IncompleteRead: "the response ended early",
     ConnectionError: "connection reset",
     requests.exceptions.InvalidHeader: "the response was not HTTP or ended early",
@@ -25,7 +25,7 @@ _NETWORK_WORDS: dict[type[BaseException], str] = {
 
 
 def in_words(error: BaseException) -> str:
-    """Say what happened to a connection; the library's own words may hold a proxy's password."""
+    """Describe why a connection failed. The library's own message is not used: it may hold the proxy's password."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -42,21 +42,21 @@ def in_words(error: BaseException) -> str:
 
 
 def mark_as_connecting(error: Exception) -> None:
-    """Note on a failure that there was no connection yet, however the libraries wrap it."""
+    """Mark an error as raised before the connection was made. The mark stays if a library wraps the error."""
     setattr(error, _CONNECTING, True)
 
 
 def was_not_sent(error: BaseException) -> bool:
-    """Return whether nothing of a request can have left, since there was no connection to send it on."""
+    """Return whether the request certainly was not sent, because there was no connection."""
     if isinstance(error, requests.exceptions.InvalidSchema) or _is_about_authorities(error):
         return True
     return any(hasattr(cause, _CONNECTING) for cause in _causes(error))
 
 
 def _is_about_authorities(error: BaseException) -> bool:
-    """Return whether the certificate authorities are missing, may not be read, or are none."""
+    """Return whether the file or folder of certificate authorities is missing, unreadable or invalid."""
     if isinstance(error, ssl.SSLError):
-        return error.library in ("X509", "PEM")  # faults of the other side have the library "SSL"
+        return error.library in ("X509", "PEM")  # errors of the server have the library "SSL"
     if isinstance(error, urllib3.exceptions.SSLError) and error.args:
         return isinstance(error.args[0], OSError) and not isinstance(error.args[0], ssl.SSLError)
     return type(error) is OSError and "CA certificate" in str(error)

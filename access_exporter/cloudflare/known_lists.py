@@ -1,4 +1,4 @@
-"""What is known of each list of an account from earlier walks over it."""
+"""Remembers, for each list, what the last walk over it found."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ _MOST_LISTS = 1000
 
 
 class KnownList:
-    """The doubts of the last walk over a list, and the pages of one that listed no row twice, as `Seen` has them."""
+    """The doubts of the last walk over a list, and the `Seen.pages` of the last walk without duplicate rows."""
 
     def __init__(self) -> None:
-        """Know nothing."""
+        """Start without doubts and without pages."""
         self.doubts = Doubts()
         self.pages: Sequence[int] = ()
 
 
 class KnownLists:
-    """The lists by their paths."""
+    """The known lists, by path."""
 
     def __init__(self) -> None:
-        """Know no list yet."""
+        """Start without lists."""
         self._lists: dict[str, KnownList] = {}
 
     def of(self, path: str) -> KnownList:
-        """Return what is known of a list. Too many lists are all forgotten, such as those of old policy tests."""
+        """Return the known list of a path. If there are too many lists, forget all: most belong to old policy tests."""
         if len(self._lists) >= _MOST_LISTS:
             self._lists.clear()
         return self._lists.setdefault(path, KnownList())

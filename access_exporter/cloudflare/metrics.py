@@ -1,4 +1,4 @@
-"""What is counted about requests to Cloudflare.
+"""Counts requests to Cloudflare, and exports the counts as metrics.
 
 cloudflare_access_api_requests_total{code="200",endpoint="users"} 12.0
 cloudflare_access_api_retries_total{endpoint="users"} 1.0
@@ -17,19 +17,19 @@ from prometheus_client.registry import Collector
 from access_exporter.cloudflare.credentials import Credential
 from access_exporter.exposition import gauge
 
-_STATUSES = {*HTTPStatus, *range(520, 531)}  # Cloudflare's own are 520 to 530
+_STATUSES = {*HTTPStatus, *range(520, 531)}  # 520 to 530 are Cloudflare's own
 
 
 def code_of(status: int) -> str:
-    """Return the label of a status: one of a few, though a server may send any of 900."""
+    """Return the label of a status. Unregistered statuses share labels such as 5xx, so that there are few labels."""
     return str(status) if status in _STATUSES else f"{status // 100}xx"
 
 
 class RequestMetrics(Collector):
-    """What is counted about requests, over all credentials."""
+    """The metrics of the requests with all credentials."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
-        """Register the families; requests to an endpoint that is `hidden` by its name are counted, but not shown."""
+        """Register the families. `hidden` has the names of endpoints that are counted but not exported."""
         self.requests = prometheus_client.Counter(
             "cloudflare_access_api_requests",
             "Requests sent to Cloudflare, by HTTP status code; timeout or network if no complete response came. An "
@@ -56,11 +56,11 @@ class RequestMetrics(Collector):
         registry.register(self)
 
     def begin(self, endpoint: str) -> None:
-        """Count refusals of an endpoint for too many requests from 0, so that its first one is an increase."""
+        """Create the counter of an endpoint's 429 responses at 0. Prometheus then sees the first one as an increase."""
         self.requests.labels(endpoint, "429")
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what was counted, and what the credentials in use know of themselves."""
+        """Yield the families of the requests, and of the credentials in use."""
         for family in chain(self.requests.collect(), self.duration.collect(), self.retries.collect()):
             family.samples = [each for each in family.samples if each.labels["endpoint"] not in self.hidden]
             yield family

@@ -1,4 +1,4 @@
-"""One page of a list, its `result_info`, and the pages that are fetched ahead."""
+"""One page of a list, its `result_info`, and pages that the exporter fetches ahead."""
 
 from array import array
 from collections import deque
@@ -11,7 +11,7 @@ import msgspec
 
 from access_exporter.errors import PollError
 
-_MOST = 2**63 - 1  # what is larger can be no number of rows
+_MOST = 2**63 - 1  # a larger number is not a number of rows
 
 
 class HasId(Protocol):
@@ -29,9 +29,9 @@ def hashes_of(rows: Iterable[HasId]) -> "array[int]":
 
 
 class PageInfo(msgspec.Struct, frozen=True):
-    """The values of `result_info`; values that are not whole numbers are left out.
+    """The values of `result_info`; None for a value that is not a whole number.
 
-    `hints` is how many of the totals that were left out still suggest that there are rows.
+    `hints` counts the totals that are not whole numbers but still suggest that the list has rows.
     """
 
     page: int | None = None
@@ -60,7 +60,7 @@ class PageInfo(msgspec.Struct, frozen=True):
 
     @property
     def suggests_rows(self) -> bool:
-        """Whether anything says that the list has rows; an empty list may still have one page, which is empty."""
+        """Whether any value suggests that the list has rows. One page is no hint: an empty list may have one."""
         pages_of_nothing = 1 if self.total_count == 0 else 0
         return bool(self.hints or self.total_count or self.count or (self.total_pages or 0) > pages_of_nothing)
 
@@ -79,10 +79,11 @@ def _hints(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """One page of a list; `is_null` where its result was `null`, and `invalid_rows` of its rows lost a field.
+    """One page of a list.
 
-    `size` is how long its answer was, in bytes. The ids are hashed where the page is made: right after the rows were
-    decoded this takes a third of the time.
+    `is_null` is True if the result was `null`. `invalid_rows` counts rows with a field that could not be read. `size`
+    is the size of the response in bytes. The page hashes the ids at once. Right after decoding, that takes a third of
+    the time that it takes later.
     """
 
     rows: list[Row]
@@ -94,7 +95,7 @@ class Page(Generic[Row]):
 
     def __post_init__(self) -> None:
         """Hash the ids."""
-        object.__setattr__(self, "hashes", hashes_of(self.rows))  # as a frozen dataclass must
+        object.__setattr__(self, "hashes", hashes_of(self.rows))  # a frozen dataclass allows no other way
 
     @property
     def is_full(self) -> bool:
@@ -102,18 +103,18 @@ class Page(Generic[Row]):
         return 0 < (self.info.per_page or 0) <= len(self.rows)
 
     def last_page(self, otherwise: float) -> float:
-        """Return the number of the last page that exists for certain by this page, if it says anything."""
+        """Return the number of the last page that certainly exists; `otherwise` if the totals do not say."""
         if not self.info.is_consistent:
             return otherwise
         return self.info.total_pages or 0 if self.is_full else 0
 
     @property
     def total(self) -> int | None:
-        """The number of rows in the whole list, if the totals are consistent."""
+        """The number of rows in the whole list; None if the totals are not consistent."""
         return self.info.total_count if self.info.is_consistent else None
 
     def agrees_with(self, listed: int) -> bool:
-        """Whether the totals are consistent and equal the number of rows so far."""
+        """Return whether the totals are consistent and equal the number of rows so far."""
         return self.total == listed
 
 
@@ -127,20 +128,20 @@ class Pages(Protocol[Row]):
         """Fetch a page in the background."""
 
     def close(self) -> None:
-        """Stop fetching: the walk is over."""
+        """Stop fetching, because the walk is over."""
 
 
 class Ahead(Generic[Row]):
-    """The pages of a list in order; some are fetched ahead."""
+    """Returns the pages of a list in order, and fetches some of them ahead."""
 
     def __init__(self, pages: Pages[Row], concurrency: int) -> None:
-        """Fetch nothing yet."""
+        """Keep at most `concurrency` pages that are fetched ahead."""
         self._pages = pages
         self._concurrency = concurrency
         self._fetched: deque[Future[Page[Row]]] = deque()
 
     def fetch(self, first: int, last: float) -> None:
-        """Fetch the pages from the `first`, which is next, to the `last`, as far as there is room."""
+        """Start to fetch the pages from `first`, the next page, to `last`; at most `concurrency` pages at once."""
         while len(self._fetched) < self._concurrency and first + len(self._fetched) <= last:
             self._fetched.append(self._pages.start(first + len(self._fetched)))
 
@@ -149,7 +150,7 @@ class Ahead(Generic[Row]):
         return self._fetched.popleft().result() if self._fetched else self._pages.fetch(number)
 
     def look(self, number: int) -> None:
-        """Fetch the next page, unless it is fetched already."""
+        """Fetch the next page now, unless it was fetched ahead."""
         if self._fetched:
             return
         found: Future[Page[Row]] = Future()
@@ -160,5 +161,5 @@ class Ahead(Generic[Row]):
         self._fetched.append(found)
 
     def has(self, wanted: Callable[[list[Row]], bool]) -> bool:
-        """Return whether rows of a page fetched ahead are wanted; after the end of a list there may be anything."""
+        """Return whether `wanted` accepts the rows of any page fetched ahead. Pages that failed are ignored."""
         return any(page.exception() is None and wanted(page.result().rows) for page in self._fetched)

@@ -4,30 +4,32 @@
 list changed between two pages. The rules:
 
 The end. A list ends at an empty page. It also ends at a page that is not full, if the totals agree with each other,
-with the number of the page and with every row seen. A full page never ends a list, not even the last one that the
-totals count: totals may be cached or capped, so the walk requests one more page. It never drops a row that it fetched:
-pages that were fetched ahead are part of the list, even if the totals disagree.
+with the number of the page and with the number of rows. A full page never ends a list, not even if the totals say that
+it is the last: totals may be cached or capped, so the walk requests one more page. The walk never drops a row that it
+fetched. Pages that were fetched ahead are part of the list, even if the totals disagree.
 
-`null`. With `success: true`, it is an empty page if the totals say 0, if no rows are missing by the totals, or if the
-API states no totals for the list. Otherwise it is a contradiction, and on a first page without totals an error.
+`null`. A result of `null` with `success: true` is an empty page if the totals say 0, if all rows that the totals count
+were listed, or if the API states no totals for the list. Otherwise it is a contradiction. On a first page without
+totals, it is an error.
 
-A refusal (4xx). It is an empty page if the pages before it had as many rows as the list is known to have. A refused
-credential is an error in lists with totals.
+A refusal (4xx). A refused page counts as an empty page if the pages before it had as many rows as the list should have.
+In a list with totals, a refused credential is an error.
 
-Errors. A first page without rows is an error if anything suggests that there are rows. So is a list that repeats
-itself, does not end, or has pages that grow: no rows that could be published were read.
+Errors. A first page without rows is an error if anything suggests that the list has rows. A list is also an error if it
+repeats itself, if it does not end, or if its pages become larger.
 
-Contradictions. These fail a walk once. If the next walk over the same list finds the same, it returns the rows, so that
-the numbers do not freeze, and `Found` says that the totals contradict them:
-- More rows are missing by the totals than in the last walk, if the totals were right or known to be wrong there.
-  This does not apply to the first walk, because it cannot know how far to trust the totals.
-- The list is shorter than in the last walk, and no longer has the totals it had.
-- A page has no rows, and one after it has some.
-- A page has the number of another page, and the numbers were right in the last walk. Pages that count from 0, or
-  all have the same number, contradict nothing.
+Contradictions. A contradiction fails the walk once. If the next walk over the same list finds the same contradiction,
+it returns the rows, so that the metrics do not freeze. `Found` then says that the totals contradict the rows. These are
+contradictions:
+- The totals count more rows than were listed, and the difference is larger than in the last walk. The walk checks this
+  only if the last walk found the totals right, or known to be wrong. The first walk cannot know whether they are right.
+- The list is shorter than in the last walk, and the totals that it had are missing.
+- A page has no rows, but a later page has some.
+- A page has the number of another page, and the page numbers were right in the last walk. If pages count from 0, or
+  all have the same number, that is not a contradiction.
 
-If the total was right the last time and falls between two pages, the walk reads the page before again, for the row that
-moved there.
+If the total was right in the last walk and falls between two pages, the walk reads the earlier page again, because a
+row may have moved there.
 """
 
 from collections.abc import Iterator
@@ -49,17 +51,19 @@ __all__ = ["NOTHING_FOUND", "Found", "HasId", "Page", "PageInfo", "Row", "Walk"]
 
 MAX_ROWS = 2_000_000
 MAX_PAGES = 10_000
-# So many pages in a row without a new row, and the server is taken to repeat itself.
+# After this many pages in a row without a new row, the walk ends: the server repeats itself.
 MAX_REPEATS = 10
 
 
 class Walk(Generic[Row]):
-    """A walk over a list: iterating yields the new rows of each page, and `found` is what came of it.
+    """A walk over a list: iterating yields the new rows of each page, and `found` is the result at the end.
 
-    `size` is the length of all answers so far, in bytes, for those who keep what they hold.
-    A row without an id is always new. Up to `concurrency` pages are fetched ahead, and only pages that are surely
-    there: as the totals say, and before there are any, the full pages of as many rows as the walk `before` found.
-    Iterating raises what `fetch` raises, and InvalidResponseError for the reasons above.
+    A row without an id is always new. `size` is the size of all responses so far, in bytes.
+
+    The walk fetches up to `concurrency` pages ahead, but only pages that certainly exist by the totals. Until a page
+    has stated totals, it fetches the full pages that the walk `before` found.
+
+    Iterating raises what `fetch` raises, and InvalidResponseError for the errors and contradictions above.
     """
 
     def __init__(
@@ -72,10 +76,10 @@ class Walk(Generic[Row]):
         *,
         has_totals: bool = True,
     ) -> None:
-        """Fetch nothing yet.
+        """Start a walk.
 
-        `before` is what the last walk found. For a list without totals, it says how many rows to expect. `known` is
-        what is known of it from others.
+        `before` is the result of the last walk. For a list without totals, it says how many rows to expect. `known`
+        has the doubts and pages of earlier walks.
         """
         self.found = Found()
         self.size = 0
@@ -92,7 +96,7 @@ class Walk(Generic[Row]):
         self._listed = self._repeated = self._invalid_rows = 0
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """Yield the rows of each page that were on none before it."""
+        """Yield the rows of each page that no earlier page had."""
         try:
             yield from self._walk()
         finally:
@@ -109,7 +113,7 @@ class Walk(Generic[Row]):
             self._ahead.fetch(number + 1, page.last_page(otherwise=expected))
             self._check(page, number)
             size = size or page.info.per_page
-            if size and (page.info.per_page or 0) > size:  # of the numbers, so that rows between them were passed over
+            if size and (page.info.per_page or 0) > size:  # the larger page begins later in the list: rows were skipped
                 raise InvalidResponseError(f"page {number} is larger than the pages before it")
             fresh = self._new(page, last)
             last = page.rows
@@ -126,7 +130,7 @@ class Walk(Generic[Row]):
         raise InvalidResponseError(f"the list did not end after {number} pages with {self._listed} rows")
 
     def _page(self, number: int) -> Page[Row]:
-        """Return a page; an empty one where it is refused because it is beyond the end. Raises PollError."""
+        """Return a page; an empty page if the API refuses it beyond the end of the list. Raises PollError."""
         try:
             page = self._ahead.page(number)
         except PollError as failure:
@@ -145,11 +149,11 @@ class Walk(Generic[Row]):
 
     @property
     def _expected(self) -> int:
-        """The number of rows in the list, as far as it is known; 0 if it is unknown."""
+        """The expected number of rows in the list; 0 if it is unknown."""
         return self._totals.announced or (0 if self._has_totals else self._before.rows)
 
     def _check(self, page: Page[Row], number: int) -> None:
-        """Raise InvalidResponseError for a first page that has no rows although there must be some."""
+        """Raise InvalidResponseError if the first page has no rows although the list must have some."""
         if page.rows or number > 1:
             return
         if page.info.suggests_rows:
@@ -158,7 +162,7 @@ class Walk(Generic[Row]):
             raise InvalidResponseError("page 1 has no result and no total")
 
     def _new(self, page: Page[Row], before: list[Row]) -> list[Row]:
-        """Return the rows that were on no page before."""
+        """Return the rows that no earlier page had."""
         if _is_repeated(page.rows, before):
             return []
         fresh = self._seen.new(page.rows, page.hashes)
@@ -167,7 +171,7 @@ class Walk(Generic[Row]):
 
     def _is_last(self, page: Page[Row], number: int) -> bool:
         if page.is_full:
-            return False  # totals may be cached or capped; one more request shows the end
+            return False  # totals may be cached or capped, so one more request looks for the end
         if page.rows:
             agrees = page.agrees_with(self._listed) and page.info.total_pages == number
             return agrees and not self._ahead.has(self._seen.lacks)
@@ -179,12 +183,12 @@ class Walk(Generic[Row]):
             self._ahead.look(number + 1)
         if not self._ahead.has(self._seen.lacks):
             return True
-        words = f"page {number} has no rows, and one after it has some"
+        words = f"page {number} has no rows, and a later page has some"
         self._doubted.append(Doubt(f"page {number} is empty", 0, words))
         return False
 
     def _finish(self) -> None:
-        """Note what was found; raises InvalidResponseError for what is not to be believed yet."""
+        """Set `found`; raises InvalidResponseError for a contradiction that the last walk did not find."""
         doubts = [*self._doubted, *self._totals.doubts(self._listed)]
         if self._before.numbers_were_right:
             doubts += self._numbers.doubts()
@@ -199,14 +203,14 @@ class Walk(Generic[Row]):
         )
 
     def _moved_to(self, number: int) -> list[Row]:
-        """Return the rows of a page that moved there since it was read."""
+        """Read a page again, and return the rows that moved there since."""
         rows = [row for row in self._pages.fetch(number).rows if row.id]
         return self._seen.new(rows, hashes_of(rows))
 
     def _only_repeats(self, page: Page[Row], repeats: int) -> bool:
-        """Return whether the server gives the same rows for every page, because all of them fit on one.
+        """Return whether the server sends the same rows for every page, because all rows fit on one page.
 
-        Raises InvalidResponseError when it does so although there must be more.
+        Raises InvalidResponseError if it sends the same rows although the list must have more.
         """
         if repeats < MAX_REPEATS:
             return False
@@ -217,5 +221,5 @@ class Walk(Generic[Row]):
 
 
 def _is_repeated(rows: list[Row], before: list[Row]) -> bool:
-    """Return whether this is the page before once more, so that its rows without an id are not new either."""
+    """Return whether the server sent the page before again. Then its rows without an id are not new either."""
     return rows == before and any(row.id for row in rows)

@@ -1,11 +1,11 @@
-"""Places for requests in flight, first come, first served: a long walk must not push others aside."""
+"""Limits the number of requests in flight. The request that waits longest goes next, so no walk delays the others."""
 
 import threading
 from collections import deque
 
 
 class Places:
-    """So many places; who finds none free waits for one."""
+    """A limited number of places. A request takes a place, or waits until one is free."""
 
     def __init__(self, number: int) -> None:
         """Start with all places free."""
@@ -15,7 +15,7 @@ class Places:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """The number of requests that wait for a place."""
         return len(self._waiting)
 
     @property
@@ -25,14 +25,14 @@ class Places:
             return not self._waiting and self._free == self._number
 
     def change(self, number: int) -> None:
-        """Have so many places from now on; those that are taken stay taken."""
+        """Change the number of places. Requests that have a place keep it."""
         with self._lock:
             self._free += number - self._number
             self._number = number
             self._hand_out()
 
     def enter(self, patience: float) -> bool:
-        """Take a place; return False where none came free for so many seconds."""
+        """Take a place; return False if none became free within `patience` seconds."""
         place = threading.Event()
         with self._lock:
             self._waiting.append(place)

@@ -1,4 +1,4 @@
-"""How far a walk over a list is: the pages fetched, the pages expected, and how long the rest takes."""
+"""The progress of a walk over a list: pages fetched, pages expected, and remaining time."""
 
 import threading
 from collections import deque
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from access_exporter.clock import Clock
 
-_MOST_PAGES = 10_000  # a total may be any number
-_LATEST_PAGES = 20  # that give the pace: the first pages of a walk are often faster than all others
+_MOST_PAGES = 10_000  # the most pages to expect, because a wrong total may be huge
+_LATEST_PAGES = 20  # the remaining time comes from the latest pages, because the first ones are often faster
 
 
 class Walked(NamedTuple):
-    """The progress of a walk; None stands for an unknown value. `remaining` is in seconds."""
+    """The pages fetched, the pages expected, and the remaining time in seconds; None for an unknown value."""
 
     pages: int
     expected: int | None
@@ -19,23 +19,23 @@ class Walked(NamedTuple):
 
 
 class WalkProgress:
-    """How far the present walk of a poll is. Several threads may fetch its pages."""
+    """Measures the progress of the current walk of a poll. It is safe to use from several threads."""
 
     def __init__(self, clock: Clock) -> None:
-        """No walk has begun."""
+        """Start without a walk."""
         self._clock = clock
         self._lock = threading.Lock()
         self.begin(0, 1)
 
     def begin(self, rows: int, page_size: int) -> None:
-        """Begin a walk over a list that had this many rows the last time; 0 if that is unknown."""
+        """Begin a walk over a list that had `rows` rows in the last walk; 0 if unknown."""
         with self._lock:
             self._pages = self._rows = 0
             self._total, self._largest, self._page_size = rows, 0, page_size
             self._times = deque([self._clock.monotonic()], maxlen=_LATEST_PAGES + 1)
 
     def note(self, rows: int, total: int | None) -> None:
-        """Note a page with so many rows, and the length of the whole list, if the page says it."""
+        """Count a page with `rows` rows. `total` is the number of rows of the list, if the page states it."""
         with self._lock:
             self._pages += 1
             self._rows += rows
@@ -44,7 +44,7 @@ class WalkProgress:
             self._times.append(self._clock.monotonic())
 
     def walked(self) -> Walked | None:
-        """Return how far the walk is; None before its first page."""
+        """Return the progress of the walk; None before its first page."""
         with self._lock:
             if not self._pages:
                 return None

@@ -1,10 +1,11 @@
-"""What is left of the quota of a credential, by the headers Ratelimit and Ratelimit-Policy.
+"""Reads the remaining quota of a credential from the headers Ratelimit and Ratelimit-Policy.
 
     Ratelimit: "default";r=50;t=30, "burst";r=3;t=1
     Ratelimit-Policy: "default";q=1200;w=300, "burst";q=10;w=1
 
-Both are lists of structured fields (RFC 8941, section 3.1): r requests are left for t seconds, of q in w seconds. A
-policy belongs to the items with its name. An item that cannot be read is passed over, so that it hides no other one.
+Both headers are lists of structured fields (RFC 8941, section 3.1). The first says that r requests are left for t
+seconds, the second that q requests are allowed in w seconds. Items with the same name belong together. The exporter
+skips an item that it cannot read, and reads the others.
 https://developers.cloudflare.com/fundamentals/api/reference/limits/
 """
 
@@ -16,18 +17,19 @@ from access_exporter.cloudflare.credentials import Credential
 from access_exporter.cloudflare.rate_limit import WINDOW_SECONDS, RateLimiter
 
 CLOUDFLARE_QUOTA = 1200
-LITTLE_LEFT = 0.1  # of the quota: from there on what is left is spread over the time it must last
+LITTLE_LEFT = 0.1  # below this share of the quota, the exporter spreads the requests that are left
 
-# A string that does not end goes to the end of the text: were it no match, each of its quotes would be tried again.
+# A string without a closing quote matches up to the end of the text. Otherwise the search would start again at each of
+# its quotes.
 _STRING = r'"(?:[^"\\]++|\\.?)*+"?'
 _ITEM = re.compile(rf"(?:{_STRING}|[^,\"])+")
 _PART = re.compile(rf"(?:{_STRING}|[^;\"])+")
-_MAX_LENGTH = 64 * 1024  # of a header; a hundred such lines are one header, too
+_MAX_LENGTH = 64 * 1024  # in characters; a longer header is truncated
 _WHOLE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Left(NamedTuple):
-    """How many requests are left for how many seconds; `is_little` says whether the exporter must spread them."""
+    """The requests that are left for so many seconds; `is_little` says whether the exporter must spread them."""
 
     requests: int
     seconds: int
@@ -35,7 +37,7 @@ class Left(NamedTuple):
 
     @property
     def interval(self) -> float:
-        """The seconds from one request to the next that make them last."""
+        """The seconds to wait between two requests, so that the requests that are left last long enough."""
         return self.seconds / (self.requests + 1)
 
 
@@ -45,7 +47,10 @@ class _Item(NamedTuple):
 
 
 def follow(headers: Mapping[str, str], credential: Credential, limiter: RateLimiter) -> None:
-    """Note what an answer says is left, and make it last; of several quotas the most restrictive one counts."""
+    """Record the remaining quota that a response states, and slow down if little is left.
+
+    If the response states several quotas, the most restrictive one counts.
+    """
     quotas = left(headers)
     if not quotas:
         return
@@ -56,7 +61,7 @@ def follow(headers: Mapping[str, str], credential: Credential, limiter: RateLimi
 
 
 def left(headers: Mapping[str, str]) -> list[Left]:
-    """Return what an answer says is left, item by item; nothing where it does not say."""
+    """Return the remaining quotas that a response states, one for each item; an empty list if it states none."""
     quotas: dict[str, int] = {}
     for policy in _items(headers.get("Ratelimit-Policy", "")):
         quotas[policy.name] = max(policy.numbers.get("q", 0), quotas.get(policy.name, 0))

@@ -1,8 +1,8 @@
-"""The pace of one credential: how many requests may be in flight, and when the next one may leave.
+"""Keeps the pace of one credential: how many requests may be in flight, and when the next request may leave.
 
-Cloudflare allows a credential 1,200 requests in five minutes and, once that is exceeded, refuses every call for the
-next five (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of the budget
-of five minutes, not on top of it, and a refusal pauses everything that uses the credential.
+Cloudflare allows a credential 1,200 requests in five minutes. If a credential exceeds that, Cloudflare refuses it for
+the next five minutes (https://developers.cloudflare.com/fundamentals/api/reference/limits/). So the burst is part of
+the budget of five minutes, not an addition to it. A 429 pauses every request with the credential.
 """
 
 import threading
@@ -16,33 +16,33 @@ from access_exporter.errors import RateLimitedError
 
 WINDOW_SECONDS = 300
 _ROUNDING = 1e-6
-_NO_TURN = "rate-limit budget exhausted: no request is free for this credential now"
+_NO_TURN = "rate-limit budget exhausted: this credential has no request left at the moment"
 
 
 class RateLimiter:
     """Keeps a credential under `requests_per_second * 300` requests in any five minutes."""
 
     def __init__(self, rate: float, burst: int, concurrency: int, clock: Clock) -> None:
-        """Start with the whole burst at hand; `rate` is in requests a second."""
+        """Start with the whole burst available; `rate` is in requests a second."""
         self._clock = clock
         self._lock = threading.Lock()
         self._places = Places(concurrency)
-        self._optional_places = Places(1)  # one that hangs keeps no place from what must be asked
+        self._optional_places = Places(1)  # so that an optional request that hangs delays no required request
         self._pace = (rate, burst, concurrency)
         self._paused_until = float("-inf")
         self._slow_until = float("-inf")
         self._slow_interval = 0.0
         self._slow_next = float("-inf")
-        self._earned_at = float("-inf")  # when the credit for all requests so far is earned (GCRA)
+        self._earned_at = float("-inf")  # GCRA: when all requests so far will fit the average rate
         self._interval, self._tolerance = _interval_and_tolerance(rate, burst)
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a place in flight."""
+        """The number of requests that wait for a place in flight."""
         return self._places.waiting
 
     def change(self, rate: float, burst: int, concurrency: int) -> None:
-        """Continue at another pace: a pause stays, and there is no burst, because the last one may be recent."""
+        """Change the pace. A pause continues. There is no new burst, because the last one may be recent."""
         with self._lock:
             if self._pace == (rate, burst, concurrency):
                 return
@@ -53,9 +53,9 @@ class RateLimiter:
 
     @contextmanager
     def turn(self, patience: float = float("inf"), *, is_optional: bool = False) -> Iterator[None]:
-        """Hold one of the places in flight, from the moment a request may leave; optional ones share one of their own.
+        """Wait until a request may leave, and hold its place in flight. All optional requests share one other place.
 
-        Raises RateLimitedError as soon as it is known that this would take longer than `patience` seconds.
+        Raises RateLimitedError as soon as it is clear that the wait takes longer than `patience` seconds.
         """
         give_up_at = self._clock.monotonic() + patience
         places = self._optional_places if is_optional else self._places
@@ -71,7 +71,7 @@ class RateLimiter:
             places.leave()
 
     def take(self) -> float:
-        """Reserve a request and return 0, or return the seconds to wait before the next attempt."""
+        """Reserve a request and return 0, or reserve nothing and return the seconds to wait before the next attempt."""
         with self._lock:
             now = self._clock.monotonic()
             slow = now < self._slow_until and self._slow_interval > self._interval
@@ -103,28 +103,28 @@ class RateLimiter:
             self._slow_until = now + reset
 
     def is_at_rest(self) -> bool:
-        """Return whether a new pacer would do the same: it is unused, its budget is full, and no pause is left."""
+        """Return whether the limiter is like a new one: no request, no pause, and the whole budget."""
         with self._lock:
             over = max(self._earned_at, self._paused_until, self._slow_until) <= self._clock.monotonic()
         return over and self._places.are_unused and self._optional_places.are_unused
 
 
 class RateLimiters:
-    """The limiter of each secret. It survives reloads and the rotation of secrets, as Cloudflare's own count does."""
+    """The limiter of each secret. A limiter survives reloads and rotations, because Cloudflare's own count does."""
 
     def __init__(self, clock: Clock) -> None:
-        """Know of no secret yet; `configure` comes first."""
+        """Start without limiters; call `configure` first."""
         self._clock = clock
         self._rate = (1.0, 1, 1)
         self._limiters: dict[tuple[tuple[str, str], ...], RateLimiter] = {}
 
     def of(self, headers: Mapping[str, str]) -> RateLimiter:
-        """Return the limiter of the secret that signs these requests, wherever that comes from."""
+        """Return the limiter of the secret in these headers."""
         secret = tuple(headers.items())
         return self._limiters.get(secret) or self._limiters.setdefault(secret, RateLimiter(*self._rate, self._clock))
 
     def configure(self, api: Api, in_use: Iterable[Mapping[str, str]]) -> None:
-        """Set the rate of `api` on every limiter, and forget idle limiters that are not in use."""
+        """Set the pace of `api` on every limiter, and remove idle limiters of secrets that are not in use."""
         self._rate = (api.requests_per_second, api.burst, api.concurrency)
         kept = {tuple(headers.items()) for headers in in_use}
         for secret, limiter in list(self._limiters.items()):
@@ -134,9 +134,9 @@ class RateLimiters:
 
 
 def _interval_and_tolerance(rate: float, burst: int) -> tuple[float, float]:
-    """Return the seconds between two requests, and how many of these seconds may be borrowed.
+    """Return the seconds between two requests, and the seconds that a burst may borrow from later requests.
 
-    A full burst followed by a steady stream must fit the five minutes, with one request to spare.
+    A full burst and the steady stream after it must fit in the budget of five minutes, with one request to spare.
     """
     burst = max(1, min(burst, int(rate * WINDOW_SECONDS / 2)))
     interval = WINDOW_SECONDS / max(rate * WINDOW_SECONDS - burst - 1, rate * WINDOW_SECONDS / 4)

@@ -1,8 +1,8 @@
-"""What a refused request means, and what to do about it, by the error code and then by the HTTP status.
+"""Explains why Cloudflare refused a request and what to do, by the error code or else by the HTTP status.
 
-Sources: the codes are those of https://developers.cloudflare.com/fundamentals/api/troubleshooting/ and of
-https://developers.cloudflare.com/cloudflare-one/api-terraform/; those marked "seen" are from public bug reports. The
-messages beside the codes are left out, since they may repeat what was sent.
+Sources of the codes: https://developers.cloudflare.com/fundamentals/api/troubleshooting/ and
+https://developers.cloudflare.com/cloudflare-one/api-terraform/. Codes marked "seen" are from public bug reports. The
+exporter does not show Cloudflare's own error messages, because they may repeat the request.
 """
 
 import codecs
@@ -25,14 +25,14 @@ from access_exporter.errors import (
     ServerError,
 )
 
-# "Once exceeded, every call is refused for the next five minutes": a longer wait is capped.
+# Cloudflare refuses requests for five minutes once the rate limit is exceeded, so a longer Retry-After is capped.
 MAX_PAUSE_SECONDS = 300
-MAX_REFUSAL_BYTES = 64 * 1024  # of a refusal only the codes are read
-_MAX_WAIT_LENGTH = 100  # of the text; a date takes 29 characters
+MAX_REFUSAL_BYTES = 64 * 1024  # the exporter reads only the codes and the wait of a refusal
+_MAX_WAIT_LENGTH = 100  # in characters; a date takes 29
 
 
 class Rule(NamedTuple):
-    """What a refusal with one of these codes or statuses means, and the words that say what to do."""
+    """The error for a refusal with one of these codes or statuses, and the words that say what to do."""
 
     kind: type[PollError]
     words: str
@@ -52,14 +52,14 @@ _PERMISSION = Rule(
     PermissionMissingError,
     "the token needs the permission {permission} on this account; "
     "if it has that, check its value and that it is not expired",
-    # Both are used for a bad token as well as for a missing permission.
+    # Cloudflare uses both codes for an invalid token as well as for a missing permission.
     codes=frozenset((9109, 10000)),
     statuses=frozenset((403,)),
 )
-# The first that fits counts: codes say more than the status.
+# The first rule with one of the codes applies, or else the first rule with the status: codes say more.
 RULES = (
     Rule(NotFoundError, "Zero Trust is not set up on this account", codes=frozenset((9999,))),
-    # Seen with 400 and 404: the id in the path is none, often a typing error or the id of a zone.
+    # Seen with 400 and 404: the path has no valid account id, often because of a typing error or the id of a zone.
     Rule(NotFoundError, "this id does not exist; check the account id", codes=frozenset((7000, 7003))),
     _CREDENTIAL,
     _PERMISSION,
@@ -80,7 +80,7 @@ _FIREWALL = "the body is not from the API: a firewall or proxy refused the reque
 
 
 def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> PollError:
-    """Return the error that an answer other than a good one stands for."""
+    """Return the error for a response that reports a failure."""
     failure = _refusal(endpoint, status, headers, body)
     failure.status = status
     return failure
@@ -108,7 +108,7 @@ def _rule(endpoint: Endpoint, status: int, codes: set[int]) -> Rule | None:
     if status == 401 and codes & _PERMISSION.codes:
         return _CREDENTIAL
     of_codes = (rule for rule in RULES if rule.codes & codes)
-    # 400 without a code that says more is how a policy test that is not there has been refused.
+    # Seen for a policy test that does not exist: 400 without a known code.
     of_status = (
         rule for rule in RULES if (404 if _is_of_a_test(endpoint) and status == 400 else status) in rule.statuses
     )
@@ -138,17 +138,20 @@ def _errors(data: object) -> list[dict[str, object]]:
 
 
 def _wait(headers: Mapping[str, str], data: object) -> float | None:
-    """Return the longest wait in seconds that an answer asks for, in its header or in its body; None where it does not.
+    """Return the longest wait in seconds that the header or the body asks for; None if neither asks for a wait.
 
-    `Retry-After: 0` has been seen with the real wait in the body. Retry-After is capped at MAX_PAUSE_SECONDS.
+    Responses with `Retry-After: 0` and the real wait in the body were seen. The wait is capped at MAX_PAUSE_SECONDS.
     """
-    told = [data, *_errors(data)] if isinstance(data, dict) else []
-    waits = [_seconds(headers.get("Retry-After")), *(_seconds(each.get("retry_after")) for each in told)]
+    bodies = [data, *_errors(data)] if isinstance(data, dict) else []
+    waits = [_seconds(headers.get("Retry-After")), *(_seconds(each.get("retry_after")) for each in bodies)]
     return max((min(wait, MAX_PAUSE_SECONDS) for wait in waits if wait is not None), default=None)
 
 
 def _seconds(value: object) -> float | None:
-    """Return a wait in seconds: a number, its text, or the date of RFC 9110, section 10.2.3; None for anything else."""
+    """Return a wait in seconds, from a number, a number as text, or a date (RFC 9110, section 10.2.3).
+
+    Returns None for anything else.
+    """
     if isinstance(value, str):
         if len(value) > _MAX_WAIT_LENGTH:
             return None

@@ -1,4 +1,4 @@
-"""Decodes an answer of Cloudflare: its rows, or an error that says why there are none."""
+"""Decodes a response of Cloudflare: returns its rows, or raises an error that says why there are none."""
 
 import contextlib
 import json
@@ -17,19 +17,22 @@ from access_exporter.cloudflare.endpoints import Endpoint
 from access_exporter.cloudflare.refusals import refusal
 from access_exporter.errors import InvalidResponseError, PollError, PollTimeoutError, describe
 
-# A page has up to 1000 rows of 11 values each. What has many more would take a hundred times its size, and decoded the
-# slow way leave Python's memory in fragments. The rules of policies are decoded with any content.
-MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_ODD_VALUES = 100_000, 400_000, 20_000, 50_000
-COUNTED_BYTES = 512 * 1024  # a page of 1000 rows takes about 400 KB, and 512 KB of `[],` are decoded in 30 ms
-# An answer that is not a list, and the fields beside a list, are small. They are decoded with any content, and no
-# other thread runs meanwhile.
+# A page has up to 1000 rows of 11 values each. A response with many more values would need a hundred times its size in
+# memory, and the slow way to decode it would leave Python's memory fragmented. Policy rules need these limits most,
+# because they may have any content.
+MAX_OBJECTS, MAX_VALUES, MAX_ROWS, MAX_UNUSUAL_VALUES = 100_000, 400_000, 20_000, 50_000
+# The values of larger responses are counted first. A page of 1000 rows takes about 400 KB, and 512 KB of `[],` takes
+# 30 ms to decode.
+COUNTED_BYTES = 512 * 1024
+# A result that is not a list is small, and so are the fields beside a list. They may have any content. The limit keeps
+# the decoding short, because no other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
 
 T = TypeVar("T")
 
 
 class Envelope(msgspec.Struct, Generic[T]):
-    """The outer shape of an answer; any part can be missing, and parts of any type stay undecoded."""
+    """The outer object of a response. Any field can be missing. Fields that may have any type stay undecoded."""
 
     success: bool | None = None
     errors: msgspec.Raw = msgspec.Raw(b"null")
@@ -38,7 +41,7 @@ class Envelope(msgspec.Struct, Generic[T]):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it says so, or lists errors without saying that it succeeded."""
+        """Whether `success` is false, or the response lists errors and `success` is missing."""
         errors = bytes(self.errors)
         lists_some = errors.startswith((b"[", b"{")) and bool(errors[1:-1].strip())
         return self.success is False or (not self.success and lists_some)
@@ -46,9 +49,9 @@ class Envelope(msgspec.Struct, Generic[T]):
 
 @dataclass(frozen=True)
 class Decoded(Generic[T]):
-    """The content of a good answer: `result` is None for a list that is `null` with `success: true`.
+    """The content of a successful response. `result` is None for a list that is `null` with `success: true`.
 
-    `invalid_rows` is the number of rows with a field that could not be read, and `size` that of the answer in bytes.
+    `invalid_rows` counts rows with a field that could not be read. `size` is the size of the response in bytes.
     """
 
     result: T | None
@@ -58,8 +61,8 @@ class Decoded(Generic[T]):
 
     @property
     def some(self) -> T:
-        """The result of an answer that is not a list; `decode` checked that."""
-        assert self.result is not None  # noqa: S101 – `decode` raises where there is none
+        """The result of a response that is not a list; `decode` checked that there is one."""
+        assert self.result is not None  # noqa: S101 – `decode` raises an error if there is no result
         return self.result
 
     @property
@@ -70,21 +73,22 @@ class Decoded(Generic[T]):
 
 
 def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = math.inf) -> Decoded[T]:
-    """Decode an answer straight from its bytes; the slow way only if it has unusual values.
+    """Decode a response the fast way, straight from its bytes, or the slow way if it has unusual values.
 
-    Raises PollTimeoutError if the slow way exceeds the `deadline`, a monotonic moment.
+    Raises PollTimeoutError if the slow way takes longer than the `deadline`, a time of the monotonic clock. Raises
+    another PollError if the response reports a failure, has no result, is too large or is not as documented.
     """
     if len(body) > COUNTED_BYTES and _has_too_much(body):
         raise _too_much(endpoint)
     is_list = get_origin(result) is list
     if not is_list and len(body) > MAX_OBJECT_BYTES:
         _check_object(endpoint, body)
-    kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy knows no type that is passed in
+    kind: Any = Envelope[result]  # type: ignore[valid-type]  # Any: mypy cannot use a variable as a type
     invalid_rows = 0
     try:
         envelope = _decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        envelope, invalid_rows = _decode_odd(endpoint, body, result, deadline)
+        envelope, invalid_rows = _decode_unusual(endpoint, body, result, deadline)
     if envelope.has_failed:
         raise refusal(endpoint, 200, {}, body)
     is_empty_list = envelope.result is None and envelope.success and is_list
@@ -96,44 +100,45 @@ def decode(endpoint: Endpoint, body: bytes, result: type[T], deadline: float = m
 
 
 def _has_too_much(body: bytes) -> bool:
-    """Count objects, lists and values; this takes half the time of decoding."""
+    """Return whether the response has too many objects, lists or values. This takes half the time of decoding."""
     return body.count(b"{") + body.count(b"[") > MAX_OBJECTS or body.count(b",") > MAX_VALUES
 
 
 class _Outside(msgspec.Struct):
-    """An answer with its result as bytes, of any type."""
+    """A response with its result as undecoded bytes."""
 
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def _check_object(endpoint: Endpoint, body: bytes) -> None:
-    """Raise InvalidResponseError for a result that is not a list and too large."""
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # the decoder reports that
+    """Raise InvalidResponseError if a result that should not be a list is too large."""
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # `decode` reports these errors
         if len(bytes(_decoder(_Outside).decode(body).result)) > MAX_OBJECT_BYTES:
             raise _too_much(endpoint)
 
 
-_MAKING = Lock()  # msgspec crashes where two threads look at a type for the first time
+_MAKING = Lock()  # msgspec has a race condition: it crashes if two threads inspect a new type at the same time
 
 
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a decoder of any type
     with _MAKING:
         return _made_decoder(kind)
 
 
 @lru_cache
-def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: any type
+def _made_decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a decoder of any type
     return msgspec.json.Decoder(kind)
 
 
-def _decode_odd(
+def _decode_unusual(
     endpoint: Endpoint, body: bytes, result: type[T], deadline: float
 ) -> tuple[Envelope[Any], int]:  # Any: an envelope of any type
-    """Decode valid but rare values: broken characters in a name, "" for a missing value, a time without a zone.
+    """Decode unusual values: broken characters in a name, "" for a missing value, a time without a zone.
 
-    Only the rows that need it are decoded the slow way. Returns the number of rows with an invalid field as well.
+    Decodes only the rows with such values the slow way. Returns the envelope and the number of rows with an invalid
+    field.
     """
-    if body.count(b",") > MAX_ODD_VALUES:
+    if body.count(b",") > MAX_UNUSUAL_VALUES:
         raise _too_much(endpoint)
     row: Any = get_args(result)[0] if get_origin(result) is list else None  # Any: the type of a row
     if row and (again := _decode_again(body, row)):
@@ -154,7 +159,7 @@ def _decode_odd(
 
 
 def _decode_again(body: bytes, row: Any) -> Envelope[Any] | None:  # Any: the type of a row, and an envelope of it
-    """Decode rows with empty values, or with times without a zone, at once; None if other things are unusual."""
+    """Decode all rows at once if only empty values and times without a zone are unusual; None otherwise."""
     with _MAKING:
         tidied, any_zone = unusual.without_empty(body, row), unusual.with_any_zone(row)
     for kind in (row, any_zone):
@@ -163,20 +168,20 @@ def _decode_again(body: bytes, row: Any) -> Envelope[Any] | None:  # Any: the ty
             if isinstance(found.result, list):
                 if kind is any_zone:
                     unusual.add_zones(found.result, kind)
-                return found  # type: ignore[no-any-return]  # decoders are cached
+                return found  # type: ignore[no-any-return]  # `_decoder` returns a decoder of any type
     return None
 
 
 def _split(body: bytes) -> Envelope[list[msgspec.Raw]] | None:
-    """Return the answer with its rows as bytes; None if it is not strict JSON, or has no such rows."""
+    """Return the response with its rows as undecoded bytes; None if it is not strict JSON or has no list of rows."""
     try:
-        return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # decoders are cached
+        return _decoder(Envelope[list[msgspec.Raw]]).decode(body)  # type: ignore[no-any-return]  # see `_decode_again`
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
 def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:  # Any: an envelope of any type
-    """Decode an answer that only Python's own decoder accepts; the rows of a list stay undecoded."""
+    """Decode a response that only Python's own decoder accepts. The rows of a list become plain dicts."""
     data = lenient_json.decode(body)
     if data is None:
         raise InvalidResponseError(f"the response from {endpoint.place} is not JSON")
@@ -186,29 +191,30 @@ def _lenient(endpoint: Endpoint, body: bytes, result: type[T]) -> Envelope[Any]:
         data |= {name: msgspec.Raw(json.dumps(data.get(name)).encode()) for name in ("errors", "result_info")}
         if get_origin(result) is not list:
             data["result"] = unusual.tidy(data.get("result"), result)
-    kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see above
+    kind: Any = Envelope[list[Any]] if get_origin(result) is list else Envelope[result]  # type: ignore[valid-type]  # Any: see `decode`
     with _MAKING:
-        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: see above
+        envelope: Envelope[Any] = msgspec.convert(data, kind)  # Any: an envelope of any type
     return envelope
 
 
 def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: float) -> tuple[list[T], int]:
-    """Return the rows, decoded or not, and how many of them have an invalid field.
+    """Return the decoded rows, and the number of rows with an invalid field.
 
-    After several unusual rows in a row, it expects as many more, and does not try the fast way for them.
+    After n unusual rows in sequence, this function decodes the next n rows the slow way, too, because trying the fast
+    way first takes time. `rows` has the rows as bytes or as dicts.
     """
     decoder, places = _decoder(kind), []
-    found: list[Any] = []  # Any: rows, and what becomes one
-    odd = expected = 0
+    found: list[Any] = []  # Any: decoded rows, and dicts that are still to be converted
+    unusual_so_far = expected = 0
     for number, row in enumerate(rows):
         _check_time(endpoint, deadline)
         try:
             if not expected:
                 found.append(decoder.decode(row) if isinstance(row, msgspec.Raw) else msgspec.convert(row, kind))
-                odd = 0
+                unusual_so_far = 0
                 continue
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            expected = odd = odd + 1
+            expected = unusual_so_far = unusual_so_far + 1
         expected -= 1
         found.append(unusual.tidy(unusual.decode(row) if isinstance(row, msgspec.Raw) else row, kind))
         places.append(number)
@@ -223,12 +229,12 @@ def _rows(endpoint: Endpoint, rows: Iterable[object], kind: type[T], deadline: f
 
 def _convert(
     endpoint: Endpoint,
-    found: list[Any],  # Any: as above
+    found: list[Any],  # Any: decoded rows, and dicts that are still to be converted
     places: Iterable[int],
     kind: type[T],
     deadline: float,
 ) -> int:
-    """Convert the rows at these indexes, one by one, and return how many have an invalid field."""
+    """Convert the rows at these indexes, one by one, and return the number of rows with an invalid field."""
     invalid = 0
     for place in places:
         _check_time(endpoint, deadline)

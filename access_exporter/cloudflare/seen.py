@@ -1,4 +1,4 @@
-"""Which rows of a list were seen, so that each is counted once."""
+"""Remembers the rows of a list, so that the exporter counts each row once."""
 
 from array import array
 from collections.abc import Sequence
@@ -8,23 +8,25 @@ from access_exporter.cloudflare.pages import Row
 
 
 class Seen:
-    """Which rows were seen, by the hash of their id: half the memory, and two of a million have one 1 in 10^7 times.
+    """Remembers rows by the hash of their id, which takes half the memory of the ids.
 
-    To look up each row takes a quarter of the CPU time of a poll. It is not needed as long as each page has the ids
-    that it had in an earlier walk in which no row came twice. `pages` are the hashes of the ids of each page, and
-    `has_repeats` says that a row came twice.
+    In a list of a million rows, the probability that two ids have the same hash is 1 in 10^7.
+
+    To look up every row takes a quarter of the CPU time of a poll. The lookup is not needed while each page has the
+    same ids as in an earlier walk without duplicate rows. `pages` has one hash for each page, over the ids of its rows.
+    `has_repeats` is True if there was a duplicate row.
     """
 
     def __init__(self, earlier: Sequence[int] = ()) -> None:
-        """No row was seen yet; `earlier` are the `pages` of a walk in which no row came twice."""
+        """Start without rows; `earlier` are the `pages` of a walk without duplicate rows."""
         self.pages: list[int] = []
         self.has_repeats = False
         self._earlier = earlier
-        self._pending: list[array[int]] = []  # the pages that are those of the earlier walk
-        self._keys: dict[int, None] = {}  # in the order of their first appearance
+        self._pending: list[array[int]] = []  # the ids of pages that equal those of the earlier walk
+        self._keys: dict[int, None] = {}  # in the order of the list; the values are unused
 
     def new(self, rows: list[Row], hashes: "array[int]") -> list[Row]:
-        """Return the rows that were not seen before, and see them; a row without an id is always new."""
+        """Return the new rows and remember them. A row without an id is always new."""
         self.pages.append(hash(hashes.tobytes()))
         if self._is_as_earlier():
             self._pending.append(hashes)
@@ -33,7 +35,7 @@ class Seen:
         before = len(self._keys)
         self._keys.update(zip(hashes, repeat(None)))
         added = len(self._keys) - before
-        if added == len(rows):  # as on nearly every page
+        if added == len(rows):  # true for nearly every page
             return rows
         left = set(islice(reversed(self._keys), added))
         new = [row for row in rows if not row.id or _take(hash(row.id), left)]
@@ -41,12 +43,12 @@ class Seen:
         return new
 
     def lacks(self, rows: list[Row]) -> bool:
-        """Return whether any of these rows was not seen before."""
+        """Return whether any of these rows is new."""
         self._look_up()
         return any(not row.id or hash(row.id) not in self._keys for row in rows)
 
     def _is_as_earlier(self) -> bool:
-        """Return whether all pages so far are those of the earlier walk."""
+        """Return whether all pages so far equal those of the earlier walk."""
         number = len(self.pages)
         return not self._keys and number <= len(self._earlier) and self.pages[-1] == self._earlier[number - 1]
 

@@ -1,4 +1,4 @@
-"""One signed request out, one answer in: within its time, bounded in size, and every failure a PollError."""
+"""Sends one signed request and returns the response. Limits its time and size, and turns failures into a PollError."""
 
 import contextlib
 import math
@@ -13,14 +13,14 @@ from access_exporter.cloudflare import failures, unpacking
 from access_exporter.cloudflare.refusals import MAX_REFUSAL_BYTES
 from access_exporter.errors import InvalidResponseError, NetworkError, PollError, PollTimeoutError
 
-MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; decoded, unusual JSON takes 25 times that
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a page of 1000 rows takes about 0.4 MB; in memory, unusual JSON takes 25 times that
 _WITH_RESULT = (200, 201, 202)
 
 
 class Answer(NamedTuple):
-    """What came back. A body that is too large ends one byte above the limit.
+    """A response. A body that is too large is truncated one byte above the limit.
 
-    `deadline` is the monotonic moment at which the request's time is over, to decode it included.
+    `deadline` is the time of the monotonic clock at which the timeout of the request ends. It includes the decoding.
     """
 
     status: int
@@ -30,16 +30,16 @@ class Answer(NamedTuple):
 
 
 def send(session: requests.Session, request: requests.PreparedRequest, place: str, timeout: float) -> Answer:
-    """Send one request, once, and return its answer.
+    """Send a request once and return the response.
 
-    `place` names the endpoint in messages; `timeout` bounds the whole, in seconds. Raises a PollError where no whole
-    answer comes, with `was_sent` False where surely nothing left.
+    `place` names the endpoint in messages. `timeout` limits the whole request, in seconds. Raises PollError if no
+    complete response comes; its `was_sent` is False if the request certainly was not sent.
     """
     deadline = monotonic() + timeout
-    total: Any = urllib3.Timeout(total=timeout)  # Any: the stubs of requests know numbers only
-    trusted: Any = session.verify  # Any: the stubs say that it may be None
+    total: Any = urllib3.Timeout(total=timeout)  # Any: the type stubs of requests allow only numbers
+    trusted: Any = session.verify  # Any: the type stubs also allow None
     try:
-        # Not the session, which would follow redirects, keep cookies, and take a tenth longer.
+        # Send without the session, which would follow redirects, keep cookies, and take a tenth longer.
         adapter = session.get_adapter(request.url or "")
         with adapter.send(request, stream=True, timeout=total, verify=trusted, proxies=session.proxies) as response:
             return Answer(response.status_code, response.headers, _body(response, deadline), deadline)
@@ -54,7 +54,7 @@ def send(session: requests.Session, request: requests.PreparedRequest, place: st
 
 
 def _body(response: requests.Response, deadline: float) -> bytes:
-    """Return the body; a refusal stays one even if its body cannot be read."""
+    """Return the body. If the body of a refusal cannot be read, return an empty one: the status says enough."""
     if response.status_code in _WITH_RESULT:
         return unpacking.read(response, MAX_BODY_BYTES, deadline)
     failed = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, unpacking.UnpackingError)

@@ -1,23 +1,23 @@
-"""A requests session for one credential: it follows no redirect, and its `timeout` limits a whole request.
+"""A session of the library requests for one credential. Its `timeout` limits a whole request.
 
-The timeouts of requests and urllib3 bound each read, so a server that sends a byte a second holds a request for ever.
-Here each read from the socket gets what is left of the request's time.
+The timeouts of requests and urllib3 limit only each read. A slow server that sends one byte a second could keep a
+request open forever. Here, each read from the socket may take only the time that is left of the request's timeout.
 
-This is the only file that uses private names of other packages; pyproject.toml limits their versions.
+No other file uses private names of other packages. pyproject.toml limits the versions of these packages.
 
 | Private name | Fault it prevents |
 |---|---|
-| urllib3: `HTTPConnection._new_conn` | a name server that does not answer holds a request longer than its timeout |
-| | the first address of a host drops every packet, and no time is left for the next one |
+| urllib3: `HTTPConnection._new_conn` | a name server does not answer, and the request takes longer than its timeout |
+| | the first address of a host drops every packet, and no time is left to try the next address |
 
-http.client has names without an underscore that it does not document:
+http.client does not document these names, although they have no underscore:
 
 | Name | Fault it prevents |
 |---|---|
-| `HTTPConnection.response_class`, `HTTPResponse.fp` | headers that come a byte now and then hold a request for ever |
-| | bytes behind an answer are taken for the answer to the next request |
-| `HTTPResponse.begin` | 102 Processing or 103 Early Hints is taken for the answer |
-| | headers that break off are taken for whole ones |
+| `HTTPConnection.response_class`, `HTTPResponse.fp` | headers arrive byte by byte, and the request never ends |
+| | bytes after a response are read as the response to the next request |
+| `HTTPResponse.begin` | 102 Processing or 103 Early Hints is read as the final response |
+| | truncated headers are read as complete headers |
 """
 
 import contextlib
@@ -41,21 +41,21 @@ from access_exporter.background import call
 from access_exporter.cloudflare import authorities, failures
 from access_exporter.config import Api
 
-# Firewalls drop idle connections without a word: what is sent on one then gets no answer, and no refusal either.
+# Firewalls drop idle connections silently. A request on such a connection gets neither a response nor an error.
 MOST_IDLE_SECONDS = 60
-_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not every system has a clock of a suspended machine
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not every system counts suspended time
 
 
 def uptime() -> float:
-    """Return seconds that go on while the machine is suspended, where the system counts them."""
+    """Return a monotonic time in seconds. On most systems it includes the time that the machine was suspended."""
     return time.clock_gettime(_UPTIME)
 
 
 def session(api: Api, connections: int) -> requests.Session:
-    """Return a session for an API that keeps up to so many connections open and no cookies.
+    """Return a session for an API. It keeps up to `connections` connections open, and no cookies.
 
-    The proxy and the certificate authorities that the environment names are looked up once, not at each request, and
-    a .netrc, which would replace the credential, not at all.
+    The session reads the proxy and the certificate authorities from the environment once, not for each request. It
+    does not read .netrc, which would replace the credential.
     """
     made = requests.Session()
     trusted = authorities.from_environment()
@@ -77,7 +77,7 @@ def session(api: Api, connections: int) -> requests.Session:
 
 
 class _Incoming(io.RawIOBase):
-    """What a socket receives for one answer, within the timeout that the socket has now."""
+    """Reads one response from a socket, until the timeout that the socket has at the start is over."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         self.sock = sock
@@ -88,7 +88,7 @@ class _Incoming(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:  # Any: what supports the buffer protocol has no name before 3.12
+    def readinto(self, buffer: Any) -> int | None:  # Any: the type collections.abc.Buffer needs Python 3.12
         left = self.deadline - monotonic()
         if left <= 0:
             raise TimeoutError("the request took longer than its timeout")
@@ -103,7 +103,7 @@ class _Incoming(io.RawIOBase):
 
 
 class _Buffer(io.BufferedReader):
-    """What was received for one answer and is not read yet."""
+    """The received bytes of one response that are still to be read."""
 
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming, 65536)
@@ -111,12 +111,12 @@ class _Buffer(io.BufferedReader):
 
     def read1(self, size: int = -1) -> bytes:
         if size < 0:
-            raise http.client.IncompleteRead(b"")  # a chunk of -1 bytes, which http.client reads to the end
+            raise http.client.IncompleteRead(b"")  # http.client would read a chunk of -1 bytes to the end of the stream
         return super().read1(size)
 
     def close(self) -> None:
-        """End the connection where more came than the answer."""
-        self._incoming.deadline = 0.0  # so that a look at what is here receives no more
+        """Shut the connection down if it received bytes after the response."""
+        self._incoming.deadline = 0.0  # so that `peek` sees the received bytes and does not wait for more
         with contextlib.suppress(OSError, ValueError, AttributeError):  # TLS within TLS has no shutdown
             if self.peek(1):
                 self._incoming.sock.shutdown(socket.SHUT_RDWR)
@@ -124,48 +124,48 @@ class _Buffer(io.BufferedReader):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer, read more carefully than http.client does."""
+    """A response of http.client with a deadline and stricter checks."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they come
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(sock, *args, **kwargs)
         self._incoming = _Incoming(sock, self.fp.detach())
         self.fp = _Buffer(self._incoming)
 
-    def begin(self, *args: Any, **kwargs: Any) -> None:  # Any: handed on; the newest Python passes one
-        """Pass over every answer that is not the last: http.client does that for 100, and takes 103 for the last."""
+    def begin(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on; only the newest Python passes any
+        """Skip every 1xx response before the final one. http.client skips 100, but takes 103 for the final response."""
         super().begin(*args, **kwargs)
         while 100 <= self.status < 200:
-            self.headers = None  # type: ignore[assignment]  # as it was before it began
+            self.headers = None  # type: ignore[assignment]  # `begin` reads headers only if they are None
             super().begin(*args, **kwargs)
         if self._incoming.has_ended:
-            raise http.client.IncompleteRead(b"")  # in the middle of the headers, which http.client takes for their end
+            raise http.client.IncompleteRead(b"")  # the headers are truncated, and http.client does not report it
 
 
 class _HTTPConnection(HTTPConnection):
-    """Connects within the timeout, even if name servers or addresses hang, and connects again after it was idle."""
+    """Connects within the timeout, even if name servers or addresses hang. Connects again after it was idle."""
 
     timeout: float
     response_class = _Response
 
-    def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:  # Any: handed on as they come
+    def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(host, *args, **kwargs)
-        self._name = self.host + ("." if host.endswith(".") else "")  # with the dot no search domain is tried
+        self._name = self.host + ("." if host.endswith(".") else "")  # the dot keeps the resolver from search domains
         self.socket_options = [*(self.socket_options or []), *keep_alive.SOCKET_OPTIONS]
         self._used_at = uptime()
 
     @property
     def is_connected(self) -> bool:
-        """Whether a request may be sent on it; the pool asks for that, and connects again if not."""
+        """Whether the connection can still send a request. If not, the connection pool connects again."""
         return super().is_connected and uptime() - self._used_at <= MOST_IDLE_SECONDS
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        """Return the answer, and note when it came."""
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # the base class in urllib3 has this type, too
+        """Return the response, and record when the connection was used."""
         response = super().getresponse()
         self._used_at = uptime()
         return response
 
     def connect(self) -> None:
-        """Connect, and mark the failure to: until then nothing of a request can have left."""
+        """Connect. Mark the error if that fails, because then the request certainly was not sent."""
         try:
             super().connect()
             self._used_at = uptime()
@@ -176,10 +176,10 @@ class _HTTPConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect to the first address of the host that answers.
 
-        The addresses share the timeout: the one that drops everything must leave time for the next.
+        The addresses share the timeout, so that an address that drops every packet leaves time for the next one.
         """
         end = monotonic() + self.timeout
-        # Nothing ends a look-up sooner than the system's own patience.
+        # A name lookup cannot be cancelled. So it runs in its own thread, and the request waits only until its timeout.
         where = (self._name, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         found = call(lambda: socket.getaddrinfo(*where), "resolver")
         try:
@@ -191,13 +191,13 @@ class _HTTPConnection(HTTPConnection):
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no name server or address answered in time") from error
         except (socket.gaierror, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # it wants a gaierror
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # urllib3 asks for gaierror
         except OSError as error:
             raise NewConnectionError(self, "no address answered") from error
 
     def _connected(self, address: tuple[str, int], end: float, share: float) -> socket.socket:
         made = create_connection(address, max(0.001, share), socket_options=self.socket_options)
-        made.settimeout(max(0.001, end - monotonic()))  # for TLS, which comes before any answer
+        made.settimeout(max(0.001, end - monotonic()))  # limits the TLS handshake, which comes next
         return made
 
 
@@ -206,20 +206,20 @@ class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes the connections above to one base URL, directly or through a proxy from the environment."""
+    """Makes requests use the connections above, to one base URL, directly or through a proxy of the environment."""
 
-    _pool: Any = None  # Any: the stubs know its base only
+    _pool: Any = None  # Any: the type stubs know only its base class
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: handed on as they come
-        """Return the one pool there is: to look it up each time costs a tenth of a request."""
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: passed on unchanged
+        """Return the only connection pool. A lookup for each request would take a tenth of the request's CPU time."""
         if self._pool is None:
-            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)  # Any: as above
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)  # Any: see `_pool`
             pool.ConnectionCls = _HTTPSConnection if pool.scheme == "https" else _HTTPConnection
             self._pool = pool
         return self._pool
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # Any: as requests has it
-        """Return an answer without a jar of cookies: Python's parser prints a traceback for unusual ones."""
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # Any: as in HTTPAdapter
+        """Return a response without cookies, because Python's cookie parser prints a traceback for unusual cookies."""
         response = requests.Response()
         response.status_code, response.raw, response.request = resp.status, resp, req
         response.headers = CaseInsensitiveDict(resp.headers)

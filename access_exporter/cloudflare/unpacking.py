@@ -1,7 +1,8 @@
-"""The body of an answer, unpacked as it arrives: bounded in bytes before and after, in gzip members, and in time.
+"""Decompresses the body of a response as it arrives.
 
-A few bytes of gzip stand for gigabytes, and four megabytes for 200,000 members without any content. zlib lets other
-threads run while it unpacks.
+It limits the bytes before and after decompression, the number of gzip members, and the time. Otherwise a small response
+could use up memory or CPU: a few bytes of gzip can become gigabytes, and four megabytes can be 200,000 empty members.
+Other threads run while zlib decompresses.
 """
 
 import io
@@ -10,8 +11,8 @@ from time import monotonic
 
 import requests
 
-MAX_MEMBERS = 50  # servers send one; what compresses in pieces sends some
-MAX_LAYERS = 2  # a proxy may compress what is compressed already
+MAX_MEMBERS = 50  # servers send one, or a few if they compress a body in pieces
+MAX_LAYERS = 2  # a proxy may compress a compressed body again
 _PIECE_BYTES = 256 * 1024
 _GZIP = ("gzip", "x-gzip")  # RFC 9110, section 8.4.1.3
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -23,9 +24,10 @@ class UnpackingError(Exception):
 
 
 def read(response: requests.Response, most: int, deadline: float) -> bytes:
-    """Return the unpacked body, at most one byte more than `most`, up to a monotonic moment.
+    """Return the decompressed body, truncated one byte above `most` bytes.
 
-    Raises UnpackingError, TimeoutError, and what the libraries raise for a connection that breaks.
+    Raises UnpackingError if the body cannot be decompressed, and TimeoutError after the `deadline`, a time of the
+    monotonic clock. Passes on the errors of the libraries for a broken connection.
     """
     layers = [_Gzip(most) for _ in range(_layers(response.headers.get("Content-Encoding", "")))]
     body, left = io.BytesIO(), most + 1
@@ -42,7 +44,7 @@ def read(response: requests.Response, most: int, deadline: float) -> bytes:
 
 
 def _layers(encodings: str) -> int:
-    """Return how often a body was compressed; 0 where an encoding was used that was not asked for."""
+    """Return how often the body was compressed with gzip; 0 if it has an encoding that the request did not accept."""
     named = [encoding.strip().lower() for encoding in encodings.split(",")]
     if not all(encoding in _GZIP for encoding in named):
         return 0
@@ -52,7 +54,7 @@ def _layers(encodings: str) -> int:
 
 
 class _Gzip:
-    """Unpacks gzip members, one after the other (RFC 1952); what follows them and is none is passed over."""
+    """Decompresses gzip members, one after the other (RFC 1952), and ignores other bytes after the last member."""
 
     def __init__(self, most_packed: int) -> None:
         self._packed_left = most_packed
@@ -61,7 +63,7 @@ class _Gzip:
         self._is_over = False
 
     def unpack(self, piece: bytes, most: int) -> bytes:
-        """Return at most so many bytes; what is more than those is dropped."""
+        """Decompress a piece of the body, and return at most `most` bytes; the rest is dropped."""
         self._packed_left -= len(piece)
         if self._packed_left < 0:
             raise UnpackingError("too large even before decompression")
@@ -78,7 +80,7 @@ class _Gzip:
         return unpacked
 
     def finish(self) -> None:
-        """Raise UnpackingError where the body ends in the middle of a member."""
+        """Raise UnpackingError if the body ends in the middle of a gzip member."""
         if self._members and not self._member.eof:
             raise UnpackingError("invalid gzip data")
 

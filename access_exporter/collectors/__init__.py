@@ -1,7 +1,7 @@
-"""Pages of rows in, one frozen summary out, and the summary as metric families: one file per API resource.
+"""Turns pages of rows into one frozen summary, and the summary into metric families: one file per API resource.
 
-`configured` returns the collectors that an account asks for. The summaries are what the status page shows.
-`policy_preview` tests policies before they are saved.
+`configured` yields the collectors that the configuration of an account asks for. The status page reads the summaries.
+`policy_preview` tests policies before someone saves them.
 """
 
 from access_exporter.collectors import devices, last_seen, policy_preview, seats, users, users_summary

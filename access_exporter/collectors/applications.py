@@ -1,11 +1,11 @@
-"""The applications of an account, and a policy test for each: GET …/access/apps and …/access/policies.
+"""Lists the applications of an account, and starts a policy test for each: GET …/access/apps and …/access/policies.
 
     cloudflare_access_applications{account_id="…",type="self_hosted"} 12.0
     cloudflare_access_discovered_policy_tests{account_id="…"} 10.0
     cloudflare_access_undiscovered_applications{account_id="…",reason="no_policies"} 2.0
 
-A failed poll drops no test: those of the last good list go on. Rules may name people, so they are never stored. After a
-restart a test starts only when the applications were listed again.
+After a failed poll, the tests of the last good list continue. Rules may name people, so the exporter never stores them.
+After a restart, it first lists the applications again, and then starts tests.
 """
 
 import json
@@ -47,14 +47,17 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-_WITHOUT_POLICIES = ("bookmark",)  # types of applications
+_WITHOUT_POLICIES = ("bookmark",)  # the types of applications that have no policies
 _INTERVALS_TO_STALE = 6
-_MOST_SHOWN = 1000  # applications, each with a series of its own
-_SHOWN_DECISIONS = ("allow", "bypass")  # also where there are none, so that the first one is seen to come
+_MOST_SHOWN = 1000  # applications, because each has its own time series
+_SHOWN_DECISIONS = ("allow", "bypass")  # exported even at 0, so that Prometheus sees an increase from 0 to 1
 
 
 class ApplicationsSummary(Revisions, frozen=True):
-    """The applications of an account; `bodies` are the policies of those that are tested, by id, and never stored."""
+    """The applications of an account.
+
+    `bodies` are the policies of the tested applications, by application id. The exporter never stores them.
+    """
 
     applications: Annotated[tuple[Listed, ...], Meta(max_length=MOST_ROWS)] = ()
     found: Found = Found()
@@ -69,7 +72,7 @@ def configured(account: Account, client: Client) -> Iterator["ApplicationsCollec
 
 
 class ApplicationsCollector(Collector[ApplicationsSummary]):
-    """The applications of an account."""
+    """Polls the applications of an account."""
 
     title = "Applications"
     summary_type = ApplicationsSummary
@@ -77,13 +80,13 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
     is_first = True
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
-        """Ask nothing yet."""
+        """`config` is the section with `discover: applications`."""
         self._account_id = account.id
         self._config = config
         self._client = client
         self._wanted = reusable_policies.wanted(account)
         self._taken = frozenset(test.label for test in account.policy_tests if not test.discover)
-        self._told: tuple[bool, tuple[str, ...]] = (False, ())
+        self._reported: tuple[bool, tuple[str, ...]] = (False, ())
         self.key = Key(account.id, NAME, NAME)
         self.subject = client.url
         self.interval = config.interval
@@ -91,7 +94,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         self.settings = (client.settings, config, self._wanted, self._taken)
 
     def fetch(self, poll: Poll[ApplicationsSummary]) -> ApplicationsSummary:
-        """List the applications and the reusable policies. Raises a PollError when the end of a list is not reached."""
+        """List the applications and the reusable policies. Raises PollError if a list cannot be read to its end."""
         previous = poll.previous or ApplicationsSummary()
         lists = ApplicationList(self._client, self._account_id, self.stale_after)
         reusable = lists.reusable(previous.policies_found)
@@ -117,17 +120,17 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             yield DiscoveredPolicyTestCollector(self._account_id, each, body, self._config, self._client)
 
     def to_store(self, summary: ApplicationsSummary) -> ApplicationsSummary:
-        """Return the applications without their policies: these may name people."""
+        """Return the applications without their policies, because policies may name people."""
         return replace(summary, bodies={})
 
     def is_possible(self, summary: ApplicationsSummary, _succeeded_at: float | None) -> bool:
-        """Return whether each application is a known kind of one, and none is listed twice or with its policies."""
+        """Return whether types and decisions are known, no application is a duplicate, and no policy was stored."""
         ids = {each.id for each in summary.applications}
         is_once = len(ids) == len(summary.applications)
         return is_once and not summary.bodies and all(each.is_possible() for each in summary.applications)
 
     def families(self, summary: ApplicationsSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about applications, but for their tests."""
+        """Yield the metric families of applications, without those of their tests."""
         labels = {"account_id": self._account_id}
         types = Counter(each.type for each in summary.applications)
         found = self._discovery(summary)
@@ -150,7 +153,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         yield from self._families_of_each(found)
 
     def _families_of_each(self, found: Discovery) -> Iterator[Metric]:
-        """Yield what `/metrics` says about single applications."""
+        """Yield the metric families with one time series or more for each application."""
         labels = {"account_id": self._account_id}
         yield gauge(
             "cloudflare_access_undiscovered_application_info",
@@ -172,7 +175,7 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         )
 
     def status(self, summary: ApplicationsSummary) -> Iterator[str]:
-        """Yield how many applications there are, and why some are not tested."""
+        """Yield the number of applications, and the reasons why some are not tested."""
         yield from listed.status(summary.found)
         found = self._discovery(summary)
         yield f"{len(summary.applications):,} applications, {len(found.tests):,} tested"
@@ -182,16 +185,16 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
             yield f"not tested: {', '.join(left)}"
 
     def plan(self) -> Plan:
-        """Return what polling costs, where as many applications are tested as may be."""
+        """Return the cost of polling with as many tests as `limit` allows."""
         config, refresh = self._config, self._config.refresh or 0
         lists = 2 * 3600 / self.interval
         tests = config.limit * fresh_policy_tests.REQUESTS_OF_A_TEST * 3600 / refresh
         return Plan(
             "applications",
-            f"listed every {self.interval:.10g} s; starts a test of each every {refresh:.10g} s, of {config.limit} at "
-            f"most, stale after {config.stale_after:.10g} s",
+            f"listed every {self.interval:.10g} s; each tested every {refresh:.10g} s, at most {config.limit} of them, "
+            f"stale after {config.stale_after:.10g} s",
             lists + tests,
-            f"{lists:.4g} requests/h for each 100, {tests:.4g} requests/h or more for {config.limit} tests",
+            f"{lists:.4g} requests/h for each 100 applications, {tests:.4g} or more for {config.limit} tests",
         )
 
     def permissions(self) -> Iterator[Permission]:
@@ -203,15 +206,15 @@ class ApplicationsCollector(Collector[ApplicationsSummary]):
         return discovery.discover(summary.applications, self._config, self._taken)
 
     def _report(self, found: Discovery) -> None:
-        """Log once what is left out because of the limit, or because a configured test has its name."""
+        """Log once that there are more applications than the limit, and once for each name of a configured test."""
         left, clashes = found.undiscovered["limit"], tuple(found.taken)
-        was_told, told = self._told
-        self._told = (left > 0, clashes)
-        if left and not was_told and self._config.limit:
+        was_reported, reported = self._reported
+        self._reported = (left > 0, clashes)
+        if left and not was_reported and self._config.limit:
             more = facts(**self.key._asdict(), limit=self._config.limit, left_out=left)
             log.warning("more applications than the limit; the rest is not tested", extra=more)
         for application_id in clashes:
-            if application_id not in told:
+            if application_id not in reported:
                 more = facts(**self.key._asdict(), application_id=application_id)
                 log.warning("application not tested: a configured policy test has its name", extra=more)
 
@@ -221,10 +224,10 @@ def _names(application: Listed, label: str) -> dict[str, str]:
 
 
 class _Reader:
-    """Sums applications up; `bodies` are their policies as a test takes them, by id."""
+    """Reads the rows of applications. `bodies` are their policies for the request of a test, by application id."""
 
     def __init__(self, reusable: Reusable, previous: ApplicationsSummary) -> None:
-        """If the policies of an application cannot be read, the policies of the last list stay."""
+        """If the policies of an application cannot be read, those in `previous` stay."""
         self._reusable = reusable
         self._previous = previous
         self._before = {each.id: each for each in previous.applications}
@@ -232,7 +235,7 @@ class _Reader:
         self.bodies: dict[str, str] = {}
 
     def listed(self, row: Application) -> Listed:
-        """Return what is kept of an application."""
+        """Return the part of an application that the summary keeps."""
         id_, kind = row.id or "", row.type if row.type in TYPES else UNKNOWN
         application = Listed(id_, texts.kept(row.name or "", MOST_CHARACTERS), kind or UNKNOWN, None, {})
         try:
@@ -253,5 +256,5 @@ class _Reader:
     def report(self, key: Key) -> None:
         """Log how many applications have policies that cannot be read."""
         if self._unreadable:
-            told = facts(**key._asdict(), applications=self._unreadable)
-            log.warning("applications with unreadable policies keep their last known ones", extra=told)
+            more = facts(**key._asdict(), applications=self._unreadable)
+            log.warning("cannot read the policies of some applications; their last known policies stay", extra=more)

@@ -1,4 +1,4 @@
-"""The policy tests that the configuration lists: followed by their ids, or started from reusable policies by theirs."""
+"""The configured policy tests: each has the id of an existing test, or the ids of reusable policies to test."""
 
 import json
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ DAY = 86400
 
 
 class ConfiguredFreshTestCollector(FreshPolicyTestCollector):
-    """A test of reusable policies that are known by their ids."""
+    """Tests the reusable policies with the configured ids."""
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
-        """Ask nothing yet."""
+        """`config` names the policies."""
         policies, schedule = json.dumps(config.policies), Schedule(config.refresh or DAY)
         test = FreshTest(account.id, config.label, policies, schedule, config.interval, config.stale_after)
         super().__init__(test, client)
@@ -28,7 +28,7 @@ class ConfiguredFreshTestCollector(FreshPolicyTestCollector):
         self._listed = reusable_policies.key(account)
 
     def revision(self, poll: Poll[FreshSummary] | None = None) -> str | None:
-        """Return the revision of the policies as they were listed last; None where the token may not list them."""
+        """Return the revision of the policies in the last list; None if the token may not list policies."""
         listed = poll.other(self._listed) if poll else None
         if not isinstance(listed, application_list.Revisions) or not listed.policies:
             return None
@@ -36,7 +36,7 @@ class ConfiguredFreshTestCollector(FreshPolicyTestCollector):
 
 
 def configured(account: Account, client: Client) -> Iterator[PolicyTestCollector | ConfiguredFreshTestCollector]:
-    """Yield a collector for each policy test that an account lists, in the order of the configuration."""
+    """Yield a collector for each policy test in an account's configuration, in the same order."""
     for test in account.policy_tests:
         if test.id:
             yield PolicyTestCollector(account, test, client)

@@ -1,11 +1,11 @@
-"""When the exporter's own token expires: GET /user/tokens/verify ("Verify Token").
+"""Reads when the exporter's own API token expires: GET /user/tokens/verify ("Verify Token").
 
-GET /accounts/{account_id}/tokens/verify does the same for a token that an account owns. The wrong one of the two
-refuses a valid token, so both are tried. No permission is needed. A global key has neither, and does not expire.
+For a token that an account owns, GET /accounts/{account_id}/tokens/verify does the same. Each endpoint refuses the
+other kind of token, so the collector tries both. The token needs no permission. A global API key does not expire.
 
-It is asked once a day for each credential, and again soon where there was no answer or the secret is another one. The
-requests are optional: nothing waits for them, and their errors fail no poll. The credential keeps the answer,
-so that it is forgotten together with the secret.
+The collector asks once a day for each credential. It asks again after INTERVAL_SECONDS if the request failed or the
+secret changed. The requests are optional: no other request waits for them, and their failure needs no action. The
+credential keeps the expiry, and forgets it together with the secret.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from access_exporter.errors import AuthError, NotFoundError, PermissionMissingEr
 NAME = "credential"
 OF_A_USER = Endpoint("user_token", "/user/tokens/verify", "none")
 OF_AN_ACCOUNT = Endpoint("account_token", "/accounts/{account_id}/tokens/verify", "none")
-INTERVAL_SECONDS = 300  # to see whether there is another secret
+INTERVAL_SECONDS = 300  # how often the collector looks for a new secret
 DAY = 86400
 
 _Time = Annotated[datetime, Meta(tz=True)]
@@ -33,18 +33,18 @@ REFUSALS = (AuthError, PermissionMissingError, NotFoundError)
 
 
 class Token(msgspec.Struct):
-    """The field of the answer that is read; it may be missing, and what cannot be read is as good as missing."""
+    """The field of the response that the exporter reads. An invalid value counts as missing."""
 
     expires_on: object = None
 
     @property
     def expires_at(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None where it does not."""
+        """When the token expires, in seconds since the epoch; None if it never expires or the time is invalid."""
         try:
             expires_on: datetime = msgspec.convert(self.expires_on, _Time)
         except msgspec.ValidationError:
             return None
-        return expires_on.timestamp() if expires_on.year > 1 else None  # what Go writes for no time
+        return expires_on.timestamp() if expires_on.year > 1 else None  # Go writes the year 1 for a missing time
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -54,13 +54,13 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["CredentialCollector"]:
-    """Yield the collector of a token, for the first account that uses it."""
+    """Yield a collector if the credential is a token and this account is the first that uses it."""
     if client.credential.is_token and client.credential.name == account.id:
         yield CredentialCollector(account, client)
 
 
 class CredentialCollector(Collector[Verified]):
-    """The token of an account."""
+    """Polls the expiry of the API token that an account uses."""
 
     title = "API token"
     summary_type = Verified
@@ -70,18 +70,18 @@ class CredentialCollector(Collector[Verified]):
     endpoints = (OF_A_USER, OF_AN_ACCOUNT)
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Ask nothing yet."""
+        """`client` has the token as its credential."""
         self._account_id = account.id
         self._client = client
-        self._verified: dict[str, str] = {}  # the headers with the secret that was asked about
+        self._verified: dict[str, str] = {}  # the headers with the secret that was verified last
         self.key = Key(account.id, NAME, NAME)
         self.subject = client.url
-        self.settings = object()  # like no other: after a reload it is asked again
+        self.settings = object()  # equals no other object, so that the collector asks again after each reload
 
     def fetch(self, poll: Poll[Verified]) -> Verified:
-        """Ask when the token expires, unless that was answered within the day.
+        """Ask Cloudflare when the token expires, at most once a day for the same secret.
 
-        Raises a PollError where neither endpoint answers.
+        Raises PollError if both endpoints refuse the token or cannot be reached.
         """
         credential = self._client.credential
         headers = credential.headers()
@@ -97,7 +97,7 @@ class CredentialCollector(Collector[Verified]):
         return Verified(poll.now)
 
     def _verify(self) -> Token:
-        """Try both endpoints; where neither answers, any other failure says more than a refusal."""
+        """Try both endpoints. If both fail, raise the first failure, or the second if the first was a refusal."""
         try:
             return self._client.get_once(OF_A_USER.of(self._account_id), Token)
         except PollError as failure:
@@ -109,10 +109,10 @@ class CredentialCollector(Collector[Verified]):
                 raise failure from None
 
     def to_store(self, _summary: Verified) -> None:
-        """Store nothing: the next process may have another secret, and asks at once."""
+        """Store nothing, because the next process may have another secret. It asks again at once."""
 
     def families(self, _summary: Verified) -> Iterator[Metric]:
-        """Yield nothing: the credential's own metrics show it."""
+        """Yield nothing. The request metrics include the expiry of each credential."""
         return iter(())
 
     def status(self, _summary: Verified) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""Devices of an account's users: GET /accounts/{account_id}/devices/registrations ("List registrations").
+"""Counts the devices of an account's users: GET /accounts/{account_id}/devices/registrations ("List registrations").
 
     cloudflare_access_device_registrations{account_id="…",type="warp"} 40.0
     cloudflare_access_device_registrations_seen{account_id="…",within="7d"} 35.0
 
-A login is not the only sign of life: people who use the WARP client every day may never log in to an application. So
-the users collector looks here for when a device of each user was last seen. A revoked registration counts as well: it
+People who use the WARP client every day may never log in to an application. So the users collector also needs the last
+time that a device of each user was seen, and reads it from this summary. A revoked registration counts, too, because it
 proves that its user was active then.
 """
 
@@ -37,14 +37,14 @@ _WITHIN = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 _TYPES = ("warp", "browser_extension")
 _MOST_VERSIONS = 10
 _MOST_DISTINCT_VERSIONS = 1000
-_VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+_-]{0,39}", re.ASCII)  # no text that might be a name
+_VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+_-]{0,39}", re.ASCII)  # excludes texts that could be a person's name
 _UNKNOWN, _OTHER = "unknown", "other"
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Device(msgspec.Struct, gc=False):
-    """The fields of the device itself that are read."""
+    """The fields of the device that the exporter reads."""
 
     client_version: str | None = None
 
@@ -57,7 +57,7 @@ class Holder(msgspec.Struct, gc=False):
 
 
 class Registration(msgspec.Struct, gc=False):
-    """The fields of a row that are read; any may be missing."""
+    """The fields of a row that the exporter reads. Any field may be missing."""
 
     id: str | None = None
     last_seen_at: _Time | None = None
@@ -69,10 +69,10 @@ class Registration(msgspec.Struct, gc=False):
 
 
 class DevicesSummary(msgspec.Struct, frozen=True):
-    """Numbers of active registrations; `at` is when they were read, in seconds since the epoch.
+    """The numbers of active registrations; `at` is when they were read, in seconds since the epoch.
 
-    `last_seen` is never stored. `readable` is False where the token may not read devices. `rows` is the number of
-    registrations listed, revoked ones as well.
+    `readable` is False if the token may not read devices. `rows` counts all registrations, including revoked ones. The
+    exporter never stores `last_seen`.
     """
 
     at: Moment
@@ -81,7 +81,7 @@ class DevicesSummary(msgspec.Struct, frozen=True):
     seen: dict[str, Count] = {}
     versions: dict[str, Count] = {}
     rows: Count = 0
-    last_seen: Any = None  # Any: a LastSeen, which the storage cannot decode
+    last_seen: Any = None  # Any: a LastSeen, because the storage cannot decode that type
 
 
 def configured(account: Account, client: Client) -> Iterator["DevicesCollector"]:
@@ -96,7 +96,7 @@ def key(account_id: str) -> Key:
 
 
 class DevicesCollector(Collector[DevicesSummary]):
-    """The devices of an account's users."""
+    """Polls the devices of an account's users."""
 
     title = "Devices"
     summary_type = DevicesSummary
@@ -104,7 +104,7 @@ class DevicesCollector(Collector[DevicesSummary]):
     is_first = True
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Ask nothing yet."""
+        """With `devices: auto`, the token may lack the permission."""
         config = account.devices_settings
         self._account_id = account.id
         self._client = client
@@ -118,7 +118,8 @@ class DevicesCollector(Collector[DevicesSummary]):
     def fetch(self, poll: Poll[DevicesSummary]) -> DevicesSummary:
         """Read all registrations and count them.
 
-        Raises a PollError when the end of the list is not reached, or when the token may not read devices but must.
+        Raises PollError if the list cannot be read to its end. Raises it for a missing permission, too, but not with
+        `devices: auto`.
         """
         resource, before = ENDPOINT.of(self._account_id), poll.previous.rows if poll.previous else 0
         walk = self._client.cursor_walk(
@@ -131,7 +132,7 @@ class DevicesCollector(Collector[DevicesSummary]):
                 raise
             return DevicesSummary(poll.now, readable=False)
         finally:
-            memory.give_back()  # what it took to put them in order
+            memory.give_back()  # the memory that sorting the devices took
 
     def times(self, summary: DevicesSummary) -> tuple[float, ...]:
         """Return when the devices were read."""
@@ -142,11 +143,11 @@ class DevicesCollector(Collector[DevicesSummary]):
         return summary.at
 
     def to_store(self, summary: DevicesSummary) -> DevicesSummary:
-        """Return the numbers only: facts about single users are never stored."""
+        """Return the numbers without `last_seen`, which has facts about single users."""
         return msgspec.structs.replace(summary, last_seen=None)
 
     def is_possible(self, summary: DevicesSummary, _succeeded_at: float | None) -> bool:
-        """Return whether the numbers agree with each other, and name no single user."""
+        """Return whether the numbers agree with each other, and there are no facts about single users."""
         total = sum(summary.types.values())
         versions = [each for each in summary.versions if _VERSION.fullmatch(each)]
         return (
@@ -158,7 +159,7 @@ class DevicesCollector(Collector[DevicesSummary]):
         )
 
     def families(self, summary: DevicesSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about devices; nothing if the token may not read them."""
+        """Yield the metric families of devices. They are empty if the token may not read devices."""
         labels = {"account_id": self._account_id}
         yield gauge(
             "cloudflare_access_device_registrations",
@@ -178,16 +179,16 @@ class DevicesCollector(Collector[DevicesSummary]):
         )
 
     def status(self, summary: DevicesSummary) -> Iterator[str]:
-        """Yield how many devices there are, or which permission is missing."""
+        """Yield the number of devices, or the missing permission."""
         if summary.readable:
             yield f"{sum(summary.types.values()):,} active devices, {summary.seen.get('7d', 0):,} seen within 7 days"
         else:
             yield f"the token may not read devices: grant it the permission {PERMISSION}"
 
     def plan(self) -> Plan:
-        """Return what polling costs: one request for each page of registrations."""
+        """Return the cost of polling: one request for each page of registrations."""
         requests = 3600 / self.interval
-        where = "" if self._must else " where the token may"
+        where = "" if self._must else " if permitted"
         return Plan(
             "devices",
             f"polled every {self.interval:.10g} s{where}, stale after {self.stale_after:.10g} s",
@@ -201,7 +202,7 @@ class DevicesCollector(Collector[DevicesSummary]):
 
 
 def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary:
-    """Sum registrations up as of `now`, in seconds since the epoch."""
+    """Count registrations as of `now`, in seconds since the epoch."""
     types = dict.fromkeys((*_TYPES, _UNKNOWN), 0)
     seen = dict.fromkeys(_WITHIN, 0)
     versions: Counter[str] = Counter()
@@ -222,12 +223,12 @@ def summarize(pages: Iterable[list[Registration]], now: float) -> DevicesSummary
 def _active(
     registrations: list[Registration], now: float, last_seen: LastSeen
 ) -> Iterator[tuple[str | None, str | None, int]]:
-    """Note when each device was seen, and yield the type, the version and the first of _WITHIN of each active one."""
+    """Add each device to `last_seen`. Yield the type, the version and the index in _WITHIN of each active device."""
     ages = [*_WITHIN.values()]
     for registration in registrations:
         is_active = not (_was(registration.deleted_at) or _was(registration.revoked_at))
         time = registration.last_seen_at.timestamp() if registration.last_seen_at else 0.0
-        if is_unclear := time > now + DAY:  # no device was seen tomorrow
+        if is_unclear := time > now + DAY:  # a time in the future is wrong
             time = 0.0
         if (user := registration.user) and (time > 0 or is_active or is_unclear):
             last_seen.add(user.id, user.email, time, is_active=is_active, is_unclear=is_unclear)
@@ -242,14 +243,14 @@ def _was(time: datetime | None) -> bool:
 
 
 def _version(text: str | None, known: Mapping[str, int]) -> str:
-    """Return the label of a version: its text, unless it is invalid or there are too many versions."""
+    """Return the label of a version: its text, `unknown` if invalid, or `other` if there are too many versions."""
     if text is None or not _VERSION.fullmatch(text):
         return _UNKNOWN
     return text if text in known or len(known) < _MOST_DISTINCT_VERSIONS else _OTHER
 
 
 def _most_common(versions: Counter[str]) -> dict[str, int]:
-    """Return the most common versions, and the number of all others."""
+    """Return the numbers of the most common versions, of all other versions together, and of unknown versions."""
     known = {version: number for version, number in versions.items() if version not in (_UNKNOWN, _OTHER)}
     ranking = sorted(known, key=lambda version: (-known[version], version))
     kept = {version: known[version] for version in ranking[:_MOST_VERSIONS]}

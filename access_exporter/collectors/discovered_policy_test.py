@@ -1,4 +1,4 @@
-"""The policy test of a discovered application: started from the policies that the application has.
+"""Tests the current policies of a discovered application.
 
 cloudflare_access_policy_test_info{account_id="…",application_id="…",policy_test="Payroll",policy_test_id="…"} 1.0
 """
@@ -18,12 +18,12 @@ _DAY = 86400
 
 
 class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
-    """A test of the policies of an application. The application's id identifies it, with any name."""
+    """Tests the policies of an application. Its id identifies the target, because its name may change."""
 
     def __init__(
         self, account_id: str, found: Discovered, policies: str | None, config: PolicyTest, client: Client
     ) -> None:
-        """Ask nothing yet; `policies` are None as long as they are unknown."""
+        """`policies` is None until the applications were listed: the storage has no policies."""
         application = found.application
         schedule = Schedule(config.refresh or _DAY, _share(application.id))
         info = {"application_id": application.id}
@@ -36,15 +36,15 @@ class DiscoveredPolicyTestCollector(FreshPolicyTestCollector):
 
     @property
     def identity(self) -> Key:
-        """The application: a name may change."""
+        """The key with the id of the application, because its name may change."""
         return Key(self.key.account_id, _NAME, self._application_id)
 
     def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
-        """Return the revision of the policies as they were listed last."""
+        """Return the revision of the policies in the last list."""
         return self._revision
 
 
 def _share(application_id: str) -> float:
-    """Return a number from LEAST_SHARE to 1, always the same for an application."""
+    """Return a number from LEAST_SHARE to 1 that depends only on the id of the application."""
     number = int.from_bytes(blake2b(application_id.encode(), digest_size=4).digest())
     return LEAST_SHARE + (1 - LEAST_SHARE) * number / 2**32

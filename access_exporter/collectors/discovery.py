@@ -1,4 +1,4 @@
-"""Which applications get a policy test of their own, and what it is called. No requests here."""
+"""Chooses the applications to test, and the label of each test. This file sends no requests."""
 
 import re
 from collections import Counter
@@ -31,15 +31,15 @@ TYPES = (
     "proxy_endpoint",
 )
 UNKNOWN = "unknown"
-MOST_CHARACTERS = 1000  # of a name, compared with `match` and `exclude`
+MOST_CHARACTERS = 1000  # of a name; `match` and `exclude` see only these
 REASONS = ("limit", "excluded", "no_policies")
-_MOST_IN_LABEL = 200  # of the name in a label
+_MOST_IN_LABEL = 200  # characters of the name in a label
 _DIGITS = 8
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """An application; `revision` is that of its policies, None where none of them evaluates people."""
+    """An application in the list; `revision` is the revision of its policies, or None if none evaluates people."""
 
     id: Annotated[str, Meta(pattern=rf"^{ID}\Z")]
     name: Annotated[str, Meta(max_length=MOST_CHARACTERS)]
@@ -48,19 +48,19 @@ class Listed(msgspec.Struct, frozen=True):
     decisions: dict[str, Count]
 
     def is_possible(self) -> bool:
-        """Return whether its type and its decisions are known ones; see `Collector.is_possible`."""
+        """Return whether its type and its decisions are known; see `Collector.is_possible`."""
         return self.type in (*TYPES, UNKNOWN) and add_up(self.decisions, (*DECISIONS, UNKNOWN), MOST)
 
 
 class Discovered(NamedTuple):
-    """An application that is tested, and the label of its test."""
+    """An application that the exporter tests, and the label of the test."""
 
     application: Listed
     label: str
 
 
 class Undiscovered(NamedTuple):
-    """An application that is not tested, what its test would be called, and why there is none."""
+    """An application that the exporter does not test, the label that its test would have, and the reason."""
 
     application: Listed
     label: str
@@ -68,9 +68,10 @@ class Undiscovered(NamedTuple):
 
 
 class Discovery(NamedTuple):
-    """What is tested, what is not, and the ids of applications with the name of a configured test.
+    """The applications to test (`tests`), and the others (`left`).
 
-    `selected` are those that `match` and `exclude` select, whether they are tested or not.
+    `selected` are all applications that `match` and `exclude` select. `taken` has the ids of applications with the same
+    name as a configured test.
     """
 
     tests: Sequence[Discovered]
@@ -80,7 +81,7 @@ class Discovery(NamedTuple):
 
     @property
     def undiscovered(self) -> dict[str, int]:
-        """The number of applications that are not tested, by each reason there may be."""
+        """The number of applications that are not tested, for each of REASONS."""
         numbers = Counter(each.reason for each in self.left)
         return {reason: numbers[reason] for reason in REASONS}
 
@@ -88,7 +89,7 @@ class Discovery(NamedTuple):
 def discover(applications: Collection[Listed], config: PolicyTest, taken: Collection[str]) -> Discovery:
     """Choose the applications to test; `taken` are the labels of configured tests.
 
-    If the label of an application is taken, it counts as excluded: its test is configured.
+    An application with the label of a configured test counts as excluded.
     """
     names = labels(applications)
     ordered = sorted(applications, key=lambda each: (each.name, each.id))
@@ -108,7 +109,7 @@ def discover(applications: Collection[Listed], config: PolicyTest, taken: Collec
 
 
 def _reason(found: Discovered, config: PolicyTest, taken: Collection[str]) -> str | None:
-    """Return why an application is not tested however few there are, or None."""
+    """Return why an application is not tested, apart from the limit; None if it could be tested."""
     if not _is_selected(found.application.name, config):
         return "excluded"
     if found.application.revision is None:
@@ -117,12 +118,12 @@ def _reason(found: Discovered, config: PolicyTest, taken: Collection[str]) -> st
 
 
 def _is_selected(name: str, config: PolicyTest) -> bool:
-    """Return whether `match` and `exclude` select an application of this name."""
+    """Return whether `match` and `exclude` select an application with this name."""
     return _matches(name, config.match) and not _matches(name, config.exclude)
 
 
 def labels(applications: Iterable[Listed]) -> dict[str, str]:
-    """Return the label of each application by its id: its name, with as much of the id as makes it unique."""
+    """Return the label of each application, by id. It is the name, followed by part of the id if names are equal."""
     found: dict[str, str] = {}
     left = list(applications)
     for write in _WAYS:
@@ -149,7 +150,7 @@ _WAYS: tuple[Callable[[Listed], str], ...] = (_name, _name_and_digits, _name_and
 
 
 def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tuple[str, str]]:
-    """Yield labels for applications, if every other label is the name of another application."""
+    """Yield labels with name and id. Add `'` to a label until no other application has the same label."""
     known = set(used)
     for application in applications:
         label = _name_and_id(application)
@@ -160,5 +161,5 @@ def _unlike(used: Iterable[str], applications: Iterable[Listed]) -> Iterator[tup
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a name fits one of the patterns; only `*` and `?` are special in them."""
+    """Return whether a name matches one of the patterns. Only `*` and `?` are special characters."""
     return any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)

@@ -1,8 +1,8 @@
-"""Users by the domain of their e-mail address, for an account that asks for it: `users.domains` in the configuration.
+"""Counts users by the domain of their e-mail address, if the configuration sets `users.domains`.
 
     cloudflare_access_domain_users{account_id="…",domain="example.com",seat="both"} 12.0
 
-Of an address nothing but what follows its last @ is read, and of that only what can be the name of a domain is shown.
+The exporter uses only the part of an address after the last @, and shows that part only if it is a valid domain name.
 """
 
 import re
@@ -19,16 +19,17 @@ from access_exporter.exposition import gauge
 
 OTHER, UNKNOWN = "other", "unknown"
 
-# https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and a last label that is not a number, as of an address or phone.
+# https://www.rfc-editor.org/rfc/rfc1123#section-2.1. The last label must not be a number, so that no IP address and no
+# phone number matches.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z){_LABEL}", re.ASCII)
 _MAX_LENGTH = 253
-_MOST_NAMES = 20_000  # that are counted separately at a time; the accounts of the largest companies have some hundreds
-_MOST_CONVERTED = 10_000  # names that are kept: to convert one takes a hundred times as long as all else of a user
+_MOST_NAMES = 20_000  # the most domains to count separately; the largest companies have some hundreds
+_MOST_CONVERTED = 10_000  # names in the cache, because a conversion takes a hundred times as long as the rest of a user
 
 
 class HasEmail(Protocol):
-    """What is read of a user."""
+    """The fields of a user that this file reads."""
 
     email: str | None
     access_seat: bool | None
@@ -39,7 +40,7 @@ User = TypeVar("User", bound=HasEmail)
 
 
 def domain(email: str | None) -> str:
-    """Return the domain of an address in lower case, as the DNS writes it; UNKNOWN for everything else."""
+    """Return the domain of an address in lower case, as in the DNS; UNKNOWN if the address has no valid domain."""
     name, _, text = (email or "").rpartition("@")
     text = text.strip().removesuffix(".")
     if not name or len(text) > _MAX_LENGTH:
@@ -55,7 +56,7 @@ def is_label(text: str) -> bool:
 
 @lru_cache(_MOST_CONVERTED)
 def _converted(text: str) -> str:
-    """Return an internationalised domain name as the DNS writes it; an empty text for what is none."""
+    """Return an internationalised domain name as in the DNS (Punycode); an empty text if the name is invalid."""
     try:
         return idna.encode(text, uts46=True).decode()
     except idna.IDNAError:
@@ -63,17 +64,18 @@ def _converted(text: str) -> str:
 
 
 class DomainCounts:
-    """Numbers of users by domain and by seat.
+    """Counts users by domain and by seat.
 
-    With too many domains, users of the smallest ones so far count as OTHER, even if these domains grow later.
+    If there are too many domains, the users of the smallest ones so far move to OTHER. They stay there, even if these
+    domains grow later.
     """
 
     def __init__(self) -> None:
-        """Start with no user."""
+        """Start without users."""
         self._found: Counter[tuple[str, bool | None, bool | None]] = Counter()
 
     def counting(self, pages: Iterable[list[User]]) -> Iterator[list[User]]:
-        """Yield the pages as they come, and count their users."""
+        """Yield the pages unchanged, and count their users."""
         for users in pages:
             self._found.update((domain(user.email), user.access_seat, user.gateway_seat) for user in users)
             if len(self._found) > _MOST_NAMES:
@@ -81,13 +83,13 @@ class DomainCounts:
             yield users
 
     def _forget_smallest(self) -> None:
-        """Keep half as many names as there may be."""
+        """Keep the largest domains, half as many as the maximum, and move the users of the others to OTHER."""
         known = {key: users for key, users in self._found.items() if key[0] not in (OTHER, UNKNOWN)}
         for key in sorted(known, key=known.__getitem__)[: len(known) - _MOST_NAMES // 2]:
             self._found[OTHER, key[1], key[2]] += self._found.pop(key)
 
     def largest(self, number: int) -> dict[str, dict[str, int]]:
-        """Return the users by seat of so many domains, those with the most users, and of all OTHER and UNKNOWN ones."""
+        """Return users by seat for each of the `number` largest domains, for OTHER and for UNKNOWN."""
         sizes: Counter[str] = Counter()
         for (name, *_), users in self._found.items():
             sizes[name] += users
@@ -100,7 +102,7 @@ class DomainCounts:
 
 
 def largest(users: Mapping[str, Mapping[str, int]], number: int) -> dict[str, dict[str, int]]:
-    """Return the users by seat of fewer domains, as `DomainCounts.largest` would: the first ones, and of all OTHER."""
+    """Reduce the result of `DomainCounts.largest` to `number` domains. The users of the others move to OTHER."""
     if not users or not number:
         return {}
     named = [name for name in users if name not in (OTHER, UNKNOWN)]
@@ -112,7 +114,7 @@ def largest(users: Mapping[str, Mapping[str, int]], number: int) -> dict[str, di
 
 
 def family(labels: dict[str, str], users: Mapping[str, Mapping[str, int]]) -> Metric:
-    """Return what `/metrics` says about them."""
+    """Return the metric family of users by domain."""
     return gauge(
         "cloudflare_access_domain_users",
         "Users by the domain of their e-mail address and the seat they hold; only with users.domains. other: all "

@@ -1,7 +1,7 @@
-"""A policy test from its start to its counts: GET …/access/policy-tests/{id}, and …/{id}/users.
+"""Follows a policy test until its rows are counted: GET …/access/policy-tests/{id}, and …/{id}/users.
 
-The status `complete` can arrive before all rows do. Rows that do not add up to the users of the test are requested
-again, with growing pauses, for up to an hour. Then those that are there count, and the difference is reported.
+The status can be `complete` before Cloudflare lists all rows. While rows are missing, the exporter requests them again,
+with growing pauses, for up to an hour. Then it counts the rows that it has, and reports how many are missing.
 """
 
 import logging
@@ -37,11 +37,11 @@ RESULTS = ("approved", "blocked", "error")
 _UNKNOWN = "unknown"
 PATIENCE_SECONDS = 3600
 _FIRST_PAUSE_SECONDS = 5
-_WAITS_IN_VAIN = (408, 429)  # they ask to come again, so they are no end of a list
+_TEMPORARY = (408, 429)  # these statuses ask for a retry, so they are not the end of a list
 
 
 class Result(msgspec.Struct, gc=False):
-    """The result for one user; any field may be missing."""
+    """The result of a test for one user. Any field may be missing."""
 
     id: str | None = None
     status: str | None = None
@@ -51,7 +51,11 @@ Row = TypeVar("Row", bound=Result)
 
 
 class Awaited(msgspec.Struct, frozen=True):
-    """A finished test with missing rows: since when, the last request for them, and the most rows so far."""
+    """A finished test with missing rows.
+
+    `since` is when the wait began, and `requested` is the last request for the rows. `announced` is the expected number
+    of rows. `users` counts the rows of the most complete list so far.
+    """
 
     since: Stamp
     requested: Stamp
@@ -60,15 +64,16 @@ class Awaited(msgspec.Struct, frozen=True):
 
     @property
     def listed(self) -> int:
-        """The most rows that were listed at once."""
+        """The number of rows in the most complete list so far."""
         return _sum(self.users)
 
 
 class PolicyTestSummary(msgspec.Struct, frozen=True):
-    """The state of a test, and the numbers of users by result once it has finished; `finished` is in seconds.
+    """The state of a test, and the number of users by result after it has finished.
 
-    `missing` is by how many rows `users` differ from what the test covers. `has_run_again` says that the test was
-    reported as running after they were counted.
+    `finished` is in seconds since the epoch. `missing` is the number of users that the test covers but does not list;
+    it is negative if the test lists too many. `has_run_again` is True if Cloudflare reported the test as running after
+    the exporter had counted `users`.
     """
 
     status: str | None = None
@@ -82,12 +87,12 @@ class PolicyTestSummary(msgspec.Struct, frozen=True):
 
     @property
     def has_older_counts(self) -> bool:
-        """Whether `users` are those of an earlier test or run, because the present one has none yet."""
+        """Whether `users` counts an earlier test or run, because the current one has no counts yet."""
         return self.users is not None and (self.status != "complete" or self.has_run_again or self.awaited is not None)
 
 
 def is_possible(summary: PolicyTestSummary) -> bool:
-    """Return whether the results are known, and their numbers possible for a test; see `Collector.is_possible`."""
+    """Return whether the results are known and the numbers are possible; see `Collector.is_possible`."""
     status, awaited = summary.status, summary.awaited
     return (
         (status is None or status in (*STATUSES, UNDOCUMENTED))
@@ -98,14 +103,14 @@ def is_possible(summary: PolicyTestSummary) -> bool:
 
 
 def is_over(summary: PolicyTestSummary) -> bool:
-    """Return whether the test has ended, with or without success, and needs no more requests."""
+    """Return whether the test has ended, successfully or not, and needs no more requests."""
     if summary.status == "complete":
         return _is_counted(summary)
     return summary.status in ("blocked", "exceeded time")
 
 
 def pauses(summary: PolicyTestSummary, now: float) -> Iterator[float]:
-    """Yield the seconds to the next moment at which missing rows are requested again."""
+    """Yield the seconds until the next request for missing rows, and until the end of the wait for them."""
     waited = now - summary.awaited.since.time if summary.awaited else PATIENCE_SECONDS
     if waited < PATIENCE_SECONDS:
         yield growing_pause(waited)
@@ -113,12 +118,12 @@ def pauses(summary: PolicyTestSummary, now: float) -> Iterator[float]:
 
 
 def growing_pause(waited: float) -> float:
-    """Return the pause after so many seconds of waiting: half of them again."""
+    """Return the pause before the next request: half of the seconds waited so far, but at least five seconds."""
     return max(_FIRST_PAUSE_SECONDS, waited / 2)
 
 
 def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
-    """Return the failure of a finished test that covers users but lists none: it has no counts."""
+    """Return the error for a finished test that covers users but lists none; None for any other test."""
     awaited = summary.awaited
     if awaited is None or awaited.listed or not awaited.announced:
         return None
@@ -127,10 +132,7 @@ def without_rows(summary: PolicyTestSummary) -> InvalidResponseError | None:
 
 @dataclass(frozen=True)
 class FollowedTest:
-    """A policy test by its id, and whom to ask about it; its rows are read within so many seconds.
-
-    `walks` follows how far that is.
-    """
+    """Reads a policy test with a known id. Reading its rows may take `within` seconds; `walks` counts their pages."""
 
     client: Client
     account_id: str
@@ -139,7 +141,7 @@ class FollowedTest:
     walks: WalkProgress | None = None
 
     def progress(self) -> Progress:
-        """Ask how far the test is. Raises a PollError when there is no whole answer."""
+        """Request the progress of the test. Raises PollError if the request fails."""
         progress = self.client.get(policy_test_progress.ENDPOINT.of(self.account_id, self.id), Progress)
         progress.check(self.id)
         return progress
@@ -147,9 +149,9 @@ class FollowedTest:
     def summary(
         self, progress: Progress, previous: PolicyTestSummary, clock: Clock, note: Callable[[Result], None]
     ) -> PolicyTestSummary:
-        """Return how the test is now. When it has finished, count its rows and give each of them to `note`.
+        """Return the new summary of the test. If the test has finished, count its rows and pass each row to `note`.
 
-        Raises a PollError when there is no whole answer.
+        Raises PollError if a request fails.
         """
         present = replace(
             previous,
@@ -166,15 +168,15 @@ class FollowedTest:
         now = Stamp.now(clock)
         awaited = _awaited(progress, previous, now)
         if not awaited.listed and _seconds(awaited.since, now) >= PATIENCE_SECONDS > _seconds(awaited.requested, now):
-            return replace(present, awaited=awaited)  # nothing in an hour: now and then is enough
+            return replace(present, awaited=awaited)  # after an hour without a row, request the rows only once an hour
         counts = self._count(awaited.announced, note)
         best = counts if awaited.users is None or _sum(counts) > awaited.listed else awaited.users
         return self._judged(present, replace(awaited, requested=now, users=best), now)
 
     def rows(self, kind: type[Row], announced: int | None) -> Iterator[Row]:
-        """Yield the rows of a finished test that should have so many, each user once.
+        """Yield the rows of a finished test, each user once; `announced` is the expected number of rows.
 
-        Raises a PollError when the end of the list is not reached.
+        Raises PollError if the list cannot be read to its end.
         """
         resource = USERS_ENDPOINT.of(self.account_id, self.id)
         listed = 0
@@ -187,7 +189,7 @@ class FollowedTest:
                 raise
 
     def _judged(self, present: PolicyTestSummary, awaited: Awaited, now: Stamp) -> PolicyTestSummary:
-        """Return the test with its rows counted, or still awaited."""
+        """Return the summary with the counts if all rows are there or the wait is over; otherwise continue to wait."""
         announced, listed = awaited.announced, awaited.listed
         has_all = listed > 0 if announced is None else listed >= announced
         is_late = _seconds(awaited.since, now) >= PATIENCE_SECONDS and (listed > 0 or not announced)
@@ -208,7 +210,7 @@ class FollowedTest:
         )
 
     def _count(self, announced: int | None, note: Callable[[Result], None]) -> dict[str, int]:
-        """Count the users of a finished test by result."""
+        """Count the users of a finished test by result, and pass each row to `note`."""
         found = Counter(dict.fromkeys((*RESULTS, _UNKNOWN), 0))
         for row in self.rows(Result, announced):
             found[row.status if row.status in RESULTS else _UNKNOWN] += 1
@@ -217,26 +219,27 @@ class FollowedTest:
 
 
 def _is_end(failure: PollError, listed: int, announced: int | None) -> bool:
-    """Return whether a refused page is the end of the list: as many rows were listed as there are."""
-    if failure.status is None or not 400 <= failure.status < 500 or failure.status in _WAITS_IN_VAIN:
+    """Return whether a refused page is the end of the list, because all expected rows were listed before it."""
+    if failure.status is None or not 400 <= failure.status < 500 or failure.status in _TEMPORARY:
         return False
     totals = [total for total in (announced, failure.total) if total is not None]
-    return any(listed >= total > 0 or listed == total for total in totals)  # a total of 0 beside rows says nothing
+    return any(listed >= total > 0 or listed == total for total in totals)  # with rows, a total of 0 means nothing
 
 
 def _awaited(progress: Progress, previous: PolicyTestSummary, now: Stamp) -> Awaited:
-    """Return since when the rows of a finished test are awaited, and how many there should be.
+    """Return the start of the wait for the rows of a finished test, and the expected number of rows.
 
-    That is the population, or else the users with a result, or else the last of these that the API stated.
+    The expected number is the population, or else the number of users with a result, or else the last such number that
+    the API stated.
     """
     before = previous.awaited or Awaited(now, now)
     announced = expected_rows(progress.population, progress.processed, before.announced, previous.population)
     return replace(before, since=before.since.dated(now), requested=before.requested.dated(now), announced=announced)
 
 
-def expected_rows(*told: float | None) -> int | None:
-    """Return how many rows a test should have: the first of these numbers that is some; None where none is known."""
-    return next((int(each) for each in told if each), 0 if any(each is not None for each in told) else None)
+def expected_rows(*stated: float | None) -> int | None:
+    """Return the first of these numbers that is above 0; 0 if there are only zeros; None if all are unknown."""
+    return next((int(each) for each in stated if each), 0 if any(each is not None for each in stated) else None)
 
 
 def _seconds(since: Stamp, now: Stamp) -> float:

@@ -1,12 +1,14 @@
-"""Policy tests that the exporter starts: POST …/access/policy-tests ("Start Access policy test"), once a refresh.
+"""Starts a policy test after each `refresh`: POST …/access/policy-tests ("Start Access policy test").
 
     cloudflare_access_policy_test_started_timestamp_seconds{account_id="…",policy_test="payroll"} 1.79e+09
     cloudflare_access_policy_test_changed_users{account_id="…",change="newly_blocked",policy_test="payroll"} 2.0
 
-The exporter starts a test, follows it while it runs, and counts it once when it has finished. Then it sends no request
-until the next refresh, or until an edit of the policies. It stores the start before it sends the request, so it never
-starts the test again early, even if the process ends. If it cannot store the start, it sends no request. The counts of
-the last finished test stay until they are stale. Times are those of the machine's clock, and change with it.
+The exporter starts a test, follows it while it runs, and counts its rows once when it has finished. Then it sends no
+request until the next refresh, or until someone edits the policies.
+
+The exporter stores the start before it sends the request, so a restart never starts the test again too early. If it
+cannot store the start, it sends no request. The counts of the last finished test stay until they are stale. If the
+machine's clock is set to another time, the exporter shifts its stored times by the same amount.
 """
 
 import json
@@ -40,21 +42,21 @@ from access_exporter.exposition import gauge
 
 ENDPOINT = Endpoint("policy_tests", "/accounts/{account_id}/access/policy-tests", "Access: Policy Test Write")
 
-REQUESTS_OF_A_TEST = 3  # to start it, to see it finished, to page its rows
+REQUESTS_OF_A_TEST = 3  # at least: one to start it, one for its status, and one for each page of rows
 _SHORTEST_PAUSE_SECONDS = 1
 
 
 class Started(msgspec.Struct):
-    """What the API says of a test it starts."""
+    """The response to the start of a test."""
 
     id: str | None = None
 
 
 @dataclass(frozen=True)
 class FreshTest:
-    """A test to start: its labels, what it tests, and when; times are in seconds.
+    """A test to start: its labels, policies and schedule; times are in seconds.
 
-    `policies` are what the API takes for them, in JSON; None if they are unknown. `info` are more labels of
+    `policies` is the JSON for the request, or None if the policies are unknown. `info` has more labels of
     `cloudflare_access_policy_test_info`.
     """
 
@@ -68,7 +70,7 @@ class FreshTest:
 
 
 class FreshPolicyTestCollector(Collector[FreshSummary]):
-    """A policy test that the exporter starts."""
+    """Starts a policy test, and polls it until it has finished."""
 
     title = "Policy test"
     summary_type = FreshSummary
@@ -77,7 +79,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
     settings: object
 
     def __init__(self, test: FreshTest, client: Client) -> None:
-        """Ask nothing yet."""
+        """`client` belongs to the account of the test."""
         self._test = test
         self._client = client
         self._schedule = test.schedule
@@ -88,18 +90,18 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         self.stale_after = test.stale_after
 
     def revision(self, _poll: Poll[FreshSummary] | None = None) -> str | None:
-        """Return the revision of the policies, or None if it is unknown."""
+        """Return the revision of the policies; None if it is unknown."""
         return None
 
     def fetch(self, poll: Poll[FreshSummary]) -> FreshSummary:
-        """Start a test where one is due, or ask how far the present one is.
+        """Start a test if one is due, or request the progress of the current test.
 
-        Raises a PollError when there is no whole answer, and as long as there is no test to follow.
+        Raises PollError if a request fails, or if the last start failed and the next one is not due.
         """
         revision = self.revision(poll)
         state = fresh_schedule.known(self._present(poll), revision)
         if poll.previous and state is not poll.previous:
-            poll.keep(state)  # also where the rest of the poll fails
+            poll.keep(state)  # at once, because the rest of the poll may fail
         if self._test.policies is not None and self._schedule.next_start(state, revision) <= poll.now:
             state = self._start(state, poll, revision)
         if state.refusal:
@@ -112,7 +114,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return self._follow(state, poll) if state.is_running() else state
 
     def _present(self, poll: Poll[FreshSummary]) -> FreshSummary:
-        """Return the last summary as it is now: its times, and whether its numbers are still to be shown."""
+        """Return the last summary with its times shifted to the current clock, and with `stale` updated."""
         state = (poll.previous or FreshSummary()).at(Stamp.now(poll.clock))
         stale = state.finished is not None and poll.now - state.finished >= self.stale_after
         return state if stale is state.stale else replace(state, stale=stale)
@@ -155,11 +157,11 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return state.with_results(test, digest)
 
     def status(self, summary: FreshSummary) -> Iterator[str]:
-        """Yield how far the test is, its counts, and what changed since the test before."""
+        """Yield the progress of the test, its counts, and the changes since the previous test."""
         yield policy_tests.result(summary.shown)
         yield from policy_tests.differences(summary.shown)
         if summary.changed is None or summary.stale:
-            yield "no test before to compare with"
+            yield "no earlier test to compare with"
             return
         changes = [f"{number:,} {change.replace('_', ' ')}" for change, number in summary.changed.items() if number]
         yield f"since the test before: {', '.join(changes) or 'no changes'}"
@@ -173,7 +175,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return not summary.stale and any((summary.changed or {}).values())
 
     def plan(self) -> Plan:
-        """Return what polling costs, where a test is finished as soon as it is asked for."""
+        """Return the least cost of polling, as if each test finished before the first request for its status."""
         refresh = self._schedule.refresh
         requests, policies = REQUESTS_OF_A_TEST * 3600 / refresh, json.loads(self._test.policies or "[]")
         number = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
@@ -189,16 +191,16 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         yield Permission(ENDPOINT.permission, None)
 
     def next_poll(self, summary: FreshSummary | None, started: float) -> float:
-        """Return the seconds from a poll that started then to the next one.
+        """Return the seconds from a poll to the next; `started` is its start, in seconds since the epoch.
 
-        While a test runs it is half the time the test has taken so far, at most the interval; it never misses the
-        moment of the next test, nor that at which the last numbers are stale, unless that has passed.
+        While a test runs, the pause is half the time that the test has taken so far, but at most the interval. The next
+        poll is never later than the start of the next test, or than the moment at which the counts become stale.
         """
         if summary is None:
             return self.interval
         waits = [self.interval, self._schedule.next_start(summary, self.revision()) - started]
         if summary.finished is not None and summary.finished >= started and waits[1] <= 0:
-            return _SHORTEST_PAUSE_SECONDS  # an edit waited for this test to finish
+            return _SHORTEST_PAUSE_SECONDS  # someone edited the policies while this test ran
         if summary.is_running() and summary.test.awaited:
             waits.extend(pauses(summary.test, started))
         elif summary.is_running() and summary.asked is not None:
@@ -208,11 +210,11 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min(wait for wait in waits if wait > 0))
 
     def is_possible(self, summary: FreshSummary, _succeeded_at: float | None) -> bool:
-        """Return whether the numbers are those of tests."""
+        """Return whether the numbers are possible for a test."""
         return summary.is_possible()
 
     def lasting(self, summary: FreshSummary) -> FreshSummary | None:
-        """Return that a test was asked for; its counts can be read again."""
+        """Return the start of the last test, without counts. The exporter can read the counts again."""
         if summary.asked is None:
             return None
         finished = summary.finished if summary.test.users is not None else None
@@ -221,19 +223,19 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
         return replace(lasting, revision=summary.revision, edited=summary.edited, share=summary.share)
 
     def made_at(self, summary: FreshSummary) -> float | None:
-        """Return when the test finished that the numbers are of; None where there are no numbers."""
+        """Return when the counted test finished; None without counts."""
         return None if summary.users is None or summary.stale else summary.finished
 
     def times(self, summary: FreshSummary) -> Iterator[float | None]:
-        """Yield when the test was asked for, and when it was seen finished."""
+        """Yield when the exporter started tests, and when it first saw them finished."""
         yield from (summary.asked, summary.edited, summary.finished, summary.test.finished)
 
     def _next(self, state: FreshSummary) -> str:
         moment = datetime.fromtimestamp(self._schedule.next_start(state, None), UTC)
-        return f"the next test is started at {moment:%Y-%m-%d %H:%M:%S} UTC"
+        return f"the next test starts at {moment:%Y-%m-%d %H:%M:%S} UTC"
 
     def families(self, summary: FreshSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about a policy test that the exporter starts."""
+        """Yield the metric families of a policy test that the exporter starts."""
         labels = {"account_id": self._account_id, "policy_test": self._test.label}
         info = {**self._test.info, "policy_test_id": summary.test_id} if summary.test_id else None
         yield from policy_tests.families(labels, info, summary.shown)
@@ -258,7 +260,7 @@ class FreshPolicyTestCollector(Collector[FreshSummary]):
 
 
 def start(client: Client, account_id: str, policies: list[Tested], before: Callable[[], None]) -> str:
-    """Start a test of these policies, and return its id; `before` and what is raised are those of Client.post."""
+    """Start a test of these policies, and return its id. Calls `before` and raises PollError as `Client.post` does."""
     test = client.post(ENDPOINT.of(account_id), Started, {"policies": policies}, before)
     if test.id is None or not re.fullmatch(TEST_ID, test.id):
         raise InvalidResponseError(f"the response from {ENDPOINT.place} has no test id")
@@ -266,10 +268,10 @@ def start(client: Client, account_id: str, policies: list[Tested], before: Calla
 
 
 def _not_kept() -> NetworkError:
-    """Return why nothing is asked for: after a restart it would be asked for again."""
+    """Return the error for a start that cannot be stored: after a restart, the exporter would start the test again."""
     failure = NetworkError(
-        "no test is started: the storage folder cannot be written, so the next start of the exporter would start it "
-        "once more; make the folder writable, or leave out --storage.path"
+        "no test started: the storage folder cannot be written, so after a restart the exporter would start the test "
+        "again; make the folder writable, or leave out --storage.path"
     )
     failure.was_sent = False
     return failure

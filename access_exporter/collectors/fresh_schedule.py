@@ -1,4 +1,4 @@
-"""When the exporter starts a policy test: each `refresh`, and sooner where somebody edited its policies."""
+"""Decides when the exporter starts a policy test: after each `refresh`, or soon after an edit of the policies."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,14 @@ HOUR = 3600
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a test follows the one before.
+    """The time from the start of one test to the start of the next.
 
-    It follows after `refresh` seconds, or after this `share` of them where the one before was the first or followed an
-    edit: tests that were all started at once are spread like that. An edit starts a test at once, but at most one an
-    hour, and not while the test before it runs: its results are what the new ones are compared with. For a test that
-    does not end, an edit waits an hour.
+    The next test starts after `refresh` seconds. It starts earlier, after `share` times `refresh`, if the last test was
+    the first one or followed an edit. So tests that all started at once spread over time.
+
+    An edit starts a test at once, but at most one test an hour, and not while another test runs. The running test must
+    finish first, because the exporter compares its results with the new ones. If it does not end, the edit waits an
+    hour.
     """
 
     refresh: float
@@ -26,7 +28,7 @@ class Schedule:
     def next_start(self, state: FreshSummary, revision: str | None) -> float:
         """Return when the next test starts, in seconds since the epoch.
 
-        `revision` is that of the policies now, or None if it is unknown.
+        `revision` is the current revision of the policies, or None if it is unknown.
         """
         if state.asked is None:
             return float("-inf")
@@ -37,7 +39,7 @@ class Schedule:
         return min(regular, at_once if state.edited is None else max(at_once, state.edited + HOUR))
 
     def asking(self, state: FreshSummary, now: Stamp, revision: str | None) -> FreshSummary:
-        """Return the state as it is when a test of these policies is asked for now."""
+        """Return the state at the start of a test of these policies."""
         is_edit = _is_edited(state, revision)
         share = self.share if is_edit or state.asked is None else 1
         edited = now.time if is_edit else state.edited
@@ -45,7 +47,7 @@ class Schedule:
 
 
 def known(state: FreshSummary, revision: str | None) -> FreshSummary:
-    """Return the state with the tested revision, if that was unknown when the test started."""
+    """Return the state with this revision, if the revision was unknown when the test started."""
     if state.asked is None or revision is None or state.revision is not None:
         return state
     return replace(state, revision=revision)

@@ -1,4 +1,4 @@
-"""What is known of a policy test that the exporter starts: the one that was asked for last, and the last counts."""
+"""The state of a policy test that the exporter starts: the last test that it started, and the last counts."""
 
 from typing import Annotated
 
@@ -12,26 +12,30 @@ from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 from access_exporter.collectors.stamps import Stamp
 from access_exporter.errors import BY_REASON
 
-TEST_ID = "[A-Za-z0-9_-]{1,64}"  # it becomes a label, and part of a path
+TEST_ID = "[A-Za-z0-9_-]{1,64}"  # an id becomes a label, and part of a URL
 LEAST_SHARE = 0.5
 _CLOCK_JUMP_SECONDS = 1
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a test was not started."""
+    """The reason why Cloudflare did not start a test, or why the exporter does not know whether it did."""
 
     reason: str
     message: str
 
 
 class FreshSummary(msgspec.Struct, frozen=True):
-    """The test that was asked for last, and the numbers of the one that finished last; times are in seconds.
+    """The last test that the exporter started (the current test), and the counts of the last finished test.
 
-    `before` are the results of the test before the present one, while its rows may still have to be counted, and
-    `partial` those rows of the present one that are there. `missing` is of `users`, which are not shown while they are
-    `stale`. `revision` is that of the policies that were tested last, `edited` is when a test was asked for because of
-    an edit, and the next one follows after this `share` of the time between two tests. The times are as the machine's
-    clock had them at `dated`.
+    Times are in seconds since the epoch, by the machine's clock at `dated`.
+
+    - `asked` is when the exporter started the current test, and `edited` when it last started one because of an edit.
+    - `users` and `missing` are the counts of the last finished test. `stale` is True if they are too old to be shown.
+    - `outcomes` are the results of the last finished test, for the comparison with the next one.
+    - `before` are the results of the test before the current one, until all rows of the current test are counted.
+    - `partial` are the results of the current test while some of its rows are missing.
+    - `revision` is the revision of the policies in the current test.
+    - `share` is the share of `refresh` after which the next test starts; see `Schedule`.
     """
 
     asked: Moment | None = None
@@ -52,7 +56,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
     dated: Stamp | None = None
 
     def is_possible(self) -> bool:
-        """Return whether these are the numbers of tests; see `Collector.is_possible`."""
+        """Return whether the numbers are possible for a test; see `Collector.is_possible`."""
         changes = [f"newly_{result}" for result in RESULTS]
         counted = PolicyTestSummary(users=self.users, missing=self.missing)
         is_known = self.refusal is None or self.refusal.reason in BY_REASON
@@ -60,7 +64,7 @@ class FreshSummary(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> PolicyTestSummary:
-        """The progress of the present test, with the counts of the last finished one."""
+        """The progress of the current test, with the counts of the last finished test."""
         users, missing = (None, 0) if self.stale else (self.users, self.missing)
         return replace(self.test, users=users, missing=missing, finished=self.finished)
 
@@ -69,10 +73,10 @@ class FreshSummary(msgspec.Struct, frozen=True):
         return self.test_id is not None and not is_over(self.test)
 
     def at(self, now: Stamp) -> "FreshSummary":
-        """Return it with its times as the machine's clock has them now, however that was set meanwhile.
+        """Return the summary with its times shifted by the change of the machine's clock since `dated`.
 
-        Of another run of the process, a time in the future is of a clock that was wrong: what was asked for then may
-        have been asked for just now, and nobody knows how old its numbers are.
+        The exporter cannot measure a change of the clock from before a restart. So a start in the future counts as a
+        start now, and counts from the future are dropped, because their age is unknown.
         """
         jump = self.dated.jump_to(now) if self.dated else 0.0
         if self.dated and self.dated.run == now.run and abs(jump) < _CLOCK_JUMP_SECONDS:
@@ -88,14 +92,14 @@ class FreshSummary(msgspec.Struct, frozen=True):
         return replace(moved, finished=None, users=None, changed=None, test=replace(moved.test, finished=None))
 
     def asking(self, now: Stamp) -> "FreshSummary":
-        """Return it as it is when a test is asked for now."""
+        """Return the summary at the start of a new test."""
         test = PolicyTestSummary()
         return replace(
             self, dated=now, asked=now.time, refusal=None, test_id=None, test=test, before=self.outcomes, partial=None
         )
 
     def with_results(self, test: PolicyTestSummary, digest: DigestBuilder) -> "FreshSummary":
-        """Return it after a poll of the present test; the digest is of the rows that were read, if they were."""
+        """Return the summary after a poll of the current test. `digest` has the results of the rows of this poll."""
         most = self.test.awaited.users if self.test.awaited else None
         if test.users is self.test.users:
             is_more = test.awaited is not None and test.awaited.users is not most

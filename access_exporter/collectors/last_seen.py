@@ -1,7 +1,7 @@
-"""When devices were last seen, by the ids and addresses of their users, without saying who: 28 bytes for each device.
+"""Remembers when each user's devices were last seen, without ids and e-mail addresses, in 28 bytes for each device.
 
-Ids and addresses are kept as hashes with a key that only this process has, so nothing personal can be read from them
-or stored. Two of a million users share a hash with a chance of less than 1 in 10^6.
+It keeps hashes of the ids and addresses. Only this process has the key of the hashes, so they reveal no person. In a
+list of a million users, the probability that two of them have the same hash is less than 1 in 10^6.
 """
 
 from array import array
@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
-# The lowest bits of the key of an id. The last one is for a device whose address also occurs with another id.
+# Flags in the lowest bits of the key of an id. _IS_SHARED marks a device if its address also occurs with another id.
 _IS_DATED, _IS_UNCLEAR, _WAS_EVER, _IS_SHARED = 1, 2, 4, 8
 _FLAGS = _IS_DATED | _IS_UNCLEAR | _WAS_EVER | _IS_SHARED
 _MASK = (1 << 64) - 1
 _HASH = _MASK - _FLAGS
-_MANY = 64  # devices whose names have the same highest bits; as a rule there are one or two
-_BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch: no device was seen before
+_MANY = 64  # if a slot has more devices, the result of a search is cached; a slot usually has one or two
+_BEGINNING = 946_684_800  # 2000-01-01, in seconds since the epoch; an earlier time is invalid
 _END = _BEGINNING + ((1 << 32) - 1) // 2  # in the year 2068
 
 
 class Named(Protocol):
-    """The fields of a user that identify their devices."""
+    """The fields that link a user to devices."""
 
     id: str | None
     uid: str | None
@@ -29,10 +29,10 @@ class Named(Protocol):
 
 
 class Seen(NamedTuple):
-    """What is known of the devices of a user.
+    """Three facts about the devices of a user.
 
-    `was_ever`: a device was seen at some time. `is_dated`: an active device has a known time. `is_unclear`: a device
-    has an unknown time.
+    `was_ever` is True if any device was ever seen. `is_dated` is True if an active device has a known time, and
+    `is_unclear` is True if a device has an unknown time.
     """
 
     was_ever: bool = False
@@ -40,31 +40,32 @@ class Seen(NamedTuple):
     is_unclear: bool = False
 
 
-# By the flags. Made once: each of a million users has one.
+# One Seen for each value of the flags. They are shared, because each of a million users needs one.
 _SEEN = [Seen(bool(flags & _WAS_EVER), bool(flags & _IS_DATED), bool(flags & _IS_UNCLEAR)) for flags in range(16)]
 
 
 class LastSeen:
-    """What is known of devices: `add` them all, then `finish`, then ask `of` a user."""
+    """Finds out when the devices of a user were last seen. Call `add` for each device, then `finish`, and then `of`."""
 
     def __init__(self) -> None:
-        """Know of no device."""
-        # Each device has a place in these three, in the order of the ids; 0 stands for a missing name.
+        """Start without devices."""
+        # Each device has one place in these three arrays. They are sorted by id; 0 means a missing id or address.
         self._ids = array("Q")
         self._addresses = array("Q")
         self._times = array("I")  # see half_seconds
-        self._first_ids = array("I")  # the first place of each value of the ids' highest bits
-        # The places of devices in the order of their addresses, and where each value of the bits begins among these.
+        # The index of the first device in each slot. A slot has the devices with the same highest bits of the id.
+        self._first_ids = array("I")
+        # The places of the devices, sorted by address, and the index of the first of these places in each slot.
         self._places = array("I")
         self._first_places = array("I")
         self._shift = 0
-        # What is known of a name of many devices: a list may give every user and every device the same one.
+        # A cache for ids and addresses of many devices. A faulty list may give every user and device the same id.
         self._crowds: dict[tuple[bool, int], tuple[int, int]] = {}
 
     def add(self, user_id: str | None, email: str | None, time: float, *, is_active: bool, is_unclear: bool) -> None:
-        """Note a device, its user, and when it was seen, in seconds since the epoch.
+        """Add a device, its user, and the time when it was last seen, in seconds since the epoch.
 
-        An impossible time, such as 0, stands for a device without a known time, or one that was never seen.
+        An impossible time, such as 0, means that the time is unknown or that the device was never seen.
         """
         if not user_id and not email:
             return
@@ -80,12 +81,12 @@ class LastSeen:
         self._times.append(seen)
 
     def finish(self) -> None:
-        """Order the devices by their ids, and their places by their addresses."""
-        bits = max(1, len(self._ids).bit_length() - 1)  # so that one or two keys share theirs
+        """Sort the devices by id, and their places by address."""
+        bits = max(1, len(self._ids).bit_length() - 1)  # so that a slot has one or two devices
         self._shift = 64 - bits
         self._first_ids, order = _ordered(self._ids, bits)
         self._ids = _arranged(self._ids, order)
-        self._ids.extend((_MASK, _MASK))  # so that `of` may look behind each
+        self._ids.extend((_MASK, _MASK))  # so that `of` can read two ids beyond the last device
         self._addresses = _arranged(self._addresses, order)
         self._times = _arranged(self._times, order)
         del order
@@ -93,11 +94,11 @@ class LastSeen:
         self._mark_shared()
 
     def _mark_shared(self) -> None:
-        """Mark devices of one address that do not all have the same id."""
+        """Mark the devices with the same address but different ids."""
         for start, end in pairwise(self._first_places):
             together = self._places[start:end]
             if len(together) == 1 and self._ids[together[0]] & _HASH:
-                continue  # as most are
+                continue  # true for most devices
             keys: dict[int, set[int]] = {}
             for place in together:
                 keys.setdefault(self._addresses[place], set()).add(self._ids[place] & _HASH)
@@ -107,10 +108,11 @@ class LastSeen:
                     self._ids[place] |= _IS_SHARED
 
     def of(self, users: Iterable[Named], enough: float = float("inf")) -> list[tuple[int, Seen]]:
-        """Return of each user when a device was last seen, and what is known of the devices.
+        """Return, for each user, when a device was last seen (in `half_seconds`) and the facts about the devices.
 
-        The time is as `half_seconds` has it; 0 means never. What is known may be incomplete for a user of whom a device
-        was seen as late as `enough`. Polls spend their CPU here: most users have one device, which was seen just now.
+        The time 0 means never. If a device was seen at `enough` or later, the search stops, so the facts may be
+        incomplete. This function uses most of the CPU time of a poll, so it is fast for users with one device that was
+        seen recently.
         """
         ids, times, first, shift = self._ids, self._times, self._first_ids, self._shift
         known = []
@@ -133,9 +135,10 @@ class LastSeen:
     def _of_names(
         self, names: Iterable[str | None], email: str | None, known: tuple[int, int, int], enough: float
     ) -> tuple[int, Seen]:
-        """Return the same of one user, beyond what is known: the last time, the flags, and the place of a device.
+        """Continue the search of `of` for one user, by these ids and the e-mail address.
 
-        The place is that of a device of the user, if all devices with its address have its id, or -1.
+        `known` is the result so far: the last time, the flags, and the place of a device of the user. The place is -1
+        if there is no device, or if its address also occurs with another id.
         """
         ids, times, first, shift = self._ids, self._times, self._first_ids, self._shift
         latest, flags, plain = known
@@ -190,9 +193,9 @@ class LastSeen:
 
 
 def half_seconds(time: float) -> int:
-    """Return a time in seconds since the epoch as whole half seconds since 2000, or 0 where no device was seen then.
+    """Convert a time in seconds since the epoch to half seconds since 2000; 0 for an impossible time.
 
-    One half second stands for any fraction of a second, so that none is lost beside a boundary at a whole one.
+    An odd number means any fraction of a second. So a time with a fraction stays later than the whole second before it.
     """
     if not _BEGINNING < time < _END:
         return 0
@@ -201,19 +204,19 @@ def half_seconds(time: float) -> int:
 
 
 def seconds(half_seconds: int) -> float:
-    """Return the time in seconds since the epoch."""
+    """Convert half seconds since 2000 to seconds since the epoch."""
     return half_seconds / 2 + _BEGINNING
 
 
 def _address(email: str | None) -> int:
-    """Return the key of an e-mail address, the same for two that differ only in case; 0 where there is none."""
+    """Return the key of an e-mail address, ignoring upper and lower case; 0 for a missing address."""
     return hash(email.casefold()) & _MASK if email else 0
 
 
 def _ordered(keys: "array[int]", bits: int) -> "tuple[array[int], array[int]]":
-    """Order keys: return the first place of each value of their highest bits, and which key is at each place.
+    """Sort keys. Return the place of the first key in each slot, and the index in `keys` of the key at each place.
 
-    A counting sort by these bits (https://en.wikipedia.org/wiki/Counting_sort), and then by the others.
+    This is a counting sort by the highest bits (https://en.wikipedia.org/wiki/Counting_sort). It then sorts each slot.
     """
     shift = 64 - bits
     first = array("I", bytes(4 * ((1 << bits) + 2)))
@@ -222,7 +225,7 @@ def _ordered(keys: "array[int]", bits: int) -> "tuple[array[int], array[int]]":
     first = array("I", accumulate(first))
     order = array("I", bytes(4 * len(keys)))
     for number, key in enumerate(keys):
-        slot = (key >> shift) + 1  # the first free place of a value, which in the end is the first of the next one
+        slot = (key >> shift) + 1  # first[slot] is the next free place for the key; in the end, the next slot's start
         order[first[slot]] = number
         first[slot] += 1
     first.pop()

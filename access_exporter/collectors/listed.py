@@ -1,4 +1,4 @@
-"""What the log and the status page say about a list that contradicts itself."""
+"""Reports, in the log and on the status page, that a list has invalid rows or that its totals contradict its rows."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def report(key: Key, found: Found, before: Found) -> None:
-    """Log how many rows have invalid values, and that the totals contradict the rows, where they did not before."""
+    """Log the number of rows with invalid values. Log a contradiction between rows and totals once, when it begins."""
     if found.invalid_rows:
         log.warning("rows with invalid values count as unknown", extra=facts(**key._asdict(), rows=found.invalid_rows))
     if found.is_contradicted and not before.is_contradicted:
@@ -20,6 +20,6 @@ def report(key: Key, found: Found, before: Found) -> None:
 
 
 def status(found: Found) -> Iterator[str]:
-    """Yield a line where the totals contradict the rows."""
+    """Yield a line for the status page if the totals contradict the rows."""
     if found.is_contradicted:
         yield f"{found.rows:,} rows listed, but Cloudflare announces {found.announced:,}"

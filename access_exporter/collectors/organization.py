@@ -1,9 +1,10 @@
-"""When seats expire: GET /accounts/{account_id}/access/organizations ("Get your Zero Trust organization").
+"""Reads when seats expire: GET /accounts/{account_id}/access/organizations ("Get your Zero Trust organization").
 
     cloudflare_access_seat_expiration_seconds{account_id="…"} 2628000.0
 
-It is nice to know, and many a token may not ask. So it is asked in one request that nothing waits for: once an hour,
-and again at the interval of the users where there was no answer.
+This value is optional, because many tokens lack the permission to read it. So the collector sends one request an hour
+without retries, and no other request waits for it. If the request fails, the collector tries again after
+`users.interval`.
 """
 
 import logging
@@ -32,21 +33,24 @@ ENDPOINT = Endpoint(
 )
 ASK_AGAIN_SECONDS = 3600
 
-# As Go writes a duration: https://pkg.go.dev/time#ParseDuration. Micro is written with one of two characters.
+# The units of a Go duration: https://pkg.go.dev/time#ParseDuration. Unicode has two characters for micro.
 _UNITS = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _PART = re.compile(rf"([0-9]+\.?[0-9]*|\.[0-9]+)({'|'.join(_UNITS)})")
-_MAX_LENGTH = 100  # of the text
-_LONGEST = 2**63 / 1e9  # Go counts nanoseconds in 64 bits
+_MAX_LENGTH = 100  # in characters
+_LONGEST = 2**63 / 1e9  # in seconds; Go counts nanoseconds in 64 bits
 
 
 class Organization(msgspec.Struct):
-    """The field of the answer that is read; it may be missing."""
+    """The field of the response that the exporter reads. It may be missing."""
 
     user_seat_expiration_inactive_time: str | None = None
 
 
 class SeatExpiration(msgspec.Struct, frozen=True):
-    """What is known, in seconds, and when it was asked, in seconds since the epoch; `refused` where it may not be."""
+    """The seat expiration in seconds; None if no time is set or if it is unknown.
+
+    `asked` is the time of the request, in seconds since the epoch. `refused` is True if the token may not read it.
+    """
 
     asked: Moment
     seconds: Annotated[float, msgspec.Meta(gt=0, lt=_LONGEST)] | None = None
@@ -54,13 +58,13 @@ class SeatExpiration(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["OrganizationCollector"]:
-    """Yield the collector of an account, if its users are polled."""
+    """Yield the collector of an account if the configuration asks for its users."""
     if account.users_config:
         yield OrganizationCollector(account, client)
 
 
 class OrganizationCollector(Collector[SeatExpiration]):
-    """The organization of an account."""
+    """Polls the Zero Trust organization of an account."""
 
     title = "Organization"
     summary_type = SeatExpiration
@@ -68,7 +72,7 @@ class OrganizationCollector(Collector[SeatExpiration]):
     endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Ask nothing yet."""
+        """The interval is `users.interval` of the account."""
         self._account_id = account.id
         self._client = client
         self.key = Key(account.id, NAME, NAME)
@@ -78,9 +82,9 @@ class OrganizationCollector(Collector[SeatExpiration]):
         self.settings = (client.settings, self.interval, self.stale_after)
 
     def fetch(self, poll: Poll[SeatExpiration]) -> SeatExpiration:
-        """Ask after how much inactivity seats expire, unless that was answered within the hour.
+        """Read the seat expiration, at most once an hour if the last request succeeded.
 
-        Raises a PollError for a failure that may pass; a token that may not ask is an answer.
+        Raises PollError for a temporary failure. A missing permission is not a failure.
         """
         known = poll.previous
         if known and not known.refused and 0 <= poll.now - known.asked < ASK_AGAIN_SECONDS:
@@ -88,16 +92,16 @@ class OrganizationCollector(Collector[SeatExpiration]):
         try:
             organization = self._client.get_once(ENDPOINT.of(self._account_id), Organization)
         except (AuthError, PermissionMissingError, NotFoundError) as failure:
-            log.debug("seat expiration not known", extra=facts(account_id=self._account_id, reason=failure.reason))
+            log.debug("seat expiration unknown", extra=facts(account_id=self._account_id, reason=failure.reason))
             return SeatExpiration(poll.now, refused=True)
         return SeatExpiration(poll.now, seconds(organization.user_seat_expiration_inactive_time or ""))
 
     def times(self, summary: SeatExpiration) -> tuple[float, ...]:
-        """Return when it was asked."""
+        """Return when the exporter requested the value."""
         return (summary.asked,)
 
     def made_at(self, summary: SeatExpiration) -> float:
-        """Return when it was asked."""
+        """Return when the exporter requested the value."""
         return summary.asked
 
     def permissions(self) -> Iterator[Permission]:
@@ -105,7 +109,7 @@ class OrganizationCollector(Collector[SeatExpiration]):
         yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account_id), is_optional=True)
 
     def families(self, summary: SeatExpiration) -> Iterator[Metric]:
-        """Yield what `/metrics` says about it."""
+        """Yield the metric family of the seat expiration."""
         yield gauge(
             "cloudflare_access_seat_expiration_seconds",
             "How long a seat is inactive before Cloudflare removes it, as set in the Zero Trust organization; absent "
@@ -115,7 +119,7 @@ class OrganizationCollector(Collector[SeatExpiration]):
 
 
 def seconds(text: str) -> float | None:
-    """Return the seconds of a duration as Go writes it, `730h` or `1h30m`; None for any other text, and for none."""
+    """Return the seconds of a Go duration such as `730h` or `1h30m`; None if the text is empty or invalid."""
     parts = _PART.findall(text[:_MAX_LENGTH])
     if "".join(number + unit for number, unit in parts) != text:
         return None

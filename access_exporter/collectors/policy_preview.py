@@ -1,7 +1,7 @@
-"""What a policy would do before it is saved: one test of it, and the result of each person, by name.
+"""Tests a policy before someone saves it, and returns the result of each person, by name.
 
-The only request that is no GET is the one that starts a test (POST …/access/policy-tests). It saves no policy. A test
-continues at Cloudflare when the command stops following it.
+All requests are GETs, except the one that starts a test (POST …/access/policy-tests). No request saves a policy. The
+test continues at Cloudflare if the command stops earlier.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,9 +25,10 @@ class Person(Result, gc=False):
 
 
 class Saved(NamedTuple):
-    """An application or a reusable policy as it is now.
+    """An application or a reusable policy as it is saved now.
 
-    `policies` are what a test takes: none where no policy evaluates people, and None where they cannot be read.
+    `policies` are the policies for the request of a test. The list is empty if no policy evaluates people, and None if
+    the policies cannot be read.
     """
 
     kind: str
@@ -37,39 +38,39 @@ class Saved(NamedTuple):
 
 
 class PolicyPreview:
-    """The policies of one account, and tests of them."""
+    """Finds the saved policies of an account, and tests policies."""
 
     def __init__(self, client: Client, account_id: str) -> None:
-        """Ask nothing yet."""
+        """Start without requests."""
         self._client = client
         self._account_id = account_id
-        self.missing = 0  # applications and policies that the account announces and does not list
+        self.missing = 0  # applications and policies that total_count counts but the lists do not have
 
     def named(self, name: str, within: float) -> list[Saved]:
-        """Return what has this id, or else everything that has this name. Raises a PollError.
+        """Return the application or policy with this id, or else all with this name. Raises PollError.
 
-        Each of the two lists is read within so many seconds.
+        The exporter reads two lists. Each of them may take `within` seconds.
         """
         lists = ApplicationList(self._client, self._account_id, within)
         reusable = lists.reusable()
         saved = [*map(_policy, reusable.values()), *(_application(each, reusable) for each in lists.applications())]
         self.missing = lists.policies_found.missing + lists.applications_found.missing
-        saved = [each for each in saved if each.id.isprintable()]  # ids are shown
+        saved = [each for each in saved if each.id.isprintable()]  # because the command prints ids
         return [each for each in saved if each.id == name] or [each for each in saved if each.name == name]
 
     def start(self, policies: list[Tested], before: Callable[[], None]) -> str:
-        """Start a test and return its id. It is requested once, even if that fails, right after `before` is called.
+        """Start a test and return its id. Calls `before` right before the request, which is never retried.
 
-        Raises a PollError.
+        Raises PollError if the request fails.
         """
         return fresh_policy_tests.start(self._client, self._account_id, policies, before)
 
     def progress(self, test_id: str) -> Progress:
-        """Return how far a test is. Raises a PollError."""
+        """Return the progress of a test. Raises PollError."""
         return FollowedTest(self._client, self._account_id, test_id, within=0).progress()
 
     def people(self, test_id: str, announced: int | None, within: float) -> Iterator[Person]:
-        """Yield everybody in a finished test of so many people, once. Raises a PollError."""
+        """Yield each person in a finished test once; `announced` is the expected number. Raises PollError."""
         return FollowedTest(self._client, self._account_id, test_id, within).rows(Person, announced)
 
 

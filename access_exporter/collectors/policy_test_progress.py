@@ -1,4 +1,4 @@
-"""How far a policy test is: GET …/access/policy-tests/{id} ("Get an Access policy test")."""
+"""The progress of a policy test: GET …/access/policy-tests/{id} ("Get an Access policy test")."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ MOST_USERS = 1_000_000_000
 
 
 class Progress(msgspec.Struct):
-    """What the API says of a test as a whole. Any field may be missing or wrong, which costs that field only."""
+    """The state of a test as the API reports it. A missing or invalid field is unknown; the other fields count."""
 
     id: object = None
     status: object = None
@@ -27,31 +27,31 @@ class Progress(msgspec.Struct):
 
     @property
     def state(self) -> str | None:
-        """The status; one that is not documented could be any text, so it is not shown."""
+        """The status; UNDOCUMENTED in place of an undocumented status, which could be any text."""
         if not isinstance(self.status, str) or not self.status:
             return None
         return self.status if self.status in STATUSES else UNDOCUMENTED
 
     @property
     def population(self) -> int | None:
-        """The users that the test covers."""
+        """The number of users that the test covers."""
         return _whole(self.total_users)
 
     @property
     def processed_ratio(self) -> float | None:
-        """The share of the users the test has processed, from 0 to 1."""
+        """The share of the users that the test has processed, from 0 to 1."""
         percent = _number(self.percent_users_processed, 100)
         return None if percent is None else percent / 100
 
     @property
     def processed(self) -> int | None:
-        """The users with a result, as far as their numbers are given; None where none of them is."""
+        """The number of users with a result: the sum of the three counts that are valid; None if none is valid."""
         numbers = [_whole(each) for each in (self.users_approved, self.users_blocked, self.users_errored)]
         given = [number for number in numbers if number is not None]
         return sum(given) if given else None
 
     def check(self, test_id: str) -> None:
-        """Raise InvalidResponseError for an answer that is not about the test that was asked for."""
+        """Raise InvalidResponseError if the response is about another test, or about no test."""
         if isinstance(self.id, str) and self.id and _plain(self.id) != _plain(test_id):
             raise InvalidResponseError(f"the response from {ENDPOINT.place} is about another policy test")
         if self.state is None and self.population is None and self.processed_ratio is None:
@@ -61,7 +61,7 @@ class Progress(msgspec.Struct):
 
 
 def _plain(test_id: str) -> str:
-    """Return an id as it is compared: a UUID is the same with dashes and without, and in capitals."""
+    """Return an id for comparison: a UUID with dashes equals one without, and capitals equal small letters."""
     return test_id.replace("-", "").lower()
 
 

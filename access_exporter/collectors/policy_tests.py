@@ -1,9 +1,10 @@
-"""Policy tests that exist: GET …/access/policy-tests/{id}, and …/{id}/users ("Get an Access policy test users page").
+"""Follows existing policy tests: GET …/access/policy-tests/{id}, and …/{id}/users.
 
     cloudflare_access_policy_test_status{account_id="…",policy_test="wiki",status="complete"} 1.0
     cloudflare_access_policy_test_users{account_id="…",policy_test="wiki",status="blocked"} 3.0
 
-A test never changes once it is complete, so its rows are counted once.
+Cloudflare calls the second endpoint "Get an Access policy test users page". A complete test never changes, so the
+exporter counts its rows once.
 """
 
 import math
@@ -34,14 +35,14 @@ _SHORTEST_PAUSE_SECONDS = 1
 
 
 class PolicyTestCollector(Collector[PolicyTestSummary]):
-    """A policy test that exists."""
+    """Polls a policy test that already exists."""
 
     title = "Policy test"
     summary_type = PolicyTestSummary
     endpoints = (policy_test_progress.ENDPOINT, USERS_ENDPOINT)
 
     def __init__(self, account: Account, config: PolicyTest, client: Client) -> None:
-        """Ask nothing yet."""
+        """`config` has the id of the test."""
         self._client = client
         self._account_id = account.id
         self._labels = {"account_id": account.id, "policy_test": config.label}
@@ -53,9 +54,9 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         self.stale_after = config.stale_after
 
     def fetch(self, poll: Poll[PolicyTestSummary]) -> PolicyTestSummary:
-        """Ask how far the test is and, when it has just finished, count its rows.
+        """Request the progress of the test, and count its rows once it has finished.
 
-        Raises a PollError when there is no whole answer.
+        Raises PollError if a request fails, or if a finished test that covers users lists none.
         """
         previous = poll.previous or PolicyTestSummary()
         if is_future(previous.finished, poll.now):
@@ -73,15 +74,15 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         return max(_SHORTEST_PAUSE_SECONDS, min((self.interval, *waits)))
 
     def is_possible(self, summary: PolicyTestSummary, _succeeded_at: float | None) -> bool:
-        """Return whether the numbers are those of a test."""
+        """Return whether the numbers are possible for a test."""
         return is_possible(summary)
 
     def times(self, summary: PolicyTestSummary) -> Iterator[float | None]:
-        """Yield when the test was seen finished."""
+        """Yield when the exporter first saw the test finished."""
         yield summary.finished
 
     def status(self, summary: PolicyTestSummary) -> Iterator[str]:
-        """Yield how far the test is and its counts."""
+        """Yield the progress of the test and its counts."""
         yield result(summary)
         yield from differences(summary)
 
@@ -90,7 +91,7 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         return concern(summary)
 
     def plan(self) -> Plan:
-        """Return what polling costs: one request for its progress."""
+        """Return the cost of polling: one request for the progress of the test."""
         requests = 3600 / self.interval
         return Plan(
             f"policy test {self.key.target!r}",
@@ -105,12 +106,12 @@ class PolicyTestCollector(Collector[PolicyTestSummary]):
         yield Permission(progress.permission, progress.of(self._account_id, self._id or ""))
 
     def families(self, summary: PolicyTestSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about the test."""
+        """Yield the metric families of the test."""
         return families(self._labels, {"policy_test_id": self._id} if self._id else None, summary)
 
 
 def result(test: PolicyTestSummary) -> str:
-    """Return how far a test is and its counts, in words; counts of an older test are marked as such."""
+    """Return the progress and the counts of a test in words, and say so if the counts are from an older test."""
     words = [test.status or "no status"]
     if test.processed_ratio is not None and test.status in ("processing", "exceeded time"):
         words.append(f"{math.floor(test.processed_ratio * 100)}% done")
@@ -121,12 +122,12 @@ def result(test: PolicyTestSummary) -> str:
 
 
 def concern(test: PolicyTestSummary) -> str | None:
-    """Return the status of a test that ended without a result; None for any other."""
+    """Return the status of a test that ended without a result; None for any other test."""
     return test.status if test.status in ("blocked", "exceeded time", UNDOCUMENTED) else None
 
 
 def _counts(test: PolicyTestSummary) -> list[str]:
-    """Return the users by result; a number stays with its word where the line ends."""
+    """Return the users by result. A no-break space keeps each number and its word on one line."""
     return [
         f"{number:,}\N{NO-BREAK SPACE}{status}"
         for status, number in (test.users or {}).items()
@@ -135,7 +136,7 @@ def _counts(test: PolicyTestSummary) -> list[str]:
 
 
 def differences(test: PolicyTestSummary) -> Iterator[str]:
-    """Yield in words what the rows lack of what the test says of itself, or have too much."""
+    """Yield, in words, the difference between the number of rows and the number of users that the test covers."""
     if test.awaited and test.awaited.announced:
         announced = test.awaited.announced
         yield f"{announced - test.awaited.listed:,} of {announced:,} users are not listed yet"
@@ -147,7 +148,7 @@ def differences(test: PolicyTestSummary) -> Iterator[str]:
 
 
 def families(labels: dict[str, str], info: dict[str, str] | None, summary: PolicyTestSummary) -> Iterator[Metric]:
-    """Yield what `/metrics` says about a policy test, started by the exporter or not; `info` are its ids."""
+    """Yield the metric families of any policy test; `info` has the ids for the labels of `…_info`."""
     yield gauge(
         "cloudflare_access_policy_test_info",
         "The id of the policy test, and of its application if the test was discovered; always 1.",

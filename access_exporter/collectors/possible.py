@@ -1,4 +1,4 @@
-"""Which numbers a stored summary may have: a program that can write the file can write any number into it."""
+"""Limits of the numbers in a stored summary. Another program may have changed the file, so the exporter checks them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeAlias
@@ -14,12 +14,12 @@ Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # a SHA-25
 
 
 def are_parts(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
-    """Return whether counts have known names only, and none of them is more than the whole."""
+    """Return whether all counts have known names, and none is above `most`."""
     found = counts or {}
     return found.keys() <= set(names) and max(found.values(), default=0) <= most
 
 
 def add_up(counts: Mapping[str, int] | None, names: Iterable[str], most: float) -> bool:
-    """Return whether counts have known names only, and are together no more than the whole."""
+    """Return whether all counts have known names, and their sum is not above `most`."""
     found = counts or {}
     return found.keys() <= set(names) and sum(found.values()) <= most

@@ -1,4 +1,4 @@
-"""The interface of a collector for the poller: its name, how to poll it, and its numbers as metrics."""
+"""The interface between collectors and the poller: a collector's name, schedule, requests and metrics."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class Key(NamedTuple):
 class Poll(Generic[Summary]):
     """What the poller passes to a collector; `now` is in seconds since the epoch.
 
-    `previous` is the last summary. `keep` publishes and stores a summary that must not be lost if the poll fails later.
-    It returns whether the summary is stored, if there is a storage, and raises StoppingError if the target is no longer
-    polled. `other` returns the summary of another target while its numbers are shown. `progress` follows the walks of
-    the poll, for people who wait for it.
+    `previous` is the last summary. `keep` publishes and stores a summary at once, so that it is not lost if the poll
+    fails later. `keep` returns False if there is a storage but the summary could not be stored. It raises StoppingError
+    if the poller has removed the target. `other` returns the summary of another target while `/metrics` shows it.
+    `progress` counts the pages of the poll, for the log and the status page.
     """
 
     previous: Summary | None
@@ -39,7 +39,7 @@ class Poll(Generic[Summary]):
 
 
 class Plan(NamedTuple):
-    """A line of `--config.check`: what is polled and how, its requests in an hour, and the same in words."""
+    """A line of `--config.check`: what the exporter polls and how, its requests in an hour, and the cost in words."""
 
     what: str
     how: str
@@ -48,14 +48,19 @@ class Plan(NamedTuple):
 
 
 class Collector(Protocol[Summary]):
-    """One target: pages of rows in, one frozen summary out, and the summary as metric families.
+    """Polls one target: turns pages of rows into one frozen summary, and the summary into metric families.
 
-    If two collectors have the same `identity` and `subject`, they are for the same target, and its numbers survive a
-    reload. If they also have the same `key` and `settings`, its schedule survives, too. `interval` and `stale_after`
-    are in seconds. `title` is the kind of target on the status page. The storage decodes `summary_type`. `/metrics`
-    shows requests to `endpoints` while a configured collector names them. With `is_first`, other collectors read the
-    summary, so a single round of polls starts with it. With `is_optional`, the target has no health on `/metrics`, and
-    its failures are logged at debug: they need no action.
+    A collector sends no request before `fetch`.
+
+    - `identity` and `subject` identify the target. If a new collector has the same ones after a reload, the numbers of
+      the target stay. If it has the same `key` and `settings`, too, the schedule stays as well.
+    - `interval` and `stale_after` are in seconds.
+    - `title` is the kind of target on the status page.
+    - `summary_type` is the type that the storage decodes.
+    - `endpoints` are the endpoints that it requests. `/metrics` shows request metrics only of these.
+    - `is_first` is True if other collectors read the summary. `--once` polls such targets first.
+    - `is_optional` is True if a failure needs no action. The exporter logs the failure at debug level, and `/metrics`
+      has no health metrics of the target.
     """
 
     key: Key
@@ -71,37 +76,37 @@ class Collector(Protocol[Summary]):
 
     @property
     def identity(self) -> Key:
-        """What identifies the target: its key, unless its name may change."""
+        """The key that identifies the target. It differs from `key` only if the name of the target may change."""
         return self.key
 
     def fetch(self, poll: Poll[Summary]) -> Summary:
         """Request rows from Cloudflare and return their summary. Raises PollError."""
 
     def targets(self, _summary: Summary) -> "Iterable[Collector[Any]]":  # Any: each has a summary type of its own
-        """Return the collectors of the targets that a summary names; they are polled while it names them."""
+        """Return collectors for the targets that a summary names. The poller polls them as long as it names them."""
         return ()
 
     def without_removed(self, summary: Summary) -> Summary:
-        """Return the summary without what was removed from the configuration since it was made."""
+        """Return the summary without the parts that are no longer in the configuration."""
         return summary
 
     def families(self, summary: Summary) -> Iterable[Metric]:
-        """Return everything that `/metrics` says about a summary."""
+        """Return the metric families of a summary."""
 
     def status(self, _summary: Summary) -> Iterable[str]:
         """Return the lines of the status page about a summary, in plain text."""
         return ()
 
     def has_news(self, _summary: Summary) -> bool:
-        """Return whether a summary says something that people should see first."""
+        """Return whether the status page should mark the target as changed."""
         return False
 
     def concern(self, _summary: Summary) -> str | None:
-        """Return a warning of a word or two about the summary of a good poll; None: no warning."""
+        """Return a warning of one or two words about the summary of a successful poll; None for no warning."""
         return None
 
     def level(self, _summary: Summary) -> float | None:
-        """Return the number whose history the status page draws; None: there is none."""
+        """Return the number for the chart on the status page; None for no chart."""
         return None
 
     def plan(self) -> Plan | None:
@@ -113,32 +118,32 @@ class Collector(Protocol[Summary]):
         return ()
 
     def next_poll(self, _summary: Summary | None, _started: float) -> float:
-        """Return the seconds to the next poll from a poll that started then, in seconds since the epoch."""
+        """Return the seconds from a poll to the next. `_started` is its start, in seconds since the epoch."""
         return self.interval
 
     def to_store(self, summary: Summary) -> Summary | None:
-        """Return the part of a summary that may be stored; None: nothing."""
+        """Return the part of a summary that the exporter may store; None to store nothing."""
         return summary
 
     def is_possible(self, _summary: Summary, _succeeded_at: float | None) -> bool:
-        """Return whether a stored summary is possible: a program that can write the file can write anything.
+        """Return whether the numbers of a stored summary are possible. Another program may have changed the file.
 
-        `succeeded_at` is when the last good poll ended, in seconds since the epoch. The types were checked before.
+        `succeeded_at` is the end of the last successful poll, in seconds since the epoch. The storage checks the types.
         """
         return True
 
     def lasting(self, _summary: Summary) -> Summary | None:
-        """Return what to keep while the target is not polled or has another subject; None: nothing."""
+        """Return what to keep while the target is not configured or has another subject; None to keep nothing."""
         return None
 
     def made_at(self, _summary: Summary) -> float | None:
-        """Return when the numbers were made, in seconds since the epoch; None: at the end of the poll."""
+        """Return when the numbers were read, in seconds since the epoch; None for the end of the poll."""
         return None
 
     def times(self, _summary: Summary) -> Iterable[float | None]:
-        """Return what the exporter's clock said when it noted something in the summary, in seconds since the epoch.
+        """Return the times in the summary that come from the exporter's clock, in seconds since the epoch.
 
-        If one of them is in the future, the age of a stored summary is unknown.
+        If such a time of a stored summary is in the future, the clock was wrong, and the age of the summary is unknown.
         """
         return ()
 

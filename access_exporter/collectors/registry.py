@@ -1,4 +1,4 @@
-"""Every collector there is. A new one is one more line here."""
+"""Lists every collector. A new collector needs one more line here."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
-"""Whether somebody edited the reusable policies of tests that the configuration lists: GET …/access/policies.
+"""Detects edits of the reusable policies that the configuration names: GET …/access/policies.
 
-Where applications are discovered, those are listed together with the policies.
+With `discover: applications`, the collector of applications does this instead, because it lists the policies anyway.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,13 +20,13 @@ _STALE_AFTER_SECONDS = 5400
 
 
 class PoliciesSummary(Revisions, frozen=True):
-    """The revisions of the policies; none if the token may not list them."""
+    """The revisions of the policies; empty if the token may not list policies."""
 
     found: Found = Found()
 
 
 def key(account: Account) -> Key:
-    """Return the target that lists the revisions of an account's reusable policies."""
+    """Return the key of the target with the revisions of an account's reusable policies."""
     name = application_list.NAME if account.discovery else NAME
     return Key(account.id, name, name)
 
@@ -37,13 +37,13 @@ def wanted(account: Account) -> frozenset[str]:
 
 
 def configured(account: Account, client: Client) -> Iterator["ReusablePoliciesCollector"]:
-    """Yield the collector of an account, if its configuration names policies and does not discover applications."""
+    """Yield the collector of an account if its configuration names policies and does not discover applications."""
     if wanted(account) and not account.discovery:
         yield ReusablePoliciesCollector(account, client)
 
 
 class ReusablePoliciesCollector(Collector[PoliciesSummary]):
-    """The reusable policies of an account, as far as the configuration names them."""
+    """Polls the reusable policies that the configuration of an account names."""
 
     title = "Policies"
     summary_type = PoliciesSummary
@@ -53,7 +53,7 @@ class ReusablePoliciesCollector(Collector[PoliciesSummary]):
     stale_after = _STALE_AFTER_SECONDS
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Ask nothing yet."""
+        """`account` names the policies."""
         self._list = ApplicationList(client, account.id, self.stale_after)
         self._wanted = wanted(account)
         self.key = key(account)
@@ -61,7 +61,7 @@ class ReusablePoliciesCollector(Collector[PoliciesSummary]):
         self.settings = client.settings
 
     def fetch(self, poll: Poll[PoliciesSummary]) -> PoliciesSummary:
-        """List the policies. Raises a PollError for a failure that may pass; a token that may not ask is an answer."""
+        """List the policies. Raises PollError for a temporary failure. A missing permission is not a failure."""
         before = poll.previous or PoliciesSummary()
         try:
             policies = self._list.reusable(before.found, is_optional=True)
@@ -74,5 +74,5 @@ class ReusablePoliciesCollector(Collector[PoliciesSummary]):
         yield Permission(POLICIES.permission, POLICIES.of(self.key.account_id), is_optional=True)
 
     def families(self, _summary: PoliciesSummary) -> Iterable[Metric]:
-        """Return nothing: the policies show in the tests of them."""
+        """Return nothing: the metrics of the tests show the policies."""
         return ()

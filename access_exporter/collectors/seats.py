@@ -1,24 +1,24 @@
-"""What holding a seat means, for everything that counts or lists users."""
+"""Defines who holds a seat, and when a user was last active. Everything that counts or lists users uses this file."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from access_exporter.collectors.last_seen import Seen
 
-# Go writes a time that never was as the year 1; no login is as old as this.
+# A login before this time means "never": Go writes the year 1 for a missing time.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Stands for an invalid time in an answer: like a time far in the future, it is unknown.
+# Replaces an invalid time in a response. A time far in the future counts as unknown.
 UNKNOWN = datetime.max.replace(tzinfo=UTC)
-# A clock may be wrong. A later time counts as unknown.
+# A clock may be wrong, so a time up to a day in the future is valid. A later time counts as unknown.
 LATEST_AHEAD = timedelta(days=1)
 
 SEATS = ("none", "access", "gateway", "both", "unknown")
-_MOST_DEVICES = 1e300  # no sum of such numbers is infinite
+_MOST_DEVICES = 1e300  # so that the sum over all users cannot overflow
 
 
 def seat(*, access_seat: bool | None, gateway_seat: bool | None) -> str:
-    """Return which of SEATS these two flags of a user mean; one that is missing counts as false, beside another."""
+    """Return the seat of a user, one of SEATS. If only one of the two flags is missing, it counts as false."""
     if access_seat is None and gateway_seat is None:
         return "unknown"
     if access_seat and gateway_seat:
@@ -29,14 +29,17 @@ def seat(*, access_seat: bool | None, gateway_seat: bool | None) -> str:
 
 
 class Activity(NamedTuple):
-    """The last sign of life of a user; `basis` is login, device, or created where there is no other."""
+    """When a user was last active. `basis` is login or device, or else created for the creation of the user."""
 
     since: datetime
     basis: str
 
 
 def activity(login: datetime | None, seen: datetime | None, created: datetime | None) -> Activity | None:
-    """Return the later of the last login and the last time a device was seen, or else the creation; None if unknown."""
+    """Return the later of the last login and the last time a device was seen, or else the creation.
+
+    Returns None if all three are unknown.
+    """
     signs = [
         Activity(time, basis)
         for time, basis in ((login, "login"), (seen, "device"))
@@ -48,9 +51,9 @@ def activity(login: datetime | None, seen: datetime | None, created: datetime | 
 
 
 def has_unknown_activity(count: float | None, seen: Seen | None) -> bool:
-    """Return whether a user may be active in a way that cannot be seen, given the number of active devices.
+    """Return whether the user may have used a device at an unknown time; `count` is the number of active devices.
 
-    `seen` is what is known of their devices; None where devices cannot be read.
+    `seen` has the facts about the devices; None if the exporter cannot read devices.
     """
     if seen is None:
         return count is None or count > 0

@@ -1,4 +1,4 @@
-"""Service tokens of an account: GET /accounts/{account_id}/access/service_tokens ("List service tokens").
+"""Lists the service tokens of an account: GET /accounts/{account_id}/access/service_tokens ("List service tokens").
 
 cloudflare_access_service_token_expiry_timestamp_seconds{account_id="…",service_token="ci",service_token_id="…"} 1.8e+09
 cloudflare_access_service_token_enabled{account_id="…",service_token="ci",service_token_id="…"} 1.0
@@ -22,13 +22,13 @@ from access_exporter.exposition import gauge
 NAME = "service_tokens"
 ENDPOINT = Endpoint(NAME, "/accounts/{account_id}/access/service_tokens", "Access: Service Tokens Read")
 
-MAX_TOKENS = 10_000  # each is two series; Cloudflare's default limit is 50
+MAX_TOKENS = 10_000  # each has two time series; Cloudflare's default limit is 50
 MAX_NAME_LENGTH = 200
 MAX_ID_LENGTH = 64  # a UUID has 36
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What is shown of a token; `expiry` is in seconds since the epoch."""
+    """The part of a token that the exporter shows; `expiry` is in seconds since the epoch."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
     name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)]
@@ -37,7 +37,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class ServiceToken(msgspec.Struct):
-    """The fields of a row that are read; any may be missing. The token's secret is in no answer."""
+    """The fields of a row that the exporter reads. Any field may be missing. No response has the token's secret."""
 
     id: str | None = None
     name: str | None = None
@@ -47,18 +47,18 @@ class ServiceToken(msgspec.Struct):
 
     @property
     def expiry(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None if it never expires, or if that is unknown."""
+        """The expiry in seconds since the epoch; None if the token never expires or the expiry is unknown."""
         return self.expires_at.timestamp() if self.expires_at and self.duration != "forever" else None
 
     def shown(self, token_id: str) -> Shown:
-        """Return what is shown of it. Raises InvalidResponseError for an id that cannot be one."""
+        """Return the part that the exporter shows. Raises InvalidResponseError if the id is too long."""
         if len(token_id) > MAX_ID_LENGTH:
             raise InvalidResponseError(f"the account lists a service token with an id of {len(token_id)} characters")
         return Shown(token_id, texts.kept(self.name or token_id, MAX_NAME_LENGTH), self.enabled, self.expiry)
 
 
 class ServiceTokensSummary(msgspec.Struct, frozen=True):
-    """The tokens of an account, in the order Cloudflare lists them."""
+    """The tokens of an account, in the order of Cloudflare's list."""
 
     tokens: Annotated[tuple[Shown, ...], msgspec.Meta(max_length=MAX_TOKENS)]
     totals_agreed: bool = False
@@ -66,20 +66,20 @@ class ServiceTokensSummary(msgspec.Struct, frozen=True):
 
 
 def configured(account: Account, client: Client) -> Iterator["ServiceTokensCollector"]:
-    """Yield the collector of an account, if its service tokens are polled."""
+    """Yield the collector of an account if the configuration asks for its service tokens."""
     if config := account.service_tokens_config:
         yield ServiceTokensCollector(account, config.interval, config.stale_after, client)
 
 
 class ServiceTokensCollector(Collector[ServiceTokensSummary]):
-    """The service tokens of an account."""
+    """Polls the service tokens of an account."""
 
     title = "Service tokens"
     summary_type = ServiceTokensSummary
     endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, interval: float, stale_after: float, client: Client) -> None:
-        """Ask nothing yet; the times are in seconds."""
+        """`interval` and `stale_after` are in seconds."""
         self._account_id = account.id
         self._client = client
         self.key = Key(account.id, NAME, NAME)
@@ -89,7 +89,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         self.stale_after = stale_after
 
     def fetch(self, poll: Poll[ServiceTokensSummary]) -> ServiceTokensSummary:
-        """List the tokens. Raises a PollError when the end of the list is not reached."""
+        """List the tokens. Raises PollError if the list cannot be read to its end."""
         previous = poll.previous or ServiceTokensSummary(())
         before = replace(previous.found, rows=len(previous.tokens), totals_agreed=previous.totals_agreed)
         resource = ENDPOINT.of(self._account_id)
@@ -103,7 +103,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         return ServiceTokensSummary(tuple(tokens), walk.found.totals_agreed, walk.found)
 
     def families(self, summary: ServiceTokensSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about service tokens."""
+        """Yield the metric families of service tokens."""
         labelled = [
             ({"account_id": self._account_id, "service_token": token.name, "service_token_id": token.id}, token)
             for token in summary.tokens
@@ -120,7 +120,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
         )
 
     def status(self, summary: ServiceTokensSummary) -> Iterator[str]:
-        """Yield how many tokens there are, and which of those in use expires first."""
+        """Yield the number of tokens, and the enabled token that expires first."""
         yield from listed.status(summary.found)
         yield f"{len(summary.tokens):,} service token{'' if len(summary.tokens) == 1 else 's'}"
         expiries = [
@@ -131,7 +131,7 @@ class ServiceTokensCollector(Collector[ServiceTokensSummary]):
             yield f"{name} expires first, on {texts.moment(expiry)}"
 
     def plan(self) -> Plan:
-        """Return what polling costs: one request for each page of tokens."""
+        """Return the cost of polling: one request for each page of tokens."""
         requests = 3600 / self.interval
         return Plan(
             "service tokens",

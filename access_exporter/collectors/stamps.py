@@ -1,4 +1,4 @@
-"""A moment that outlasts the process; its age stays right if the machine's clock is changed meanwhile."""
+"""A time that can be stored. Its age stays right even if someone changes the machine's clock."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from access_exporter.collectors.possible import Moment
 class Stamp(msgspec.Struct, frozen=True):
     """A moment in one `run` of the process.
 
-    `time` is in seconds since the epoch, and `uptime` in seconds of a clock that never jumps.
+    `time` is in seconds since the epoch. `uptime` is in seconds of a monotonic clock.
     """
 
     time: Moment
@@ -18,16 +18,16 @@ class Stamp(msgspec.Struct, frozen=True):
 
     @classmethod
     def now(cls, clock: Clock) -> "Stamp":
-        """Return the present moment."""
+        """Return the current moment."""
         return cls(clock.time(), clock.run, clock.monotonic())
 
     def jump_to(self, later: "Stamp") -> float:
-        """Return by how many seconds the machine's clock was set between two moments of one run; 0 of two runs."""
+        """Return how many seconds the machine's clock jumped between two moments; 0 if they are from two runs."""
         if self.run != later.run:
             return 0.0
         return (later.time - later.uptime) - (self.time - self.uptime)
 
     def dated(self, now: "Stamp") -> "Stamp":
-        """Return the same moment as the clocks of now have it; one of another run that is in the future is now."""
+        """Return the same moment as the clocks of `now` show it. A future moment of another run becomes `now`."""
         age = now.uptime - self.uptime if self.run == now.run else max(0.0, now.time - self.time)
         return Stamp(now.time - age, now.run, now.uptime - age)

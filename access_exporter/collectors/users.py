@@ -1,4 +1,4 @@
-"""Users of an account: GET /accounts/{account_id}/access/users ("Get users").
+"""Counts the users of an account: GET /accounts/{account_id}/access/users ("Get users").
 
 cloudflare_access_users{account_id="…",seat="both"} 12.0
 cloudflare_access_seats_used{account_id="…"} 40.0
@@ -28,20 +28,20 @@ _WITH_DOMAINS = msgspec.structs.replace(ENDPOINT, shows_text=True)
 
 
 def configured(account: Account, client: Client) -> Iterator["UsersCollector"]:
-    """Yield the collector of an account, if its users are polled."""
+    """Yield the collector of an account if the configuration asks for its users."""
     if account.users_config:
         yield UsersCollector(account, client)
 
 
 class UsersCollector(Collector[UsersSummary]):
-    """The users of an account."""
+    """Polls the users of an account."""
 
     title = "Users"
     summary_type = UsersSummary
     endpoints = (ENDPOINT,)
 
     def __init__(self, account: Account, client: Client) -> None:
-        """Ask nothing yet."""
+        """`account` has the settings of `users`."""
         self._account = account
         self._client = client
         self._config = account.users_settings
@@ -54,7 +54,7 @@ class UsersCollector(Collector[UsersSummary]):
     def fetch(self, poll: Poll[UsersSummary]) -> UsersSummary:
         """Read all users and count them.
 
-        Raises a PollError when the end of the list is not reached.
+        Raises PollError if the list cannot be read to its end.
         """
         found = poll.other(devices.key(self._account.id))
         known = found if isinstance(found, DevicesSummary) else None
@@ -67,7 +67,7 @@ class UsersCollector(Collector[UsersSummary]):
     def _without_guesses(
         self, summary: UsersSummary, poll: Poll[UsersSummary], known: DevicesSummary | None
     ) -> UsersSummary:
-        """Leave out numbers that need devices, if the first poll of users was faster than that of devices."""
+        """Leave out the numbers that need devices, if the first poll of users ends before the first poll of devices."""
         is_first = poll.previous is None or poll.previous.is_restored
         was_read = known is not None and (known.last_seen is not None or not known.readable)
         if not is_first or was_read or not self._account.devices_config:
@@ -77,7 +77,7 @@ class UsersCollector(Collector[UsersSummary]):
     def _walk(self, poll: Poll[UsersSummary], last_seen: LastSeen | None) -> UsersSummary:
         resource = (_WITH_DOMAINS if self._config.domains else ENDPOINT).of(self._account.id)
         needs_email = self._config.domains > 0 or last_seen is not None
-        row: Any = UserWithEmail if needs_email else User  # Any: two types, one with an address
+        row: Any = UserWithEmail if needs_email else User  # Any: one of two types of rows
         before = self._found_before(poll.previous, poll.now)
         walk = self._client.walk(resource, row, self.stale_after, before, progress=poll.progress)
         domains = DomainCounts()
@@ -92,13 +92,13 @@ class UsersCollector(Collector[UsersSummary]):
         )
 
     def next_poll(self, summary: UsersSummary | None, started: float) -> float:
-        """Return the seconds to the next poll: a few after the first one, if devices were not read by then."""
+        """Return the seconds to the next poll: SOON_SECONDS after a first poll without devices, else the interval."""
         waited_at = summary.waited_at if summary else None
-        is_soon = waited_at is not None and 0 <= waited_at - started < SOON_SECONDS  # not so after a failed poll
+        is_soon = waited_at is not None and 0 <= waited_at - started < SOON_SECONDS  # False after a failed poll
         return min(self.interval, SOON_SECONDS) if is_soon else self.interval
 
     def to_store(self, summary: UsersSummary) -> UsersSummary:
-        """Return the summary as the next process gets it."""
+        """Return the summary, marked as restored for the next process."""
         return msgspec.structs.replace(summary, is_restored=True)
 
     def is_possible(self, summary: UsersSummary, succeeded_at: float | None) -> bool:
@@ -106,7 +106,7 @@ class UsersCollector(Collector[UsersSummary]):
         return users_summary.is_possible(summary, succeeded_at)
 
     def status(self, summary: UsersSummary) -> Iterator[str]:
-        """Yield how many seats have unknown activity, and whether the totals contradict the rows."""
+        """Yield the number of seats with unknown activity, and whether the totals contradict the rows."""
         if summary.waited_at is not None:
             yield "idle seats are counted as soon as devices were read"
         if unknown := max(summary.activity_unknown.values(), default=0):
@@ -115,7 +115,7 @@ class UsersCollector(Collector[UsersSummary]):
         yield from listed.status(summary.found)
 
     def _found_before(self, previous: UsersSummary | None, now: float) -> Found:
-        """Return what the last walk found; its totals count as right while the numbers that agreed are shown."""
+        """Return the result of the last walk. Its totals count as right until its numbers are stale."""
         if previous is None:
             return NOTHING_FOUND
         at = previous.totals_right_at
@@ -123,22 +123,22 @@ class UsersCollector(Collector[UsersSummary]):
         return msgspec.structs.replace(previous.found, rows=sum(previous.users.values()), totals_agreed=agreed)
 
     def _advice(self, summary: UsersSummary) -> str:
-        """Return how to make activity known; nothing if devices are read, or not read yet."""
+        """Return what to do to measure the activity; an empty text if the exporter reads devices, or is going to."""
         grant = f"grant the token the permission {devices.PERMISSION}"
         if not self._account.devices_config:
-            return f"; to know it, set `devices: auto` and {grant}"
+            return f"; to measure it, set `devices: auto` and {grant}"
         return f"; {grant}" if summary.devices_refused else ""
 
     def level(self, summary: UsersSummary) -> int:
-        """Return the seats in use."""
+        """Return the number of seats in use."""
         return summary.seats_used
 
     def times(self, summary: UsersSummary) -> Iterator[float | None]:
-        """Yield when the totals agreed."""
+        """Yield when the totals last agreed with the number of users."""
         yield summary.totals_right_at
 
     def plan(self) -> Plan:
-        """Return what polling costs: a request for each page of users."""
+        """Return the cost of polling: one request for each page of users."""
         config, requests = self._config, 3600 / self.interval
         by_domain = f", the {config.domains} largest domains" if config.domains else ""
         return Plan(
@@ -154,7 +154,7 @@ class UsersCollector(Collector[UsersSummary]):
         yield Permission(ENDPOINT.permission, ENDPOINT.of(self._account.id))
 
     def without_removed(self, summary: UsersSummary) -> UsersSummary:
-        """Return the summary with only those idle days, and as few domains, as are configured."""
+        """Return the summary with only the configured idle days and the configured number of domains."""
         days = [str(days) for days in self._config.idle_days]
         return msgspec.structs.replace(
             summary,
@@ -166,7 +166,7 @@ class UsersCollector(Collector[UsersSummary]):
         )
 
     def families(self, summary: UsersSummary) -> Iterator[Metric]:
-        """Yield everything `/metrics` says about the users of an account."""
+        """Yield the metric families of the users of an account."""
         labels = {"account_id": self._account.id}
         yield from _user_families(self._account, labels, summary)
         yield email_domains.family(labels, summary.users_by_domain)

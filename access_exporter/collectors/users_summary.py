@@ -1,4 +1,4 @@
-"""Counts users at one moment: how many hold a seat, are idle, or logged in."""
+"""Counts users as of one moment: users with a seat, idle seats, and recent logins."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -17,25 +17,25 @@ from access_exporter.errors import InvalidResponseError
 
 _DEVICES = ("0", "1", "2", "3-5", "6+", "unknown")
 _WITHIN = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-_MOST_FOUND = 10_000  # kinds of rows that are counted before they are put into groups; some hundreds are plausible
+_MOST_FOUND = 10_000  # different rows before `_Groups` merges them into groups; some hundreds are usual
 _MAX_GROUPS = 100_000
-_UNKNOWN_LOGIN = -1  # the login of a user who logged in at an unknown time
+_UNKNOWN_LOGIN = -1  # for a user who logged in at an unknown time
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class User(msgspec.Struct, gc=False):
-    """The fields of a row that are read; any may be missing."""
+    """The fields of a row that the exporter reads. Any field may be missing."""
 
     id: str | None = None
     access_seat: bool | None = None
     gateway_seat: bool | None = None
-    active_device_count: int | float | None = None  # a JSON number; as a rule whole, and those are decoded faster
+    active_device_count: int | float | None = None  # a JSON number; whole numbers are usual, and decoded faster
     created_at: _Time | None = None
     last_successful_login: _Time | None = None
 
     def lose(self, fields: set[str]) -> None:
-        """Make invalid values unknown: an invalid login is not "never", and an invalid flag is not "no seat"."""
+        """Mark invalid values as unknown. An invalid login does not mean "never", nor an invalid flag "no seat"."""
         if "last_successful_login" in fields:
             self.last_successful_login = seats.UNKNOWN
         if not fields.isdisjoint(("access_seat", "gateway_seat")):
@@ -43,14 +43,14 @@ class User(msgspec.Struct, gc=False):
 
 
 class UserWithEmail(User, gc=False):
-    """A row with the fields that match devices, and the e-mail address for the domain; read only if needed."""
+    """A row with two more fields, which are only needed to find the devices or the domain of the user."""
 
     uid: str | None = None
     email: str | None = None
 
 
 class UsersSummary(msgspec.Struct, frozen=True):
-    """The result of one walk over the users at one moment: numbers of users, and one time in seconds."""
+    """The numbers of users after one walk over the list. Times are in seconds since the epoch."""
 
     users: dict[str, Count]
     seats: dict[str, Count]
@@ -64,11 +64,11 @@ class UsersSummary(msgspec.Struct, frozen=True):
     idle: dict[str, Count] = {}  # seats without activity, by days
     activity_unknown: dict[str, Count] = {}  # seats with unknown activity, by days
     never_used: Count | None = None
-    users_active: dict[str, Count] | None = None  # None where devices were not read
+    users_active: dict[str, Count] | None = None  # None if devices were not read
     devices_refused: bool = False  # whether the token may not read devices
-    waited_at: Moment | None = None  # when users were read before the devices of the account, since the epoch
-    is_restored: bool = False  # whether another process made it
-    totals_right_at: Moment | None = None  # when as many users were listed as the API counts, since the epoch
+    waited_at: Moment | None = None  # the time of a first poll that ended before the first poll of devices
+    is_restored: bool = False  # whether the summary comes from the storage
+    totals_right_at: Moment | None = None  # when the totals last equalled the number of users
     found: Found = NOTHING_FOUND
 
 
@@ -94,13 +94,15 @@ def is_possible(summary: UsersSummary, succeeded_at: float | None) -> bool:
 
 
 class _Group(NamedTuple):
-    """Users that count alike in every metric.
+    """The values that all users in a group share. Users in the same group count alike in every metric.
 
-    `login` says between which moments the user last logged in, counted from 1; 0 means never, and
-    _UNKNOWN_LOGIN at an unknown time. `activity` does so for the last sign of life; below 0 it says so of the creation
-    of a user without any, and 0 means that no time is known. `seen` is what is known of the user's devices; None where
-    they cannot be read, or do not matter after a recent login. `devices` is the least number of them that counts as
-    theirs does.
+    - `login` is the number of the interval of the last login. `_Moments.times` has the intervals, counted from 1. 0
+      means that the user never logged in, and _UNKNOWN_LOGIN means an unknown time.
+    - `activity` is the number of the interval of the last activity. A negative number means the interval of the user's
+      creation, because there was no activity. 0 means that no time is known.
+    - `seen` has the facts about the user's devices. It is None if the exporter cannot read devices, or if the last
+      login is so recent that devices do not matter.
+    - `devices` is the number of active devices, rounded down to the least number that counts alike.
     """
 
     access_seat: bool | None
@@ -116,30 +118,30 @@ class _Group(NamedTuple):
 
 
 class _Groups:
-    """The number of users in each group, and the active devices of all."""
+    """The number of users in each group, and the active devices of all users."""
 
     def __init__(self) -> None:
         self.numbers: Counter[_Group] = Counter()
         self.active_devices = 0.0
 
     def add(self, found: Counter[tuple[Any, ...]]) -> None:  # Any: the values of a _Group, as in the rows
-        """Put rows into groups, which are few for any rows, and forget the rows."""
+        """Add the counts of rows to their groups, and empty `found`. There are few groups, so this saves memory."""
         for (access_seat, gateway_seat, count, *times), number in found.items():
             devices = seats.devices(count)
             self.active_devices += (devices or 0) * number
             self.numbers[_Group(access_seat, gateway_seat, _least_alike(devices), *times)] += number
         found.clear()
         if len(self.numbers) > _MAX_GROUPS:
-            raise InvalidResponseError("the users differ in more ways than there can be")
+            raise InvalidResponseError("the users have more different values than is possible")
 
 
 class _Moments:
-    """The moments that counts compare with, as of `now`: how long users are idle, how recently active."""
+    """The moments that separate idle from active users, as of `now`. They divide the time into intervals."""
 
     def __init__(self, idle_days: Iterable[int], now: float) -> None:
         present = datetime.fromtimestamp(now, UTC)
         idle = {str(days): max(NEVER, present - timedelta(days=days)) for days in idle_days}
-        # "Within a day" includes a login exactly a day ago, and so does "idle for a day".
+        # A login exactly one day ago counts both as "within 1 day" and as "idle for 1 day".
         within = {name: present - span - timedelta.resolution for name, span in _WITHIN.items()}
         self.times = sorted({NEVER, *idle.values(), *within.values()})
         self.latest = present + seats.LATEST_AHEAD
@@ -152,9 +154,9 @@ class _Moments:
 def summarize(
     pages: Iterable[Sequence[User]], idle_days: Iterable[int], now: float, last_seen: LastSeen | None = None
 ) -> UsersSummary:
-    """Count users as of `now`, in seconds since the epoch, and keep only the counts of groups of users.
+    """Count users as of `now`, in seconds since the epoch. The memory does not grow with the number of users.
 
-    With `last_seen`, the rows are of the type UserWithEmail.
+    With `last_seen`, the rows must be of the type UserWithEmail.
     """
     moments = _Moments(idle_days, now)
     found: Counter[tuple[Any, ...]] = Counter()  # Any: the values of a _Group; tuples are faster
@@ -176,9 +178,9 @@ def _count(
     users: Sequence[User],
     moments: _Moments,
     last_seen: LastSeen | None,
-    found: Counter[tuple[Any, ...]],  # Any: as above
+    found: Counter[tuple[Any, ...]],  # Any: the values of a _Group
 ) -> datetime:
-    """Count users by the values of a _Group, and return the last login; polls spend their CPU here."""
+    """Count users by the values of a _Group, and return the last login. This takes most of the CPU time of a poll."""
     times, newest = moments.times, len(moments.times)
     alike = []
     ages, last_login = _ages(users, moments)
@@ -197,7 +199,7 @@ def _count(
 
 
 def _ages(users: Sequence[User], moments: _Moments) -> tuple[list[int], datetime]:
-    """Return between which moments each user logged in last, as a _Group has it, and the last login of all."""
+    """Return the interval of each user's last login, as in `_Group.login`, and the last login of all users."""
     times, latest, last_login = moments.times, moments.latest, NEVER
     ages = []
     for user in users:
@@ -212,12 +214,12 @@ def _ages(users: Sequence[User], moments: _Moments) -> tuple[list[int], datetime
 
 
 def _seen(
-    users: Sequence[Any],  # Any: a UserWithEmail, which is not checked
+    users: Sequence[Any],  # Any: UserWithEmail; the type of `users` in `_count` is User
     ages: Sequence[int],
     moments: _Moments,
     last_seen: LastSeen,
 ) -> Iterator[tuple[int, Seen]]:
-    """Return when a device was seen of each user who did not log in after the newest moment."""
+    """Yield the last time of a device for each user, except for users with a login after the newest moment."""
     newest = len(moments.times)
     late = [user for user, age in zip(users, ages, strict=True) if age < newest]
     return iter(last_seen.of(late, enough=moments.half_seconds[-1] + 1))
@@ -244,7 +246,7 @@ def _sum_up(groups: _Groups, moments: _Moments, last_login: float | None) -> Use
 
 
 def _with_activity(summary: UsersSummary, groups: Mapping[_Group, int], moments: _Moments) -> UsersSummary:
-    """Return the summary with the seats by activity."""
+    """Return the summary with idle seats, seats with unknown activity, and seats that were never used."""
     idle = dict.fromkeys(moments.idle, 0)
     unknown = dict.fromkeys(moments.idle, 0)
     never_used = 0
@@ -271,10 +273,10 @@ def _active(groups: Mapping[_Group, int], moments: _Moments) -> dict[str, int]:
 
 
 def _least_alike(devices: float | None) -> float | None:
-    """Return the least number of devices that counts in every metric as this one does."""
+    """Return the least number of devices that counts like this number in every metric."""
     if devices is None or devices == 0:
         return devices
-    return next((least for least in (6, 3, 2, 1) if devices >= least), 0.5)  # some, though not a whole one
+    return next((least for least in (6, 3, 2, 1) if devices >= least), 0.5)  # for numbers between 0 and 1
 
 
 def _devices_bucket(devices: float | None) -> str:

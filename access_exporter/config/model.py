@@ -43,11 +43,15 @@ class Api(_Section, frozen=True, kw_only=True):
     """How to call the API; every limit counts per credential."""
 
     url: Annotated[str, _means("address of the API")] = "https://api.cloudflare.com/client/v4"
-    timeout: Annotated[Duration, _means("limit for one whole request")] = Duration(30)
+    timeout: Annotated[Duration, _means("time limit for one request")] = Duration(30)
     page_size: Annotated[int, _means("rows to request per page", ge=1, le=1000)] = 1000
-    requests_per_second: Annotated[float, _means("average rate over five minutes", ge=0.01, le=10_000)] = 2
-    burst: Annotated[int, _means("requests at once, from the same five-minute budget", ge=1, le=1_000_000)] = 40
-    concurrency: Annotated[int, _means("requests in flight at the same time", ge=1, le=64)] = 4
+    requests_per_second: Annotated[
+        float, _means("average number of requests per second, over five minutes", ge=0.01, le=10_000)
+    ] = 2
+    burst: Annotated[
+        int, _means("requests that may be sent at once; they count in the average", ge=1, le=1_000_000)
+    ] = 40
+    concurrency: Annotated[int, _means("maximum number of requests in flight at the same time", ge=1, le=64)] = 4
     uses_proxy: ClassVar[bool] = True  # of the environment, if it names one
 
 
@@ -64,7 +68,7 @@ _BY_OTHERS, _POLLS_BY_KIND = Duration(0), Interval(0)
 class _Polled(_Section, frozen=True, kw_only=True):
     """What is polled at each interval."""
 
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(900)
+    interval: Annotated[Interval, _means("time from the start of one poll to the start of the next")] = Interval(900)
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
     renewed_by: ClassVar[str] = "interval"
     usual_interval: ClassVar[float] = 900
@@ -79,9 +83,13 @@ class _Polled(_Section, frozen=True, kw_only=True):
 class Users(_Polled, frozen=True, kw_only=True):
     """How to poll the users of an account."""
 
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = Interval(300)
-    idle_days: Annotated[tuple[_Days, ...], _means("count seats idle for at least this many days")] = (30, 60, 90)
-    domains: Annotated[int, _means("count users by this many of the largest e-mail domains", ge=0, le=100)] = 0
+    interval: Annotated[Interval, _means("time from the start of one poll to the start of the next")] = Interval(300)
+    idle_days: Annotated[tuple[_Days, ...], _means("count seats that were idle for at least this many days")] = (
+        30,
+        60,
+        90,
+    )
+    domains: Annotated[int, _means("number of e-mail domains to count users by, largest first", ge=0, le=100)] = 0
     usual_interval: ClassVar[float] = 300
 
 
@@ -93,18 +101,18 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
 
     id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
     name: Annotated[_Text | None, _means("value of the label `policy_test`", "wiki", default="the id")] = None
-    interval: Annotated[Interval, _means("from the start of one poll to the start of the next")] = _POLLS_BY_KIND
+    interval: Annotated[Interval, _means("time from the start of one poll to the start of the next")] = _POLLS_BY_KIND
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
     policies: Annotated[tuple[_PolicyId, ...], _means("ids of the reusable policies to test together")] = ()
-    refresh: Annotated[Interval | None, _means("from the start of one test to the start of the next")] = None
+    refresh: Annotated[Interval | None, _means("time from the start of one test to the start of the next")] = None
     discover: Annotated[
-        Literal["applications"] | None, _means("start a test for each application of the account", "applications")
+        Literal["applications"] | None, _means("`applications`: start a test for each application", "applications")
     ] = None
-    match: Annotated[tuple[_Text, ...], _means("names of applications to test, with `*` and `?`")] = ("*",)
+    match: Annotated[tuple[_Text, ...], _means("names of applications to test; `*` and `?` are wildcards")] = ("*",)
     exclude: Annotated[
         tuple[_Text, ...], _means("names of applications not to test", ("staging *",), default="none")
     ] = ()
-    limit: Annotated[int, _means("most applications to test; those first by name are taken", ge=1, le=1000)] = 50
+    limit: Annotated[int, _means("maximum number of applications to test, in order of name", ge=1, le=1000)] = 50
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the kind of test."""
@@ -144,18 +152,22 @@ class ServiceTokens(_Polled, frozen=True, kw_only=True):
 class Account(_Section, frozen=True, kw_only=True):
     """One Cloudflare account and what to poll of it."""
 
-    id: Annotated[_AccountId, _means("id of the account; each id only once")]
-    name: Annotated[_Text | None, _means("name of the account", "Example", default="the id")] = None
+    id: Annotated[_AccountId, _means("account id; list each account once")]
+    name: Annotated[_Text | None, _means("name to show for the account", "Example", default="the id")] = None
     api_token: Annotated[Secret | None, _means("API token", "${CLOUDFLARE_API_TOKEN}")] = None
-    api_token_file: Annotated[_Text | None, _means("the token in a file instead", "/run/secrets/token")] = None
-    api_email: Annotated[Secret | None, _means("e-mail address that goes with the key", "${CLOUDFLARE_EMAIL}")] = None
+    api_token_file: Annotated[
+        _Text | None, _means("file with the API token, instead of `api_token`", "/run/secrets/token")
+    ] = None
+    api_email: Annotated[Secret | None, _means("e-mail address of the owner of the key", "${CLOUDFLARE_EMAIL}")] = None
     api_key: Annotated[Secret | None, _means("global API key, instead of a token", "${CLOUDFLARE_API_KEY}")] = None
-    api_key_file: Annotated[_Text | None, _means("the key in a file instead", "/run/secrets/key")] = None
+    api_key_file: Annotated[
+        _Text | None, _means("file with the global API key, instead of `api_key`", "/run/secrets/key")
+    ] = None
     seat_limit: Annotated[_Seats | None, _means("number of seats you bought; the API does not report it", 50)] = None
-    users: Annotated[Users | bool, _means("how to poll the users; `false` turns it off")] = Users()
+    users: Annotated[Users | bool, _means("how to poll users; `false` turns it off")] = Users()
     devices: Annotated[
         Devices | bool | Literal["auto"],
-        _means("`auto`: poll devices if the token may; `true`: always; `false`: never"),
+        _means("`auto`: poll devices if the token has the permission; `true`: always; `false`: never"),
     ] = "auto"
     policy_tests: Annotated[tuple[PolicyTest, ...], _means("policy tests to follow or to start", default="none")] = ()
     service_tokens: Annotated[ServiceTokens | bool, _means("how to poll service tokens; `true` turns it on")] = False
@@ -221,8 +233,8 @@ class Account(_Section, frozen=True, kw_only=True):
 class Config(_Section, frozen=True, kw_only=True):
     """The whole configuration file."""
 
-    api: Annotated[Api, _means("how to call the API; every limit counts per credential")] = Api()
-    accounts: Annotated[tuple[Account, ...], Meta(min_length=1), _means("what to poll; at least one account")]
+    api: Annotated[Api, _means("how to call the API; each limit is per credential")] = Api()
+    accounts: Annotated[tuple[Account, ...], Meta(min_length=1), _means("accounts to poll; at least one")]
 
     def shard(self, number: int, total: int) -> "Config":
         """Return the configuration with the accounts of one of `total` shards, counted from 0."""

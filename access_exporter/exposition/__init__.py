@@ -1,4 +1,4 @@
-"""Metric families in, exposition text and its compressed form out; beside them, the exporter's own metrics."""
+"""Writes metric families as exposition text and compresses it. Also defines the exporter's own metrics."""
 
 from access_exporter.exposition.exporter import ExporterMetrics
 from access_exporter.exposition.families import counter, gauge

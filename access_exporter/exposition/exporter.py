@@ -1,4 +1,4 @@
-"""The exporter's own metrics, beside those of the process, and those that prometheus-client has of Python."""
+"""The exporter's metrics about itself, the process and the Python interpreter."""
 
 import platform
 
@@ -9,10 +9,10 @@ from access_exporter.exposition.process import ProcessMetrics
 
 
 class ExporterMetrics:
-    """What the exporter says about itself."""
+    """The metrics of the exporter about itself."""
 
     def __init__(self, registry: prometheus_client.CollectorRegistry, shard: int, total_shards: int) -> None:
-        """Register the families."""
+        """Register the metrics; `shard` is counted from 0."""
         _register_what_never_changes(registry, shard, total_shards)
         self.targets = prometheus_client.Gauge(
             "cloudflare_access_exporter_targets",
@@ -38,8 +38,8 @@ class ExporterMetrics:
 
 
 def _register_what_never_changes(registry: prometheus_client.CollectorRegistry, shard: int, total_shards: int) -> None:
-    # It takes 41 µs of the 0.8 ms of a scrape. A collector of our own took 14 µs, but that did not move the p99 of
-    # scrapes during a poll of 100,000 users.
+    # A scrape collects these again although they do not change: 41 µs of 0.8 ms. A collector of our own took 14 µs, but
+    # it did not improve the p99 of scrapes during a poll of 100,000 users.
     ProcessMetrics(registry)
     prometheus_client.PlatformCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)

@@ -1,4 +1,4 @@
-"""Metric families of labels and values."""
+"""Makes metric families (gauges and counters) from labels and values."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ _UNITS = ("seconds", "bytes", "ratio")
 
 
 def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float | None]]) -> Metric:
-    """Return a gauge family of these labels and values; what is not known is left out, never 0."""
+    """Return a gauge family with these labels and values. Unknown values (None) are omitted, never 0."""
     family = GaugeMetricFamily(name, documentation, unit=_unit(name))
     for labels, value in samples:
         if value is not None:
@@ -19,7 +19,7 @@ def gauge(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, st
 
 
 def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
-    """Return a counter family; the name ends in `_total`."""
+    """Return a counter family with these labels and values. The name must end in `_total`."""
     family = CounterMetricFamily(name, documentation, unit=_unit(name.removesuffix("_total")))
     for labels, value in samples:
         family.add_sample(name, dict(labels), value)
@@ -27,6 +27,6 @@ def counter(name: str, documentation: str, samples: Iterable[tuple[Mapping[str, 
 
 
 def _unit(name: str) -> str:
-    """Return the unit that a name ends in, which OpenMetrics states as `# UNIT`, or nothing."""
+    """Return the unit at the end of a metric name, for `# UNIT` in OpenMetrics, or an empty string."""
     measured, _, last = name.rpartition("_")
     return last if measured and last in _UNITS else ""

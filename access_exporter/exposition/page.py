@@ -1,4 +1,4 @@
-"""The families of all targets as one page, put together and compressed once and then served until a number changes."""
+"""The page with the metrics of all targets. It is assembled and compressed once, and served until a number changes."""
 
 import struct
 import zlib
@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 from access_exporter.exposition.text import END, Encoded, Format, only
 
-# Without a name and a time. A page is a single member, though RFC 1952 allows several: Chromium shows only the first,
-# and curl 7.88 fails on the second.
+# A header without file name and time. A page is a single gzip member. RFC 1952 allows several members, but Chromium
+# shows only the first, and curl 7.88 fails at the second.
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
 
 
 class Family(NamedTuple):
-    """The samples of a family, and the family deflated so that it can stand anywhere in a stream (RFC 1951)."""
+    """The samples of a family, and the compressed family, which fits anywhere in a deflate stream (RFC 1951)."""
 
     samples: bytes
     deflated: bytes
 
 
 class Page(NamedTuple):
-    """The families of all targets in one format by their headers, with the checksum and size of their text."""
+    """The families of all targets in one format, by their headers, with the CRC-32 and the size of the text."""
 
     form: Format
     families: Mapping[bytes, Family]
@@ -31,21 +31,21 @@ class Page(NamedTuple):
     size: int
 
     def text_with(self, own: Encoded) -> tuple[bytes, ...]:
-        """Return the page with the families that change from scrape to scrape."""
+        """Return the text of the page, with the exporter's own families at the end, which change with each scrape."""
         pieces = ((header, family.samples) for header, family in self.families.items())
         return *chain.from_iterable(pieces), self._end(own)
 
     def gzip_with(self, own: Encoded) -> tuple[bytes, ...]:
-        """Return the same as one gzip member (RFC 1952); only what changes from scrape to scrape is compressed now."""
+        """Return the same text as one gzip member (RFC 1952). Only the exporter's own families are compressed now."""
         end = self._end(own)
         trailer = struct.pack("<II", zlib.crc32(end, self.checksum), (self.size + len(end)) % (1 << 32))
         deflated = (family.deflated for family in self.families.values())
         return _GZIP_HEADER, *deflated, zlib.compress(end, level=1, wbits=-zlib.MAX_WBITS), trailer
 
     def restricted(self, names: Collection[str]) -> "Page":
-        """Return a page of only the samples with these names, as the query parameter `name[]` asks.
+        """Return a page with only the samples of these names, for the query parameter `name[]`.
 
-        It shares the bytes of this page, so that many such pages take no more memory than one.
+        It shares the bytes of this page, so many such pages need no more memory than one.
         """
         families: dict[bytes, Family] = {}
         checksum = size = 0
@@ -62,10 +62,10 @@ class Page(NamedTuple):
 
 
 def assemble(form: Format, parts: Iterable[Encoded], before: Page | None = None) -> Page:
-    """Put the samples of each family together; a family that is the same as in the page before is taken over."""
+    """Return a page with the samples of all parts, grouped by family. Reuse unchanged families of the page before."""
     samples: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    # Most parts have the same families as the one before. Such parts are taken together, in the order in which they lie
-    # in memory: with 1,000 accounts that takes a quarter of the time.
+    # Most parts have the same families as the part before. The loop combines such parts in their order in memory. With
+    # 1,000 accounts, that needs a quarter of the time.
     for headers, alike in groupby(parts, attrgetter("headers")):
         pieces = list(chain.from_iterable(part.samples for part in alike))
         for number, header in enumerate(headers):

@@ -1,6 +1,7 @@
 """The standard metrics of a process: `process_cpu_seconds_total`, `process_resident_memory_bytes` and four more.
 
-A sandbox such as gVisor, or a hardened unit, hides parts of /proc. What cannot be read is omitted, and the rest stays.
+A sandbox such as gVisor, or a hardened systemd unit, hides parts of /proc. The exporter omits values that it cannot
+read.
 """
 
 import os
@@ -15,11 +16,11 @@ from prometheus_client.registry import Collector
 
 from access_exporter.exposition.families import counter, gauge
 
-_UNREADABLE = (OSError, ValueError, IndexError)  # missing, refused, or not in the format of proc(5)
+_UNREADABLE = (OSError, ValueError, IndexError)  # file missing, permission denied, or not in the format of proc(5)
 
 
 class ProcessMetrics(Collector):
-    """What the system says about this process at each scrape."""
+    """The metrics of this process, read from the operating system at each scrape."""
 
     def __init__(
         self,
@@ -28,13 +29,13 @@ class ProcessMetrics(Collector):
         clock: Callable[[], float] = time.time,
         since_boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
     ) -> None:
-        """Register the families. `clock` is in seconds since the epoch, `since_boot` in seconds since the boot."""
+        """Register the metrics. `clock` returns seconds since the epoch, `since_boot` seconds since the boot."""
         self._proc = proc
         self._started_at = clock() - _age(proc, since_boot)
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each family; a family of an unknown value has no samples, and is not shown."""
+        """Yield each family. A family with an unknown value has no samples, so the page omits it."""
         size, resident = self._memory()
         used = resource.getrusage(resource.RUSAGE_SELF)
         yield gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", [({}, size)])
@@ -67,9 +68,9 @@ class ProcessMetrics(Collector):
 
 
 def _age(proc: Path, since_boot: Callable[[], float]) -> float:
-    """Return for how many seconds the process has run; 0, as at its start, where the system does not say."""
+    """Return the seconds since the start of the process, or 0 if they are unknown: it has only just started."""
     with suppress(*_UNREADABLE):
-        # A program's name may hold spaces and parentheses; the other fields follow its last parenthesis.
+        # The name of a program may contain spaces and parentheses. The other fields follow the last parenthesis.
         ticks = float((proc / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
         age = since_boot() - ticks / os.sysconf("SC_CLK_TCK")
         return age if ticks > 0 and age > 0 else 0

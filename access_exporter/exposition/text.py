@@ -1,7 +1,7 @@
-"""Metric families to exposition text, in pieces that can be kept and put together again.
+"""Writes metric families as exposition text, in pieces that the exporter caches and combines.
 
-prometheus-client writes every line; this package only arranges them: all samples of a family must stand together
-(https://prometheus.io/docs/instrumenting/exposition_formats/), and they come from many targets.
+prometheus-client writes every line. This package only groups them, because all samples of a family must stand together
+(https://prometheus.io/docs/instrumenting/exposition_formats/), and many targets have samples of the same family.
 """
 
 import re
@@ -13,20 +13,20 @@ from prometheus_client import Metric
 from prometheus_client.exposition import generate_latest as encode_text
 from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 
-END = b"# EOF\n"  # of a page in OpenMetrics
+END = b"# EOF\n"  # the last line of a page in OpenMetrics
 _NAME = re.compile(rb"[^ {]+")
 _SEVERAL_NAMES = re.compile(rb"^# TYPE \S+ (?:histogram|gaugehistogram|summary)$", re.MULTILINE)
 
 
 class Format(Enum):
-    """The two exposition formats of Prometheus; the first line of a page tells a scraper nothing, so they differ."""
+    """The two exposition formats of Prometheus. A page does not name its format, so each format has its own page."""
 
     TEXT = "text"
     OPENMETRICS = "openmetrics"
 
 
 class Encoded(NamedTuple):
-    """Families as text: of each the HELP and TYPE above its samples, and the samples."""
+    """Families as text: for each family a header (HELP, TYPE and UNIT), and the samples."""
 
     headers: tuple[bytes, ...] = ()
     samples: tuple[bytes, ...] = ()
@@ -43,7 +43,7 @@ class Encoded(NamedTuple):
 
 
 class _Family:
-    """What the encoders ask of a registry, for a single family."""
+    """A registry with a single family, as the encoders of prometheus-client need it."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family
@@ -53,7 +53,7 @@ class _Family:
 
 
 def encode(families: Iterable[Metric], form: Format) -> Encoded:
-    """Write each family that has samples."""
+    """Return the text of each family that has samples."""
     write: Callable[..., bytes] = encode_openmetrics if form is Format.OPENMETRICS else encode_text
     texts = [write(_Family(family)).removesuffix(END) for family in families if family.samples]
     pairs = [_split(text) for text in texts]
@@ -61,10 +61,10 @@ def encode(families: Iterable[Metric], form: Format) -> Encoded:
 
 
 def only(header: bytes, samples: bytes, names: Collection[str]) -> bytes:
-    """Return a family's samples with these names: the same bytes where all have one name, as in most families."""
+    """Return the samples of a family with these names. Copy them only if the family has several sample names."""
     if not _SEVERAL_NAMES.search(header):
         return samples if _name(samples) in names else b""
-    # A label value holds no raw newline, so a line is a sample.
+    # Label values contain no raw newlines, so each line is one sample.
     lines = samples.split(b"\n")[:-1]
     return b"".join(line + b"\n" for line in lines if _name(line) in names)
 
@@ -83,21 +83,21 @@ def _split(text: bytes) -> tuple[bytes, bytes]:
 
 
 class Rendered(NamedTuple):
-    """Families written once in each format."""
+    """The text of families in both formats."""
 
     text: Encoded = Encoded()
     openmetrics: Encoded = Encoded()
 
     def of(self, form: Format) -> Encoded:
-        """Return the families in this format."""
+        """Return the text in this format."""
         return self.text if form is Format.TEXT else self.openmetrics
 
 
 def render(families: Iterable[Metric], known: dict[tuple[bytes, ...], tuple[bytes, ...]]) -> Rendered:
-    """Write families in both formats; `known` holds the headers seen so far, so that each is kept once."""
+    """Return the text of families in both formats. `known` holds all headers so far, so equal ones share memory."""
     families = tuple(families)
     text, openmetrics = encode(families, Format.TEXT), encode(families, Format.OPENMETRICS)
-    pairs = zip(text.samples, openmetrics.samples, strict=True)  # few differ
+    pairs = zip(text.samples, openmetrics.samples, strict=True)  # most samples are the same in both
     samples = tuple(one if one == other else other for one, other in pairs)
     return Rendered(
         Encoded(known.setdefault(text.headers, text.headers), text.samples),

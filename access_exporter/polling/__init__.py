@@ -1,4 +1,4 @@
-"""Collectors in, the last good summary of each out: when each is polled, and what is kept of it."""
+"""Polls each collector on schedule, and keeps and stores the summary of its last successful poll."""
 
 from access_exporter.cloudflare import Walked
 from access_exporter.polling.history import History

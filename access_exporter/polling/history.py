@@ -1,4 +1,4 @@
-"""The course of one number since the start, in as many points as a small drawing needs."""
+"""The history of one number since the start of the exporter, with few enough points for a small drawing."""
 
 from array import array
 from typing import NamedTuple
@@ -7,10 +7,10 @@ MOST_POINTS = 48
 
 
 class History(NamedTuple):
-    """The number at every `every`-th poll, and at the latest; none is ever changed, so any thread may read it.
+    """The number at each `every`-th poll and at the latest poll. It is immutable, so any thread may read it.
 
-    `points` are times and numbers in turn; a time is monotonic, in seconds. `lowest` and `highest` are of every poll,
-    also of those that have no point.
+    `points` holds a time, its number, the next time, and so on. Times are seconds of the monotonic clock. `lowest` and
+    `highest` include all polls, also polls without a point.
     """
 
     points: "array[float]" = array("d")
@@ -21,7 +21,7 @@ class History(NamedTuple):
     highest: float = float("-inf")
 
     def noted(self, time: float, number: float) -> "History":
-        """Return the history with one more number; where there are too many points, every other one is left out."""
+        """Return the history with one more number. If it has too many points, drop every second one."""
         points, every = self.points, self.every
         if self.polls % every == 0:
             points = points + array("d", (time, number))
@@ -32,6 +32,6 @@ class History(NamedTuple):
         return History(points, every, self.polls + 1, (time, number), lowest, highest)
 
     def course(self) -> list[tuple[float, float]]:
-        """Return times and numbers, up to the latest."""
+        """Return the pairs of time and number, including the latest."""
         pairs = list(zip(self.points[::2], self.points[1::2], strict=True))
         return pairs if self.latest is None or pairs[-1:] == [self.latest] else [*pairs, self.latest]

@@ -1,6 +1,7 @@
-"""What to keep of a target while it is not polled, or while its name belongs to another subject.
+"""Keeps parts of a target's summary after the target was removed, or while its name belongs to another subject.
 
-Such is that a policy test was started: policies that are exchanged and come back must not start it before its time.
+Example: the start time of a policy test. If someone replaces the policies of a target and later restores them, the
+exporter must not start the test too early.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import msgspec
 
 from access_exporter.collectors import AnyCollector, Key
 
-# Of all names, and of one; the oldest is forgotten first.
+# Limits: the names of targets, and the subjects of one name. The exporter drops the oldest first.
 MOST_NAMES = 10_000
 MOST_SUBJECTS = 100
 
@@ -19,38 +20,38 @@ Others: TypeAlias = Mapping[str, msgspec.Raw]
 
 
 def fingerprint(collector: AnyCollector) -> str:
-    """Return a digest that identifies the subject of a target without showing it."""
+    """Return a digest that identifies the subject of a target without revealing it."""
     return hashlib.sha256(repr(collector.subject).encode()).hexdigest()
 
 
 class Lasting:
-    """Encoded summaries by the name and the subject of their targets."""
+    """The kept parts of summaries, encoded, by the name and the subject of their targets."""
 
     def __init__(self) -> None:
-        """Remember nothing yet."""
+        """Start empty."""
         self._kept: dict[Key, dict[str, msgspec.Raw]] = {}
 
     def note(self, collector: AnyCollector, summary: object) -> None:
-        """Remember what must last of a summary."""
+        """Keep the part of a summary that must outlast the target."""
         lasting = None if summary is None else collector.lasting(summary)
         if lasting is not None:
             self._add(collector.identity, {fingerprint(collector): msgspec.Raw(msgspec.json.encode(lasting))})
 
     def restore(self, collector: AnyCollector, others: Others) -> None:
-        """Remember what was stored beside a target, unless there is something newer."""
+        """Keep the stored parts of other subjects, unless there are newer ones."""
         known = self._kept.get(collector.identity, {})
         self._add(collector.identity, {subject: summary for subject, summary in others.items() if subject not in known})
 
     def of(self, collector: AnyCollector) -> object:
-        """Return what was noted of the subject, or None."""
+        """Return the kept part for the subject of a target, or None."""
         noted = self._kept.get(collector.identity, {}).get(fingerprint(collector))
         try:
             return None if noted is None else msgspec.json.decode(noted, type=collector.summary_type)
-        except msgspec.MsgspecError:  # of another kind of target with this name
+        except msgspec.MsgspecError:  # it is from another kind of target with the same name
             return None
 
     def others(self, collector: AnyCollector) -> Others:
-        """Return what must last of the other subjects that the name had."""
+        """Return the kept parts of other subjects that had the same name."""
         mine = fingerprint(collector)
         return {subject: noted for subject, noted in self._kept.get(collector.identity, {}).items() if subject != mine}
 

@@ -1,8 +1,8 @@
-"""A folder that only the exporter writes: created with mode 0700 in a folder that any user may write to.
+"""A folder that only the exporter writes to. It is created with mode 0700 and may stand in a world-writable folder.
 
-A volume is often open to every user, such as an emptyDir of Kubernetes. So a name in it proves nothing:
-a folder or file that belongs to another user, is a symbolic link, or may be written by everybody is refused. All paths
-are resolved from the open folder, so that no other process can exchange it in between.
+Every user may write to some volumes, such as an emptyDir of Kubernetes. So the exporter refuses a folder or file that
+belongs to another user, is a symbolic link, or is world-writable. It resolves all paths from the open folder, so that
+no other process can replace the folder in between (race condition).
 """
 
 import contextlib
@@ -15,24 +15,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _WRITING = ".writing-"
-_PROBE = bytes(4096)  # a full disk may still take an empty file
+_PROBE = bytes(4096)  # not empty: an empty file can often be written to a full disk
 _WRITABLE_BY_ALL = stat.S_IWOTH
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe waits for somebody to write into it
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # O_NONBLOCK: opening a named pipe must not block
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OwnFolder:
-    """A folder of the exporter's own. Its methods also raise OSError if it is missing or refused."""
+    """A folder that belongs to the exporter. All methods raise OSError if it is missing or refused."""
 
     def __init__(self, path: Path) -> None:
-        """Touch nothing yet."""
+        """Set the path, without access to the disk."""
         self.path = path
 
     def make(self) -> None:
-        """Create the folder, and the one above it, if they are missing, and check that files can be written.
+        """Create the folder and its parent if they are missing, and check that files can be written.
 
-        No more than these two: a typing error in a path must not leave a row of folders behind.
+        Do not create folders above them, so that a typing error in a path does not create many folders.
         """
         for path in (self.path.parent, self.path):
             with contextlib.suppress(FileExistsError):
@@ -41,7 +41,7 @@ class OwnFolder:
             os.unlink(writing, dir_fd=folder)
 
     def read(self, name: str, limit: int) -> bytes:
-        """Return the content of a file; raises ValueError, with the reason, for one that is refused or larger."""
+        """Return the content of a file. Raises ValueError, with the reason, if it is refused or too large."""
         with self._opened() as folder:
             _check_file(os.stat(name, dir_fd=folder, follow_symlinks=False))
             with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as file:
@@ -52,13 +52,13 @@ class OwnFolder:
         return content
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file so that it is either the old or the new one, even if the process is killed at any moment."""
+        """Replace a file atomically: if the process is killed, the file has either its old or its new content."""
         with self._written(content) as (writing, folder):
             os.rename(writing, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
     def set_aside(self, name: str) -> Path:
-        """Rename a file, or anything else with its name, and return the new name."""
+        """Rename a file, or anything else with this name, to an unused name, and return the new path."""
         with self._opened() as folder:
             taken = set(_names(folder))
             numbered = (f"{name.removesuffix('.json')}.unusable-{number}" for number in itertools.count(1))
@@ -67,7 +67,7 @@ class OwnFolder:
         return self.path / aside
 
     def remove_leftovers(self) -> Iterator[tuple[Path, OSError]]:
-        """Remove the unfinished files of a killed process, and yield those that cannot be removed, with the reason."""
+        """Remove the unfinished files of a killed process. Yield each file that cannot be removed, with the error."""
         with self._opened() as folder:
             for name in _names(folder):
                 if name.startswith(_WRITING):
@@ -77,7 +77,7 @@ class OwnFolder:
                         yield self.path / name, error
 
     def adopt(self, file: Path) -> None:
-        """Move a file in here, unless there is one with its name; raises ValueError, with the reason, if refused."""
+        """Move a file into the folder, unless the folder has a file of this name. Raises ValueError if refused."""
         with self._opened() as folder:
             _check_file(file.lstat())
             try:
@@ -87,7 +87,7 @@ class OwnFolder:
 
     @contextlib.contextmanager
     def _written(self, content: bytes) -> Iterator[tuple[str, int]]:
-        """Write a new file, and yield its name and the open folder; remove it after an error."""
+        """Write a temporary file, and yield its name and the open folder. After an error, remove the file."""
         with self._opened() as folder:
             writing = f"{_WRITING}{secrets.token_hex(8)}"
             try:
@@ -110,7 +110,7 @@ class OwnFolder:
             found = os.fstat(folder)
             if reason := _refusal(found):
                 raise OSError(errno.EPERM, reason)
-            if found.st_mode & _OPEN_TO_OTHERS:  # as Kubernetes leaves it, where it mounts the volume for a group
+            if found.st_mode & _OPEN_TO_OTHERS:  # Kubernetes sets such a mode with fsGroup
                 os.fchmod(folder, 0o700)
             yield folder
         finally:
@@ -131,7 +131,7 @@ def _check_file(found: os.stat_result) -> None:
 
 
 def _refusal(found: os.stat_result) -> str:
-    """Return why a folder or file is not trusted; an empty text if it is."""
+    """Return why the exporter does not trust a folder or file, or an empty string if it does."""
     if found.st_uid != os.geteuid():
         return "it belongs to another user"
     return "everybody may write to it" if found.st_mode & _WRITABLE_BY_ALL else ""

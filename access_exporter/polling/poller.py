@@ -1,6 +1,7 @@
-"""Decides when to poll: each target has its own schedule, never runs twice at once, and waits for no other target.
+"""The poller, which decides when to poll each target.
 
-The poller also handles each failure, once: as a log line, a counter and a health series.
+Each target has its own schedule, does not wait for other targets, and is never polled twice at the same time. The
+poller also handles each failed poll: it writes a log line and updates a counter and the health time series.
 """
 
 import heapq
@@ -20,13 +21,13 @@ from access_exporter.polling.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
-LATER_SECONDS = 5  # until the poller looks again at an optional target that must wait
+LATER_SECONDS = 5  # the poller tries again after this time if an optional target has to wait
 
-LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer one the first rows are of another time
+LONGEST_BREAK_SECONDS = 60  # as long as a slow page may take; after a longer break, the first rows are out of date
 
 
 def in_thread(poll: Callable[[], None], name: str) -> None:
-    """Run a poll in a thread of its own, which ends with it and does not keep the process from ending."""
+    """Run a poll in a new daemon thread, which does not block the exit of the process."""
     try:
         threading.Thread(target=poll, name=name, daemon=True).start()
     except RuntimeError:  # the system has no more threads: late polls are better than no polls
@@ -34,42 +35,42 @@ def in_thread(poll: Callable[[], None], name: str) -> None:
 
 
 class Poller:
-    """Polls every configured target at once and then at its interval, counted from start to start.
+    """Polls every configured target immediately, and then at its interval, counted from start to start.
 
-    If Cloudflare sends `Retry-After`, that target waits, and no other. An optional target waits for the others of its
-    account, so that a 429 to it cannot delay their numbers.
+    If Cloudflare sends `Retry-After`, only that target waits. An optional target waits until no required target of its
+    account is being polled, so that a 429 to the optional target does not delay the required ones.
     """
 
     def __init__(
         self, snapshots: Snapshots, clock: Clock, start: Callable[[Callable[[], None], str], None] = in_thread
     ) -> None:
-        """`start` runs a poll, named for people, without waiting for it."""
+        """`start` starts a poll and does not wait for its end; its second argument is a name for the thread."""
         self._snapshots = snapshots
         self._clock = clock
         self._start = start
         self._changed = threading.Condition()
         self._configured: Iterable[AnyCollector] = ()
         self._collectors: dict[Key, AnyCollector] = {}
-        self._busy: dict[str, set[Key]] = {}  # the targets being polled, by account
-        self._due: list[tuple[float, int, AnyCollector]] = []  # a heap
+        self._busy: dict[str, set[Key]] = {}  # the targets that are being polled now, by account
+        self._due: list[tuple[float, int, AnyCollector]] = []  # a heap: due time, order, target
         self._order = itertools.count()
 
     def configure(self, collectors: Iterable[AnyCollector]) -> None:
-        """Poll exactly these targets and those that their summaries name.
+        """Poll these targets and the targets that their summaries name, and no others.
 
-        An unchanged target keeps its schedule. Every other target is due now.
+        An unchanged target keeps its schedule. A new or changed target is due now.
         """
         with self._changed:
             self._configured = [self._known(collector) for collector in collectors]
             self._follow()
 
     def _known(self, collector: AnyCollector) -> AnyCollector:
-        """Return the collector that already polls a target, if it polls it the same way."""
+        """Return the collector that already polls this target with the same settings; else, return the new one."""
         known = self._collectors.get(collector.identity)
         return known if known and _are_alike(known, collector) else collector
 
     def _follow(self) -> None:
-        """Poll the configured targets, and the targets that their summaries name now."""
+        """Poll the configured targets, and the targets that their current summaries name."""
         before = self._collectors
         named = self._snapshots.configure(self._configured)
         self._collectors = {collector.identity: self._known(collector) for collector in named}
@@ -92,19 +93,19 @@ class Poller:
                     self._changed.wait(self._longest_wait(wait, report))
 
     def _longest_wait(self, due: float | None, report: float) -> float | None:
-        """Return how long to wait for a change: until the next poll is due, or the next report of those under way."""
+        """Return the seconds until the next poll is due or the next report on polls under way; None: no limit."""
         if due is None and not self._busy:
             return None
         waits = [LONGEST_WAIT_SECONDS, *([] if due is None else [due]), *([report] if self._busy else [])]
         return min(waits)
 
     def wake(self) -> None:
-        """Let `run` look at the clock and at the stop event again."""
+        """Make `run` check the clock and the stop event again."""
         with self._changed:
             self._changed.notify()
 
     def start_due(self) -> float | None:
-        """Start every poll that is due; return the seconds until the next, or None when there is none."""
+        """Start every poll that is due. Return the seconds until the next poll, or None if there is none."""
         while True:
             with self._changed:
                 now = self._clock.monotonic()
@@ -118,7 +119,7 @@ class Poller:
             self._start(partial(self._poll_and_schedule, collector), "/".join(collector.key))
 
     def _is_polled(self, account_id: str) -> bool:
-        """Return whether a target of this account that is not optional is being polled."""
+        """Return whether a required (not optional) target of this account is being polled."""
         polled = (self._collectors.get(target) for target in self._busy.get(account_id, ()))
         return any(each is not None and not each.is_optional for each in polled)
 
@@ -139,7 +140,7 @@ class Poller:
             return
         except PollError as failure:
             self._note_failure(collector, failure, watch.seconds())
-        except Exception as error:  # noqa: BLE001 – no answer of Cloudflare, foreseen or not, may end the polling
+        except Exception as error:  # noqa: BLE001 – even an unexpected response must not end the polling
             log.error("unexpected error", extra=facts(error=type(error).__name__, at=_place(error)))
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
             self._note_failure(collector, unforeseen, watch.seconds())
@@ -152,14 +153,14 @@ class Poller:
             )
 
     def _follow_if_others_are_named(self, collector: AnyCollector, before: Sequence[AnyCollector]) -> None:
-        """Poll the targets that a summary names now, if they changed."""
+        """If the targets that a summary names have changed, poll the new ones and stop polling the old ones."""
         with self._changed:
             now = self._snapshots.of(collector).targets
             if len(now) != len(before) or not all(map(_are_alike, now, before)):
                 self._follow()
 
     def _note_failure(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
-        # The failure is kept until the next poll. Its traceback would keep pages and connections alive.
+        # The snapshot keeps the failure until the next poll. Its traceback would keep pages and connections in memory.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         self._snapshots.failed(collector, failure, duration)
         memory.give_back()  # memory used by an unusual response
@@ -189,9 +190,10 @@ class Poller:
             del self._busy[target.account_id]
 
     def _next(self, collector: AnyCollector, started: float, moment: float) -> float:
-        """Return when the poll comes that follows the one of `started` (monotonic): no sooner than Cloudflare asked.
+        """Return when the next poll is due (monotonic clock), not before the end of a `Retry-After` from Cloudflare.
 
-        `moment` is the same in seconds since the epoch; nothing else is counted by a clock that may be set meanwhile.
+        `started` (monotonic clock) and `moment` (seconds since the epoch) are the start of the last poll. The schedule
+        uses the monotonic clock, because someone may set the system clock.
         """
         snapshot = self._snapshots.of(collector)
         due = started + collector.next_poll(snapshot.summary, moment)
@@ -208,7 +210,7 @@ def _are_alike(one: AnyCollector, other: AnyCollector) -> bool:
 
 
 def _check_break(seconds: float) -> None:
-    """Raise PollTimeoutError if the machine was suspended during the poll: its rows are older than they look."""
+    """Raise PollTimeoutError if the machine was suspended during the poll, because the first rows are out of date."""
     if seconds > LONGEST_BREAK_SECONDS:
         raise PollTimeoutError(f"the machine was suspended for {seconds:.0f} s during the poll")
 

@@ -1,4 +1,6 @@
-"""The last good numbers of every target and the results of its polls, replaced as a whole and rendered once.
+"""The snapshots: for each target, the numbers of its last successful poll and the result of its last poll.
+
+The exporter replaces a snapshot as a whole, and renders its text once. Metrics of the polls:
 
 cloudflare_access_poll_success{account_id="…",collector="users",target="users"} 1.0
 cloudflare_access_poll_errors_total{account_id="…",collector="users",reason="auth",target="users"} 0.0
@@ -31,10 +33,10 @@ _NO_HISTORY = History()
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A target after its last poll. Times are seconds since the epoch, but for `fresh_until` (monotonic).
+    """A target after its last poll. Times are in seconds since the epoch; only `fresh_until` is of the monotonic clock.
 
-    `is_undated` says that it was restored with a time in the future: its age is unknown, so it is not shown.
-    `targets` are those that the summary names. `history` is of the number that the collector wants drawn.
+    `is_undated`: the stored summary has a time in the future, so its age is unknown and its numbers are not shown.
+    `targets`: the targets that the summary names. `history`: past values of the number that the status page draws.
     """
 
     collector: AnyCollector
@@ -53,7 +55,7 @@ class Snapshot:
 
 
 def health_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Yield the metrics of the polls of a target; none if it is optional."""
+    """Yield the metrics about the polls of a target, or nothing if the target is optional."""
     if snapshot.collector.is_optional:
         return
     labels = snapshot.collector.key._asdict()
@@ -85,16 +87,16 @@ def health_families(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 class Store(Protocol):
-    """A store for summaries that outlives the process."""
+    """A store that keeps summaries over a restart."""
 
     def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
-        """Store a summary and the time of the last good poll (seconds since the epoch); return whether that worked."""
+        """Store a summary, the end of the last successful poll and the kept parts of other subjects; return success."""
 
     def load(self, collector: AnyCollector) -> Kept | None:
-        """Return what is stored under the name of the target, or None."""
+        """Return the stored data for the name of the target, or None."""
 
     def set_aside(self, collector: AnyCollector, reason: str) -> None:
-        """Move the stored summary of the target to another name, and log why."""
+        """Rename the stored summary of the target, so that it is not used, and log the reason."""
 
 
 class _Made(NamedTuple):
@@ -104,10 +106,10 @@ class _Made(NamedTuple):
 
 
 class Snapshots:
-    """The snapshot of every configured target; each is replaced whole, so a reader never sees half of one."""
+    """The snapshots of all configured targets. Each is replaced as a whole, so a thread never reads half of one."""
 
     def __init__(self, clock: Clock, store: Store | None = None) -> None:
-        """Start without targets; with a store, targets start with their stored summaries."""
+        """Start without targets. With a store, a new target starts with its stored summary."""
         self.under_way = UnderWay(clock)
         self.clock = clock
         self._store = store
@@ -119,9 +121,9 @@ class Snapshots:
         self._headers: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
 
     def configure(self, collectors: Iterable[AnyCollector]) -> list[AnyCollector]:
-        """Hold exactly these targets and those that their summaries name, and return them all.
+        """Keep snapshots of these targets and of the targets that their summaries name. Return all their collectors.
 
-        One that is about the same subject as before keeps its numbers.
+        A target keeps its numbers if its subject is the same as before.
         """
         with self._lock:
             snapshots: dict[Key, Snapshot] = {}
@@ -152,9 +154,9 @@ class Snapshots:
             self._save(collector, summary, now)
 
     def keep(self, collector: AnyCollector, summary: object) -> bool:
-        """Publish and store what must outlast a failed poll; return whether it could be stored.
+        """Publish and store a summary that must outlast a failed poll. Return False if it could not be stored.
 
-        Without a store there is nothing to fail. Raises StoppingError where the target is no longer polled.
+        Without a store, return True. Raises StoppingError if the target is no longer polled.
         """
         if self._update(collector, summary=summary):
             return self._save(collector, summary, self.of(collector).succeeded_at)
@@ -163,7 +165,7 @@ class Snapshots:
         raise StoppingError("the target is no longer polled")
 
     def failed(self, collector: AnyCollector, failure: PollError, duration: float) -> None:
-        """Note a failed poll: the numbers stay; `duration` is in seconds."""
+        """Record a failed poll, and keep the numbers; `duration` is in seconds."""
         errors = self.of(collector).errors
         self._update(
             collector,
@@ -174,27 +176,28 @@ class Snapshots:
         )
 
     def of(self, collector: AnyCollector) -> Snapshot:
-        """Return the current snapshot of a target; an empty one if the target is no longer configured."""
+        """Return the current snapshot of a target, or an empty snapshot if the target is no longer configured."""
         snapshot = self._snapshots.get(collector.identity)
         return snapshot if snapshot and snapshot.collector.subject == collector.subject else Snapshot(collector)
 
     def summary(self, key: Key) -> object:
-        """Return the fresh summary of a target; None if there is none."""
+        """Return the summary of a target, or None if there is none or it is stale."""
         snapshot = self._snapshots.get(key)
         return snapshot.summary if snapshot and self.is_fresh(snapshot) else None
 
     def all(self) -> list[Snapshot]:
-        """Return every snapshot, in the order of the configuration."""
+        """Return all snapshots in the order of the configuration."""
         return list(self._snapshots.values())
 
     def is_fresh(self, snapshot: Snapshot) -> bool:
-        """Return whether a snapshot's numbers are young enough to be shown."""
+        """Return whether the numbers of a snapshot are fresh enough to be shown."""
         return self.clock.monotonic() <= snapshot.fresh_until
 
     def all_tried(self) -> bool:
-        """Return whether every target was polled, with or without success, or restored.
+        """Return whether every required target has had a poll, successful or not, or has stored numbers.
 
-        Optional ones do not count, nor those that another names: a new one is no news for who waits for a start.
+        Targets that another target's summary names do not count, so that a newly found target does not make a running
+        exporter unready.
         """
         snapshots = self.all()
         named = {target.identity for snapshot in snapshots for target in snapshot.targets}
@@ -202,16 +205,16 @@ class Snapshots:
         return all(each.polled_at or each.succeeded_at for each in required if each.collector.identity not in named)
 
     def current_page(self, form: Format) -> Page | None:
-        """Return the page of all targets' families, or None if a poll ended or numbers went stale since."""
+        """Return the page of all metrics, or None if a poll ended or numbers went stale since it was made."""
         made = self._made.get(form)
         is_current = made and made.version == self._version and self.clock.monotonic() <= made.fresh_until
         return made.page if made and is_current else None
 
     def page(self, form: Format) -> Page:
-        """Return the current page; without one, render it, which takes longer than a scrape."""
+        """Return the current page; if there is none, render it. This is slow, so call it in a thread."""
         if page := self.current_page(form):
             return page
-        version = self._version  # read first: a poll that ends from here on makes the page an old one
+        version = self._version  # read this first: a poll that ends from here on makes the page out of date
         snapshots = self.all()
         fresh = [snapshot for snapshot in snapshots if self.is_fresh(snapshot)]
         fresh_until = min((snapshot.fresh_until for snapshot in fresh), default=float("inf"))
@@ -228,7 +231,7 @@ class Snapshots:
         if before.collector.subject != collector.subject:
             self._lasting.note(before.collector, before.summary)
             return self._restored(collector)
-        if before.collector is collector:  # polled as before, so it says the same
+        if before.collector is collector:  # same settings, so the text is the same
             return before
         later = collector.stale_after - before.collector.stale_after
         return self._rendered(replace(before, collector=collector, fresh_until=before.fresh_until + later))
@@ -249,7 +252,7 @@ class Snapshots:
         now = self.clock.time()
         if any(is_future(each, now) for each in (succeeded_at, collector.made_at(summary), *collector.times(summary))):
             log.warning("stored numbers are dated in the future and not shown", extra=facts(**collector.key._asdict()))
-            if self._store and collector.lasting(summary) is None:  # else it must outlast one more restart
+            if self._store and collector.lasting(summary) is None:  # else the file must outlast the next restart, too
                 self._store.set_aside(collector, "it is dated in the future")
             return self._rendered(Snapshot(collector, summary=summary, is_undated=True))
         snapshot = Snapshot(collector, summary=summary, succeeded_at=succeeded_at)
@@ -268,7 +271,7 @@ class Snapshots:
         with self._lock:
             before = self._snapshots.get(collector.identity)
             if before is None or before.collector.subject != collector.subject:
-                return False  # a reload took the target away while it was polled
+                return False  # a reload removed the target during the poll
             self._snapshots[collector.identity] = self._rendered(
                 replace(before, **changes), numbers="summary" in changes
             )
@@ -276,7 +279,7 @@ class Snapshots:
             return True
 
     def _rendered(self, snapshot: Snapshot, *, numbers: bool = True) -> Snapshot:
-        """Return the snapshot with its text rendered; its numbers only if they may have changed."""
+        """Return the snapshot with newly rendered text. Render the numbers only if they may have changed."""
         if numbers and snapshot.summary is not None:
             collector = snapshot.collector
             summary = collector.without_removed(snapshot.summary)

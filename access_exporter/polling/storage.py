@@ -1,9 +1,9 @@
-"""The last good summaries in a folder, so that a restart while Cloudflare is down still has numbers.
+"""The storage: it keeps the last summary of each target in a folder, so that numbers survive a restart.
 
-One file a target, replaced atomically. It holds sums, times and hashes, and domains where they are asked for, but no
-user and no secret. What is read is not trusted: a file of somebody else, a damaged one and impossible numbers are set
-aside. A folder that cannot be used at start is an error; later, a disk that cannot be written costs a warning and a
-counter.
+Each target has one file, which the exporter replaces atomically. A file holds sums, times and hashes, and domains if
+they are configured, but no user and no secret. The exporter does not trust the files: it sets aside a file of another
+user, a damaged file and a file with impossible numbers (it renames the file). If the folder cannot be used at start,
+the exporter exits with an error. If a write fails later, the exporter logs a warning and counts it.
 """
 
 import errno
@@ -27,15 +27,15 @@ from access_exporter.polling.own_folder import OwnFolder
 log = logging.getLogger(__name__)
 
 FORMAT = "cloudflare-access-exporter snapshot 2"
-_MAX_BYTES = 64 * 1024 * 1024  # the results of a policy test over five million people, far above any other summary
+_MAX_BYTES = 64 * 1024 * 1024  # enough for a policy test of five million users; all other summaries are much smaller
 _FOLDER = "snapshots"
-_OF_OLDER_VERSIONS = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")  # which stood in the folder above
+_OF_OLDER_VERSIONS = re.compile(r"[a-z_]+-[0-9a-f]{32}\.json")  # older versions wrote these to the parent folder
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The content of a file; `succeeded_at` is in seconds since the epoch, None before the first good poll.
+    """The content of a file. `succeeded_at`: end of the last successful poll, in seconds since the epoch, or None.
 
-    `others` are what must last of other subjects with the same name. Files of older versions have no such field.
+    `others`: the kept parts of other subjects with the same name. Files of older versions do not have this field.
     """
 
     format: str
@@ -47,13 +47,13 @@ class Stored(msgspec.Struct, frozen=True):
     others: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
     def summed(self) -> "Stored":
-        """Return it with a checksum of all other fields, so that a damaged number is never shown."""
+        """Return a copy with a checksum of all other fields. With it, the exporter detects a damaged file."""
         plain = msgspec.structs.replace(self, checksum="")
         return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.json.encode(plain)).hexdigest())
 
 
 class Kept(NamedTuple):
-    """The content of a target's file: its summary, if it is for the same subject, and what to keep of others."""
+    """The stored data of a target: the summary, if it has the same subject, and the kept parts of other subjects."""
 
     summary: object
     succeeded_at: float | None
@@ -61,12 +61,12 @@ class Kept(NamedTuple):
 
 
 class Storage:
-    """Keeps summaries in a folder."""
+    """Stores summaries as files in a folder."""
 
     def __init__(self, folder: str, errors: prometheus_client.Counter) -> None:
-        """Create the folder below this one if it is missing, and clean up after other versions and killed processes.
+        """Create the folder `snapshots` in `folder` if it is missing, remove unfinished files, and move old files in.
 
-        Raises StorageError for a folder that cannot be used.
+        Raises StorageError if the folder cannot be used.
         """
         self._folder = OwnFolder(Path(folder) / _FOLDER)
         self._errors = errors
@@ -77,15 +77,15 @@ class Storage:
             self._folder.make()
             for path, error in self._folder.remove_leftovers():
                 self._errors.inc()
-                told = facts(file=path, error=error.strerror)
-                log.warning("cannot remove the leftovers of an interrupted write", extra=told)
+                details = facts(file=path, error=error.strerror)
+                log.warning("cannot remove the leftovers of an interrupted write", extra=details)
             self._adopt(Path(folder))
         except OSError as error:
             inner = error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EPERM)
             raise StorageError(_in_words(str(self._folder.path) if inner else folder, error)) from None
 
     def save(self, collector: AnyCollector, summary: object, succeeded_at: float | None, others: Others) -> bool:
-        """Write a summary and return whether that worked; a failure is logged and counted."""
+        """Write a summary. Return False, log and count the error if the write fails."""
         stored = Stored(
             FORMAT,
             list(collector.identity),
@@ -103,7 +103,7 @@ class Storage:
         return True
 
     def load(self, collector: AnyCollector) -> Kept | None:
-        """Return what is stored under the name of the target, or None."""
+        """Return the stored data for the name of the target, or None. Set a file aside that cannot be used."""
         try:
             content = self._folder.read(_name(collector), _MAX_BYTES)
         except FileNotFoundError:
@@ -130,28 +130,28 @@ class Storage:
         return Kept(None, None, others | left)
 
     def set_aside(self, collector: AnyCollector, reason: str) -> None:
-        """Rename the file of a target, so that it is not read again, and log why."""
+        """Rename the file of a target, so that it is not used, and log the reason."""
         self._errors.inc()
         file = self._folder.path / _name(collector)
         try:
             aside = self._folder.set_aside(file.name)
         except OSError as error:
-            told = facts(file=file, reason=reason, error=error.strerror)
-            log.warning("stored snapshot cannot be used", extra=told)
+            details = facts(file=file, reason=reason, error=error.strerror)
+            log.warning("stored snapshot cannot be used", extra=details)
         else:
-            told = facts(file=file, reason=reason, aside=aside)
-            log.warning("stored snapshot cannot be used and is set aside", extra=told)
+            details = facts(file=file, reason=reason, aside=aside)
+            log.warning("stored snapshot cannot be used and is set aside", extra=details)
 
     def _adopt(self, folder: Path) -> None:
-        """Move the files that older versions stored one folder above."""
+        """Move the files of older versions from the parent folder to the folder `snapshots`."""
         for file in list(folder.iterdir()):
             if _OF_OLDER_VERSIONS.fullmatch(file.name):
                 try:
                     self._folder.adopt(file)
                 except (OSError, ValueError) as error:
                     self._errors.inc()
-                    told = facts(file=file, reason=error.strerror if isinstance(error, OSError) else error)
-                    log.warning("stored snapshot of an older version cannot be used", extra=told)
+                    details = facts(file=file, reason=error.strerror if isinstance(error, OSError) else error)
+                    log.warning("stored snapshot of an older version cannot be used", extra=details)
 
     def _warn(self, message: str, error: OSError) -> None:
         self._errors.inc()
@@ -161,14 +161,14 @@ class Storage:
 
 
 def _in_words(folder: str, error: OSError) -> str:
-    """Return a line that says what is wrong with a folder, and how to fix it."""
+    """Return an error message that says why a folder cannot be used, and how to fix that."""
     user = f"user {os.geteuid()}"
     what_to_do = {
-        errno.ENOENT: "name a folder whose parent folder exists; only the last one is created",
+        errno.ENOENT: "name a folder with an existing parent folder; the exporter creates only the last one",
         errno.ENOTDIR: "name a folder, not a file",
         errno.EACCES: f"let {user} write to it, or name another folder",
         errno.EPERM: f"remove it or give it to {user} alone, or name another folder",
-        errno.EROFS: "name a folder on a volume that can be written",
+        errno.EROFS: "name a folder on a writable volume",
         errno.ENOSPC: "make room on its volume",
         errno.EDQUOT: "make room on its volume",
     }
@@ -182,7 +182,7 @@ def _name(collector: AnyCollector) -> str:
 
 
 def _decoded(content: bytes, collector: AnyCollector) -> tuple[Stored, object]:
-    """Return the content of a file, and the summary in it; raises MsgspecError or ValueError for any other content."""
+    """Return the content of a file and its summary. Raises MsgspecError or ValueError if the file is not valid."""
     stored = msgspec.json.decode(content, type=Stored)
     is_of_target = stored.format == FORMAT and stored.key == list(collector.identity)
     if not is_of_target or stored.checksum != stored.summed().checksum:

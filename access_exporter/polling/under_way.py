@@ -1,4 +1,4 @@
-"""The polls that are under way, and a line in the log every 30 s for each walk that takes longer."""
+"""The progress of polls under way. Every 30 s, it logs a line for each poll that takes longer than that."""
 
 import contextlib
 import logging
@@ -14,7 +14,7 @@ from access_exporter.logs import facts
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 30
-MOST_LINES = 10  # at a time; more walks than that share one line
+MOST_LINES = 10  # at a time; if there are more polls, they share one line
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class _Poll:
 
 
 class UnderWay:
-    """Follows polls from their start to their end."""
+    """Follows the progress of polls from their start to their end."""
 
     def __init__(self, clock: Clock) -> None:
-        """Follow nothing yet."""
+        """Start without polls."""
         self._clock = clock
         self._lock = threading.Lock()
         self._polls: dict[Key, _Poll] = {}
@@ -36,7 +36,7 @@ class UnderWay:
 
     @contextlib.contextmanager
     def follow(self, collector: AnyCollector) -> Iterator[WalkProgress]:
-        """Follow a poll of this target for the length of the block; give what its walks report to."""
+        """Follow a poll of this target in a `with` block. Yield the object that the poll reports its progress to."""
         poll = _Poll(collector.key, WalkProgress(self._clock), self._clock.monotonic())
         with self._lock:
             if not self._polls:
@@ -50,12 +50,12 @@ class UnderWay:
                     del self._polls[collector.identity]
 
     def of(self, collector: AnyCollector) -> Walked | None:
-        """Return how far the poll of a target is; None before its first page, and where it is not polled."""
+        """Return the progress of a target's poll; None before the first page and while the target is not polled."""
         poll = self._polls.get(collector.identity)
         return poll.progress.walked() if poll else None
 
     def report(self) -> float:
-        """Log how far the long walks are if it is time to; return the seconds to the next time."""
+        """Log the progress of long polls if 30 s have passed since the last report. Return the seconds to the next."""
         now = self._clock.monotonic()
         with self._lock:
             rest = self._reported + REPORT_SECONDS - now
@@ -81,6 +81,7 @@ def _log_sum(walks: Iterable[Walked]) -> None:
 
 
 def _facts(pages: int, expected: int | None, remaining: float | None) -> dict[str, object]:
-    """Return the facts of a line, without unknown ones."""
-    told = {"pages": pages, "expected": expected, "remaining_seconds": None if remaining is None else round(remaining)}
-    return {name: value for name, value in told.items() if value is not None}
+    """Return the facts of a log line, without unknown ones."""
+    seconds = None if remaining is None else round(remaining)
+    all_facts = {"pages": pages, "expected": expected, "remaining_seconds": seconds}
+    return {name: value for name, value in all_facts.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Snapshots and families in, pages over HTTP out: the server, its routes, TLS and basic auth, and the status page."""
+"""The web server: it serves the metrics and the status page over HTTP, with TLS and basic auth."""
 
 from access_exporter.serving.listening import listen
 from access_exporter.serving.routes import Web

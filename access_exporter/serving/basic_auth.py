@@ -1,8 +1,9 @@
-"""Basic auth with bcrypt hashes, as in the exporter-toolkit, that never keeps anyone else waiting.
+"""Basic auth with bcrypt hashes, as in the exporter-toolkit. Password checks do not block other clients.
 
-bcrypt is slow on purpose. So it runs in a thread, what it accepted is remembered, and who waits for a check has a fair
-turn: after a wrong password an address waits behind all others. Only the hash of the named user is checked; a name that
-does not exist takes as long as most users' wrong passwords do.
+bcrypt is slow on purpose. So the server checks passwords in a thread, caches the credentials that are right, and gives
+each address its fair turn: after a wrong password, an address waits behind all other addresses, and a refused client
+waits behind the other clients of its address. The server checks one hash for each request. For an unknown user name,
+the check takes as long as for a wrong password of most users.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 import bcrypt
 
@@ -21,52 +24,80 @@ from access_exporter.background import call
 from access_exporter.serving.turns import Turns, Waiter
 
 MAX_CHECKS = 2
-MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # of all addresses that sent one
-# While others wait for a check, a wrong password is refused only after the time of so many checks. So who guesses on
-# a few dozen connections leave time for others of their address.
+MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # for all addresses together that sent a wrong password
+# While other clients wait for a check, the server delays the refusal of a wrong password by the time of 64 checks, at
+# most 8 s. So a client that guesses passwords on dozens of connections leaves time for other clients of its address.
 REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
+# A client that guesses passwords may use a new connection for each. So if a refused client closes its connection, the
+# server treats the next new client of its address as refused, if it comes so soon.
+RETURN_SECONDS, MAX_LEFT = 0.25, 1000
 MAX_REMEMBERED = 100
-_BCRYPT_BYTES = 72  # bcrypt reads no more of a password, and the tools that make hashes cut it there
+_BCRYPT_BYTES = 72  # bcrypt ignores the rest of a password, and tools that make hashes truncate the password here
 
 
 class BasicAuth:
     """Checks the Authorization header against users and their bcrypt hashes."""
 
     def __init__(self, users: Mapping[str, str], before: "BasicAuth | None" = None) -> None:
-        """Remember nobody, but whoever has the same hash as `before` and was remembered there."""
+        """With `before`, take over its turns, and its cached credentials of users with an unchanged hash."""
         self._hashes = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._stand_in = _typical(self._hashes.values())
         self._key = os.urandom(32)
-        self._remembered: dict[bytes, bytes] = {}  # names, by the fingerprints of credentials
+        self._remembered: dict[bytes, bytes] = {}  # the cache: fingerprint of the credentials -> user name
         self._turns = Turns(MAX_CHECKS, MAX_CHECKS_AFTER_A_WRONG_PASSWORD)
+        # When the connections of refused clients ended, and the addresses of these clients.
+        self._left: deque[tuple[float, str]] = deque(maxlen=MAX_LEFT)
         if before:
             self._key, self._remembered, self._turns = before.still_right(self._hashes)
 
     def still_right(self, hashes: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, bytes], Turns]:
-        """Return what goes on with these hashes: the key, the names of all who have the same hash, and the turns."""
+        """Return what stays valid with new hashes: the key, the cache of users with an unchanged hash, the turns."""
         same = {mark: name for mark, name in self._remembered.items() if hashes.get(name) == self._hashes[name]}
         return self._key, same, self._turns
 
     async def admits(self, authorization: str, client: Waiter) -> bool:
-        """Tell whether the header names a user with the right password; the client may have to wait for its turn."""
+        """Return whether the header has a user name and the right password. The client may wait for its turn."""
         credentials = _decode(authorization)
         if credentials is None:
             return False
         name, password = credentials
-        fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a name holds no colon
+        fingerprint = hmac.digest(self._key, name + b":" + password, hashlib.sha256)  # a user name has no colon
         if fingerprint in self._remembered:
             return True
-        turn = await self._turns.take(client)
+        self._recognize(client)
         right = False
         try:
-            right = fingerprint in self._remembered or await self._is_right(name, password)
+            turn = await self._turns.take(client)
+            try:
+                right = fingerprint in self._remembered or await self._is_right(name, password)
+            finally:
+                seconds = self._turns.give_back(turn, held_against=not right)
         finally:
-            seconds = self._turns.give_back(turn, held_against=not right)
+            client.after_refusal = None if right else partial(self._leaves, client.address)
         if right:
             self._remember(fingerprint, name)
         elif self._turns.next_address() is not None:
-            await asyncio.sleep(min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
+            await self._delay(client, min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
         return right
+
+    def _recognize(self, client: Waiter) -> None:
+        """Treat a new client as refused if a refused client of its address has just closed its connection."""
+        while self._left and self._left[0][0] < monotonic() - RETURN_SECONDS:
+            self._left.popleft()
+        left = next((each for each in self._left if each[1] == client.address), None)
+        if client.after_refusal is None and left:
+            self._left.remove(left)
+            client.after_refusal = partial(self._leaves, client.address)
+
+    @staticmethod
+    async def _delay(client: Waiter, seconds: float) -> None:
+        """Keep a client waiting, unless it closes its connection."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.wait(asyncio.get_running_loop().create_future()), seconds)
+
+    def _leaves(self, address: str) -> None:
+        """Note that the connection of a refused client has ended."""
+        self._left.append((monotonic(), address))
 
     def _remember(self, fingerprint: bytes, name: bytes) -> None:
         while len(self._remembered) >= MAX_REMEMBERED:
@@ -74,25 +105,25 @@ class BasicAuth:
         self._remembered[fingerprint] = name
 
     async def _is_right(self, name: bytes, password: bytes) -> bool:
-        """Tell whether it is the password, by one check, of a stand-in where there is no such user."""
+        """Check a password once and return whether it is right; for an unknown user, check a stand-in hash."""
         known = self._hashes.get(name)
         check = partial(bcrypt.checkpw, password[:_BCRYPT_BYTES], known or self._stand_in)
         return await asyncio.wrap_future(call(check, "bcrypt")) and known is not None
 
 
 def cost(hashed: str | bytes) -> int:
-    """Return the cost of a hash, which is the 10 in `$2b$10$…`."""
+    """Return the cost of a bcrypt hash: 10 for `$2b$10$…`."""
     return int(hashed[4:6])
 
 
 def _typical(hashes: Collection[bytes]) -> bytes:
-    """Return a hash of the cost that most have, and of these costs the highest."""
+    """Return a hash with the most frequent cost; if several costs are equally frequent, with the highest of them."""
     costs = Counter(map(cost, hashes))
     return max(hashes, key=lambda hashed: (costs[cost(hashed)], cost(hashed)), default=b"")
 
 
 def _decode(authorization: str) -> tuple[bytes, bytes] | None:
-    """Return name and password, or None where the header is no Basic header."""
+    """Return user name and password, or None if the header is not a Basic header."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True)

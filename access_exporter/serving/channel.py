@@ -1,7 +1,7 @@
-"""The bytes of a connection, as they are or inside TLS.
+"""Reads and writes the bytes of a connection, with or without TLS.
 
-TLS here is the ssl module's own, between two buffers. The TLS of asyncio sends no alert where a handshake fails, cannot
-refuse a resumed session, and keeps a buffer of 256 KB for each connection.
+The TLS channel uses the ssl module with two memory buffers, not the TLS of asyncio. The TLS of asyncio sends no alert
+when a handshake fails, cannot refuse a resumed session, and keeps a buffer of 256 KB for each connection.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ import termios
 import time
 from contextlib import suppress
 
-# What is kept of an answer for a client that does not read it. The system keeps some more.
+# The bytes of a response that the process buffers for a client that does not read. The socket buffers hold more.
 UNREAD_BYTES = 32 * 1024
-_READ_BYTES = 16 * 1024  # at once: a request is small
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of socket(7): forget what was not taken
+_READ_BYTES = 16 * 1024  # for one read: requests are small
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of socket(7): discard the unsent bytes
 SHORTEST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.001, 0.25
 
 
 class Channel:
-    """Bytes that nothing protects."""
+    """A connection without TLS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take over a connection that was accepted."""
+        """Take over an accepted connection."""
         self.transport = writer.transport
         self.transport.set_write_buffer_limits(UNREAD_BYTES)
         self._reader = reader
@@ -35,66 +35,66 @@ class Channel:
 
     @property
     def is_full(self) -> bool:
-        """Whether the client has to read before more can be sent."""
+        """Whether the buffer is full: the client has to read before the server writes more."""
         return self.transport.get_write_buffer_size() > UNREAD_BYTES
 
     @property
     def untaken(self) -> int:
-        """The bytes that were sent and that the client's system has not taken yet."""
+        """The number of bytes that were written but that the client's system has not acknowledged yet."""
         if self.transport.is_closing():
             return 0
         return self.transport.get_write_buffer_size() + _in_the_system(self._socket)
 
     async def open(self) -> None:
-        """Do what comes before the first request. Raises OSError if the client cannot or does not want to."""
+        """Do the TLS handshake if there is one. Raises OSError if it fails."""
 
     async def read(self) -> bytes:
-        """Return the next bytes, or nothing at the end. Raises OSError if the connection is lost."""
+        """Return the next bytes, or b"" at the end. Raises OSError if the connection is lost."""
         return await self._reader.read(_READ_BYTES)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, as soon as the client reads them."""
+        """Queue bytes to be sent as fast as the client reads them."""
         self._writer.write(data)
 
     async def drain(self) -> None:
-        """Wait until more can be sent. Raises OSError if the connection is lost."""
+        """Wait until the buffer has room. Raises OSError if the connection is lost."""
         await self._writer.drain()
 
     async def taken(self) -> None:
-        """Wait until the client's system has taken all that was written, or the connection is lost."""
+        """Wait until the client's system has acknowledged all written bytes, or the connection is lost."""
         seconds = SHORTEST_LOOK_SECONDS
         while self.untaken:
             await asyncio.sleep(seconds)
             seconds = min(2 * seconds, LONGEST_LOOK_SECONDS)
 
     def abort(self) -> None:
-        """Drop the connection, and what the system still holds of it, which would otherwise stay for minutes."""
+        """Drop the connection and its unsent bytes, which the system would otherwise keep for minutes."""
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     def close(self) -> None:
-        """Send nothing more after what was written."""
+        """Close the connection after the bytes that were written."""
         self._writer.close()
 
     async def wait_closed(self) -> None:
-        """Wait until all was sent and the connection is closed."""
-        with suppress(OSError):  # lost before that
+        """Wait until all bytes are sent and the connection is closed."""
+        with suppress(OSError):  # the connection was lost first
             await self._writer.wait_closed()
 
 
 class TlsChannel(Channel):
-    """Bytes inside TLS."""
+    """A connection with TLS."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
-        """Send and receive nothing yet."""
+        """Take over an accepted connection; `open` starts the handshake."""
         super().__init__(reader, writer)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     async def open(self) -> None:
-        """Shake hands. Raises ssl.SSLError, which is an OSError, if that fails."""
+        """Do the TLS handshake. Raises ssl.SSLError, which is an OSError, if it fails."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -103,29 +103,29 @@ class TlsChannel(Channel):
                 await self._receive()
         self._flush()
         certificate = self._tls.getpeercert()
-        # OpenSSL does not look at it again when a session is resumed.
+        # OpenSSL does not check the expiry again when a client resumes a session.
         if certificate and ssl.cert_time_to_seconds(str(certificate["notAfter"])) < time.time():
-            raise ssl.SSLCertVerificationError("resumed with a certificate that has expired meanwhile")
+            raise ssl.SSLCertVerificationError("the client resumed a session, but its certificate has expired")
 
     async def read(self) -> bytes:
-        """Return the next bytes, or nothing at the end. Raises OSError if the connection is lost or is no TLS."""
+        """Return the next bytes, or b"" at the end. Raises OSError if the connection is lost or does not use TLS."""
         while True:
             try:
                 return self._tls.read(_READ_BYTES)
             except ssl.SSLWantReadError:
                 await self._receive()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # with and without a goodbye
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # with and without close_notify
                 return b""
 
     def write(self, data: bytes) -> None:
-        """Send bytes, as soon as the client reads them. Raises ssl.SSLError after `close`."""
+        """Queue bytes to be sent as fast as the client reads them. Raises ssl.SSLError after `close`."""
         self._tls.write(data)
         self._flush()
 
     def close(self) -> None:
-        """Send nothing more after what was written, but an alert or a goodbye."""
+        """Send a TLS alert (such as close_notify) after the bytes that were written, and close the connection."""
         if not self.transport.is_closing():
-            with suppress(ssl.SSLError):  # the client's own goodbye is not waited for
+            with suppress(ssl.SSLError):  # the server does not wait for the client's close_notify
                 self._tls.unwrap()
             self._flush()
         super().close()
@@ -144,9 +144,9 @@ class TlsChannel(Channel):
 
 
 def _address(peer: tuple[str, int] | None) -> str:
-    """Return whose share a client counts for: its IPv4 address, or the /64 of its IPv6 address, which is one network.
+    """Return the address that a client's turns count for: its IPv4 address, or the /64 network of its IPv6 address.
 
-    It is empty where the client was gone before it was accepted.
+    Return an empty string if the client was gone before the server accepted the connection.
     """
     if not peer:
         return ""
@@ -159,8 +159,8 @@ def _address(peer: tuple[str, int] | None) -> str:
 
 
 def _in_the_system(connection: socket.socket) -> int:
-    """Return how many bytes of a connection the system holds because the client's has not taken them."""
+    """Return the bytes in the socket's send buffer, which the client's system has not acknowledged."""
     try:
         return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
-    except (OSError, ValueError):  # closed meanwhile, or a system that does not tell
+    except (OSError, ValueError):  # closed meanwhile, or not supported by this system
         return 0

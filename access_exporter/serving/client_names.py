@@ -1,4 +1,4 @@
-"""Clients that a TLS server admits by a name in their certificate, which is verified first."""
+"""TLS connections for `client_allowed_sans`: a client must have an allowed name in its verified certificate."""
 
 import ipaddress
 import ssl
@@ -7,10 +7,10 @@ from typing import cast
 
 
 class NamedClient(ssl.SSLObject):
-    """A TLS connection that fails where the client has none of the names."""
+    """A TLS connection that fails if no name in the client's certificate is allowed."""
 
     def do_handshake(self) -> None:
-        """Shake hands. Raises ssl.SSLError, as for a certificate that cannot be verified."""
+        """Do the TLS handshake. Raises ssl.SSLError for an unverified certificate or one without an allowed name."""
         super().do_handshake()
         allowed = cast(NamedClients, self.context).allowed
         if not any(name in allowed for name in _names(self.getpeercert() or {})):
@@ -18,25 +18,25 @@ class NamedClient(ssl.SSLObject):
 
 
 class NamedClients(ssl.SSLContext):
-    """The context of such connections."""
+    """The TLS context that makes `NamedClient` connections."""
 
     sslobject_class = NamedClient
     allowed: frozenset[str] = frozenset()
 
     def allow(self, names: list[str]) -> None:
-        """Admit clients whose certificate has exactly one of these DNS names, IP and e-mail addresses and URIs."""
+        """Set the allowed names: DNS names, IP addresses, e-mail addresses and URIs. A name has to match exactly."""
         self.allowed = frozenset(map(_plain, names))
 
 
 def _names(certificate: Mapping[str, object]) -> Iterator[str]:
-    """Yield the subject alternative names of a certificate as `getpeercert` returns it."""
+    """Yield the subject alternative names of a certificate from `getpeercert`."""
     for kind, name in cast(tuple[tuple[str, str], ...], certificate.get("subjectAltName", ())):
         if kind in ("DNS", "IP Address", "email", "URI"):
             yield _plain(name)
 
 
 def _plain(name: str) -> str:
-    """Return a name, and an address as it is usually written."""
+    """Return a name unchanged, and an IP address in its usual notation."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

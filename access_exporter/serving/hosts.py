@@ -1,7 +1,8 @@
-"""Which names in a `Host` header lead to the pages: `--web.allowed-hosts`, against DNS rebinding.
+"""The host names that a request may have in its `Host` header: `--web.allowed-hosts`, against DNS rebinding.
 
-In DNS rebinding a web page lets its own name lead to an address of the reader's network, and then reads what answers
-there. The browser still sends the page's name as the `Host`. No page can have an address, or a name of this machine.
+DNS rebinding is an attack by a web page. Its domain name resolves to an address in the user's network, so that the page
+can read servers there. The browser still sends the domain name of the web page as the `Host`. The exporter allows IP
+addresses and the names of this machine, because the page of an attacker cannot have one of them as its `Host`.
 """
 
 import ipaddress
@@ -15,16 +16,16 @@ _HOST = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::[0-9]*
 
 
 class AllowedHosts:
-    """The names that are allowed."""
+    """The allowed host names."""
 
     def __init__(self, listed: Iterable[str]) -> None:
-        """Allow addresses, the names of this machine, and those listed."""
+        """Allow all IP addresses, the names of this machine, and the listed names."""
         own = socket.gethostname()
         self._names = {_normal(name) for name in ("localhost", own, own.partition(".")[0], *listed)}
-        self._full_name = call(socket.getfqdn, "host name")  # which may ask the DNS
+        self._full_name = call(socket.getfqdn, "host name")  # in a thread: this may query the DNS
 
     def allow(self, host: str) -> bool:
-        """Tell whether a request with this `Host` is answered with a page."""
+        """Return whether a request with this `Host` header may get a page."""
         found = _HOST.fullmatch(host.strip())
         if not found:
             return False

@@ -1,4 +1,4 @@
-"""Addresses in, listening sockets out, or an error that says which address cannot be served and what to do."""
+"""Opens the listening sockets for the given addresses, or fails with an error that says what to do."""
 
 import errno
 import os
@@ -11,15 +11,15 @@ from access_exporter import keep_alive
 from access_exporter.addresses import DEFAULT_PORT, LARGEST_PORT, Address
 from access_exporter.errors import CommandError
 
-SEND_BUFFER_BYTES = 128 * 1024  # what the system keeps of an answer for a client that does not read it
-RECEIVE_BUFFER_BYTES = 32 * 1024  # what it keeps of requests that the exporter has not read
+SEND_BUFFER_BYTES = 128 * 1024  # limits the bytes in the system's buffer for a client that does not read
+RECEIVE_BUFFER_BYTES = 32 * 1024  # limits the bytes of requests that the exporter has not read yet
 _MISSING = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # this machine has no IPv6, or not this address
 Place: TypeAlias = tuple[Any, ...]  # Any: a host, a port and, for IPv6, two more numbers
-_ANY = {"", "0.0.0.0", "::"}  # noqa: S104 – compared with, not listened on
+_ANY = {"", "0.0.0.0", "::"}  # noqa: S104 – only compared with, the exporter does not listen on these
 
 
 def listen(addresses: Iterable[Address]) -> list[socket.socket]:
-    """Open the listening sockets of all addresses; raises CommandError, and opens none, if one cannot be served."""
+    """Open listening sockets for all addresses. Raises CommandError, and opens no socket, if one address fails."""
     listeners: list[socket.socket] = []
     with ExitStack() as opened:
         for address in addresses:
@@ -32,7 +32,7 @@ def listen(addresses: Iterable[Address]) -> list[socket.socket]:
 
 
 def _open(address: Address, listeners: list[socket.socket], opened: ExitStack) -> None:
-    """Add a socket for each address that the host has, of IPv4 and IPv6; leave out those this machine does not have."""
+    """Add a socket for each IPv4 and IPv6 address of the host, except for addresses that this machine does not have."""
     before = len(listeners)
     missing: OSError | None = None
     for family, place in _places(address):
@@ -43,18 +43,18 @@ def _open(address: Address, listeners: list[socket.socket], opened: ExitStack) -
                 raise
             missing = error
         else:
-            if not address.host:  # IPv4 is served by the socket of IPv6
+            if not address.host:  # the IPv6 socket also serves IPv4
                 return
     if missing and len(listeners) == before:
         raise missing
 
 
 def _places(address: Address) -> Iterable[tuple[int, Place]]:
-    """Return the family and the socket's address for each address of the host."""
+    """Return the address family and the socket address for each address of the host."""
     if not address.host:
         families = (socket.AF_INET6, socket.AF_INET) if socket.has_dualstack_ipv6() else (socket.AF_INET,)
         return [(family, ("", address.port)) for family in families]
-    # As bytes: Python's own encoding of host names fails on those that it finds malformed.
+    # As bytes, because Python's encoding of host names raises an error for names that it considers malformed.
     found = socket.getaddrinfo(address.host.encode("ascii"), address.port, type=socket.SOCK_STREAM)
     return dict.fromkeys((family, place) for family, _, _, _, place in found)
 
@@ -62,7 +62,8 @@ def _places(address: Address) -> Iterable[tuple[int, Place]]:
 def _socket(family: int, place: Place) -> socket.socket:
     is_dual = family == socket.AF_INET6 and not place[0]
     listener = socket.create_server(place, family=family, dualstack_ipv6=is_dual, backlog=socket.SOMAXCONN)
-    # Every connection inherits these. Without the first, half an answer waits for the client's delayed acknowledgement.
+    # Every connection inherits these options. Without TCP_NODELAY, the second half of a response is delayed until the
+    # client acknowledges the first half.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -72,7 +73,7 @@ def _socket(family: int, place: Place) -> socket.socket:
 
 
 def _explained(error: OSError, address: Address, listeners: Sequence[socket.socket]) -> str:
-    """Return why an address cannot be served, and what to do."""
+    """Return why the exporter cannot listen on an address, and what to do about it."""
     other = address._replace(port=address.port + 1 if 1024 <= address.port < LARGEST_PORT else DEFAULT_PORT)
     if isinstance(error, socket.gaierror):
         return f"the host name cannot be resolved ({error.strerror}); check its spelling, or give an IP address"
@@ -84,12 +85,12 @@ def _explained(error: OSError, address: Address, listeners: Sequence[socket.sock
         return f"this process may not use the port; choose another one, such as --web.listen-address={other}"
     if error.errno in _MISSING:
         every = Address(port=address.port)
-        return f"this machine does not have the address; --web.listen-address={every} serves every address that it has"
+        return f"this machine does not have the address; --web.listen-address={every} serves all its addresses"
     return os.strerror(error.errno or 0)
 
 
 def _is_served(address: Address, listeners: Iterable[socket.socket]) -> bool:
-    """Tell whether one of these sockets serves an address of the host."""
+    """Return whether one of these sockets already serves an address of the host."""
     served = {listener.getsockname()[0] for listener in listeners if listener.getsockname()[1] == address.port}
     hosts = {place[0] for _, place in _places(address)}
     return bool(served) and bool(served & hosts or _ANY & (served | hosts))

@@ -1,4 +1,4 @@
-"""A request, and the answer to it."""
+"""An HTTP request, its response, and the client that sent the request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from access_exporter.serving.turns import Waiter
 
 
 class Client(Waiter, Protocol):
-    """Who sent a request and waits for the answer."""
+    """The client that sent a request and waits for the response."""
 
     async def take_turn(self) -> None:
-        """Wait until one more large answer may be under way; the turn ends with the answer."""
+        """Wait for a turn to send a large response. The turn ends with the response."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request's path, query, the headers that a page looks at (their names in lower case), and who sent it."""
+    """A request: method, path, query, the headers that pages read (names in lower case), and the client."""
 
     method: str
     path: str
@@ -26,13 +26,13 @@ class Request:
     client: Client
 
     def values(self, name: str) -> list[str]:
-        """Return the values of a query parameter. They are not kept: a request that waits takes little memory."""
+        """Return the values of a query parameter. They are not cached, so a waiting request needs little memory."""
         return parse_qs(self.query).get(name, [])
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: text, sent as UTF-8, or bytes in parts."""
+    """A response. Its body is text, which is sent as UTF-8, or a series of byte strings."""
 
     body: str | tuple[bytes, ...]
     status: int = 200
@@ -40,7 +40,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> tuple[bytes, ...]:
-        """Return the body as bytes."""
+        """Return the body as byte strings."""
         return (self.body.encode(errors="replace"),) if isinstance(self.body, str) else self.body
 
 

@@ -1,4 +1,4 @@
-"""Which format and encoding a client prefers, by its Accept and Accept-Encoding headers."""
+"""Chooses the format and encoding that a client prefers, from its Accept and Accept-Encoding headers."""
 
 import re
 
@@ -8,31 +8,31 @@ from access_exporter.exposition import Format
 
 
 def negotiate(accept: str) -> tuple[Format, str]:
-    """Return the format for an Accept header, and the Content-Type to answer with."""
+    """Return the format for an Accept header, and the Content-Type of the response."""
     try:
         content_type = choose_encoder(_first_known(accept))[1]
-    except (TypeError, ValueError):  # a version that is none
+    except (TypeError, ValueError):  # the version in the header is not a version
         content_type = choose_encoder("")[1]
-    content_type = content_type.replace("escaping=dots", "escaping=underscores")  # which change no name here
+    content_type = content_type.replace("escaping=dots", "escaping=underscores")  # no name here needs escaping
     if not content_type.startswith("application/openmetrics-text"):
         return Format.TEXT, content_type
-    # Whatever newer version is asked for: 1.0.0 is what is written.
+    # The exporter writes version 1.0.0, even if the client asks for a newer version.
     return Format.OPENMETRICS, re.sub(r"version=[^;]*", "version=1.0.0", content_type)
 
 
 def gzip_accepted(accept_encoding: str) -> bool:
-    """Tell whether a page may be compressed, by an Accept-Encoding header."""
+    """Return whether an Accept-Encoding header allows a response in gzip."""
     return any(value.split(";")[0].strip() == "gzip" for value in _preferred(accept_encoding))
 
 
 def _first_known(accept: str) -> str:
-    """Return the most preferred value of an Accept header that is one of the two formats, or nothing."""
+    """Return the most preferred value of an Accept header that is one of the two formats, or an empty string."""
     known = ("application/openmetrics-text", "text/plain")
     return next((value for value in _preferred(accept) if value.split(";")[0].strip() in known), "")
 
 
 def _preferred(accept: str) -> list[str]:
-    """Return the values of a header such as `a;q=0.5, b, c;q=0`, the most preferred first, without the refused ones."""
+    """Return the values of a header such as `a;q=0.5, b, c;q=0`: the most preferred first, without those of q=0."""
     values = [(_quality(value), value) for value in accept.split(",")]
     return [value for quality, value in sorted(values, key=lambda pair: -pair[0]) if quality > 0]
 

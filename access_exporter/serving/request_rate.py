@@ -1,24 +1,24 @@
-"""How many requests are answered: a token bucket for all clients together, as in the exporter-toolkit."""
+"""A rate limit on requests: one token bucket for all clients together, as in the exporter-toolkit."""
 
 import re
 from collections.abc import Callable
 from time import monotonic
 
-# As Go writes durations; https://pkg.go.dev/time#ParseDuration
+# The format of durations in Go: https://pkg.go.dev/time#ParseDuration
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _PART = re.compile(rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_UNITS)})", re.ASCII)
 
 
 class RequestRate:
-    """A bucket that holds `burst` tokens and gains one in each interval; a request takes one."""
+    """A bucket with at most `burst` tokens. It gains one token in each interval, and each request takes one."""
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
-        """Begin full. `interval` is in seconds, and 0 means no limit."""
+        """Start with a full bucket. `interval` is in seconds; 0 means no limit."""
         self._interval, self._burst, self._clock = interval, burst, clock
         self._tokens, self._filled_at = float(burst), clock()
 
     def allows(self) -> bool:
-        """Take a token for a request; tell whether there was one."""
+        """Take a token for a request. Return whether the bucket had one."""
         if not self._interval:
             return True
         now = self._clock()
@@ -31,7 +31,7 @@ class RequestRate:
 
 
 def seconds(interval: str | int) -> float:
-    """Return the seconds of an interval such as 1s, 1m30s or 0; raises ValueError for what is none."""
+    """Return the seconds of an interval such as 1s, 1m30s or 0. Raises ValueError if it is not a duration."""
     text = str(interval)
     if text == "0":
         return 0

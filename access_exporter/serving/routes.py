@@ -1,4 +1,4 @@
-"""The pages served over HTTP; nothing here ever waits for Cloudflare."""
+"""The pages that the server serves over HTTP. No page ever waits for Cloudflare."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from access_exporter.serving.web_settings import WebSettings
 
 log = logging.getLogger(__name__)
 
-MAX_RELOADS = 2  # one under way, and one for what has changed since it began
+MAX_RELOADS = 2  # one in progress, and one for changes that were made after it started
 
 
 class Web:
@@ -39,7 +39,7 @@ class Web:
         metrics_path: str,
         settings: WebSettings,
     ) -> None:
-        """`reload` raises ConfigError when the new configuration is not used; None means it is switched off."""
+        """`reload` raises ConfigError if the exporter keeps its old configuration; None disables reloads over HTTP."""
         self._settings = settings
         self._snapshots = snapshots
         self._registry = registry
@@ -64,7 +64,7 @@ class Web:
         """Answer a request."""
         response = await self._response(request)
         headers = {
-            # A page's own header is the stricter one.
+            # Later entries win: the page's own header is stricter than the configured one.
             **{name.lower(): value for name, value in self._settings.headers.items()},
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
@@ -75,14 +75,14 @@ class Web:
     async def _response(self, request: Request) -> Response:
         try:
             return await self._refusal(request) or await self._answer(request)
-        except Exception as error:  # noqa: BLE001 – a page that fails must not take a trace of it to the client or log
+        except Exception as error:  # noqa: BLE001 – a failed page must not show a traceback to the client or in the log
             log.error("unexpected error", extra=facts(error=type(error).__name__, path=request.path))
             return Response("Internal error.\n", 500)
 
     async def _refusal(self, request: Request) -> Response | None:
         hosts = self._settings.hosts
         if hosts and request.path in self._pages and not hosts.allow(request.headers.get("host", "")):
-            return Response("This host name is not allowed; the flag --web.allowed-hosts lists those that are.\n", 421)
+            return Response("This host name is not allowed. Add it to the flag --web.allowed-hosts.\n", 421)
         self._settings.refresh()
         if not self._settings.rate.allows():
             return Response("Too many requests.\n", 429)
@@ -160,5 +160,5 @@ class Web:
 
 
 def _is_from_a_page(request: Request) -> bool:
-    """Tell whether a web page in a browser sent the request, of whatever site: a name can be made to lead here."""
+    """Return whether a web page sent the request, from any site: with DNS rebinding, the site proves nothing."""
     return "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none"

@@ -1,7 +1,7 @@
-"""Accepts connections on all listening sockets, answers their requests, and stops.
+"""The web server: it accepts connections on all listening sockets, answers requests, and stops.
 
-What a client may take of the process is bounded: in time (connection.py), in connections and bytes that wait
-(waiting.py), and in answers (answers.py). A scrape always finds a place.
+The server limits what clients can use: time (connection.py), waiting connections and their bytes (waiting.py), and
+large responses (answers.py). So a scrape always gets a connection.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from access_exporter.serving.connection import MAX_HEAD_BYTES, Connection
 from access_exporter.serving.messages import Application
 from access_exporter.serving.waiting import Waiting, allowed_connections
 
-STOP_SECONDS = 3  # what is in flight at a stop gets this long to be answered
-TRY_AGAIN_SECONDS = 1  # after a connection could not be accepted: there are too many open files
-_STEPS_TO_ANSWER = 10  # of the event loop, at most, from an accepted connection to its first request, if it is there
+STOP_SECONDS = 3  # at a stop, requests in progress have this long to get a response
+TRY_AGAIN_SECONDS = 1  # wait after an error in accept, such as too many open files
+_STEPS_TO_ANSWER = 10  # steps of the event loop, enough to read a request that a new connection has already sent
 
 
 class Server:
@@ -29,19 +29,19 @@ class Server:
         context: Callable[[], ssl.SSLContext | None],
         most_answers: int = MAX_ANSWERS,
     ) -> None:
-        """`context` is asked at each connection; None means no TLS."""
+        """`context` returns the TLS context for each new connection, or None for a connection without TLS."""
         self._application = application
         self._context = context
         most_waiting = allowed_connections()
         self._waiting = Waiting(most_waiting)
         self._answers = Answers(most_answers)
-        self._at_once = 1 + most_waiting // 10  # so many are accepted: each is read before it may have to make room
+        self._at_once = 1 + most_waiting // 10  # few enough that the server reads from each before it may drop one
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Let `serve` end; called in its event loop."""
+        """End `serve`. Call this in its event loop."""
         self._stopped.set()
 
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
@@ -52,7 +52,7 @@ class Server:
         await self._stopped.wait()
         for listener in listeners:
             asyncio.get_running_loop().remove_reader(listener)
-            self._accept(listener)  # whoever has come meanwhile
+            self._accept(listener)  # connections that have arrived meanwhile
             listener.close()
         for _ in range(_STEPS_TO_ANSWER):
             await asyncio.sleep(0)
@@ -66,7 +66,7 @@ class Server:
         for _ in range(self._at_once):
             try:
                 accepted, _ = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):  # nobody, or somebody who is already gone
+            except (BlockingIOError, ConnectionAbortedError):  # no client waits, or the client has already gone
                 return
             except OSError:
                 loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ class Server:
             connection.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
-        for connection in self._connections:  # the ones that were not answered in time
+        for connection in self._connections:  # those that did not end in time
             connection.abort()
         for task in self._tasks:
             task.cancel()

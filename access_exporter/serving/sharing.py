@@ -1,6 +1,7 @@
-"""Pages that take long to make: whoever asks while one is being made shares the next one.
+"""Pages that take long to make: all clients that ask while a page is being made share the next page.
 
-So each page is from after it was asked for, and a crowd costs no more than two pages.
+So each client gets a page that the server began to make after its request. For many requests at the same time, the
+server makes only two pages.
 """
 
 import asyncio
@@ -13,20 +14,20 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """Something that is made in a thread, for all who wait for it."""
+    """A result that a thread computes once for all callers that wait for it."""
 
     def __init__(self, make: Callable[[], T], name: str) -> None:
-        """`name` is that of the thread."""
+        """Compute the result with `make` in a thread called `name`."""
         self._make = make
         self._name = name
         self._current: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """Return what was made after this call."""
+        """Return a result that the thread began to compute after this call."""
         if self._next is None:
             self._next = asyncio.create_task(self._make_after(self._current))
-        return await asyncio.shield(self._next)  # who stops waiting does not stop it for others
+        return await asyncio.shield(self._next)  # one cancelled caller must not cancel it for the others
 
     async def _make_after(self, current: "asyncio.Task[T] | None") -> T:
         if current and not current.done():

@@ -1,4 +1,4 @@
-"""An account as the status page sees it: its targets, its seats, and how urgent it is to look at it."""
+"""An account on the status page: its targets, its seats and its urgency."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SEATS_CRITICAL = 0.9
 
 @dataclass(frozen=True)
 class Row:
-    """A target on the page; `fresh` tells whether `/metrics` shows its numbers, `walked` how far its poll is."""
+    """A target on the page. `fresh`: `/metrics` shows its numbers. `walked`: the progress of its poll under way."""
 
     snapshot: Snapshot
     fresh: bool
@@ -25,12 +25,12 @@ class Row:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether its first poll is under way."""
+        """Whether the target has no finished poll yet."""
         return self.snapshot.polled_at is None
 
 
 class Urgency(IntEnum):
-    """Why an account stands where it does on the page: the most urgent ones come first."""
+    """The groups of accounts on the page, the most urgent first."""
 
     FAILING = 0
     OVER = 1
@@ -48,17 +48,17 @@ class Shown:
 
     @cached_property
     def required(self) -> Sequence[Row]:
-        """The targets that are not optional: only those count."""
+        """The targets that are not optional. The page counts only these."""
         return [row for row in self.rows if not row.snapshot.collector.is_optional]
 
     @cached_property
     def failing(self) -> Sequence[Row]:
-        """The targets whose last poll failed."""
+        """The required targets with a failed last poll."""
         return [row for row in self.required if row.snapshot.failure is not None]
 
     @cached_property
     def waiting(self) -> Sequence[Row]:
-        """The targets whose first poll is under way."""
+        """The required targets with their first poll under way."""
         return [row for row in self.required if row.is_waiting]
 
     @cached_property
@@ -68,31 +68,31 @@ class Shown:
 
     @property
     def people(self) -> users_summary.UsersSummary | None:
-        """The numbers of users, as long as they are shown."""
+        """The numbers of users, or None while there are none or they are stale."""
         summary = self._users.snapshot.summary if self._users else None
         return summary if isinstance(summary, users_summary.UsersSummary) else None
 
     @property
     def history(self) -> History | None:
-        """The seats since the start, as soon as there is something to draw."""
+        """The seats since the start of the exporter, or None before the second poll."""
         history = self._users.snapshot.history if self._users else None
         return history if history and history.polls > 1 else None
 
     @cached_property
     def share(self) -> float | None:
-        """The seats in use as a share of the limit; None where one of them is not known."""
+        """The seats in use divided by the seat limit, or None if one of them is unknown."""
         limit = self.account.seat_limit
         return self.people.seats_used / limit if self.people and limit else None
 
     @property
     def level(self) -> str:
-        """The class of the share in the style."""
+        """The CSS class for the share of seats in use."""
         share = self.share or 0
         return "bad" if share >= SEATS_CRITICAL else "warn" if share >= SEATS_WARNING else "calm"
 
     @property
     def share_in_words(self) -> str:
-        """The share, never rounded up: `99%` is not full; and how many seats are over the limit."""
+        """The share, rounded down (99.9 % becomes `99%`), or the number of seats over the limit, such as `3 over`."""
         limit = self.account.seat_limit
         if self.share is None or self.people is None or limit is None:
             return ""
@@ -101,7 +101,7 @@ class Shown:
 
     @cached_property
     def urgency(self) -> Urgency:
-        """How urgent it is to look at the account."""
+        """The group of the account on the page."""
         if self.failing:
             return Urgency.FAILING
         if self.share is not None and self.share > 1:
@@ -112,7 +112,10 @@ class Shown:
 
 
 def by_urgency(accounts: Sequence[Shown]) -> list[Shown]:
-    """Return the most urgent accounts first; those near or over the limit by how much, others as configured."""
+    """Return the accounts, the most urgent first.
+
+    Accounts near or over the seat limit are sorted by their share of seats in use, others as in the configuration.
+    """
 
     def place(shown: Shown) -> tuple[Urgency, float]:
         sorts_by_share = shown.urgency in (Urgency.OVER, Urgency.NEAR)

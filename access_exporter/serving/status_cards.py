@@ -1,4 +1,4 @@
-"""Accounts on the status page: a card for each of a few, a line for each of many."""
+"""Accounts on the status page: a card for each account, or a line for each if there are many."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -29,7 +29,7 @@ def cards(accounts: Sequence[Shown], now: float) -> str:
 
 
 def lists(accounts: Sequence[Shown]) -> str:
-    """Return a line for each account, under a heading that says why it stands there."""
+    """Return a line for each account, in groups with a heading such as `Failing polls`."""
     groups = ((urgency, list(group)) for urgency, group in groupby(accounts, key=lambda shown: shown.urgency))
     return "\n".join(_list(_TITLES[urgency], group) for urgency, group in groups)
 
@@ -64,7 +64,7 @@ def _state(shown: Shown) -> str:
 
 
 def _share_read(shown: Shown) -> str:
-    """Return how far the walks of first polls are, all together, where that is known."""
+    """Return the progress of all first polls of an account together, or an empty string if it is unknown."""
     known = [row.walked for row in shown.waiting if row.walked and row.walked.expected]
     expected = sum(walked.expected or 0 for walked in known)
     return f": {sum(walked.pages for walked in known):,} of {expected:,} pages" if expected > 1 else ""
@@ -107,7 +107,7 @@ def _idle(people: users_summary.UsersSummary) -> Iterator[tuple[str, str]]:
 
 
 def _used(shown: Shown, used: int) -> str:
-    """Return the seats in use, of the limit where there is one, and beside them their history."""
+    """Return the seats in use with their limit, if there is one, and their history."""
     limit = shown.account.seat_limit
     if limit is None:
         words = f'<p><strong>{used:,}</strong> seats used</p><p class="soft">no seat_limit set</p>'

@@ -1,4 +1,4 @@
-"""The page people look at: each account's seats, and for every target how its last poll went. No script needed."""
+"""The status page: the seats of each account, and the result of the last poll of each target. No JavaScript."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from access_exporter.serving.status_cards import cards, lists
 from access_exporter.serving.status_style import STYLE
 from access_exporter.serving.status_text import age, moment
 
-# Up to so many accounts each have a card; of more, each has a line that leads to its card.
+# Up to 6 accounts each have a card on the page. If there are more, each has a line instead, which links to its card.
 MOST_CARDS = 6
 KEPT_SECONDS = 1
 REFRESH_SECONDS = 30
-FIRST_REFRESH_SECONDS = 10  # while people wait for a first poll
+FIRST_REFRESH_SECONDS = 10  # while a first poll is under way
 TITLE = "Cloudflare Access exporter"
 
 
 class Made(NamedTuple):
-    """A page, and after how many seconds the browser should ask for the next one."""
+    """A page, and the seconds after which the browser should reload it."""
 
     page: bytes
     refresh: int
 
 
 class _Kept(NamedTuple):
-    """The page of all accounts, the accounts it shows, and when it was made (monotonic)."""
+    """The cached page of all accounts, the accounts on it, and the time when it was made (monotonic clock)."""
 
     accounts: Sequence[Account]
     at: float
@@ -39,7 +39,7 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """What somebody asked for: all accounts, or one by its id; `refreshes` is False where the page should stay."""
+    """The requested view: all accounts or one account. If `refreshes` is False, the page does not reload itself."""
 
     metrics_path: str = "/metrics"
     demo: bool = False
@@ -48,10 +48,10 @@ class View:
 
 
 class StatusPage:
-    """The status page of an exporter; `accounts` are those of the configuration in use."""
+    """The status page of an exporter. `accounts` are the accounts of the current configuration."""
 
     def __init__(self, snapshots: Snapshots, metrics_path: str, *, demo: bool) -> None:
-        """Know of no account yet."""
+        """Start without accounts; the exporter sets `accounts` after it has read the configuration."""
         self.accounts: Sequence[Account] = ()
         self._snapshots = snapshots
         self._clock = snapshots.clock
@@ -60,7 +60,7 @@ class StatusPage:
         self._kept: dict[bool, _Kept] = {}
 
     def current(self, *, refreshes: bool = True) -> Made:
-        """Return the page of all accounts, made at most once per second, and at once after a reload."""
+        """Return the page of all accounts. It is cached for one second, or until a reload changes the accounts."""
         now = self._clock.monotonic()
         kept = self._kept.get(refreshes)
         if kept is None or kept.accounts is not self.accounts or now - kept.at >= KEPT_SECONDS:
@@ -70,14 +70,14 @@ class StatusPage:
         return kept.made
 
     def of(self, account_id: str, *, refreshes: bool = True) -> Made | None:
-        """Return the page of one account; None where it is not configured."""
+        """Return the page of one account, or None if the account is not configured."""
         accounts = [account for account in self.accounts if account.id == account_id]
         if not accounts:
             return None
         return self._make(accounts, View(self._metrics_path, self._demo, refreshes, account_id))
 
     def render(self) -> str:
-        """Return the page of all accounts as of now."""
+        """Return the current page of all accounts, without the cache."""
         return self._make(self.accounts, View(self._metrics_path, self._demo)).page.decode()
 
     def _make(self, accounts: Sequence[Account], view: View) -> Made:
@@ -94,11 +94,11 @@ class StatusPage:
 
 
 def render(accounts: Sequence[Account], rows: Iterable[Row], now: float, view: View) -> str:
-    """Return the page as of `now`, in seconds since the epoch."""
+    """Return the page at the time `now`, in seconds since the epoch."""
     by_account: dict[str, list[Row]] = {account.id: [] for account in accounts}
     for row in rows:
         account_id = row.snapshot.collector.key.account_id
-        if account_id in by_account:  # or else a reload is just taking the account away
+        if account_id in by_account:  # a reload may have just removed the account
             by_account[account_id].append(row)
     shown = by_urgency([Shown(account, by_account[account.id]) for account in accounts])
     return f"""<!DOCTYPE html>
@@ -144,7 +144,7 @@ def _links(view: View) -> str:
 
 
 def _refreshing(view: View) -> str:
-    """Return the link that stops or starts the refreshing."""
+    """Return whether the page reloads itself, with a link to stop or start that."""
     account = [f"account={quote(view.account_id, safe='')}"] if view.account_id is not None else []
     if view.refreshes:
         query = "&amp;".join((*account, "refresh=off"))

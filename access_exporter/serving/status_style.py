@@ -1,4 +1,4 @@
-"""The style of the status page, and the policy that lets a browser use it and nothing else."""
+"""The CSS of the status page, and a Content-Security-Policy that allows this CSS and nothing else."""
 
 import base64
 import hashlib
@@ -77,7 +77,7 @@ grid-template-columns:minmax(0,1fr) 5rem 8rem 10.5rem 14rem}
 @media(max-width:19rem){.lines a{display:block}.lines .of{white-space:normal}.lines .how{display:block;text-align:left}}
 """
 
-# A browser that knows @property counts: `--sec` and `--min` grow by one each second or minute since the page came.
+# A browser that supports @property counts from the load of the page: `--sec` grows each second, `--min` each minute.
 _AGES = """
 @property --sec{syntax:"<integer>";inherits:false;initial-value:0}
 @property --min{syntax:"<integer>";inherits:false;initial-value:0}
@@ -108,7 +108,7 @@ STYLE = _COLORS + _PAGE + _SEATS + _TARGETS + _LINES + _AGES + _MEDIA
 
 
 def content_security_policy() -> str:
-    """Return the policy the page is sent with: nothing is loaded, and only its own style is used."""
+    """Return the policy in the header of the page: the browser loads nothing, and uses only the page's own CSS."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "

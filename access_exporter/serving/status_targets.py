@@ -1,4 +1,4 @@
-"""The targets of an account on the status page: how each was polled, and what came of it."""
+"""The targets of an account on the status page: the state of each poll and its result."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,12 +8,12 @@ from access_exporter.serving.status_drawings import bar
 from access_exporter.serving.status_text import age, span, text
 
 _POLICY_TESTS = "policy_tests"
-_REMARKABLE = 2  # the rank of policy tests to look at
+_REMARKABLE = 2  # the rank of a policy test with a problem or a change
 _UNREMARKABLE = 3
 
 
 def targets(rows: Sequence[Row], now: float) -> str:
-    """Return the list of an account's targets: what fails first, and policy tests last."""
+    """Return the list of an account's targets: failed polls first, policy tests last."""
     lines = "".join(_target(row, now) for row in sorted(rows, key=_rank))
     return f'<ul class="targets">\n{lines}</ul>'
 
@@ -28,7 +28,7 @@ def _rank(row: Row) -> int:
 
 
 def _remark(row: Row) -> str | None:
-    """Return what people should know of a target although its poll succeeded."""
+    """Return a problem or a change that a successful poll found, or None."""
     collector, summary = row.snapshot.collector, row.snapshot.summary
     if not row.fresh:
         return None
@@ -65,7 +65,7 @@ def _label(level: str, words: str) -> str:
 
 
 def _walked(walked: Walked) -> str:
-    """Return how far a walk is, in words."""
+    """Return the progress of a poll in words: pages read, pages expected, time left."""
     if walked.expected is None or walked.remaining is None:
         return "1 page read" if walked.pages == 1 else f"{walked.pages:,} pages read"
     rest = f", about {span(walked.remaining)} left" if walked.pages < walked.expected else ""
@@ -73,7 +73,7 @@ def _walked(walked: Walked) -> str:
 
 
 def _progress(walked: Walked) -> str:
-    """Return how far the walk of a poll is that people wait for, with a bar where its end is known."""
+    """Return the progress of a first poll, with a bar if the number of pages is known."""
     drawn = bar("calm", walked.pages, walked.expected, 'aria-hidden="true"') if walked.expected else ""
     return f"<p>{_walked(walked)}</p>{drawn}"
 
@@ -92,6 +92,6 @@ def _each_time(row: Row, now: float) -> Iterator[str]:
     if snapshot.succeeded_at is None:
         yield "no numbers yet"
     elif not row.fresh:
-        yield f"numbers withdrawn: older than {span(snapshot.collector.stale_after)}"
+        yield f"numbers no longer shown: older than {span(snapshot.collector.stale_after)}"
     elif snapshot.failure is not None:
         yield f"numbers from {age(snapshot.succeeded_at, now)}"

@@ -1,4 +1,4 @@
-"""What the status page is written with: text of others as text, spans of time, and ages that keep counting."""
+"""Texts of the status page: escaped text from outside, durations, and ages that keep counting in the browser."""
 
 import re
 from datetime import UTC, datetime
@@ -10,13 +10,16 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 def text(words: str) -> str:
-    """Return somebody else's text as HTML that is nothing but text, and cannot turn round what stands beside it."""
+    """Return a text from outside the exporter, escaped and truncated for HTML.
+
+    Right-to-left characters in it do not change the text around it.
+    """
     shown = words if len(words) <= _MOST_CHARACTERS else f"{words[:_MOST_CHARACTERS]}…"
     return f"<bdi>{escape(_UNPRINTABLE.sub('�', shown))}</bdi>"
 
 
 def span(seconds: float) -> str:
-    """Return a number of seconds in words, in the largest unit of which there are at least two."""
+    """Return a duration in words, in the largest unit that gives at least 2: 90 s, 2 min, 2 h or 2 d."""
     number, unit = _in_units(seconds)
     return f"{number} {unit}"
 
@@ -29,15 +32,15 @@ def _in_units(seconds: float) -> tuple[int, str]:
 
 
 def moment(seconds: float) -> str:
-    """Return a moment in seconds since the epoch."""
+    """Return a time, given in seconds since the epoch, as date and time in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def age(then: float, now: float) -> str:
-    """Return how long ago something was; seconds and minutes go on counting in the browser, by the style alone.
+    """Return how long ago a time was. CSS alone keeps the seconds and minutes counting in the browser.
 
-    The style cannot be given a number, since the policy of the page forbids styles of single elements. So classes give
-    it the tens and the ones.
+    The Content-Security-Policy of the page forbids inline styles. So classes pass the tens and the ones of the age to
+    the CSS.
     """
     number, unit = _in_units(now - then)
     shown = f"{datetime.fromtimestamp(then, UTC):%Y-%m-%dT%H:%M:%SZ}"

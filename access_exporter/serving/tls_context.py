@@ -1,4 +1,4 @@
-"""From `tls_server_config` to what the ssl module needs."""
+"""Makes the TLS context of Python's ssl module from `tls_server_config`."""
 
 import os
 import ssl
@@ -13,7 +13,7 @@ from access_exporter.serving.web_tls import CIPHERS, CURVES, VERSIONS, WHERE, Tl
 
 
 def tls_context(tls: TlsServer, folder: Path) -> ssl.SSLContext:
-    """Return the context of a checked configuration; raises DocumentError for certificates that cannot be used."""
+    """Return the TLS context for a checked configuration. Raises DocumentError if a certificate cannot be used."""
     for key, file in tls.files.items():
         _expect_readable(key, file, folder)
     context = _context(tls)
@@ -36,7 +36,7 @@ def _context(tls: TlsServer) -> ssl.SSLContext:
 
 
 def _set_ciphers(context: ssl.SSLContext, tls: TlsServer) -> None:
-    """Allow these cipher suites; those of TLS 1.3 are not for choice, in Go as here."""
+    """Allow the configured cipher suites of TLS 1.2. As in Go, the suites of TLS 1.3 cannot be chosen."""
     if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if ciphers := [CIPHERS[name] for name in tls.cipher_suites if name in CIPHERS]:
@@ -49,7 +49,7 @@ def _set_curves(context: ssl.SSLContext, tls: TlsServer) -> None:
     curves = [CURVES[name] for name in dict.fromkeys(tls.curve_preferences)]
     if not curves:
         return
-    # With TLS 1.2, a client that knows none of the curves could use DHE, which needs none.
+    # Without this, a TLS 1.2 client that supports none of the curves could use DHE, which needs no curve.
     names = [cipher["name"] for cipher in context.get_ciphers()]
     context.set_ciphers(":".join(name for name in names if name.startswith("ECDHE-")))
     if len(curves) == 1:
@@ -61,7 +61,7 @@ def _set_curves(context: ssl.SSLContext, tls: TlsServer) -> None:
 def _load_certificate(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> None:
     try:
         with _path(tls.cert, tls.cert_file, folder) as cert, _path(tls.key, tls.key_file, folder) as key:
-            # An empty password, so that a key that has one is an error and not a question at a terminal.
+            # With an empty password, an encrypted key is an error. Without it, OpenSSL would ask at the terminal.
             context.load_cert_chain(cert, key, password="")
     except (OSError, ValueError):
         where, beside = ("cert" if tls.cert else "cert_file"), ("key" if tls.key else "key_file")
@@ -72,7 +72,7 @@ def _load_certificate(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> 
 def _load_client_ca(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> None:
     try:
         if tls.client_ca is not None:
-            plain = tls.client_ca.encode("ascii", "replace").decode()  # what is between certificates may be any text
+            plain = tls.client_ca.encode("ascii", "replace").decode()  # text between certificates may be non-ASCII
             context.load_verify_locations(cadata=plain)
         elif tls.client_ca_file is not None:
             context.load_verify_locations(folder / tls.client_ca_file)
@@ -83,7 +83,7 @@ def _load_client_ca(context: ssl.SSLContext, tls: TlsServer, folder: Path) -> No
 
 @contextmanager
 def _path(text: str | None, file: str | None, folder: Path) -> Iterator[Path]:
-    """Give the path of a file, or of one in memory with this text: the ssl module reads keys only from files."""
+    """Yield the path of a file, or of a file in memory with this text, because the ssl module reads keys from files."""
     if text is None:
         yield folder / str(file)
         return

@@ -1,8 +1,9 @@
-"""Turns that clients share fairly by their address: for large answers, and for checks of passwords.
+"""Turns that limit concurrent work: large responses and password checks. Each network address gets a fair share.
 
-An address has a burden: its turns under way, and those that were held against it. The address with the smallest burden
-is next, so that a flood from some addresses keeps no other address waiting. Of those with the same burden, an address
-that has read its last answer whole goes first.
+The burden of an address is the number of its turns in progress, plus the turns that are held against it (checks of
+wrong passwords). The address with the smallest burden gets the next turn, so a flood from some addresses does not block
+the others. Among addresses with the same burden, a trusted address goes first: its client has read its last response
+completely. A refused client waits behind all other clients of addresses with a burden.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
-# While everybody who waits can have a turn so soon, requests of an address are served in their order. In a longer queue
-# the oldest ones are likely given up, and one of the newest is next: a flood always has the oldest.
+# If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
+# queue, the oldest requests likely belong to a patient flood, so the newest request goes first. Some turns still go to
+# the oldest request, because a flood that connects again and again has the newest requests.
 PATIENT_SECONDS = 7
-NEWEST = 4
-MAX_ADDRESSES = 1000  # whose burden is remembered
+OLDEST_SHARE = 1 / 4
+MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
 
 
 class Waiter(Protocol):
@@ -24,39 +26,43 @@ class Waiter(Protocol):
 
     @property
     def address(self) -> str:
-        """Whose share its turns count for."""
+        """The network address of the client. All clients of an address share its turns."""
+
+    after_refusal: Callable[[], None] | None
+    """What to do when the connection ends; None if no turn of the client was held against it."""
 
     async def wait(self, turn: "asyncio.Future[Turn]") -> "Turn":
-        """Wait for the turn; to drop the client cancels the turn, which raises CancelledError here."""
+        """Wait for the turn. Raises CancelledError if the server drops the client, which cancels the turn."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn that was taken, and when (monotonic)."""
+    """A turn in progress: the address that has it, and its start time (monotonic clock)."""
 
     address: str
     since: float
 
 
 class Turns:
-    """At most so many turns at a time."""
+    """The turns in progress and the clients that wait for one; limits the number of turns in progress."""
 
     def __init__(self, most: int, most_burdened: int, clock: Callable[[], float] = monotonic) -> None:
-        """Keep the turns above `most_burdened` for addresses without a burden."""
+        """Allow `most` turns at a time. An address with a burden gets one only while fewer than `most_burdened` run."""
         self._most = most
         self._most_burdened = most_burdened
         self._clock = clock
         self._taken = 0
-        self._seconds = 0.0  # that the last turn took
+        self._seconds = 0.0  # the duration of the last turn
         self._burdens: dict[str, int] = {}
-        self._trusted: dict[str, None] = {}  # the one that was trusted last is the last
-        self._waiting: dict[str, list[asyncio.Future[Turn]]] = {}  # the address that asked last is the last
+        self._trusted: dict[str, None] = {}  # the most recently trusted address is last
+        # The address with the newest request is last, and so is the newest request of an address.
+        self._waiting: dict[str, dict[asyncio.Future[Turn], Waiter]] = {}
 
     async def take(self, waiter: Waiter) -> Turn:
-        """Wait for a turn. Whoever takes one gives it back."""
+        """Wait for a turn and return it; the caller must give it back. Raises CancelledError for a dropped client."""
         turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         address = waiter.address
-        self._waiting[address] = [*self._waiting.pop(address, ()), turn]
+        self._waiting[address] = {**self._waiting.pop(address, {}), turn: waiter}
         self._give()
         try:
             return turn.result() if turn.done() else await waiter.wait(turn)
@@ -68,9 +74,9 @@ class Turns:
             raise
 
     def give_back(self, turn: Turn, *, held_against: bool = False) -> float:
-        """End a turn, and return how many seconds it took.
+        """End a turn and return its duration in seconds.
 
-        One that is held against its address stays a burden until nobody has a turn or waits for one.
+        A turn that is held against its address remains a burden until no turn is in progress and no client waits.
         """
         self._taken -= 1
         self._seconds = seconds = self._clock() - turn.since
@@ -82,54 +88,58 @@ class Turns:
         return seconds
 
     def burden(self, address: str) -> int:
-        """Return how many turns count against an address."""
+        """Return the burden of an address: its turns in progress and the turns held against it."""
         return self._burdens.get(address, 0)
 
     def next_address(self) -> str | None:
-        """Return the address that is next, if anybody waits: of the least burdened ones the one that asked last."""
-        return min(
-            reversed(self._waiting),
-            key=lambda address: (self.burden(address), address not in self._trusted),
-            default=None,
-        )
+        """Return the address that gets the next turn, or None if no client waits.
+
+        The smallest rank wins, then the address with the newest request.
+        """
+        return min(reversed(self._waiting), key=self._rank, default=None)
 
     def trust(self, address: str) -> None:
-        """Let an address go first among those with the same burden."""
+        """Let an address go first among addresses with the same burden."""
         self._trusted.pop(address, None)
         self._trusted[address] = None
         if len(self._trusted) > MAX_ADDRESSES:
             del self._trusted[next(iter(self._trusted))]
 
     def distrust(self, address: str) -> None:
-        """Take that back."""
+        """Stop trusting an address."""
         self._trusted.pop(address, None)
 
     def is_trusted(self, address: str) -> bool:
-        """Return whether an address goes first."""
+        """Return whether an address is trusted."""
         return address in self._trusted
 
+    def _rank(self, address: str) -> tuple[bool, int, bool]:
+        """Return the rank of an address with waiting clients; the smallest rank is next."""
+        burden = self.burden(address)
+        was_refused = bool(burden) and all(waiter.after_refusal for waiter in self._waiting[address].values())
+        return was_refused, burden, address not in self._trusted
+
     def _give(self) -> None:
-        """Give away the turns that are free."""
+        """Give the free turns to waiting clients."""
         while (address := self.next_address()) is not None:
             if self._taken >= (self._most_burdened if self.burden(address) else self._most):
                 return
-            turn = self._waiting[address][self._place(address)]
+            turn = self._next_of(self._waiting[address])
             self._forget(address, turn)
             if not turn.cancelled():
                 self._taken += 1
                 self._add_burden(address, 1)
                 turn.set_result(Turn(address, self._clock()))
 
-    def _place(self, address: str) -> int:
-        """Return which of those that wait at an address is next."""
-        number = len(self._waiting[address])
+    def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
+        """Return the request that goes first among the waiting requests of an address."""
+        turns = [turn for turn, waiter in waiting.items() if not waiter.after_refusal] or list(waiting)
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return 0 if seconds < PATIENT_SECONDS else number - random.randint(1, min(NEWEST, number))
+        return turns[0] if seconds < PATIENT_SECONDS or random.random() < OLDEST_SHARE else turns[-1]
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
-        waiting = self._waiting.get(address, [])
-        if turn in waiting:
-            waiting.remove(turn)
+        waiting = self._waiting.get(address, {})
+        waiting.pop(turn, None)
         if not waiting:
             self._waiting.pop(address, None)
 

@@ -1,6 +1,7 @@
-"""The connections that wait for their client or for their turn: how many may, and which one makes room for the next.
+"""A limit on connections that wait for their client or for their turn, and the choice of the connection to drop.
 
-One of the address that has most of them makes room: a crowd from some addresses drops nobody else's connection.
+When there are too many, the server drops a connection of the address that has the most. So a flood from some addresses
+does not drop the connections of other addresses.
 """
 
 import logging
@@ -13,13 +14,14 @@ from access_exporter.logs import facts
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
-USUAL_OPEN_FILES = 1024  # the limit where it cannot be read
-# What clients have not taken, mostly in buffers of the system, which needs up to twice as much memory for it.
+USUAL_OPEN_FILES = 1024  # assumed if the limit of open files cannot be read
+# Bytes that the exporter sent and the clients have not received. Most of them are in socket buffers, and the operating
+# system needs up to twice as much memory for these.
 MAX_UNTAKEN_BYTES = 24 * 1024 * 1024
 
 
 def allowed_connections() -> int:
-    """Raise the limit of open files as far as it is needed and allowed; return how many connections may wait."""
+    """Raise the limit of open files if needed and permitted. Return the maximum number of waiting connections."""
     wanted, soft = 4 * MAX_WAITING, USUAL_OPEN_FILES
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -29,7 +31,7 @@ def allowed_connections() -> int:
             raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
             soft = raised
-    except (OSError, ValueError) as error:  # a sandbox may refuse to raise it, or even to read it
+    except (OSError, ValueError) as error:  # a sandbox may refuse to raise the limit, or to read it
         log.warning("cannot raise the limit of open files", extra=facts(limit=soft, wanted=wanted, error=error))
     return min(MAX_WAITING, soft // 2)
 
@@ -39,31 +41,31 @@ class Waits(Protocol):
 
     @property
     def address(self) -> str:
-        """Whose share it counts for."""
+        """The network address of the client; its connections count together."""
 
     @property
     def untaken(self) -> int:
-        """The bytes that were sent and that its client has not taken yet."""
+        """The number of bytes that were sent but that the client has not received yet."""
 
     def abort(self) -> None:
-        """Drop it."""
+        """Drop the connection."""
 
 
-Share = dict[Waits, int]  # the connections of an address, in the order in which they began to wait, with untaken bytes
+Share = dict[Waits, int]  # the untaken bytes of each connection of an address; the longest-waiting connection is first
 
 
 class Waiting:
-    """The connections that wait."""
+    """The waiting connections."""
 
     def __init__(self, most: int) -> None:
-        """Keep at most so many."""
+        """Allow at most `most` waiting connections."""
         self._most = most
         self._number = 0
         self._bytes = 0
         self._shares: dict[str, Share] = {}
 
     def add(self, connection: Waits) -> None:
-        """Note that a connection waits from now on; others are dropped if there are too many, or too many bytes."""
+        """Count a connection as waiting. If there are now too many connections or untaken bytes, drop some."""
         self.remove(connection)
         untaken = connection.untaken
         self._shares.setdefault(connection.address, {})[connection] = untaken
@@ -78,7 +80,7 @@ class Waiting:
             self._drop(next(each for each, untaken in share.items() if untaken))
 
     def remove(self, connection: Waits) -> None:
-        """Note that a connection does not wait any more."""
+        """Stop counting a connection as waiting."""
         share = self._shares.get(connection.address, {})
         if connection in share:
             self._number -= 1
@@ -87,7 +89,7 @@ class Waiting:
                 del self._shares[connection.address]
 
     def _measure(self) -> None:
-        """Count the bytes again: clients have taken some meanwhile."""
+        """Count the untaken bytes again, because clients have received some since they were counted."""
         for share in self._shares.values():
             share.update({connection: connection.untaken for connection in share})
         self._bytes = sum(sum(share.values()) for share in self._shares.values())

@@ -1,8 +1,8 @@
-"""TLS, basic auth, headers and rate limit of our own pages: the file of `--web.config.file`.
+"""The web configuration, the file of `--web.config.file`: TLS, basic auth, headers and rate limit of the web server.
 
 The format is that of the exporter-toolkit (https://github.com/prometheus/exporter-toolkit/blob/master/docs/
-web-configuration.md), and `auth_excluded_paths` as proposed for it; what is not supported is refused by name. A file
-that is empty or was cut is refused, because it would open what it is there to protect.
+web-configuration.md), plus `auth_excluded_paths`, which was proposed for it. An unsupported key or value is an error
+that names it. An empty or truncated file is an error, because without its keys the pages would be unprotected.
 """
 
 import re
@@ -18,15 +18,15 @@ from access_exporter.serving import request_rate, web_tls
 from access_exporter.serving.basic_auth import cost
 from access_exporter.serving.web_tls import TlsServer, expect_one_of
 
-USUAL_COST, MAX_COST = 12, 16  # of bcrypt: a quarter of a second, and four seconds
+USUAL_COST, MAX_COST = 12, 16  # bcrypt costs: a check takes 0.25 s and 4 s
 MAX_BURST = 1_000_000_000
 
-# The salt has 128 bits in 22 characters of six bits: the last one can only be one of four.
+# The salt has 128 bits in 22 characters of six bits. So only four characters are possible at its end.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _PATH = re.compile(r"/[\w.~/-]+", re.ASCII)
 _LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
 _HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?")
-# The headers that the exporter-toolkit takes, and their values where it knows them all.
+# The headers that the exporter-toolkit allows, and their allowed values. Empty: any value.
 _HEADERS = {
     "Content-Security-Policy": (),
     "Strict-Transport-Security": (),
@@ -37,26 +37,26 @@ _HEADERS = {
 
 
 class HttpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`http_server_config`; `http2` may be either, since the exporter speaks HTTP/1.1."""
+    """`http_server_config`. `http2` has no effect, because the exporter only supports HTTP/1.1."""
 
     http2: bool = True
     headers: dict[str, str | int] = {}
 
 
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`rate_limit`."""
+    """`rate_limit`: a limit on the requests of all clients together."""
 
     interval: str | int = 0
     burst: int = 0
 
     @property
     def seconds(self) -> float:
-        """Return the interval between two tokens, or 0 where there is no limit; raises ValueError for none."""
+        """The seconds between two tokens; 0 means no limit. Raises ValueError if `interval` is not a duration."""
         return request_rate.seconds(self.interval)
 
 
 class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The content of the web configuration."""
 
     tls_server_config: TlsServer | None = None
     http_server_config: HttpServer = HttpServer()
@@ -66,17 +66,17 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def asks_for_certificates(self) -> bool:
-        """Whether clients without a certificate are refused."""
+        """Whether the server refuses clients without a certificate."""
         tls = self.tls_server_config
         return tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of every answer; a blank one is left out."""
+        """The headers of every response, without those that have an empty value."""
         return {name: str(value) for name, value in self.http_server_config.headers.items() if value != ""}
 
     def warnings(self) -> Iterator[str]:
-        """Yield what is allowed but is likely a mistake."""
+        """Yield a warning for each setting that is allowed but probably wrong."""
         tls = self.tls_server_config
         if tls and tls.verify_mode != ssl.CERT_NONE and not tls.has_client_ca:
             yield f"tls_server_config: {tls.client_auth_type} without client_ca_file: no certificate can be verified"
@@ -100,23 +100,23 @@ _SECTIONS = {
 
 @contextmanager
 def in_file(path: str) -> Iterator[None]:
-    """Turn a mistake into a ConfigError that names the file."""
+    """Turn a DocumentError into a ConfigError that names the file."""
     try:
         yield
-    except DocumentError as mistake:
-        raise ConfigError(f"{path}: {mistake}") from None
+    except DocumentError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def load(path: str) -> WebConfig:
-    """Read and check the file, but not those it names.
+    """Read and check the web configuration, but not the certificate files that it names.
 
-    Raises ConfigError, with the file, the place and the expectation.
+    Raises ConfigError, which names the file, the key and the expected value.
     """
     if not path:
         raise ConfigError(f"--web.config.file: expected the name of a file; {_LEAVE_OUT}")
     with in_file(path):
         try:
-            files.check(path)  # whoever asks for a page waits for it
+            files.check(path)  # a named pipe would block the requests that reload the file
         except OSError as error:
             raise DocumentError("", f"cannot be read: {error.strerror}") from None
         tree = strict_yaml.read_words(path)
@@ -140,16 +140,16 @@ def load(path: str) -> WebConfig:
 
 
 def _check_complete(mapping: Mapping[str, object], where: str) -> None:
-    """Raise DocumentError for a key without a value: the file may have been cut there."""
+    """Raise DocumentError for a key without a value, because the file may be truncated there."""
     for key, value in mapping.items():
         if value in (None, "") or (value == {} and key != "headers"):
-            raise DocumentError(f"{where}{key}", "expected a value; a file that was cut looks like this")
+            raise DocumentError(f"{where}{key}", "expected a value; the file may be truncated")
         if value == [] and key == "client_allowed_sans":
-            raise DocumentError(f"{where}{key}", "expected at least one name: an empty list admits nobody")
+            raise DocumentError(f"{where}{key}", "expected at least one name: an empty list admits no client")
 
 
 def _check(config: WebConfig) -> None:
-    """Raise DocumentError for what the types cannot say."""
+    """Raise DocumentError for a value that has the right type but is not allowed."""
     for number, hashed in enumerate(config.basic_auth_users.values(), start=1):
         if _BCRYPT.fullmatch(hashed) and cost(hashed) > MAX_COST:
             problem = f"expected a bcrypt cost of at most {MAX_COST} for user {number}, got {cost(hashed)}"
@@ -167,7 +167,7 @@ def _check(config: WebConfig) -> None:
 
 
 def _check_headers(headers: Mapping[str, str | int]) -> None:
-    """Raise DocumentError for a header or a value that the exporter-toolkit would refuse, or that HTTP cannot carry."""
+    """Raise DocumentError for a header or value that the exporter-toolkit refuses or that is invalid in HTTP."""
     for name, value in headers.items():
         expect_one_of(_HEADERS, name, "http_server_config.headers", what="the header")
         where, known = f"http_server_config.headers.{name}", _HEADERS[name]
@@ -178,9 +178,9 @@ def _check_headers(headers: Mapping[str, str | int]) -> None:
 
 
 def _check_rate(limit: RateLimit) -> None:
-    """Raise DocumentError for what is no interval, and for what is no number of requests."""
+    """Raise DocumentError if `interval` is not a duration or `burst` is out of range."""
     try:
-        limit.seconds  # noqa: B018 – only whether it can be read
+        limit.seconds  # noqa: B018 – reading the property raises the error
     except ValueError as problem:
         raise DocumentError("rate_limit.interval", str(problem)) from None
     if not 0 <= limit.burst <= MAX_BURST:
@@ -188,10 +188,10 @@ def _check_rate(limit: RateLimit) -> None:
 
 
 def _check_excluded(config: WebConfig) -> None:
-    """Raise DocumentError for paths that are none, or that a cut file would open."""
+    """Raise DocumentError for an invalid path, and for paths without users, because the file may be truncated."""
     where = "auth_excluded_paths"
     for number, path in enumerate(config.auth_excluded_paths):
         if not _PATH.fullmatch(path):
             raise DocumentError(f"{where}[{number}]", "expected a path such as /-/healthy, and not /")
     if config.auth_excluded_paths and not config.basic_auth_users:
-        raise DocumentError(where, "expected basic_auth_users beside it")
+        raise DocumentError(where, "expected basic_auth_users, too")

@@ -1,7 +1,7 @@
-"""What the web configuration asks for, as it stands now.
+"""The current settings of the web server, from the web configuration (the file of `--web.config.file`).
 
-The file of `--web.config.file`, and the certificates it names, are read again when they change: a mistake then keeps
-the settings before it.
+The server reads the web configuration and its certificate files again when they change. If the new files have an error,
+the previous settings stay in use.
 """
 
 import logging
@@ -25,19 +25,19 @@ TRY_AGAIN_SECONDS = 10
 
 
 class WebSettings:
-    """What the file asks for, as it stands now."""
+    """The current settings of the web server."""
 
     def __init__(self, path: str | None = None, allowed_hosts: Iterable[str] | None = None) -> None:
-        """Read the file; without one there is no TLS, no auth and no header. Raises ConfigError for a mistake in it.
+        """Read the web configuration; without a file, use no TLS, auth or headers. Raises ConfigError if it is wrong.
 
-        The pages answer only to the allowed hosts; None means to every host.
+        `allowed_hosts` are the host names that a request may have in its `Host` header; None allows every name.
         """
         self.hosts = None if allowed_hosts is None else AllowedHosts(allowed_hosts)
         self._path = path
         self._seen: dict[Path, object] = {}
         self._certificates: dict[Path, object] = {}
-        self._mistake = ""
-        self._try_again_at = float("inf")  # monotonic
+        self._last_error = ""
+        self._try_again_at = float("inf")  # monotonic clock
         self.config = WebConfig()
         self.auth: BasicAuth | None = None
         self.context: ssl.SSLContext | None = None
@@ -47,11 +47,11 @@ class WebSettings:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers that every answer carries."""
+        """The configured headers of every response."""
         return self.config.headers
 
     def refresh(self) -> None:
-        """Read the files again if they changed; what cannot be used is logged and tried again, and settings stay."""
+        """Read the files again if they changed. On an error, log it, keep the settings, and try again after 10 s."""
         if not self._path or (self._seen == _stamps(self._seen) and monotonic() < self._try_again_at):
             return
         self._try_again_at = float("inf")
@@ -59,28 +59,28 @@ class WebSettings:
             self._read(self._path)
         except ConfigError as error:
             self._try_again_at = monotonic() + TRY_AGAIN_SECONDS
-            if str(error) != self._mistake:
+            if str(error) != self._last_error:
                 log.error("web configuration not reloaded", extra=facts(error=error))
-            self._mistake = str(error)
+            self._last_error = str(error)
         else:
-            self._mistake = ""
+            self._last_error = ""
             log.info("web configuration reloaded")
 
     def _read(self, path: str) -> None:
-        """Use what the files hold. Where the configuration has a mistake, certificates of the one before may be new."""
-        # A file is looked at before it is read, so that a change in between is seen the next time.
+        """Use the settings in the files. If the configuration has an error, still renew the certificates in use."""
+        # Stamp each file before reading it: if it changes in between, the next call sees a new stamp.
         self._seen = _stamps([Path(path)])
-        config, mistake = self.config, None
+        config, failure = self.config, None
         try:
             config = load(path)
             with in_file(path):
                 _check_not_weaker(self.config, config)
         except ConfigError as error:
-            config, mistake = self.config, error
+            config, failure = self.config, error
         tls, folder = config.tls_server_config, Path(path).parent
         certificates = _stamps(folder / file for file in tls.files.values()) if tls else {}
         self._seen |= certificates
-        if mistake is None or certificates != self._certificates:
+        if failure is None or certificates != self._certificates:
             with in_file(path):
                 self.context = tls_context(tls, folder) if tls else None
             self._certificates = certificates
@@ -88,16 +88,16 @@ class WebSettings:
             self.auth = BasicAuth(config.basic_auth_users, self.auth) if config.basic_auth_users else None
         if config.rate_limit != self.config.rate_limit:
             self.rate = _rate(config.rate_limit)
-        if mistake is None:
+        if failure is None:
             for warning in config.warnings():
                 log.warning("web configuration warning", extra=facts(warning=warning))
         self.config = config
-        if mistake:
-            raise mistake
+        if failure:
+            raise failure
 
 
 def _stamps(paths: Iterable[Path]) -> dict[Path, object]:
-    """Return, by file, what differs after it was written, replaced or given other permissions."""
+    """Return a stamp for each file, which changes when the file is written, replaced or gets other permissions."""
     return {path: _stamp(path) for path in paths}
 
 
@@ -114,8 +114,8 @@ def _rate(limit: RateLimit) -> RequestRate:
 
 
 def _check_not_weaker(before: WebConfig, config: WebConfig) -> None:
-    """Raise DocumentError where what protects is gone: a file that is just being written looks like that, too."""
-    gone = "taken away; that needs a restart, so that half a file opens nothing"
+    """Raise DocumentError if the new configuration protects less, because the file may be only half written."""
+    gone = "less protection than before; only a restart applies this, because the file may be truncated"
     if before.basic_auth_users and not config.basic_auth_users:
         raise DocumentError("basic_auth_users", gone)
     if before.tls_server_config and not config.tls_server_config:

@@ -1,4 +1,4 @@
-"""`tls_server_config` of the web configuration: its keys, their values, and what fits together."""
+"""`tls_server_config` of the web configuration: its keys, their allowed values and combinations."""
 
 import ssl
 from collections.abc import Iterable
@@ -15,7 +15,8 @@ CLIENT_AUTH = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
-# Go's names (https://pkg.go.dev/crypto/tls#pkg-constants), as the exporter-toolkit has them, and OpenSSL's.
+# The cipher suites by their names in Go (https://pkg.go.dev/crypto/tls#pkg-constants), which the exporter-toolkit uses,
+# with their names in OpenSSL.
 CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -31,12 +32,12 @@ CIPHERS = {
 TLS13_CIPHERS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 HTTP2_CIPHERS = ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
-# Python can set one curve; `set_groups` is new in 3.15.
+# Python before 3.15 can only set one curve; `set_groups` is new in 3.15.
 SETS_SEVERAL_CURVES = hasattr(ssl.SSLContext, "set_groups")
 
 
 class TlsServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tls_server_config`; files are relative to the folder of the configuration."""
+    """`tls_server_config`. File names are relative to the folder of the web configuration."""
 
     cert: str | None = None
     key: str | None = None
@@ -54,23 +55,23 @@ class TlsServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def files(self) -> dict[str, str]:
-        """The files it names, by key."""
+        """The names of its files, by key."""
         named = {"cert_file": self.cert_file, "key_file": self.key_file, "client_ca_file": self.client_ca_file}
         return {key: file for key, file in named.items() if file is not None}
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
-        """Whether clients have to show a certificate: a list of names admits nobody who shows none."""
+        """Whether clients need a certificate. With `client_allowed_sans`, they always do."""
         return ssl.CERT_REQUIRED if self.client_allowed_sans else CLIENT_AUTH[self.client_auth_type]
 
     @property
     def has_client_ca(self) -> bool:
-        """Whether it names an authority for the certificates of clients."""
+        """Whether it has a certificate authority for client certificates."""
         return self.client_ca is not None or self.client_ca_file is not None
 
 
 def check(tls: TlsServer) -> None:
-    """Raise DocumentError for what the types cannot say."""
+    """Raise DocumentError for a value that has the right type but is not allowed."""
     _check_sources(tls)
     _check_client_auth(tls)
     expect_one_of(VERSIONS, tls.min_version, f"{WHERE}.min_version")
@@ -86,14 +87,14 @@ def check(tls: TlsServer) -> None:
 
 
 def check_http2(tls: TlsServer) -> None:
-    """Raise DocumentError for ciphers that HTTP/2 cannot use: no other exporter would start with them."""
+    """Raise DocumentError if HTTP/2 cannot use the cipher suites, because then other exporters refuse to start."""
     if tls.cipher_suites and tls.min_version == "TLS12" and not set(HTTP2_CIPHERS) & set(tls.cipher_suites):
         problem = f"expected {' or '.join(HTTP2_CIPHERS)}, which HTTP/2 needs, or http2: false in http_server_config"
         raise DocumentError(f"{WHERE}.cipher_suites", problem)
 
 
 def expect_one_of(known: Iterable[str], value: str, where: str, what: str = "the value") -> None:
-    """Raise DocumentError for a value that is not known."""
+    """Raise DocumentError for an unknown value."""
     if value not in known:
         raise DocumentError(where, f"{named(what, value)} is not supported; expected one of {', '.join(known)}")
 
@@ -103,9 +104,10 @@ def _check_sources(tls: TlsServer) -> None:
     for inline, file in pairs.items():
         text: str | None = getattr(tls, inline)
         if text is not None and file is not None:
-            raise DocumentError(f"{WHERE}.{inline}", f"expected it or {inline}_file, not both")
+            raise DocumentError(f"{WHERE}.{inline}", f"expected {inline} or {inline}_file, not both")
         if text is None and file is None and inline != "client_ca":
-            raise DocumentError(f"{WHERE}.{inline}_file", f"required, but missing, and so is {inline}, the text itself")
+            problem = f"required, but missing; set it, or set {inline} to the PEM text"
+            raise DocumentError(f"{WHERE}.{inline}_file", problem)
 
 
 def _check_client_auth(tls: TlsServer) -> None:
@@ -127,4 +129,4 @@ def _check_ciphers(tls: TlsServer) -> None:
     for number, cipher in enumerate(tls.cipher_suites):
         expect_one_of((*CIPHERS, *TLS13_CIPHERS), cipher, f"{where}[{number}]", what="the cipher suite")
     if tls.max_version == "TLS12" and tls.cipher_suites and not set(CIPHERS) & set(tls.cipher_suites):
-        raise DocumentError(where, "expected a cipher suite of TLS 1.2, which max_version asks for")
+        raise DocumentError(where, "expected a cipher suite of TLS 1.2, because max_version is TLS12")

@@ -1,6 +1,7 @@
-"""Accounts in, Cloudflare's API on the loopback interface out: for `--demo` and for the tests.
+"""A simulator of Cloudflare's API on the loopback interface, for `--demo` and for the tests.
 
-`Simulator` serves accounts over HTTP, with faults on demand; `demo` is one with an account that lives.
+`Simulator` serves accounts over HTTP, and can inject faults. `demo` returns a simulator with one account that changes
+over time.
 """
 
 from access_exporter.simulator.account import Account, PolicyTest, PolicyTestUser, User

@@ -1,4 +1,4 @@
-"""What is in a simulated account: users, policy tests, a setting, and the credentials that open it."""
+"""A simulated account: its users, policy tests, seat expiration, devices and other lists, and its credentials."""
 
 import hashlib
 import threading
@@ -9,12 +9,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeAlias
 
-TOKEN = "simulated-token"  # noqa: S105 – it opens nothing but a simulated account that was not told otherwise
+TOKEN = "simulated-token"  # noqa: S105 – the default token, which only works for simulated accounts
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One row of GET …/access/users, its fields named as there; a field that is None is left out of the answer.
+    """One row of GET …/access/users, with the field names of the API. The response omits fields that are None.
 
     https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/subresources/users/methods/list/
     """
@@ -34,7 +34,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTestUser:
-    """One row of GET …/policy-tests/{policy_test_id}/users; `status` is approved, blocked or error."""
+    """One row of GET …/policy-tests/{policy_test_id}/users. `status` is approved, blocked or error."""
 
     id: str
     email: str | None = None
@@ -44,7 +44,7 @@ class PolicyTestUser:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One row of GET …/devices/registrations, its fields named as there.
+    """One row of GET …/devices/registrations, with the field names of the API.
 
     https://developers.cloudflare.com/api/resources/zero_trust/subresources/devices/subresources/registrations/
     """
@@ -59,12 +59,12 @@ class Registration:
     registration_type: str = "warp"
 
 
-# A mapping is sent as it is: that is how a test sends null, "" or a wrong type.
+# The simulator sends a mapping unchanged. So a test can send null, "" or a wrong type.
 Row: TypeAlias = User | PolicyTestUser | Registration | Mapping[str, object]
 
 
 def members(row: Row) -> Mapping[str, object]:
-    """Return a row as the members of its JSON object."""
+    """Return the members of the JSON object of a row."""
     if isinstance(row, Mapping):
         return row
     values = {member.name: getattr(row, member.name) for member in fields(row)}
@@ -73,7 +73,7 @@ def members(row: Row) -> Mapping[str, object]:
 
 @dataclass(frozen=True)
 class PolicyTest:
-    """A policy test over `results`, of which the first `processed` are done and listed (None: all of them)."""
+    """A policy test. `results` are all its rows. The first `processed` rows are done and listed; None means all."""
 
     id: str
     status: str = "complete"
@@ -82,14 +82,15 @@ class PolicyTest:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The results that are there so far."""
+        """The rows that the test has processed so far."""
         return tuple(self.results[: self.processed])
 
     @cached_property
     def summary(self) -> dict[str, object]:
         """The result of GET …/policy-tests/{policy_test_id}.
 
-        Percentages are whole and of the users processed; that of the processed ones is of all users.
+        Percentages are whole numbers. They are shares of the processed users, except for `percent_users_processed`,
+        which is the share of all users.
         """
         counts = Counter(members(row).get("status") for row in self.rows)
         processed = len(self.rows)
@@ -109,9 +110,9 @@ class PolicyTest:
 
 @dataclass(frozen=True)
 class Life:
-    """How a policy test goes once it is started: it takes so many seconds and ends so, with the results listed.
+    """The course of a policy test: after `seconds`, it has the status `end` and has processed a `share` of its users.
 
-    A test that ends as anything but complete has processed `share` of its users by then; `end` may be processing.
+    `end` may be complete, another final status, or processing for a test that never ends.
     """
 
     results: Sequence[Row]
@@ -120,7 +121,7 @@ class Life:
     share: float = 1
 
     def at(self, test_id: str, age: float) -> PolicyTest:
-        """The test so many seconds after its start."""
+        """Return the test `age` seconds after its start."""
         part = min(1.0, age / self.seconds) if self.seconds else 1.0
         return PolicyTest(
             test_id,
@@ -140,12 +141,13 @@ def _percent(part: int, whole: int) -> int:
 
 
 class Account:
-    """An account: its users, its policy tests by id, and its token or its email with a key.
+    """A simulated account: its users, its policy tests by id, and its credential (a token, or an email and a key).
 
-    `seat_expiration` is a duration as Go writes it, `730h`; None leaves it out of the answer. `registrations` are those
-    of devices; None refuses to list them, as to a token without the permission. All of it may be replaced while it is
-    served: assign `users`, `policy_tests[id]`, `token`, `seat_expiration`, `registrations`. Users, tests and
-    registrations are never changed in place, so that pages rendered once stay true.
+    `seat_expiration` is a duration in the format of Go, such as `730h`; the response omits it if it is None.
+    `registrations` are device registrations; if None, the list answers 403, as for a token without the permission.
+
+    A test may change the account at any time: it assigns `users`, `policy_tests[id]`, `token`, `seat_expiration` or
+    `registrations`. It must not change users, tests or registrations in place, because the simulator caches the pages.
     """
 
     def __init__(
@@ -168,21 +170,21 @@ class Account:
         self.seat_expiration = seat_expiration
         self.registrations: tuple[Row, ...] | None = None
         self.lists: dict[str, tuple[Row, ...]] = {}  # the rows of GET …/access/NAME, by the name
-        # What may be tested, by the ids of reusable policies and the names of others; any other test is `any_life` of
-        # the policies as they came, and refused where there is none.
+        # The course of the policy tests, by the policies that are tested: the ids of reusable policies and the names of
+        # other policies. `any_life` gives the course of all other tests. If it is None, the simulator refuses them.
         self.lives: dict[tuple[str, ...], Callable[[], Life]] = {}
         self.any_life: Callable[[Sequence[object]], Life] | None = None
         self.token_expires: datetime | None = None
-        self.owns_token = False  # or else the token is one of a person
+        self.owns_token = False  # True: an account token; False: the token of a user
         self.may_start_tests = True
         self.tests_started = 0
         self._under_way: dict[str, tuple[float, Life]] = {}
         self._starting = threading.Lock()
 
     def start_policy_test(self, names: tuple[str, ...], now: float, policies: Sequence[object] = ()) -> str | None:
-        """Start a test at `now`, in Unix seconds, and return its id; None where there is no such test.
+        """Start a test at `now`, in Unix seconds. Return its id, or None if the account refuses to test these policies.
 
-        `names` are the ids of the policies, or the names of those that are not reusable.
+        `names` are the ids of reusable policies, and the names of other policies.
         """
         if names in self.lives:
             life = self.lives[names]()
@@ -197,7 +199,7 @@ class Account:
         return test_id
 
     def begin_policy_test(self, test_id: str, life: Life, now: float) -> None:
-        """Let a test begin at `now`, in Unix seconds."""
+        """Add a test that starts at `now`, in Unix seconds."""
         self._under_way[test_id] = now, life
         self.policy_tests[test_id] = life.at(test_id, 0)
 
@@ -217,7 +219,7 @@ class Account:
 
     @property
     def users(self) -> tuple[Row, ...]:
-        """The rows of GET …/access/users, in the order they are listed."""
+        """The rows of GET …/access/users, in the order of the list."""
         return self._users
 
     @users.setter
@@ -225,21 +227,21 @@ class Account:
         self._users = tuple(users)
 
     def registered(self, status: str) -> tuple[Row, ...] | None:
-        """Return the registrations of a status, which is active, revoked or all; None where they may not be listed."""
+        """Return the registrations with a status (active, revoked or all), or None without permission to list them."""
         if status == "all" or self.registrations is None:
             return self.registrations
         return tuple(each for each in self.registrations if _is_active(each) is (status == "active"))
 
     def accepts(self, email: str | None, secret: str) -> bool:
-        """Tell whether the account opens to a token (`email` is None) or to an email with its key."""
+        """Return whether the account accepts a token (`email` is None), or an email and its key."""
         if email is None:
             return secret == self.token
         return (email, secret) == (self.email, self.key)
 
     def advance(self, now: float) -> None:
-        """Bring the account to `now`, Unix seconds, before an answer: its tests go on, and the rest stands still."""
+        """Update the policy tests to the time `now`, in Unix seconds. The simulator calls this before each response."""
         for test_id, (started, life) in list(self._under_way.items()):
-            if test_id in self.policy_tests:  # or else it was forgotten
+            if test_id in self.policy_tests:  # else it was removed
                 self.policy_tests[test_id] = life.at(test_id, now - started)
             if now - started >= life.seconds:
                 self._under_way.pop(test_id, None)

@@ -1,4 +1,4 @@
-"""How answers are put: the envelope around each, and lists cut into pages."""
+"""The JSON responses of the simulator: the envelope around a result or an error, and lists in pages."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from access_exporter.simulator.account import PolicyTestUser, Registration, Row,
 
 @dataclass(frozen=True)
 class Response:
-    """A whole answer; its Content-Type is JSON unless `headers` say otherwise."""
+    """A complete response. Its Content-Type is JSON, unless `headers` has another one."""
 
     status: int
     body: bytes
@@ -20,12 +20,12 @@ class Response:
 
 
 def success(result: object, **more: object) -> Response:
-    """The envelope around a good result; `more` goes beside it, as `result_info` does."""
+    """Return the envelope of a successful result. `more` are further members beside `result`, such as `result_info`."""
     return Response(200, _json({"success": True, "errors": [], "messages": [], "result": result, **more}))
 
 
 def error(status: int, code: int, message: str, **more: object) -> Response:
-    """The envelope around one error; `more` goes into the error, as `error_chain` does."""
+    """Return the envelope of one error. `more` are further members of the error, such as `error_chain`."""
     errors = [{"code": code, "message": message, **more}]
     return Response(status, _json({"success": False, "errors": errors, "messages": [], "result": None}))
 
@@ -43,17 +43,17 @@ def _plain(value: object) -> object:
     raise TypeError(f"a row cannot hold a {type(value).__name__}")
 
 
-# Turns an honest result_info into what the envelope gets: {"result_info": …}, or nothing.
+# Turns a correct result_info into members of the envelope: {"result_info": …}, or none.
 Paging: TypeAlias = Callable[[dict[str, int]], Mapping[str, object]]
 
 
 def honest_paging(info: dict[str, int]) -> Mapping[str, object]:
-    """Tell the truth."""
+    """Send the correct result_info."""
     return {"result_info": info}
 
 
 def no_result_info(_info: dict[str, int]) -> Mapping[str, object]:
-    """Leave result_info out, as the page of policy test users does."""
+    """Omit result_info, as Cloudflare does in the list of policy test users."""
     return {}
 
 
@@ -63,7 +63,7 @@ def null_result_info(_info: dict[str, int]) -> Mapping[str, object]:
 
 
 def cursor_paging(info: dict[str, int]) -> Mapping[str, object]:
-    """Send a cursor that asks for the next page, which is empty on the last; the number of rows is not told."""
+    """Send the cursor of the next page, or an empty cursor on the last page. The total number of rows is null."""
     cursor = f"page-{info['page'] + 1}" if info["page"] < info["total_pages"] else ""
     return {
         "result_info": {"count": info["count"], "per_page": info["per_page"], "total_count": None, "cursor": cursor}
@@ -71,24 +71,24 @@ def cursor_paging(info: dict[str, int]) -> Mapping[str, object]:
 
 
 def contradictory_totals(info: dict[str, int]) -> Mapping[str, object]:
-    """Claim on each page what the documented example claims: one user, on a hundred pages."""
+    """Send on each page the totals of the example in Cloudflare's documentation: one user, a hundred pages."""
     return {"result_info": info | {"total_count": 1, "total_pages": 100}}
 
 
 def totals_too_small(info: dict[str, int]) -> Mapping[str, object]:
-    """Halve the number of rows, but not that of pages: totals that are wrong and agree look like the truth."""
+    """Halve the number of rows but not the number of pages, because wrong totals that agree cannot be detected."""
     return {"result_info": info | {"total_count": info["total_count"] // 2}}
 
 
 def totals_too_large(info: dict[str, int]) -> Mapping[str, object]:
-    """Double the totals and add one, so that even an empty list claims a user."""
+    """Double the totals and add one, so that even an empty list has one user by its totals."""
     return {"result_info": info | {name: info[name] * 2 + 1 for name in ("total_count", "total_pages")}}
 
 
 class Listing:
-    """The pages of some rows, each rendered once: with many users, rendering costs far more than sending.
+    """The pages of a list, cached: with many users, rendering a page takes much longer than sending it.
 
-    The last `repeat` rows of a page come again at the start of the next one.
+    The last `repeat` rows of a page are repeated at the start of the next page.
     """
 
     def __init__(self, rows: tuple[Row, ...], repeat: int, paging: Paging) -> None:
@@ -98,7 +98,7 @@ class Listing:
         self._pages: dict[tuple[int, int], Response] = {}
 
     def page(self, page: int, per_page: int) -> Response:
-        """One page, counted from 1; a page past the end is empty."""
+        """Return a page, counted from 1. A page after the last one is empty."""
         key = page, per_page
         if key not in self._pages:
             self._pages[key] = self._render(page, per_page)
@@ -109,7 +109,7 @@ class Listing:
         pages = 1 + max(0, math.ceil((len(self.rows) - per_page) / step)) if self.rows else 0
         first = (page - 1) * step
         rows = self.rows[first : first + per_page] if page <= pages else ()
-        # Repeated rows are counted again: a server that repeats rows does not know that it does.
+        # The total includes repeated rows, because a server that repeats rows by error also counts them.
         total = len(self.rows) + (per_page - step) * max(0, pages - 1)
         info = {"count": len(rows), "page": page, "per_page": per_page, "total_count": total, "total_pages": pages}
         return success(rows, **self._paging(info))

@@ -1,4 +1,4 @@
-"""Who gets which answer: routes, credentials, parameters, errors, quota. No HTTP here.
+"""Answers requests like Cloudflare's API: routes, credentials, parameters, errors, quota. HTTP is in server.py.
 
     GET /client/v4/accounts/{account_id}/access/users
     GET /client/v4/accounts/{account_id}/access/organizations
@@ -47,20 +47,20 @@ _ROUTES = {
         "": "access/(?P<endpoint>[a-z_]+)",  # any other list that an account has
     }.items()
 }
-_DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # of any other list 1000
+_DEFAULT_PER_PAGE = {"": "", "policy_test_users": "25"}  # 1000 for all other lists
 _ROUTES["user_token"] = re.compile("/client/v4/user/tokens/verify")
 _ROUTES["account_token"] = re.compile("/client/v4/accounts/(?P<account_id>[^/]+)/tokens/verify")
-_STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # the filter has its own words
+_STATUS_FILTERS = {"success": "approved", "fail": "blocked", "error": "error"}  # filter value: status of the rows
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived, at `time` in Unix seconds of the simulator's clock; header names are in lower case.
+    """A request as received. `time` is in Unix seconds of the simulator's clock. Header names are in lower case.
 
     `endpoint` is users, organization, policy_tests, policy_test, policy_test_users, devices, or the name of another
-    list; it is empty for any other path. `page` and `per_page` are as asked or the default, None where that is not a
-    positive whole number; a cursor stands for a page. `client` is the address of the other side, a different one for
-    each connection.
+    list; it is empty for any other path. `page` (also from a cursor) and `per_page` are the requested values or the
+    defaults, or None if the request has no positive whole number there. `client` is the address and port of the client,
+    so it is different for each connection.
     """
 
     time: float
@@ -77,7 +77,7 @@ class Request:
     per_page: int | None = None
 
     def routed(self) -> "Request":
-        """The same request with what its path and query say filled in."""
+        """Return the request with the fields that come from its path and query."""
         matches = ((endpoint, route.fullmatch(self.path)) for endpoint, route in _ROUTES.items())
         endpoint, match = next(((endpoint, match) for endpoint, match in matches if match), ("", None))
         ids = match.groupdict() if match else {}
@@ -97,7 +97,7 @@ def _positive(text: str) -> int | None:
 
 
 class _RefusedError(Exception):
-    """Raised where a request is refused; carries the answer."""
+    """Raised if the API refuses a request; has the response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -105,10 +105,10 @@ class _RefusedError(Exception):
 
 
 class Habits(TypedDict, total=False):
-    """How requests are answered: `token` opens every account, and `paging` rewrites the result_info of users.
+    """Options of the simulated API. `token` works for every account. `paging` changes the result_info of users.
 
-    `max_per_page` clamps the page size, `repeat_at_borders` shows so many last rows of a page again at the start of
-    the next one, and `compress` sends gzip to who accepts it.
+    `max_per_page` limits the page size. `repeat_at_borders` is the number of last rows of a page that the next page
+    repeats. `compress` sends gzip to clients that accept it.
     """
 
     token: str | None
@@ -119,7 +119,7 @@ class Habits(TypedDict, total=False):
 
 
 class Api:
-    """Answers requests to some accounts."""
+    """Answers API requests for some accounts."""
 
     def __init__(self, accounts: Iterable[Account], **habits: Unpack[Habits]) -> None:
         self.accounts = {account.id: account for account in accounts}
@@ -128,7 +128,7 @@ class Api:
         self._max_per_page = habits.get("max_per_page", 1000)
         self._repeat = habits.get("repeat_at_borders", 0)
         self._compress = habits.get("compress", False)
-        # A rendered page is always the same bytes object, which keeps its own hash: a hit costs next to nothing.
+        # A cached page is always the same bytes object, which stores its hash. So a lookup in this cache is fast.
         self._gzip = lru_cache(maxsize=1024)(partial(gzip.compress, compresslevel=1, mtime=0))
         self._listings: dict[tuple[str, str, str], Listing] = {}
         self._quotas = Quotas()
@@ -144,7 +144,7 @@ class Api:
         }
 
     def answer(self, request: Request) -> Response:
-        """The proper answer to a request, with the headers Cloudflare adds to it."""
+        """Return the correct response to a request, with the headers that Cloudflare adds."""
         try:
             response = self._answer(request)
         except _RefusedError as refused:
@@ -179,7 +179,7 @@ class Api:
         if request.account_id in opened:
             return self.accounts[request.account_id]
         if request.account_id in self.accounts or re.fullmatch("[0-9a-f]{32}", request.account_id):
-            raise _RefusedError(error(403, 10000, "Authentication error"))  # whether it exists is not told
+            raise _RefusedError(error(403, 10000, "Authentication error"))  # also for an unknown account
         raise _no_route(request)
 
     def _users(self, account: Account, request: Request) -> Response:
@@ -230,7 +230,7 @@ class Api:
         return self._page(request, self._listing(request, rows, cursor_paging))
 
     def _listing(self, request: Request, rows: tuple[Row, ...], paging: Paging) -> Listing:
-        """The listing of these very rows, kept until there are others."""
+        """Return the cached pages of these rows, or new ones if the list now has other rows."""
         key = request.account_id, request.endpoint, request.policy_test_id
         listing = self._listings.get(key)
         if listing is None or listing.rows is not rows:
@@ -246,7 +246,7 @@ class Api:
 
 
 def _credentials(headers: Mapping[str, str]) -> tuple[str | None, str]:
-    """The email, None with a token, and the secret; raises _RefusedError where they are missing or malformed."""
+    """Return the email (None with a token) and the secret. Raises _RefusedError if they are missing or malformed."""
     authorization, email, key = (headers.get(name) for name in ("authorization", "x-auth-email", "x-auth-key"))
     if authorization is None and email is None and key is None:
         raise _RefusedError(error(401, 10000, "Authentication error"))
@@ -277,7 +277,7 @@ def _bad_parameter(name: str) -> _RefusedError:
 
 
 def _verify(account: Account, request: Request) -> Response:
-    """Say what is known of a token; the endpoint for the other kind of token calls it invalid."""
+    """Answer a token check. The endpoint for the other kind of token (user or account) calls the token invalid."""
     if "authorization" not in request.headers or account.owns_token is not (request.endpoint == "account_token"):
         raise _RefusedError(error(401, 1000, "Invalid API Token"))
     return success(account.verification)
@@ -290,7 +290,7 @@ def _find_policy_test(account: Account, request: Request) -> PolicyTest:
 
 
 def _is_wanted(row: Row, wanted: Mapping[str, str]) -> bool:
-    """Tell whether a user has exactly this email and name, and what is searched for in one of them."""
+    """Return whether a user has exactly the wanted email and name, and the `search` text in one of the two."""
     values = {name: str(members(row).get(name, "")) for name in ("email", "name")}
     exact = all(values[name] == wanted[name] for name in values if name in wanted)
     return exact and any(wanted.get("search", "") in value for value in values.values())

@@ -1,7 +1,7 @@
-"""The living account behind `--demo`: people log in, devices come and go, seats are taken and released.
+"""The account of `--demo`, which changes over time: users log in, devices change, seats are assigned and released.
 
-Everything follows from the seed and the time since the start, and nothing in it is anyone's: names are numbered,
-addresses are at example.com, example.org and example.net.
+All data follows from the random seed and the time since the start. It contains no real people: names are numbered, and
+email addresses are at example.com, example.org and example.net.
 """
 
 import random
@@ -22,10 +22,10 @@ from access_exporter.simulator.server import Simulator
 
 
 class Demo(NamedTuple):
-    """What is fixed about the demo account; `policies` can be tested, and `policy_tests` are names by id."""
+    """The constants of the demo account. `policies` are ids of policies to test; `policy_tests` maps ids to names."""
 
     account_id: str = "de30" * 8
-    token: str = "demo-token-that-opens-nothing-else"  # noqa: S105 – it opens nothing but this account
+    token: str = "demo-token-that-opens-nothing-else"  # noqa: S105 – it only works for this account
     seat_limit: int = 50  # the free plan
     policies: tuple[str, ...] = ("d4" * 18,)
     policy_tests: Mapping[str, str] = MappingProxyType(
@@ -33,7 +33,7 @@ class Demo(NamedTuple):
     )
 
     def polled(self) -> dict[str, object]:
-        """Return the sections of a configuration that poll everything in the account."""
+        """Return the parts of a configuration that poll everything in the account."""
         existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in self.policy_tests.items()]
         times = {"interval": "10s", "refresh": "15s", "stale_after": "5m"}
         fresh = {"name": "started afresh", "policies": list(self.policies), **times}
@@ -48,28 +48,29 @@ class Demo(NamedTuple):
 
 DEMO = Demo()
 
-_SEAT_EXPIRATION = "13140h"  # a year and a half, longer than anyone stays away
+_SEAT_EXPIRATION = "13140h"  # a year and a half, longer than any user is away
 _STEP_SECONDS = 2
-_MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # a laptop that slept longer lives through the last six hours only
-_TEST_SECONDS = 120  # how long the second policy test takes
-_FRESH_TEST_SECONDS = 2  # and how long each of those that the exporter starts
-_SEATS_FLOOR = 34  # the number of seats wanders between this and the limit
+_MOST_STEPS = 6 * 60 * 60 // _STEP_SECONDS  # after a longer suspend, only simulate the last six hours
+_TEST_SECONDS = 120  # the duration of the second policy test
+_FRESH_TEST_SECONDS = 2  # the duration of each policy test that the exporter starts
+_SEATS_FLOOR = 34  # the number of seats changes between this and the limit
 _SEATS_AT_START, _PEOPLE = 40, 76
-# The first people hold a seat and stay away, so that someone is always idle: days since login (None: never), devices.
+# The first users have a seat and never log in again, so some seats are always idle: days since the last login (None:
+# never), number of devices.
 _IDLE = [(31, 0), (38, 1), (44, 0), (61, 0), (80, 1), (91, 0), (140, 3), (400, 0), (None, 1), (None, 0), (None, 8)]
-_TOKEN_DAYS = 20  # until the token of the account itself expires
-# Service tokens: name, days until it expires (None: never), and whether it is enabled.
+_TOKEN_DAYS = 20  # days until the API token expires
+# Service tokens: name, days until the expiry (None: never), whether the token is enabled.
 _SERVICE_TOKENS = [
     ("ci", 9, True),
     ("nightly backup", 200, True),
     ("monitoring", None, True),
     ("old laptop", -40, False),
 ]
-_ODD_NAMES = ["User 0 \N{ROCKET}", 'User 1 "Quote"', "User 2 O'Apostrophe", "User 3 Ümläut", "User 4 \\ {backslash}"]
+_RARE_NAMES = ["User 0 \N{ROCKET}", 'User 1 "Quote"', "User 2 O'Apostrophe", "User 3 Ümläut", "User 4 \\ {backslash}"]
 
 
 class LivingAccount(Account):
-    """An account that lives a step each two seconds, from `now` (Unix seconds) on."""
+    """An account that changes every two seconds, from `now` (Unix seconds) on."""
 
     def __init__(self, seed: int, now: float) -> None:
         self._random = random.Random(seed)
@@ -93,7 +94,7 @@ class LivingAccount(Account):
         self._list_applications()
 
     def advance(self, now: float) -> None:
-        """Live through the steps since the last call; a clock set back stops life until it has caught up."""
+        """Simulate the steps since the last call. After the clock was set back, nothing changes until it catches up."""
         super().advance(now)
         with self._lock:
             steps = int((now - self._started) / _STEP_SECONDS)
@@ -110,7 +111,7 @@ class LivingAccount(Account):
         return tuple(registrations(self._people, self._days_ago(0)))
 
     def _list_applications(self) -> None:
-        # The policy of the configured test is in the list, so that it may be tested.
+        # Only listed policies can be tested, so the list includes the policy of the configured test.
         tested: tuple[Row, ...] = tuple({"id": each, "name": "Tested", "decision": "allow"} for each in DEMO.policies)
         self.lists["policies"] = (*self._applications.policies(), *tested)
         self.lists["apps"] = self._applications.applications()
@@ -127,7 +128,7 @@ class LivingAccount(Account):
             self._move_seat(now)
 
     def _move_seat(self, now: datetime) -> None:
-        """Release a seat or take one: a release is the likelier the fewer are left, and certain at the limit."""
+        """Release or assign a seat. The fewer seats are left, the likelier is a release; at the limit it is certain."""
         used = sum(_has_seat(person) for person in self._people)
         if self._random.uniform(_SEATS_FLOOR, DEMO.seat_limit) < used:
             nothing = {"access_seat": False, "gateway_seat": False, "active_device_count": 0}
@@ -138,7 +139,7 @@ class LivingAccount(Account):
         self._change(self._someone(seat=False), now, **seats, last_successful_login=now)
 
     def _someone(self, *, seat: bool) -> int:
-        """The number of anyone with or without a seat, but for those who stay away."""
+        """Return the number of a random user with or without a seat, except for the idle users."""
         numbers = range(len(_IDLE), _PEOPLE)
         return self._random.choice([number for number in numbers if _has_seat(self._people[number]) is seat])
 
@@ -155,7 +156,7 @@ class LivingAccount(Account):
             uid=self._uuid(),
             seat_uid=self._uuid(),
             email=f"user{number}@example.{('com', 'org', 'net')[number % 3]}",
-            name=_ODD_NAMES[number] if number < len(_ODD_NAMES) else f"User {number}",
+            name=_RARE_NAMES[number] if number < len(_RARE_NAMES) else f"User {number}",
             access_seat=seat and not (gateway and number % 5 == 0) and login is not None,
             gateway_seat=gateway,
             active_device_count=devices,
@@ -165,7 +166,7 @@ class LivingAccount(Account):
         )
 
     def _habits(self, number: int) -> tuple[float | None, int]:
-        """Days since the last login, None for never, and the number of devices."""
+        """Return the days since the last login (None: never) and the number of devices."""
         if number < len(_IDLE):
             return _IDLE[number]
         if number < _SEATS_AT_START:
@@ -173,7 +174,7 @@ class LivingAccount(Account):
         return self._random.choice((None, self._random.uniform(20, 300))), 0
 
     def _policy_test(self, test_id: str) -> PolicyTest:
-        """A finished test of everyone: four in five are approved, the last one ends in an error."""
+        """Return a finished test of all users: it approves four in five users, and the last user has an error."""
         statuses = [*self._random.choices(("approved", "blocked"), (4, 1), k=_PEOPLE - 1), "error"]
         pairs = zip(self._people, statuses, strict=True)
         rows = [PolicyTestUser(person.id, person.email, person.name, status) for person, status in pairs]
@@ -191,14 +192,14 @@ class LivingAccount(Account):
         }
 
     def _fresh_policy_test(self) -> Life:
-        """A test whose results are those of the one before, but for a few people."""
+        """Return a test with the results of the test before, except for at most three users."""
         for number in self._changes.sample(range(_PEOPLE), self._changes.randrange(4)):
             status = self._changes.choice(("approved", "blocked"))
             self._results[number] = {**members(self._results[number]), "status": status}
         return Life(tuple(self._results), _FRESH_TEST_SECONDS)
 
     def _evaluated_test(self, policies: Sequence[object]) -> Life:
-        """A test of policies as they are, saved or not."""
+        """Return a test of any policies, saved or not."""
         groups = self._applications.groups([person.id for person in self._people])
         return Life(tuple(evaluation.results(self, policies, groups)), _FRESH_TEST_SECONDS)
 
@@ -214,5 +215,5 @@ def _has_seat(person: User) -> bool:
 
 
 def demo(seed: int = 1, clock: Callable[[], float] = time.time) -> Simulator:
-    """A simulator of one living account: DEMO.account_id, opened by DEMO.token, alive from now on."""
+    """Return a simulator with the demo account (DEMO.account_id, DEMO.token), which changes from now on."""
     return Simulator([LivingAccount(seed, clock())], clock=clock)

@@ -1,4 +1,4 @@
-"""The applications of the demo account: a dozen, whose policies somebody edits from time to time."""
+"""The twelve applications of the demo account. Their policies change from time to time, as by an administrator."""
 
 import random
 import uuid
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from access_exporter.simulator.account import Row
 
-# Names, types, and the policies of each: those that are not reusable belong to the application alone.
+# Name, type and policies of each application. A policy that is not reusable belongs to one application only.
 _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Wiki", "self_hosted", ("Staff",)),
     ("Payroll", "saas", ("No contractors", "Finance")),
@@ -24,17 +24,20 @@ _APPLICATIONS: Sequence[tuple[str, str, tuple[str, ...]]] = (
 )
 _REUSABLE = ("Staff", "Engineering", "No contractors")
 _DECISIONS = {"No contractors": "deny", "Everyone may see it": "bypass", "Deploy jobs": "non_identity"}
-# Policies that somebody adds to an application now and then, and takes away again.
+# An edit adds one of these policies to its application, and a later edit removes it again.
 _ADDED = (("Old intranet", "Staff"), ("Tickets", "Everyone may see it"))
-_ROUGH_SHARE = 0.3  # of the edits
-_MOST_LOCKED_OUT = 12  # people to whom a rough edit makes a difference
-_EDIT_SHARE = 0.03  # of the steps
+_ROUGH_SHARE = 0.3  # the share of edits that lock out many users
+_MOST_LOCKED_OUT = 12  # the most users that such an edit locks out
+_EDIT_SHARE = 0.03  # the share of steps with an edit
 _MOST_DENIED = 5
-_MOST_MOVED = 4  # people to whom an edit makes a difference
+_MOST_MOVED = 4  # the most users that any other edit locks out
 
 
 class Applications:
-    """The applications and policies, and whom each policy blocks; `new_id` makes ids, `people` is a number."""
+    """The applications, their policies, and the users that each policy blocks.
+
+    `choices` makes the random choices, `people` is the number of users, and `new_id` makes ids.
+    """
 
     def __init__(self, choices: random.Random, people: int, new_id: Callable[[], str], now: datetime) -> None:
         self._choices = choices
@@ -45,12 +48,12 @@ class Applications:
         self._edits = dict.fromkeys(names, 0)
         self._edited = dict.fromkeys(names, now)
         self._blocked = {name: set(choices.sample(range(people), people // 5)) for name in names}
-        self._blocked["Deploy jobs"] = set(range(people))  # it lets in machines only
-        self._newly_blocked: dict[str, set[int]] = {}  # by the last edit, until it is undone
+        self._blocked["Deploy jobs"] = set(range(people))  # only machines have access
+        self._newly_blocked: dict[str, set[int]] = {}  # the users that the last edit blocked, until it is undone
         self._added: set[tuple[str, str]] = set()
 
     def step(self, now: datetime) -> None:
-        """Let somebody edit a policy now and then, or undo that; or add one to an application, or take it away."""
+        """In 3 % of the steps, edit a policy or undo its edit, or add a policy to an application or remove it again."""
         if self._choices.random() >= _EDIT_SHARE:
             return
         edits: list[str | tuple[str, str]] = [*sorted(self._ids), *_ADDED]
@@ -91,9 +94,9 @@ class Applications:
         )
 
     def groups(self, people: Sequence[str]) -> dict[str, set[str]]:
-        """Return who is in the group of each policy, by its id, of people by theirs.
+        """Return the groups that the policies include: the ids of the users, by the id of the group.
 
-        A policy that was listed before its last edit is tested as it is now.
+        A test of a policy from before its last edit gives the result of the current policy.
         """
         return {
             self._group(name, edit): {people[number] for number in self._members(name)}
@@ -102,14 +105,14 @@ class Applications:
         }
 
     def _members(self, name: str) -> set[int]:
-        """Return whom a policy includes: a few where it denies, and else everybody whom it does not block."""
+        """Return the users that a policy includes: for a deny policy, a few; for others, all that it does not block."""
         blocked = self._blocked[name]
         if _DECISIONS.get(name) == "deny":
             return set(sorted(blocked)[:_MOST_DENIED])
         return set(range(self._people)) - blocked
 
     def _group(self, name: str, edit: int) -> str:
-        """Return the id of the group that a policy includes after so many edits."""
+        """Return the id of the group that a policy includes after its edit number `edit`."""
         return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name.lower()} {edit}"))
 
     def _policy(self, name: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The devices of the people in the demo account: most are used every few days, some by people who never log in."""
+"""The devices of the demo account. Users use most devices every few days; some of these users never log in."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 from access_exporter.simulator.account import Registration, User
 
 _VERSIONS = ("2026.6.841.0", "2026.6.841.0", "2026.4.1350.0", "2025.10.186.0")
-# Days since the devices were seen of those who stay away from applications: two use WARP alone, and are not idle.
+# Users who do not log in, by their index in `people`: days since their devices were last seen. Two of these users still
+# use WARP, so they are not idle.
 _SEEN = {1: 35, 4: 0.1, 6: 120, 8: 0.02}
-_NOT_LISTED = 10  # has devices that the list does not know: nobody can tell whether that seat is idle
-_REVOKED = {0: 12}  # days since a device was seen that was revoked later: its holder is not idle for 30 days
+_NOT_LISTED = 10  # this user has devices, but the list has none of them: so it is unknown whether the seat is idle
+_REVOKED = {0: 12}  # days since a device was last seen that is now revoked, so its user is not yet idle for 30 days
 
 
 def registrations(people: Sequence[User], start: datetime) -> Iterator[Registration]:
-    """Yield the registrations of these people, of whom the first are those of _SEEN; `start` is when the demo began."""
+    """Yield the device registrations of these users. `start` is the start time of the demo."""
     for number, person in enumerate(people):
         if number == _NOT_LISTED:
             continue

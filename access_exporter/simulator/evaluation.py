@@ -1,7 +1,7 @@
-"""Whom policies let in: the simulated policy test of any policies, saved or not.
+"""Evaluates policies for each user of an account, in a simulated policy test. The policies may be saved or unsaved.
 
-The first policy that applies to a person decides, in the order of the test, and nobody is let in without one. A policy
-applies to who fits one rule of `include`, every rule of `require` and no rule of `exclude`
+The first policy that applies to a user decides. A user is blocked if no policy applies. A policy applies to a user who
+matches one rule of `include`, all rules of `require` and no rule of `exclude`
 (https://developers.cloudflare.com/cloudflare-one/access-controls/policies/).
 """
 
@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from access_exporter.simulator.account import Account, PolicyTestUser, members
 
-Groups: TypeAlias = Mapping[str, Set[str]]  # the ids of the users in a group, by its id
-_SHARE_OF_UNKNOWN_RULES = 80  # percent of the people who fit a rule that is not simulated
+Groups: TypeAlias = Mapping[str, Set[str]]  # the ids of the users in a group, by the id of the group
+_SHARE_OF_UNKNOWN_RULES = 80  # percent of users who match a rule that the simulator does not know
 
 
 def results(account: Account, policies: Iterable[object], groups: Groups | None = None) -> Iterator[PolicyTestUser]:
-    """Yield the result for each user: of a test of policies, which are objects or ids of reusable ones."""
+    """Yield the result of a policy test for each user. `policies` are policy objects or ids of reusable policies."""
     reusable = {str(members(row).get("id")): members(row) for row in account.lists.get("policies", ())}
     known = [_policy(policy, reusable) for policy in policies]
     for user in map(members, account.users):
@@ -31,7 +31,7 @@ def _policy(policy: object, reusable: Mapping[str, Mapping[str, object]]) -> Map
 
 def _status(policies: Sequence[Mapping[str, object]], user: Mapping[str, object], groups: Groups) -> str:
     if not user.get("email"):
-        return "error"  # who that is cannot be evaluated
+        return "error"  # a user without an email cannot be evaluated
     for policy in policies:
         if _applies(policy, user, groups):
             return "blocked" if policy.get("decision") == "deny" else "approved"
@@ -47,7 +47,7 @@ def _applies(policy: Mapping[str, object], user: Mapping[str, object], groups: G
 
 
 def _fits(rule: Mapping[str, Mapping[str, object]], user: Mapping[str, object], groups: Groups) -> bool:
-    """Tell whether a person fits a rule."""
+    """Return whether a user matches a rule."""
     email = str(user.get("email")).lower()
     if "everyone" in rule:
         return True

@@ -1,4 +1,4 @@
-"""What a policy test takes for a policy: the id of a reusable one, or an object of the fields that it knows."""
+"""Checks the policies in a request for a policy test: ids of reusable policies, or objects with known fields."""
 
 from access_exporter.simulator.account import Account, members
 
@@ -17,9 +17,9 @@ _DECISIONS = ("allow", "deny", "non_identity", "bypass")
 
 
 def tested_policy(account: Account, policy: object) -> str | None:
-    """Return the id or the name of a policy to test; None for what a test does not accept.
+    """Return the id of a reusable policy or the name of another policy, or None if it cannot be tested.
 
-    An account that lists reusable policies knows no other ids.
+    If the account has a list of reusable policies, only the ids in it can be tested.
     """
     if isinstance(policy, str):
         listed = account.lists.get("policies")

@@ -1,4 +1,4 @@
-"""What is left of the quota of each secret: it is only counted here, refusing is left to a fault."""
+"""Counts how much of the rate limit is left for each secret. It never refuses a request; a test's fault does that."""
 
 import math
 import threading
@@ -8,14 +8,14 @@ _QUOTA, _QUOTA_SECONDS = 1200, 300
 
 
 class Quotas:
-    """Counts the requests with each secret."""
+    """Counts the requests of each secret."""
 
     def __init__(self) -> None:
-        self._quotas: dict[str, tuple[float, int]] = {}  # by secret: when its period began, requests in it
+        self._quotas: dict[str, tuple[float, int]] = {}  # by secret: start of the period, requests in the period
         self._lock = threading.Lock()
 
     def headers(self, secret: str, now: float) -> dict[str, str]:
-        """Count a request at `now`, in Unix seconds, and return the headers that say what is left."""
+        """Count a request at `now`, in Unix seconds. Return the rate-limit headers, with the requests left."""
         with self._lock:
             began, used = self._quotas.get(secret, (now, 0))
             if now >= began + _QUOTA_SECONDS:

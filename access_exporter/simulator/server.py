@@ -1,4 +1,4 @@
-"""The simulator's HTTP/1.1 server: threads, keep-alive, optionally TLS, and faults on demand."""
+"""The HTTP/1.1 server of the simulator, with threads, keep-alive, optional TLS, and faults for tests."""
 
 import ipaddress
 import socket
@@ -22,11 +22,11 @@ from access_exporter.simulator.api import Api, Habits, Request
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection, which is what a fault gets in its hands.
+    """One connection. A fault gets this object.
 
-    A fault may write any bytes to `wfile`, hang, close or reset `connection`, or change the proper answer:
-    `handler.send(replace(handler.response(), status=503))`. The connection is closed after a fault, unless it sent a
-    whole answer with `send`.
+    A fault may write any bytes to `wfile`, hang, close or reset `connection`, or change the correct response:
+    `handler.send(replace(handler.response(), status=503))`. The connection closes after a fault, unless the fault sent
+    a complete response with `send`.
     """
 
     protocol_version = "HTTP/1.1"
@@ -39,11 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def response(self) -> Response:
-        """The proper answer to the request."""
+        """Return the correct response to the request."""
         return self.simulator.api.answer(self.arrival)
 
     def send(self, response: Response) -> None:
-        """Send a whole answer in one write, and keep the connection if the client wants that."""
+        """Send a complete response in one write, and keep the connection open if the client wants that."""
         self.close_connection = self._close_after
         headers = {
             "Date": self.date_time_string(self.arrival.time),
@@ -58,8 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode("latin-1") + body)
 
     def serve(self) -> None:
-        """Answer one request, or let a fault do it."""
-        # A chunked body stays unread, so that connection cannot be used again.
+        """Answer one request, or let a fault answer it."""
+        # The server does not read a chunked body, so the connection cannot be used for another request.
         self._close_after = self.close_connection or "Transfer-Encoding" in self.headers
         self.arrival = self._arrive()
         self.simulator.arrivals.append(self.arrival)
@@ -85,10 +85,10 @@ class Handler(BaseHTTPRequestHandler):
         ).routed()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: a line for each request would bury the log of whoever asks."""
+        """Log nothing: a line for each request would hide the other lines in the exporter's log."""
 
 
-class _Server(socketserver.ThreadingTCPServer):  # http.server's own asks the DNS for the name of the machine
+class _Server(socketserver.ThreadingTCPServer):  # the one in http.server queries the DNS at the start
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 1024
@@ -97,7 +97,7 @@ class _Server(socketserver.ThreadingTCPServer):  # http.server's own asks the DN
         self._connections: set[socket.socket] = set()
         super().__init__(address, partial(Handler, simulator))
         if context is not None:
-            # The handshake waits for the first read, in the thread of the connection: a silent client blocks nobody.
+            # The thread of the connection does the handshake at the first read. So a silent client blocks no other.
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # Any: as socketserver types them
@@ -111,24 +111,25 @@ class _Server(socketserver.ThreadingTCPServer):  # http.server's own asks the DN
     def server_close(self) -> None:
         super().server_close()
         for connection in tuple(self._connections):
-            with suppress(OSError):  # it may be gone already
+            with suppress(OSError):  # the client may have closed it already
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # Any: as socketserver types them
         if isinstance(sys.exception(), OSError):
-            return  # clients may hang up whenever they like, and faults do so on purpose
+            return  # clients may close the connection at any time, and faults do it on purpose
         super().handle_error(request, client_address)
 
 
-# Takes over a connection instead of the proper answer.
+# A function that takes over a connection instead of the correct response.
 Fault: TypeAlias = Callable[[Handler], None]
 
 
 class Simulator:
-    """Serves accounts at `url`, between `start` and `stop` or inside a `with` block.
+    """Serves accounts over HTTP at `url`, between `start` and `stop` or in a `with` block.
 
-    `fault` is asked at each request and may be replaced at any time; `arrivals` keeps the last 10,000 requests. The
-    `habits` are those of `Api`. Raises ValueError for an address that is not loopback.
+    The simulator calls `fault` for each request; it returns a fault or None, and may be replaced at any time.
+    `arrivals` has the last 10,000 requests. `habits` are the options of `Api`. Raises ValueError if the address is not
+    a loopback address.
     """
 
     def __init__(
@@ -159,23 +160,23 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base URL; the port is known from the first start on, and then stays."""
+        """The base URL. Its port is known after the first `start`, and then never changes."""
         scheme = "https" if self._ssl_context else "http"
         return f"{scheme}://{self._address[0]}:{self._address[1]}/client/v4"
 
     def start(self) -> None:
-        """Listen and answer in threads of its own; after a stop, on the same port again.
+        """Listen and answer requests in new threads. A restart uses the same port as before.
 
-        Raises OSError where the port is taken.
+        Raises OSError if the port is in use.
         """
         self._server = _Server(self, self._address, self._ssl_context)
         self._address = self._address[0], self._server.server_address[1]
-        serve = partial(self._server.serve_forever, poll_interval=0.01)  # seconds that a stop may take
+        serve = partial(self._server.serve_forever, poll_interval=0.01)  # the most seconds that `stop` waits
         self._thread = threading.Thread(target=serve, name="cloudflare-simulator", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and hang up on everyone; does nothing where that is done already."""
+        """Stop listening and close all connections. Do nothing if the simulator has stopped already."""
         if self._server is None:
             return
         self._server.shutdown()

@@ -1,4 +1,4 @@
-"""Write the dashboards: python -m deploy.grafana."""
+"""Writes the dashboards as JSON: python -m deploy.grafana."""
 
 from deploy.grafana.files import dashboards
 

@@ -1,4 +1,4 @@
-"""A dashboard of rows: what all dashboards have in common, and the place of each panel."""
+"""The parts that all dashboards share, and the position of each panel in the rows."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -18,12 +18,12 @@ OVERVIEW, POLICIES, EXPORTER_HEALTH = (
 
 
 class Row(NamedTuple):
-    """A heading, and the panels below it in lines: with the same height and, in a line, with the same width."""
+    """A heading with panels below it; all panels have the same height, and the panels of a line have the same width."""
 
     heading: str
     height: int
     panels: Sequence[Json]
-    most_in_a_line: int = 4  # with more, titles do not fit
+    most_in_a_line: int = 4  # titles do not fit into narrower panels
 
 
 def dashboard(uid: str, title: str, variables: Sequence[Json], rows: Sequence[Row]) -> Json:
@@ -69,7 +69,7 @@ def _placed(rows: Sequence[Row]) -> Iterator[Json]:
 
 
 def _lines(row: Row) -> Iterator[Sequence[Json]]:
-    """Yield the panels of a row in lines of nearly the same number."""
+    """Yield the lines of a row, each with nearly the same number of panels."""
     panels = row.panels
     lines = -(-len(panels) // row.most_in_a_line)
     ends = [-(-len(panels) * number // lines) for number in range(lines + 1)]

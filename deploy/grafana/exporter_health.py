@@ -1,4 +1,4 @@
-"""Exporter health: what the people who run the exporter want to know."""
+"""The dashboard Exporter health, for people who run the exporter."""
 
 from deploy.grafana.dashboard import EXPORTER_HEALTH, Row, dashboard
 from deploy.grafana.panels import Json, bars, query, stat, timeseries, words
@@ -11,11 +11,11 @@ EACH_TARGET = "{{account_id}}: {{target}}"
 
 
 def now() -> Row:
-    """Return what is wrong now."""
+    """Return the row with the current state of exporters, targets and alerts."""
     panels = [
         stat(
             "Exporters",
-            "Whether the last scrape of each exporter succeeded.",
+            "Up if the last scrape of the exporter succeeded.",
             f"up{{{JOB}}}",
             "{{instance}}",
             mappings=words((0, "down", RED), (1, "up", GREEN)),
@@ -23,7 +23,7 @@ def now() -> Row:
         ),
         stat(
             "Failing targets",
-            "Targets whose last poll failed.",
+            "Targets with a failed last poll.",
             f"count(cloudflare_access_poll_success{{{ACCOUNT}}} == 0) or vector(0)",
             "failing",
             steps=FAILING,
@@ -31,20 +31,20 @@ def now() -> Row:
         ),
         stat(
             "Targets",
-            "What the exporters poll: lists of users, devices, applications and service tokens, and policy tests.",
+            "Polled targets: lists of users, devices, applications and service tokens, and policy tests.",
             f"sum(cloudflare_access_exporter_targets{{{JOB}}})",
             "targets",
         ),
         stat(
             "Firing alerts",
-            "Alerts of this exporter that fire now. Needs the alert rules in alerts.yaml; without them it is always 0.",
+            "Alerts of this exporter that fire now. Without the alert rules in alerts.yaml, this is always 0.",
             'count(ALERTS{alertname=~"CloudflareAccess.*", alertstate="firing"}) or vector(0)',
             "firing",
             steps=FAILING,
         ),
         stat(
             "Configuration",
-            "Whether the exporter could load its configuration the last time.",
+            "Whether the last load of the configuration succeeded.",
             f"cloudflare_access_exporter_config_last_reload_successful{{{JOB}}}",
             "{{instance}}",
             mappings=words((0, "failed", RED), (1, "loaded", GREEN)),
@@ -62,7 +62,7 @@ def now() -> Row:
 
 
 def polls() -> Row:
-    """Return whether polls succeed, and how old the numbers are."""
+    """Return the row with the failures, the data age and the duration of polls."""
     success = f"max by ({BY_TARGET}) (cloudflare_access_poll_last_success_timestamp_seconds{{{ACCOUNT}}})"
     interval = f"max by ({BY_TARGET}) (cloudflare_access_poll_interval_seconds{{{ACCOUNT}}})"
     errors = f"increase(cloudflare_access_poll_errors_total{{{ACCOUNT}}}[$__rate_interval])"
@@ -79,13 +79,13 @@ def polls() -> Row:
         ),
         timeseries(
             "Failed polls by reason",
-            "Polls that failed.",
+            "Number of failed polls.",
             query(f"sum by (account_id, target, reason) ({errors})", f"{EACH_TARGET}, {{{{reason}}}}"),
             alert="CloudflareAccessPollFailing",
         ),
         timeseries(
             "Duration of polls",
-            "How long the last poll took. This includes the time it waited to keep the pace.",
+            "Duration of the last poll, including waits for the rate limit.",
             query(f"max by ({BY_TARGET}) (cloudflare_access_poll_duration_seconds{{{ACCOUNT}}})", EACH_TARGET),
             unit="s",
         ),
@@ -94,7 +94,7 @@ def polls() -> Row:
 
 
 def api() -> Row:
-    """Return how Cloudflare answers."""
+    """Return the row with Cloudflare's responses."""
     buckets = per_second("cloudflare_access_api_request_duration_seconds_bucket", "le, endpoint")
     panels = [
         timeseries(
@@ -106,7 +106,7 @@ def api() -> Row:
         ),
         timeseries(
             "Duration of requests",
-            "Time from a request to the end of its response: the median, and the time that 5 % of the requests exceed.",
+            "Time from a request to the end of its response: the median, and the 95 % quantile.",
             query(f"histogram_quantile(0.5, {buckets}) >= 0", "{{endpoint}}: median"),
             query(f"histogram_quantile(0.95, {buckets}) >= 0", "{{endpoint}}: 95 %"),
             unit="s",
@@ -122,14 +122,14 @@ def api() -> Row:
 
 
 def credentials() -> Row:
-    """Return when credentials expire, and what they may still request."""
+    """Return the row with the expiry and the remaining rate limit of credentials."""
     expiry = f"min by (credential) (cloudflare_access_credential_expiry_timestamp_seconds{{{JOB}}})"
     panels = [
         bars(
             "Days until a token expires",
-            "The API tokens of the exporter, each named by the first account that uses it. Yellow below "
-            f"{ALERTS['credential_expiry_days']:g} days, where the alert fires. Tokens that never expire and global "
-            "API keys are left out.",
+            "The API tokens of the exporter, each with the id of the first account that uses it. Yellow below "
+            f"{ALERTS['credential_expiry_days']:g} days, when the alert fires. Tokens that never expire and global "
+            "API keys do not appear.",
             f"({expiry} - time()) / 86400",
             "{{credential}}",
             unit="d",
@@ -139,7 +139,7 @@ def credentials() -> Row:
         ),
         timeseries(
             "Requests left",
-            "Requests that Cloudflare still allows in the current window, as its last response says.",
+            "Requests that Cloudflare still allows in the current window, by its last response.",
             query(f"min by (credential) (cloudflare_access_api_ratelimit_remaining{{{JOB}}})", "{{credential}}"),
             alert="CloudflareAccessRateLimited",
         ),
@@ -148,7 +148,7 @@ def credentials() -> Row:
 
 
 def process() -> Row:
-    """Return what the exporters use."""
+    """Return the row with the resources of the exporter processes."""
     panels = [
         timeseries(
             "CPU",

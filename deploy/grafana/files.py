@@ -1,6 +1,6 @@
-"""Which dashboards there are, and the text of their files.
+"""The list of dashboards, and the text of their JSON files.
 
-The mixin's copies have ${name} where a panel shows the threshold of an alert. Grafana's copies have the defaults.
+The mixin's copies have the placeholder ${name} for each threshold of an alert. Grafana's copies have the defaults.
 """
 
 import json
@@ -16,8 +16,8 @@ FOLDER = Path(__file__).resolve().parent / "dashboards"
 MIXIN = FOLDER.parents[1] / "mixin" / "dashboards"
 
 
-def with_names(content: Any) -> Any:  # whatever JSON holds
-    """Return a part of a dashboard with ${name} in the place of each threshold."""
+def with_names(content: Any) -> Any:  # Any: JSON
+    """Return a part of a dashboard with the placeholder ${name} instead of each threshold."""
     if isinstance(content, dict):
         return {key: with_names(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
@@ -26,7 +26,7 @@ def with_names(content: Any) -> Any:  # whatever JSON holds
 
 
 def with_defaults(text: str) -> str:
-    """Return the text of a dashboard with the default of each threshold: a number, or digits within a string."""
+    """Return the text of a dashboard with the default of each threshold, as a number or as digits in a string."""
     for name, default in DEFAULTS.items():
         text = text.replace(f'"${{{name}}}"', str(default)).replace(f"${{{name}}}", str(default))
     return text

@@ -1,4 +1,4 @@
-"""Overview: what the owner of an account wants to know, first of all what idle seats cost."""
+"""The dashboard Overview, for owners of accounts; it starts with the cost of idle seats."""
 
 from deploy.grafana.dashboard import OVERVIEW, POLICIES, Row, dashboard
 from deploy.grafana.panels import Json, areas, bars, fixed, gauge, query, stat, timeseries
@@ -16,24 +16,24 @@ NEVER_USED = of_account("cloudflare_access_seats_never_used")
 LOGGED_IN = "cloudflare_access_users_logged_in"
 ACTIVE = "cloudflare_access_users_active"
 
-# The change within seven days, or within as many as there are: in the first hours, a slope would be a wild guess. The
-# recorded series exists for longer, but has no label of the cluster; the subquery needs no rules.
+# The change of the last seven days, or of all data if there is less: in the first hours, a slope would be a wild guess.
+# The recorded series goes further back, but has no label `cluster`. The subquery needs no rules.
 RECORDED = f"account:cloudflare_access_seats_used:max{{{ACCOUNT}}}"
 CHANGE = f"(max by (job, account_id) (delta({RECORDED}[7d]))\nor delta({USED}[7d:5m]))"
-# Flat and falling lines get the longest answer, not an infinite one.
+# If the number of seats is flat or falls, the result is the maximum number of days, not infinity.
 DAYS_LEFT = f"clamp(7 * ({LIMIT} - {USED}) / clamp_min({CHANGE}, 0.01), 0, 365)"
 IN_A_WEEK = f"clamp_min(round({USED} + {CHANGE}), 0)"
-NEEDS_RULES = "Needs the recording rules in rules.yaml; without them it takes ten minutes of history."
+NEEDS_RULES = "Needs the recording rules in rules.yaml, or else ten minutes of history."
 
 
 def cost() -> Row:
-    """Return what idle seats cost."""
+    """Return the row with the cost of idle seats."""
     days = "{{account_name}}: {{idle_days}} days"
     panels = [
         stat(
             "Idle seats cost per month",
-            "Seats that have been idle for so many days, times the price at the top of the page, in US dollars. Seats "
-            "with unknown activity are not counted.",
+            "Seats that have been idle for this number of days, multiplied by the price at the top of the page, in US "
+            "dollars. Seats with unknown activity do not count.",
             named(f"{IDLE_SEATS} * $price"),
             days,
             unit="currencyUSD",
@@ -42,7 +42,7 @@ def cost() -> Row:
         ),
         stat(
             "Idle share of used seats",
-            "Share of the used seats whose holder has shown no activity for so many days: no login, no device seen.",
+            "Share of the used seats without activity for this number of days: no login, and no device seen.",
             named(f"{IDLE_SEATS}\n/ on (job, account_id) group_left ()\n({USED} > 0)"),
             days,
             unit="percentunit",
@@ -51,8 +51,8 @@ def cost() -> Row:
         ),
         timeseries(
             "Idle seats over time",
-            "Seats by the days since the last activity of their holder. A seat that is idle for 90 days is also idle "
-            "for 30 days. Never used: the holder never logged in, and no device was ever seen.",
+            "Seats by the number of days since the last activity. A seat that is idle for 90 days is also idle for 30 "
+            "days. Never used: the holder of the seat never logged in, and no device was ever seen.",
             query(named(IDLE_SEATS), days),
             query(named(NEVER_USED), "{{account_name}}: never used"),
             alert="CloudflareAccessSeatsIdle",
@@ -62,12 +62,12 @@ def cost() -> Row:
 
 
 def seats() -> Row:
-    """Return how many seats there are, and when they run out."""
+    """Return the row with the number of seats and the days until they run out."""
     panels = [
-        stat("Seats used", "Users who hold a seat of either product. Cloudflare bills these.", named(USED)),
+        stat("Seats used", "Users with a seat of Access, Gateway or both. Cloudflare bills these seats.", named(USED)),
         gauge(
             "Used share of the limit",
-            "Seats used, divided by seat_limit. Accounts without seat_limit are left out.",
+            "Seats used, divided by seat_limit. Accounts without seat_limit do not appear.",
             named(f"{USED} / {LIMIT}"),
             unit="percentunit",
             steps=SEATS,
@@ -77,7 +77,7 @@ def seats() -> Row:
         ),
         stat(
             "Days until seats run out",
-            f"If usage goes on as in the last seven days. {NEEDS_RULES}",
+            f"If usage keeps growing as in the last seven days. {NEEDS_RULES}",
             named(DAYS_LEFT),
             unit="d",
             decimals=0,
@@ -87,8 +87,8 @@ def seats() -> Row:
         ),
         stat(
             "Seats expire after",
-            "Cloudflare removes the seat of a user who has been inactive for this long. Accounts where seats never "
-            "expire, or where the token may not read the setting, are left out.",
+            "Cloudflare removes the seat of a user who has been inactive for this time. An account does not appear if "
+            "its seats never expire, or if the token may not read this setting.",
             named(f"{of_account('cloudflare_access_seat_expiration_seconds')} / 86400"),
             unit="d",
             decimals=0,
@@ -97,12 +97,12 @@ def seats() -> Row:
     return Row("Seats", 6, panels)
 
 
-def course() -> Row:
-    """Return how seats changed."""
+def over_time() -> Row:
+    """Return the row with the changes of seats over time."""
     panels = [
         timeseries(
             "Seats and their limit",
-            f"Seats used, the limit, and the seats used in a week if it goes like the last one. {NEEDS_RULES}",
+            f"Seats used, the limit, and the expected seats in a week, by the trend of the last week. {NEEDS_RULES}",
             query(named(USED), "{{account_name}}: used"),
             query(named(LIMIT), "{{account_name}}: limit"),
             query(named(IN_A_WEEK), "{{account_name}}: in a week"),
@@ -111,22 +111,22 @@ def course() -> Row:
         ),
         timeseries(
             "Seats with unknown activity",
-            "Seats whose holder has not logged in for so many days, but may use a device. They are not counted as "
-            "idle. To find out, grant the API token the account permission Zero Trust: Read.",
+            "The holder of the seat has not logged in for this number of days, but may use a device. These seats do "
+            "not count as idle. To find out, grant the API token the account permission Zero Trust: Read.",
             query(named(UNKNOWN_SEATS), "{{account_name}}: {{idle_days}} days"),
             alert="CloudflareAccessSeatsIdle",
         ),
         areas(
             "Users by seat",
-            "All users that the account lists, by the seat they hold.",
+            "All users in the list of the account, by the seat they hold.",
             query(named(of_account("cloudflare_access_users", "seat")), "{{account_name}}: {{seat}}"),
         ),
     ]
     return Row("Seats over time", 9, panels)
 
 
-def people() -> Row:
-    """Return how many people use Access."""
+def activity() -> Row:
+    """Return the row with the number of active users."""
     recent = "{{account_name}}: {{within}}"
     panels = [
         timeseries(
@@ -137,13 +137,13 @@ def people() -> Row:
         ),
         timeseries(
             "Active users",
-            "Users with any activity within 1, 7 and 30 days: a login, or a device that was seen. Needs the account "
-            "permission Zero Trust: Read.",
+            "Users with a login, or with a device that was seen, within 1, 7 and 30 days. Needs the account permission "
+            "Zero Trust: Read.",
             query(named(of_account(ACTIVE, "within")), recent),
         ),
         stat(
             "Time since the last login",
-            "Time since the last successful login of anyone.",
+            "Time since the last successful login of any user.",
             named(f"(time() - {of_account('cloudflare_access_last_login_timestamp_seconds')})"),
             unit="s",
             steps=((None, GREEN), (86400, YELLOW)),
@@ -154,27 +154,27 @@ def people() -> Row:
 
 
 def users() -> Row:
-    """Return who the users are."""
+    """Return the row with users by number of devices and by e-mail domain, and devices by client version."""
     numbers = of_account("cloudflare_access_users_by_devices", "devices")
     domains = of_account("cloudflare_access_domain_users", "domain", "seat")
     versions = of_account("cloudflare_access_device_client_registrations", "version")
     panels = [
         bars(
             "Users by devices",
-            "Users of the chosen accounts by their number of active devices.",
+            "Users of the selected accounts, by their number of active devices.",
             f"sum by (devices) ({numbers})",
             "{{devices}}",
         ),
         bars(
             "Users by e-mail domain",
-            "Users of the chosen accounts in their largest domains. Set users.domains to get them.",
+            "Users of the selected accounts by e-mail domain. Needs users.domains in the configuration.",
             f"sum by (domain) ({domains})",
             "{{domain}}",
         ),
         bars(
             "Devices by client version",
-            "Active registrations of the chosen accounts, by version of the client: the ten most common ones of each "
-            "account, other for the rest, and unknown for those without a version.",
+            "Active registrations of the selected accounts, by client version: the ten most common versions of each "
+            "account. other: all other versions; unknown: no version.",
             f"sum by (version) ({versions})",
             "{{version}}",
         ),
@@ -183,7 +183,7 @@ def users() -> Row:
 
 
 def devices() -> Row:
-    """Return how many devices there are."""
+    """Return the row with the number of devices."""
     panels = [
         timeseries(
             "Active devices",
@@ -198,7 +198,7 @@ def devices() -> Row:
         ),
         timeseries(
             "Devices seen",
-            "Active registrations whose device was seen within 1, 7 and 30 days.",
+            "Active registrations with a device that was seen within 1, 7 and 30 days.",
             query(
                 named(of_account("cloudflare_access_device_registrations_seen", "within")),
                 "{{account_name}}: {{within}}",
@@ -209,7 +209,7 @@ def devices() -> Row:
 
 
 def service_tokens() -> Row:
-    """Return when service tokens expire."""
+    """Return the row with the expiry of service tokens."""
     expiry = of_account("cloudflare_access_service_token_expiry_timestamp_seconds", "service_token", "service_token_id")
     return Row(
         "Service tokens",
@@ -217,8 +217,8 @@ def service_tokens() -> Row:
         [
             bars(
                 "Days until a service token expires",
-                f"Yellow below {ALERTS['service_token_expiry_days']:g} days, where the alert fires. Tokens that never "
-                "expire are left out. Set service_tokens to get them.",
+                f"Yellow below {ALERTS['service_token_expiry_days']:g} days, when the alert fires. Tokens that never "
+                "expire do not appear. Needs service_tokens in the configuration.",
                 named(f"({expiry} - time()) / 86400"),
                 "{{account_name}}: {{service_token}}",
                 unit="d",
@@ -231,7 +231,7 @@ def service_tokens() -> Row:
 
 
 def accounts() -> Row:
-    """Return all accounts, the most expensive first."""
+    """Return the row with a table of all accounts; the account with the most expensive idle seats comes first."""
     most_idle, most_unknown = (f"max by (job, account_id) ({seats})" for seats in (IDLE_SEATS, UNKNOWN_SEATS))
     columns = {
         "Users": Column(named(f"sum by (job, account_id) ({of_account('cloudflare_access_users', 'seat')})")),
@@ -253,8 +253,8 @@ def accounts() -> Row:
     )
     panel = table(
         "Accounts",
-        "The chosen accounts now. Select a name to see one account or its policies. Idle, Cost of idle and Unknown are "
-        "for the smallest number of days in idle_days.",
+        "The current numbers of the selected accounts. Select a name to see one account or its policies. Idle, Cost of "
+        "idle and Unknown are for the smallest number of days in idle_days.",
         {"account_name": "Account"},
         columns,
         options={"sortBy": [{"displayName": "Cost of idle", "desc": True}]},
@@ -273,8 +273,8 @@ def overview() -> Json:
             cost(),
             seats(),
             accounts(),
-            course(),
-            people(),
+            over_time(),
+            activity(),
             users(),
             devices(),
             Row("Policies", 5, policy_numbers(details=POLICIES)),

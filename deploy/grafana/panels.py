@@ -1,4 +1,4 @@
-"""The panels, as Grafana's JSON has them. `dashboard.py` gives each its place."""
+"""Panels in the JSON format of Grafana. `dashboard.py` sets their positions."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LAST = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
 class Looks(TypedDict, total=False):
-    """What a panel may say beside its title and its queries."""
+    """The optional settings of a panel."""
 
     unit: str
     decimals: int
@@ -28,12 +28,12 @@ class Looks(TypedDict, total=False):
     custom: Json
     options: Json
     transformations: Sequence[Json]
-    alert: str  # links to the runbook's section of that alert
-    details: str  # links to the dashboard of that uid
+    alert: str  # the name of an alert: the panel links to its section in the runbook
+    details: str  # the uid of a dashboard: the panel links to it
 
 
 def query(expression: str, legend: str = "{{account_name}}", *, instant: bool = False, form: str = "") -> Json:
-    """Return a query; `legend` is Grafana's pattern over the labels of a series."""
+    """Return a query; `legend` is Grafana's template for the name of a series."""
     return {
         "datasource": DATASOURCE,
         "expr": expression,
@@ -44,7 +44,7 @@ def query(expression: str, legend: str = "{{account_name}}", *, instant: bool = 
 
 
 def steps_of(steps: Steps) -> Json:
-    """Return thresholds."""
+    """Return the thresholds of a panel as JSON."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 
@@ -91,13 +91,13 @@ def stat(
 
 
 def gauge(title: str, description: str, expression: str, **looks: Unpack[Looks]) -> Json:
-    """Return a panel with a half circle for each series."""
+    """Return a panel with a half-circle gauge for each series."""
     looks["options"] = {"reduceOptions": LAST}
     return panel("gauge", title, description, [query(expression)], **looks)
 
 
 def timeseries(title: str, description: str, *queries: Json, **looks: Unpack[Looks]) -> Json:
-    """Return a panel of lines from 0."""
+    """Return a panel with a line for each series; the axis starts at 0."""
     lines = {"lineWidth": 2, "fillOpacity": 8, "showPoints": "never", "spanNulls": 600_000}
     looks["custom"] = lines | looks.get("custom", {})
     options = {
@@ -115,21 +115,21 @@ def timeseries(title: str, description: str, *queries: Json, **looks: Unpack[Loo
 
 
 def areas(title: str, description: str, *queries: Json, **looks: Unpack[Looks]) -> Json:
-    """Return a panel of areas stacked on each other."""
+    """Return a panel of stacked areas."""
     stacked = {"fillOpacity": 40, "stacking": {"mode": "normal", "group": "A"}}
     looks["custom"] = stacked
     return timeseries(title, description, *queries, **looks)
 
 
 def bars(title: str, description: str, expression: str, legend: str, **looks: Unpack[Looks]) -> Json:
-    """Return a panel of horizontal bars, one for each series that exists now."""
+    """Return a panel with a horizontal bar for each current series."""
     options = {"reduceOptions": LAST, "orientation": "horizontal", "displayMode": "gradient", "showUnfilled": True}
     queries = [query(expression, legend, instant=True)]
     return panel("bargauge", title, description, queries, **({"min": 0, "options": options} | looks))
 
 
 def words(*pairs: tuple[float, str, str]) -> list[Json]:
-    """Return a mapping from numbers to words in a colour."""
+    """Return a value mapping from numbers to coloured words."""
     options = {f"{value:g}": {"text": text, "color": color} for value, text, color in pairs}
     return [{"type": "value", "options": options}]
 

@@ -1,4 +1,4 @@
-"""Policies: what the people who write policies want to know."""
+"""The dashboard Policies, for people who write policies."""
 
 from deploy.grafana.dashboard import POLICIES, Row, dashboard
 from deploy.grafana.panels import Json, areas, bars, fixed, query, timeseries, words
@@ -30,8 +30,8 @@ EACH_TEST = "{{account_name}}: {{policy_test}}"
 THIS_ACCOUNT = linked("Account", link("Policies of this account only", POLICIES, "account"))
 
 
-def each() -> Row:
-    """Return the last test of each policy."""
+def each_policy() -> Row:
+    """Return the row with a table of the last test of each policy."""
     columns = {
         "Approved": Column(named(APPROVED)),
         "Blocked": Column(named(BLOCKED)),
@@ -46,8 +46,8 @@ def each() -> Row:
     }
     panel = table(
         "Policy tests",
-        "The last finished test of each policy or application; those that newly block the most users come first. Only "
-        "tests that the exporter starts have changes and an age in refresh intervals. Select a name to see it alone.",
+        "The last finished test of each policy or application. Tests that newly block the most users come first. Only "
+        "tests that the exporter starts have changes and an age in refresh intervals. Select a name to see only one.",
         {"account_name": "Account", "policy_test": "Policy test"},
         columns,
         options={"sortBy": [{"displayName": "Newly blocked", "desc": True}]},
@@ -61,7 +61,7 @@ def each() -> Row:
 
 
 def tests() -> Row:
-    """Return what the last tests found, and how old they are."""
+    """Return the row with the results, ages and progress of the last tests."""
     panels = [
         stacks(
             "Users by result",
@@ -72,7 +72,7 @@ def tests() -> Row:
         ),
         bars(
             "Age of the last test",
-            "In refresh intervals. The next test is due at 1. An alert fires above "
+            "Age in refresh intervals. The next test is due at 1. An alert fires above "
             f"{ALERTS['policy_test_overdue_ratio']:g}.",
             named(AGE_IN_REFRESHES),
             "{{policy_test}}",
@@ -82,7 +82,7 @@ def tests() -> Row:
         ),
         bars(
             "Unfinished tests",
-            "Share of the users that a test has processed which is still running or has exceeded its time.",
+            "Tests that still run or have exceeded their time, with the share of the users that are processed.",
             named(UNFINISHED),
             "{{policy_test}}",
             unit="percentunit",
@@ -94,8 +94,8 @@ def tests() -> Row:
     return Row("Results and tests", 11, panels)
 
 
-def course() -> Row:
-    """Return how results changed."""
+def over_time() -> Row:
+    """Return the row with the changes of results over time."""
     tested = of_account("cloudflare_access_discovered_policy_tests")
     untested = of_account("cloudflare_access_undiscovered_applications", "reason")
     panels = [
@@ -110,20 +110,20 @@ def course() -> Row:
         ),
         timeseries(
             "Users newly blocked",
-            "Users that a finished test blocks, and the test before did not. An alert fires from "
+            "Users that a finished test blocks, but the previous test did not. An alert fires from "
             f"{ALERTS['policy_newly_blocked_users']:g} users.",
             query(named(NEWLY_BLOCKED_USERS), EACH_TEST),
             alert="CloudflareAccessPolicyNewlyBlocks",
         ),
         timeseries(
             "Users newly approved",
-            "Users that a finished test approves, and the test before did not.",
+            "Users that a finished test approves, but the previous test did not.",
             query(named(NEWLY_APPROVED), EACH_TEST),
         ),
         areas(
             "Applications",
-            "Applications with a policy test, and why others have none: above the limit, excluded, or without a policy "
-            "that evaluates people.",
+            "Applications with a policy test, and applications without one by reason: above the limit, excluded, or no "
+            "policy that evaluates people.",
             query(f"sum({tested})", "tested"),
             query(f"sum by (reason) ({untested})", "not tested: {{reason}}"),
             alert="CloudflareAccessDiscoveryIncomplete",
@@ -134,15 +134,15 @@ def course() -> Row:
 
 
 def applications() -> Row:
-    """Return the applications by what their policies are."""
+    """Return the row with the applications and their policies."""
     untested = of_account(
         "cloudflare_access_undiscovered_application_info", "application", "application_id", "type", "reason"
     )
     panels = [
         listing(
             "Applications without a policy test",
-            "limit: above the limit of discovered tests; excluded: match or exclude leaves it out, or a configured "
-            "test has its name; no_policies: no policy evaluates people.",
+            "limit: above the limit of discovered tests; excluded: match or exclude leaves the application out, or a "
+            "configured test has its name; no_policies: no policy evaluates people.",
             {"account_name": "Account", "application": "Application", "type": "Type", "reason": "Reason"},
             named(untested),
             overrides=[THIS_ACCOUNT],
@@ -150,8 +150,8 @@ def applications() -> Row:
         ),
         table(
             "Policies of each application",
-            "Policies by decision. Nobody can open an application without policies. A bypass policy lets people in "
-            "without a login. A service auth policy (non_identity) lets machines in.",
+            "Policies by decision. Without policies, no one can open an application. A bypass policy admits people "
+            "without a login. A service auth policy (non_identity) admits machines.",
             {"account_name": "Account", "application": "Application"},
             {
                 "Allow": Column(named(policies_of("allow"))),
@@ -174,5 +174,5 @@ def policies() -> Json:
         POLICIES,
         "Cloudflare Access / Policies",
         [*COMMON, POLICY_TEST],
-        [Row("Now", 5, policy_numbers()), each(), tests(), course(), applications()],
+        [Row("Now", 5, policy_numbers()), each_policy(), tests(), over_time(), applications()],
     )

@@ -1,4 +1,4 @@
-"""The numbers that say whether anybody has to look at policies, over the chosen accounts."""
+"""Summary numbers of the chosen accounts that show whether a policy needs attention."""
 
 from deploy.grafana.panels import Json, stat
 from deploy.grafana.queries import of_account, policies_of
@@ -22,8 +22,8 @@ def _applications(details: str) -> list[Json]:
         ),
         stat(
             "Apps without a policy test",
-            "limit: above the limit of discovered tests; excluded: match or exclude leaves them out; no_policies: no "
-            "policy evaluates people.",
+            "limit: above the limit of discovered tests; excluded: match or exclude leaves the application out; "
+            "no_policies: no policy evaluates people.",
             f"sum by (reason) ({reasons})",
             "{{reason}}",
             alert="CloudflareAccessDiscoveryIncomplete",
@@ -31,7 +31,7 @@ def _applications(details: str) -> list[Json]:
         ),
         stat(
             "Bypass policies",
-            "Policies of the selected applications that let people in without a login. An alert fires on a new one.",
+            "Policies of the selected applications that admit people without a login. A new one fires an alert.",
             f"sum({policies_of('bypass')})",
             "bypass",
             alert="CloudflareAccessApplicationBypassed",
@@ -39,7 +39,7 @@ def _applications(details: str) -> list[Json]:
         ),
         stat(
             "Apps without policies",
-            "Selected applications that nobody can open. Bookmarks are left out. An alert fires when an application "
+            "Selected applications that no one can open. Bookmarks do not count. An alert fires when an application "
             "loses its last policy.",
             f"count({policies_of('.+')} == 0) or vector(0)",
             "without policies",
@@ -59,7 +59,7 @@ def _tests(details: str) -> list[Json]:
     return [
         stat(
             "Most users newly blocked",
-            "The most users that one policy blocks now, and did not block in the test before. An alert fires from "
+            "The most users that one policy blocks now, but did not block in the previous test. An alert fires from "
             f"{ALERTS['policy_newly_blocked_users']:g} users.",
             f"max({blocked})",
             "newly blocked",
@@ -78,7 +78,7 @@ def _tests(details: str) -> list[Json]:
         ),
         stat(
             "Age of the oldest test",
-            "In refresh intervals. The next test is due at 1. An alert fires above "
+            "Age in refresh intervals. The next test is due at 1. An alert fires above "
             f"{ALERTS['policy_test_overdue_ratio']:g}.",
             f"max((time() - {finished}) / {refresh})",
             "oldest",

@@ -1,4 +1,4 @@
-"""Panels that merge several instant queries into rows: tables, and bars in parts."""
+"""Panels that merge several instant queries into rows: tables and stacked bars."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Unpack
@@ -8,7 +8,7 @@ from deploy.grafana.thresholds import Steps
 
 
 class Column(NamedTuple):
-    """A column of a table: its numbers, their unit, and where they have a colour."""
+    """A column of a table: its expression, its unit, and the thresholds of its colours."""
 
     expression: str
     unit: str = "short"
@@ -17,7 +17,7 @@ class Column(NamedTuple):
     decimals: int | None = None
 
     def properties(self) -> list[Json]:
-        """Return what overrides the defaults of the panel."""
+        """Return the properties that override the panel's defaults for this column."""
         found: list[Json] = [{"id": "unit", "value": self.unit}]
         if self.decimals is not None:
             found.append({"id": "decimals", "value": self.decimals})
@@ -31,9 +31,9 @@ class Column(NamedTuple):
 
 
 def link(title: str, uid: str, variable: str, *kept_too: str) -> Json:
-    """Return a link from a cell to a dashboard, where the variable is set to the value of the cell.
+    """Return a link from a cell to a dashboard; the link sets the variable to the value of the cell.
 
-    The time range and the variables that all dashboards have stay as they are, and those that are `kept_too`.
+    The link keeps the time range, the variables that all dashboards have, and the variables in `kept_too`.
     """
     names = ("datasource", "cluster", "namespace", "job", *kept_too)
     kept = "".join(f"&${{{name}:queryparam}}" for name in names)
@@ -44,14 +44,14 @@ def link(title: str, uid: str, variable: str, *kept_too: str) -> Json:
 
 
 def linked(title: str, *links: Json) -> Json:
-    """Return an override that makes the cells of a column links."""
+    """Return an override that adds links to the cells of a column."""
     return _override(title, [{"id": "links", "value": list(links)}])
 
 
 def table(
     title: str, description: str, keys: dict[str, str], columns: dict[str, Column], **looks: Unpack[Looks]
 ) -> Json:
-    """Return a table with a row for each combination of labels; `keys` are their titles, `columns` are by title."""
+    """Return a table with a row for each combination of labels; `keys` maps labels to titles, `columns` is by title."""
     looks["overrides"] = [
         *(_override(title, column.properties()) for title, column in columns.items()),
         *looks.get("overrides", ()),
@@ -61,7 +61,7 @@ def table(
 
 
 def listing(title: str, description: str, keys: dict[str, str], expression: str, **looks: Unpack[Looks]) -> Json:
-    """Return a table of labels alone, without numbers; `keys` are their titles."""
+    """Return a table with labels only, without numbers; `keys` maps labels to titles."""
     looks["transformations"] = _organized(keys)
     return panel("table", title, description, [_instant(expression)], **looks)
 
@@ -69,7 +69,7 @@ def listing(title: str, description: str, keys: dict[str, str], expression: str,
 def stacks(
     title: str, description: str, key: tuple[str, str], parts: dict[str, tuple[str, str]], **looks: Unpack[Looks]
 ) -> Json:
-    """Return a panel with a bar for each value of a label; `parts` are expressions and colours by title."""
+    """Return a panel with a stacked bar for each value of a label; `parts` has expression and colour by title."""
     label, heading = key
     looks["options"] = {
         "orientation": "horizontal",
@@ -96,13 +96,13 @@ def _instant(expression: str) -> Json:
 
 
 def _merged(keys: dict[str, str], columns: dict[str, str]) -> tuple[list[Json], list[Json]]:
-    """Return the queries of expressions by title, and what makes one table of their answers."""
+    """Return the queries of the columns, and the transformations that merge their results into one table."""
     names = {f"Value #{chr(ord('A') + number)}": title for number, title in enumerate(columns)}
     return [_instant(expression) for expression in columns.values()], _organized(keys | names)
 
 
 def _organized(titles: dict[str, str]) -> list[Json]:
-    """Return the transformations that keep these fields only, in this order and with these titles."""
+    """Return the transformations that keep only these fields, in this order and with these titles."""
     return [
         {"id": "filterFieldsByName", "options": {"include": {"names": list(titles)}}},
         {"id": "merge", "options": {}},

@@ -1,4 +1,4 @@
-"""Where panels change their colour: at the thresholds of the alerts, which deploy/rules/thresholds.yaml names."""
+"""The thresholds at which panels change their colour; most of them come from deploy/rules/thresholds.yaml."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,17 +6,17 @@ from typing import Self, TypeAlias
 
 import yaml
 
-# The value from which on a colour holds; None for the lowest.
+# The lowest value of each colour; None for the first colour.
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 
 
 class Threshold(float):
-    """A number that compares like its default, and is ${name} in a text, where others can fill in another value."""
+    """A number that compares like its default, but appears in a text as the placeholder ${name}."""
 
     def __new__(cls, name: str, default: float) -> Self:
-        """Take the name and the default."""
+        """Create a threshold from its name and its default."""
         self = super().__new__(cls, default)
         self.placeholder = f"${{{name}}}"
         return self
@@ -24,7 +24,7 @@ class Threshold(float):
     placeholder: str
 
     def __format__(self, _: str) -> str:
-        """Return ${name}."""
+        """Return the placeholder ${name}."""
         return self.placeholder
 
 

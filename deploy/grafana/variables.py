@@ -1,4 +1,4 @@
-"""The choices at the top of a dashboard."""
+"""The variables at the top of a dashboard."""
 
 from deploy.grafana.panels import DATASOURCE, Json
 from deploy.grafana.queries import ACCOUNT, INFO, JOB
@@ -8,35 +8,35 @@ BUILD = "cloudflare_access_exporter_build_info"
 
 
 def _variable(name: str, label: str, kind: str, query: str | Json, hide: int = SHOWN) -> Json:
-    """Return a variable; what is hidden follows from others, and stays out of addresses."""
+    """Return a variable; a hidden variable depends on other variables, and the URL does not contain it."""
     return {"name": name, "label": label, "type": kind, "query": query, "hide": hide, "skipUrlSync": hide == HIDDEN}
 
 
 def _choice(name: str, label: str, series: str, of: str, *, hide: int = SHOWN) -> Json:
-    """Return a variable with the values of a label: any number of them, by default all."""
+    """Return a variable to choose any number of values of a label; the default is All."""
     query = {"query": f"label_values({series}, {of})", "refId": name}
     return _variable(name, label, "query", query, hide) | {
         "datasource": DATASOURCE,
         "multi": True,
         "includeAll": True,
         "current": {"text": ["All"], "value": ["$__all"]},
-        "refresh": 2,  # whenever the time range changes
+        "refresh": 2,  # on each change of the time range
         "sort": 1,
     }
 
 
 def _or_without(choice: Json, pattern: str) -> Json:
-    """Return a choice whose All is a pattern, instead of the values it lists."""
+    """Return a variable with this pattern as the value of All, instead of its list of values."""
     return choice | {"allValue": pattern}
 
 
 DATASOURCE_VARIABLE = _variable("datasource", "Data source", "datasource", "prometheus") | {"refresh": 1}
-# Prometheus has these labels in Kubernetes, or where it scrapes several clusters. All matches series without them, too.
+# Prometheus adds these labels in Kubernetes or for several clusters. All also matches series without these labels.
 CLUSTER = _or_without(_choice("cluster", "Cluster", BUILD, "cluster"), ".*")
 NAMESPACE = _or_without(_choice("namespace", "Namespace", f'{BUILD}{{cluster=~"$cluster"}}', "namespace"), ".*")
-# All is what the choice lists: a pattern would match every process that this Prometheus scrapes.
+# All means the listed jobs, because a pattern would match every process that this Prometheus scrapes.
 JOBS = _choice("job", "Job", f'{BUILD}{{cluster=~"$cluster", namespace=~"$namespace"}}', "job")
-# People choose an account by its name, and queries select its id. The second follows from the first.
+# Users choose an account by its name, and queries select the account's id, which depends on the name.
 ACCOUNT_NAME = _or_without(_choice("account", "Account", f"{INFO}{{{JOB}}}", "account_name"), ".+")
 ACCOUNT_ID = _choice(
     "account_id", "Account id", f'{INFO}{{{JOB}, account_name=~"$account"}}', "account_id", hide=HIDDEN

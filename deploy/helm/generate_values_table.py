@@ -1,7 +1,7 @@
-"""Writes the table of values into the README of the chart, from the comments in its values.yaml: make docs.
+"""Writes the table of values into the README of the chart, from the comments in values.yaml: make docs.
 
-A comment above a key says what the key does. A key without a comment is explained by those of its parts, or by the key
-that it is a part of.
+A comment above a key says what the key does. The table has no row for a key without a comment: the comments of its
+parent or of its children explain it.
 """
 
 import json
@@ -14,18 +14,18 @@ import yaml
 
 CHART = Path(__file__).resolve().parent / "cloudflare-access-exporter"
 README = CHART / "README.md"
-LONGEST = 50  # characters of a default; a longer one is worth a look at the file
+LONGEST = 50  # characters of a default; the table links to values.yaml instead of a longer default
 _MARKED = re.compile(r"(?<=<!-- values: begin -->\n).*(?=<!-- values: end -->)", re.DOTALL)
 _KEY = re.compile(r"( *)(\w+):")
 _COMMENT = re.compile(r" *# (.*)")
 
 
 class Value(NamedTuple):
-    """A key with a comment: its path, what it means, and its default."""
+    """A key with a comment: its path, its meaning and its default."""
 
     path: str
     meaning: str
-    default: Any  # Any: whatever YAML can say
+    default: Any  # Any: a YAML value
 
 
 def documented(text: str) -> Iterator[Value]:
@@ -45,7 +45,7 @@ def documented(text: str) -> Iterator[Value]:
 
 
 def rendered(readme: str, text: str) -> str:
-    """Return the README with the table of a values.yaml."""
+    """Return the README with a new table from the text of values.yaml."""
     rows = "".join(
         f"| `{value.path}` | {_shown(value)} | {value.meaning.replace('|', chr(92) + '|')} |\n"
         for value in documented(text)
@@ -53,7 +53,7 @@ def rendered(readme: str, text: str) -> str:
     return _MARKED.sub(lambda _: f"\n| Key | Default | Meaning |\n|---|---|---|\n{rows}\n", readme)
 
 
-def _at(values: Any, path: list[str]) -> Any:  # Any: whatever YAML can say
+def _at(values: Any, path: list[str]) -> Any:  # Any: a YAML value
     for key in path:
         values = values[key]
     return values

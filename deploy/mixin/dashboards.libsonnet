@@ -1,7 +1,7 @@
 local defaults = (import 'config.libsonnet')._config;
 local fill = import 'fill.libsonnet';
 
-// Fills in a dashboard, where "${name}" stands for the number of a threshold, and ${name} for its digits in a text.
+// Fills in a dashboard. In it, "${name}" stands for a threshold as a number, and ${name} for its digits in a text.
 local filled(dashboard, config) =
   local number(json, name) = std.strReplace(json, '"${' + name + '}"', fill.text(config.thresholds[name]));
   local digits(json, name) = std.strReplace(json, '${' + name + '}', fill.text(config.thresholds[name]));

@@ -1,17 +1,17 @@
-// Fills in the groups of alerts.json and recording.json, where ${name} stands for a value of the configuration.
+// Fills in the groups of alerts.json and recording.json. In them, ${name} stands for a value of the configuration.
 local defaults = (import 'config.libsonnet')._config;
 
 local known(what, names, all) =
   std.foldl(function(_, name) if std.member(all, name) then true else error 'there is no %s %s' % [what, name], names, true);
 
-// What stands inside quotation marks, in JSON and in PromQL.
+// Escapes a text for use inside quotation marks, in JSON and in PromQL.
 local escaped(string) = std.strReplace(std.strReplace(string, '\\', '\\\\'), '"', '\\"');
 
-// A number as it was given: jsonnet itself writes 0.8 as 0.80000000000000004, and an old one cannot format 0.
+// Returns a value as text. jsonnet itself writes 0.8 as 0.80000000000000004, and an old version cannot format 0.
 local text(value) =
   if std.isNumber(value) && value != std.floor(value) then '%.12g' % value else std.toString(value);
 
-// As JSON, because one replacement in a long string is faster than many in short ones.
+// Works on JSON text, because one replacement in a long string is faster than many in short strings.
 local filled(groups, values) = std.parseJson(std.foldl(
   function(json, name) std.strReplace(json, '${' + name + '}', escaped(text(values[name]))),
   std.objectFields(values),

@@ -1,1 +1,1 @@
-"""The one source of alerts, recording rules and thresholds: `make docs` writes every copy of them."""
+"""The only source of alerts, recording rules and thresholds; `make docs` writes every copy of them."""

@@ -1,7 +1,8 @@
-"""Writes every copy of the rules from the files beside it: make docs.
+"""Writes every copy of the rules from the files in this folder: make docs.
 
-`${name}` in a rule stands for a threshold, or for a setting: the job, a severity, or an address. The copies for
-Prometheus and for kustomize get the defaults. The Helm chart and the mixin get the names, and fill in the values.
+`${name}` in a rule is a placeholder for a threshold or for a setting: the job, a severity, or a URL. The copies for
+Prometheus and kustomize contain the defaults. The copies for the Helm chart and the mixin keep the placeholders, and
+the chart and the mixin fill in the values.
 """
 
 import json
@@ -40,20 +41,20 @@ def read(name: str) -> str:
     return (SOURCE / name).read_text(encoding="utf-8")
 
 
-def thresholds() -> dict[str, Any]:  # a number of each: what YAML says
+def thresholds() -> dict[str, Any]:  # Any: YAML has integers and floats
     """Return the default of each threshold by its name."""
     return {name: threshold["default"] for name, threshold in yaml.safe_load(read("thresholds.yaml")).items()}
 
 
 def with_defaults(text: str) -> str:
-    """Return rules with the default of each placeholder; links to dashboards have none, and are left out."""
+    """Return rules with the default of each placeholder, and without links to dashboards, which have no default."""
     values = SETTINGS | thresholds()
     without_links = re.sub(r"^ *dashboard_url: .*\n", "", text, flags=re.MULTILINE)
     return PLACEHOLDER.sub(lambda found: str(values[found[1]]), without_links)
 
 
 def prometheus_rule() -> str:
-    """Return the PrometheusRule of kustomize's base."""
+    """Return the PrometheusRule for the kustomize base."""
     texts = (with_defaults(read(name)).partition("groups:\n")[2] for name in ("alerts.yaml", "recording.yaml"))
     lines = "\n".join(text.rstrip() for text in texts).split("\n")
     return WRITTEN + PROMETHEUS_RULE + "".join(f"  {line}\n" if line else "\n" for line in lines)

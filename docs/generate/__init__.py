@@ -1,6 +1,6 @@
-"""Code in, reference documents out: `make docs`, or python -m docs.generate.
+"""Generates the reference documents from the code: `make docs`, or python -m docs.generate.
 
-One function for each document returns its text, written again from the code.
+One function for each document returns its new text.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 from docs.generate import architecture, config_file, configuration, flags, metrics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Each takes the document as it is, since most of it stays.
+# Each function takes the current text of the document, because most of the text stays.
 REFERENCES: dict[str, Callable[[str], str]] = {
     "docs/flags.md": flags.update,
     "docs/configuration.md": configuration.update,

@@ -4,7 +4,7 @@ from docs.generate import REFERENCES, ROOT
 
 
 def main() -> None:
-    """Write every reference document again."""
+    """Update every reference document."""
     for name, update in REFERENCES.items():
         document = ROOT / name
         document.write_text(update(document.read_text(encoding="utf-8")), encoding="utf-8")

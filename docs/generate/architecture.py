@@ -1,6 +1,6 @@
-"""docs/architecture.md and its picture: the parts of the package, what each does, and what it imports.
+"""docs/architecture.md and its picture: the parts of the package, their purposes and their imports.
 
-The order is that of the layers in pyproject.toml, which import-linter checks.
+The parts have the order of the layers in pyproject.toml, which import-linter checks.
 """
 
 import ast
@@ -19,7 +19,7 @@ _PACKAGE = _ROOT / "access_exporter"
 
 @dataclass(frozen=True)
 class Part:
-    """A folder of the package or, where a layer has files, all files of that layer."""
+    """A folder of the package, or all files of a layer."""
 
     names: tuple[str, ...]
     text: str  # the first line of its docstring
@@ -28,12 +28,12 @@ class Part:
 
     @property
     def title(self) -> str:
-        """Return its name as the reader finds it on the disk."""
+        """Return the names of the folder or files on the disk."""
         return f"{self.names[0]}/" if self.is_folder else ", ".join(f"{name}.py" for name in self.names)
 
 
 def update(document: str) -> str:
-    """Return docs/architecture.md with its table written again."""
+    """Return docs/architecture.md with an updated table."""
     rows = ((", ".join(map(code, part.title.split(", "))), part.text) for part in parts())
     return replaced(document, "parts", table(("In `access_exporter/`", "What it does"), rows))
 

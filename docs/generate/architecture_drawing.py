@@ -1,4 +1,4 @@
-"""The picture of the architecture: layers from top to bottom, the way of the data beside them, imports as a matrix."""
+"""The picture of the architecture: layers from top to bottom, arrows for the data flow, and a matrix of imports."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 
 class Part(Protocol):
-    """What the picture shows of a part."""
+    """The properties of a part that the picture shows."""
 
     @property
     def names(self) -> tuple[str, ...]: ...  # noqa: D102 – as in docs.generate.architecture
@@ -23,7 +23,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes up from part to part: each imports the one before it, and takes from it what the label says."""
+    """A flow of data up through several parts; each part imports the part before it, and the labels name the data."""
 
     style: str
     source: str
@@ -83,7 +83,7 @@ def _top(row: int) -> int:
 
 
 def _cards(parts: Iterable[Part]) -> Iterator[str]:
-    """Yield a card for each part: its name, and what it does."""
+    """Yield a card with the name and the purpose of each part."""
     for row, part in enumerate(parts):
         style = "card on" if part.names[0] in DATA.parts else "card"
         yield f'<rect class="{style}" x="{_LEFT}" y="{_top(row)}" width="{_WIDTH}" height="{_CARD}" rx="6"/>'
@@ -95,7 +95,7 @@ def _cards(parts: Iterable[Part]) -> Iterator[str]:
 
 
 def _matrix(parts: Sequence[Part]) -> Iterator[str]:
-    """Yield the matrix of imports: all dots are to the right of the diagonal, since imports go down only."""
+    """Yield the matrix of imports; all dots are to the right of the diagonal, because parts import only lower parts."""
     for row, part in enumerate(parts):
         middle = _top(row) + _CARD / 2
         if row % 2 == 0:
@@ -116,7 +116,7 @@ def _short(part: Part) -> str:
 
 
 def _flow(flow: Flow, parts: Sequence[Part], x: int) -> Iterator[str]:
-    """Yield the arrows of a flow; ValueError if the code no longer has one of its steps."""
+    """Yield the arrows of a flow; raises ValueError if a part does not import the part before it."""
     rows = {name: row for row, part in enumerate(parts) for name in part.names}
     for (lower, upper), label in zip(pairwise(flow.parts), flow.labels, strict=True):
         if lower not in parts[rows[upper]].imports:
@@ -126,7 +126,7 @@ def _flow(flow: Flow, parts: Sequence[Part], x: int) -> Iterator[str]:
         yield f'<path class="arrow {flow.style}" d="{bend}"/>{_head(flow, _LEFT - 1, end, right=True)}'
         if end + _ROW > start:
             yield _text(x - 9, (start + end) / 2 + 4, f"soft {flow.style}-ink", label, anchor="end")
-        else:  # the line passes other parts: the label stands where it arrives
+        else:  # the arrow passes other parts, so the label is at its end
             yield _text(x + 16, end - 8, f"soft {flow.style}-ink", label)
     enters = _top(rows[flow.parts[0]]) + _CARD - 10
     yield _text(40, enters + 4, f"name {flow.style}-ink", flow.source)

@@ -1,4 +1,4 @@
-"""config.yaml: runs as it is, and shows every key of access_exporter/config/model.py in a comment."""
+"""config.yaml: a configuration that works unchanged, with every key of access_exporter/config/model.py in a comment."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -7,11 +7,12 @@ from access_exporter.config.environment import TEXTS
 from docs.generate.configuration import ACCOUNT, DISCOVERY, FOLLOWED_TEST, FRESH_TEST, REQUIRED, WHOLE, Key, keys
 
 _HEAD = """\
-# Runs as it is with CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN in the environment.
-# A key in a comment has its default, or an example if it has none; docs/configuration.md says more.
-# An environment variable replaces ${NAME}, which must be set, and ${NAME:-default}, which need not. If the default is
-# empty, the key has its own. Durations: 90s, 5m, 2h, 1d, or a number of seconds.
-# Written by `make docs` from access_exporter/config/model.py.
+# You can use this file as it is: set the environment variables CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN.
+# A commented-out key shows its default, or an example if it has no default. docs/configuration.md explains every key.
+# ${NAME} is replaced by the environment variable NAME, which must be set. ${NAME:-default} uses the default if NAME is
+# empty or not set. A key that is empty after this has the default of the key.
+# Write durations as 90s, 5m, 2h, 1d, or as a number of seconds.
+# `make docs` writes this file from access_exporter/config/model.py.
 
 """
 _COMMENT_COLUMN = 50
@@ -23,7 +24,7 @@ class _Line(NamedTuple):
 
 
 def update(_document: str) -> str:
-    """Return config.yaml; nothing of what it was stays."""
+    """Return the new text of config.yaml; the old text is not used."""
     blocks = []
     for key in keys(WHOLE):
         if key.name == "accounts":
@@ -51,26 +52,26 @@ def _account() -> Iterator[_Line]:
 
 
 def _in_use(key: Key, place: str) -> Key:
-    """Return the key with the variable that it has in the file."""
+    """Return the key with the environment variable that config.yaml has as its value, if any."""
     return key._replace(value=TEXTS.get(place, key.value))
 
 
 def _section_in_use(key: Key, place: str) -> Iterator[_Line]:
-    """Yield the keys of a section of which some have a variable."""
+    """Yield the keys of a section; the keys without an environment variable are comments."""
     for inner in keys(key.section) if key.section else ():
         in_file = _in_use(inner, f"{place}.{inner.name}")
         yield _line("      " if in_file != inner else "      # ", in_file)
 
 
 def _item_in_use(place: str) -> Iterator[_Line]:
-    """Yield the item of the list that discovers applications."""
+    """Yield the keys of the list item that discovers applications."""
     for key in sorted(_new_keys_of_discovery(), key=lambda key: f"{place}.{key.name}" not in TEXTS):
         in_file = _in_use(key, f"{place}.{key.name}")
         yield _line("      - " if in_file != key else "        # ", in_file)
 
 
 def _in_comments(indent: str, key: Key) -> Iterator[_Line]:
-    """Yield the line of a key and, if it is a section, those of its keys."""
+    """Yield the line of a key in a comment and, for a section, the lines of its keys."""
     yield _line(indent, key)
     if key.section:
         yield from (_line(f"{indent}  ", inner) for inner in keys(key.section))
@@ -82,7 +83,7 @@ def _new_keys_of_a_fresh_test() -> Iterator[Key]:
 
 
 def _new_keys_of_discovery() -> Iterator[Key]:
-    """Yield `discover` and what goes with it alone."""
+    """Yield the keys that only an item with `discover` has."""
     shown = {key.name for section in (FOLLOWED_TEST, FRESH_TEST) for key in keys(section)}
     return (key for key in keys(DISCOVERY) if key.name not in shown)
 
@@ -98,9 +99,9 @@ def _line(indent: str, key: Key) -> _Line:
 
 
 def _comment(key: Key) -> str:
-    """Return the meaning with the limits or, of an example, with the default in words."""
+    """Return the meaning of a key with its limits, or with its default if the line shows an example."""
     if key.default == key.value:
-        return ", ".join(filter(None, (key.meaning, key.limits)))
+        return f"{key.meaning} ({key.limits})" if key.limits else key.meaning
     return key.meaning if key.default in ("", REQUIRED) else f"{key.meaning}; default: {key.default}"
 
 

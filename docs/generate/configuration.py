@@ -16,17 +16,17 @@ REQUIRED = "required"
 
 
 class Section(NamedTuple):
-    """Keys that go together: an example for each that is required, and those of the type that do not go with them."""
+    """A group of keys of a type: examples of its required keys, and the keys of the type that the group excludes."""
 
     kind: type[msgspec.Struct]
-    required: Mapping[str, Any] = {}  # Any: each key has a type of its own
+    required: Mapping[str, Any] = {}  # Any: each key has its own type
     without: tuple[str, ...] = ()
 
 
 class Key(NamedTuple):
-    """What people need to know of a key; `value` is its default or, where that is none or in words, an example.
+    """The documentation of a key; `value` is its default, or an example if the default is missing or in words.
 
-    A key that holds more keys has no value but a `section`.
+    A key that contains other keys has a `section` instead of a value.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
 WHOLE = Section(Config, {"accounts": ()})
 ACCOUNT = Section(Account, {"id": "${CLOUDFLARE_ACCOUNT_ID}"})
-# The items of the list `policy_tests` are of three kinds.
+# The list `policy_tests` has three kinds of items.
 _OF_DISCOVERY = ("discover", "match", "exclude", "limit")
 FOLLOWED_TEST = Section(PolicyTest, {"id": "f1a8b3…"}, without=("policies", "refresh", *_OF_DISCOVERY))
 FRESH_TEST = Section(
@@ -51,7 +51,7 @@ DISCOVERY = Section(PolicyTest, {"discover": "applications"}, without=("id", "na
 
 
 def update(document: str) -> str:
-    """Return docs/configuration.md with its tables written again."""
+    """Return docs/configuration.md with updated tables."""
     for mark, section in _tables():
         rows = map(_row, keys(section))
         document = replaced(document, mark, table(("Key", "Default", "Limits", "Meaning"), rows))
@@ -59,7 +59,7 @@ def update(document: str) -> str:
 
 
 def _tables() -> Iterator[tuple[str, Section]]:
-    """Yield each section with the mark of its place in the document: the key that holds it."""
+    """Yield each section with the name of its mark in the document."""
     yield "account", ACCOUNT
     yield "followed policy test", FOLLOWED_TEST
     yield "fresh policy test", FRESH_TEST
@@ -73,7 +73,7 @@ def _row(key: Key) -> tuple[str, ...]:
 
 
 def keys(section: Section) -> Iterator[Key]:
-    """Yield the keys of a section as the model has them; raises TypeError for a key without a meaning."""
+    """Yield the keys of a section in the order of the model; raises TypeError for a key without a description."""
     least = section.kind(**section.required)
     for field in msgspec.structs.fields(section.kind):
         if field.name not in section.without:
@@ -83,7 +83,7 @@ def keys(section: Section) -> Iterator[Key]:
 def _key(field: msgspec.structs.FieldInfo, value: object, *, required: bool) -> Key:
     described = inspect.type_info(field.type)
     if not isinstance(described, inspect.Metadata) or not described.extra_json_schema:
-        raise TypeError(f"the key {field.name} does not say what it means")
+        raise TypeError(f"the key {field.name} has no description")
     in_words = (described.extra or {})["default"]
     (example,) = described.extra_json_schema.get("examples", [None])
     section = _section(described.type)
@@ -103,7 +103,7 @@ def _section(kind: inspect.Type) -> Section | None:
 
 
 def _text(value: object) -> str:
-    """Return a value as people write it, and nothing for None, an empty list and a section."""
+    """Return a value as YAML, or an empty string for None, an empty list or a section."""
     if isinstance(value, Duration):
         return _span(value)
     if isinstance(value, tuple):
@@ -114,7 +114,7 @@ def _text(value: object) -> str:
 
 
 def _quoted(value: object) -> str:
-    """Return an item of a list as YAML takes it: a string that starts with `*` would be an alias."""
+    """Return a list item as YAML, with quotes if it has a `*`, because YAML reads a leading `*` as an alias."""
     return f'"{value}"' if isinstance(value, str) and "*" in value else str(value)
 
 
@@ -124,7 +124,7 @@ def _span(seconds: float) -> str:
 
 
 def _limits(kind: inspect.Type) -> str:
-    """Return the limits of a type in words; nothing where there are none worth a word."""
+    """Return the limits of a type in words, or an empty string if it has no notable limits."""
     match kind:
         case inspect.IntType(ge=ge, le=le) | inspect.FloatType(ge=ge, le=le) if ge is not None and le is not None:
             return f"{ge:,} to {le:,}"

@@ -1,4 +1,4 @@
-"""The tables of flags in docs/flags.md: what `--help` lists."""
+"""The tables of flags in docs/flags.md, with the same flags as `--help`."""
 
 import re
 
@@ -10,14 +10,14 @@ _HEAD = ("Flag", "Value", "Default", "Meaning")
 
 
 def update(document: str) -> str:
-    """Return docs/flags.md with its tables written again."""
+    """Return docs/flags.md with updated tables."""
     groups = (f"## {title}\n\n{table(_HEAD, map(_row, flags))}" for title, flags in GROUPS.items())
     return replaced(document, "flags", "\n".join(groups))
 
 
 def _row(flag: Flag) -> tuple[str, ...]:
     value = code(flag.metavar) or ", ".join(map(code, flag.choices))
-    default = flag.default if " " in flag.default else code(flag.default)  # words are not typed as they stand
+    default = flag.default if " " in flag.default else code(flag.default)  # a default in words is not a literal value
     return (
         code(flag.name),
         value,

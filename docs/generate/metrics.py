@@ -1,4 +1,4 @@
-"""The table of metrics in docs/metrics.md: what the exporter serves for its demo account."""
+"""The table of metrics in docs/metrics.md, from the metrics that the exporter serves for its demo account."""
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,12 +10,12 @@ from access_exporter.options import Options
 from benchmarks.documents import replaced
 from docs.generate.markdown import code, table
 
-# What prometheus-client says of every Python process.
+# The metrics that prometheus-client adds for every Python process.
 _RUNTIME = ("process_", "python_")
 
 
 class _Hurried(Clock):
-    """A clock that is as far ahead as it is told."""
+    """A clock that is ahead by a settable number of seconds."""
 
     ahead = 0.0  # seconds
 
@@ -27,12 +27,12 @@ class _Hurried(Clock):
 
 
 def update(document: str) -> str:
-    """Return docs/metrics.md with its table written again."""
+    """Return docs/metrics.md with an updated table."""
     return replaced(document, "metrics", table(("Metric", "Type", "Labels", "Meaning"), map(_row, _served())))
 
 
 def _served() -> list[Metric]:
-    """Return every family of some minutes of the demo account: some come only with the second policy test."""
+    """Return every metric family of the demo account after six polls; some appear only with the second policy test."""
     clock = _Hurried()
     with demo.account(clock.time) as config:
         app = App(Options(demo=True), lambda: config, clock)

@@ -213,7 +213,7 @@ class TestLists:
         found.run(2 * DAY)
         assert [body for _, body in found.started()] == [bodies_of(own())] * 3
         assert found.value('undiscovered_applications reason="no_policies"') == 1
-        assert "applications with unreadable policies keep their last known ones" in caplog.text
+        assert "cannot read the policies of some applications; their last known policies stay" in caplog.text
 
     def test_unusual_names_and_types(self, discover: Any) -> None:
         """Any application name gives a valid exposition, and an unknown application type is shown as "unknown"."""

@@ -122,7 +122,7 @@ class TestStatusPage:
         exporter = bench(Life(results("approved", "approved", "error")), Life(results("blocked", "blocked", "error")))
         exporter.exporter.run(1)
         assert "complete, 2 approved, 0 blocked, 1 error" in exporter.status_page()
-        assert "no test before to compare with" in exporter.status_page()
+        assert "no earlier test to compare with" in exporter.status_page()
         exporter.exporter.run(REFRESH)
         assert "since the test before: 2 newly blocked" in exporter.status_page()
         exporter.exporter.run(REFRESH)

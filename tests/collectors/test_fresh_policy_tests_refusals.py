@@ -44,7 +44,7 @@ class TestRefusals:
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 0, reason: 12}
         assert f"{reason}: " in exporter.exporter.failure()
         assert words in exporter.exporter.failure()
-        assert exporter.exporter.failure().endswith("; the next test is started at 2026-09-21 16:13:20 UTC")
+        assert exporter.exporter.failure().endswith("; the next test starts at 2026-09-21 16:13:20 UTC")
         assert shows(exporter.page(), approved=3)
         exporter.server.fault = None
         exporter.exporter.run(100)

@@ -89,7 +89,7 @@ class TestReload:
             exporter.exporter.load(exporter.config(payroll(policies=policies)))
             exporter.exporter.run(100)
         assert [policy for _, policy in started(exporter)] == ["unknown", POLICIES[0]]
-        assert exporter.exporter.failure().endswith("the next test is started at 2026-09-21 15:13:20 UTC")
+        assert exporter.exporter.failure().endswith("the next test starts at 2026-09-21 15:13:20 UTC")
 
 
 class TestPace:

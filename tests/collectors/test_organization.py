@@ -100,7 +100,7 @@ def test_log_of_a_failure(cloudflare: Cloudflare, exporter: Exporter, caplog: py
     caplog.set_level("DEBUG", "access_exporter")
     exporter.poll()
     (record,) = [each for each in caplog.records if each.name == organization.__name__]
-    assert (record.levelname, record.getMessage()) == ("DEBUG", "seat expiration not known")
+    assert (record.levelname, record.getMessage()) == ("DEBUG", "seat expiration unknown")
     assert record.facts == {"account_id": "023e105f4ecef8ad9ca31a8372d0c353", "reason": "permission"}  # type: ignore[attr-defined]  # the logger puts it there
 
 

@@ -83,7 +83,7 @@ class TestWarpUsers:
         assert shown(page, "seats_activity_unknown") == {"30": 20, "60": 20, "90": 20}
         assert "users_active" not in page
         how = "set `devices: auto` and grant the token the permission Zero Trust: Read"
-        advice = "" if devices else f"; to know it, {how}"
+        advice = "" if devices else f"; to measure it, {how}"
         assert exporter.status() == [f"unknown activity of 20 seats{advice}"]
         assert [path for path, _ in cloudflare.asked].count(DEVICES) == 0
 

@@ -1,7 +1,7 @@
-"""An account with five people and a few applications, and the command that tests a policy on it.
+"""An account with five users and a few applications, and the command that tests a policy on it.
 
-Ann, Bob and Cleo are at example.com, Dora is at example.org, and nobody knows the address of the fifth, whom no policy
-can evaluate.
+Ann, Bob and Cleo are at example.com, Dora is at example.org. Edward has no e-mail address, so Cloudflare cannot
+evaluate a policy for him.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.processes import Outcome
 Happen = Callable[[Handler], None]
 
 ACCOUNT = "first"
-EVERYBODY = ("ann", "bob", "cleo", "dora", "nobody")
+EVERYBODY = ("ann", "bob", "cleo", "dora", "edward")
 STAFF_ID, VISITORS_ID = "5af0", "5af1"
 COM = {"email_domain": {"domain": "example.com"}}
 ORG = {"email_domain": {"domain": "example.org"}}
@@ -30,17 +30,17 @@ PUBLIC: dict[str, Any] = {"name": "Public", "decision": "bypass", "include": [{"
 
 
 def email(person: str) -> dict[str, Any]:
-    """A rule for one person."""
+    """Return a rule for one user."""
     return {"email": {"email": f"{person}@example.com"}}
 
 
 def allow(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A policy that lets in who fits one of these rules."""
+    """Return a policy that allows users who match one of these rules."""
     return {"name": "Draft", "decision": "allow", "include": list(rules), **fields}
 
 
 POLICY = allow(COM)
-# Of the wiki everybody at example.com but Cleo is let in, and so is Dora.
+# The wiki allows Dora, and everyone at example.com except Cleo.
 NOT_CLEO = {"name": "Not Cleo", "decision": "deny", "include": [email("cleo")]}
 WIKI = {
     "id": "a1",
@@ -58,7 +58,7 @@ APPLICATIONS = (
     {"id": "a3", "name": "Grafana", "type": "self_hosted", "policies": WIKI["policies"]},
     {"id": "a4", "name": "Public", "type": "self_hosted", "policies": [{"id": "own3", **PUBLIC}]},
     {"id": "a5", "name": "Links", "type": "bookmark"},
-    {"id": "a6", "name": "Odd", "type": "saas", "policies": [5]},
+    {"id": "a6", "name": "Broken", "type": "saas", "policies": [5]},
     {"id": "a7", "name": "Visitors", "type": "saas", "policies": WIKI["policies"]},
 )
 POLICIES = (
@@ -68,20 +68,20 @@ POLICIES = (
 
 
 def account() -> Account:
-    """The account; each of its tests takes 20 seconds."""
+    """Return the account; each of its policy tests takes 20 seconds."""
     made = Account(ACCOUNT)
     people = [
         User(f"id-{name}", email=f"{name}@example.{'org' if name == 'dora' else 'com'}", name=name.title())
         for name in EVERYBODY[:-1]
     ]
-    made.users = [*people, User("id-nobody", name="Nobody")]
+    made.users = [*people, User("id-edward", name="Edward")]
     made.lists = {"apps": APPLICATIONS, "policies": POLICIES}
     made.any_life = lambda policies: Life(tuple(results(made, policies)), seconds=20)
     return made
 
 
 class Check:
-    """Runs the command in this process, by a clock that only moves when it waits."""
+    """Runs the command in this process, with a clock that only advances when the command waits."""
 
     def __init__(self, server: Simulator, clock: FakeClock, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.server = server
@@ -92,7 +92,7 @@ class Check:
         self._capsys = capsys
 
     def __call__(self, policies: object, *flags: str, accounts: Sequence[str] = (ACCOUNT,)) -> Outcome:
-        """Test these policies, which are text or what JSON holds."""
+        """Test these policies, given as the text of a file or as JSON values."""
         self.file.write_text(policies if isinstance(policies, str) else json.dumps(policies), encoding="utf-8")
         return self.run(f"--test-policy={self.file}", *flags, accounts=accounts)
 
@@ -108,26 +108,26 @@ class Check:
         return Outcome(code, *self._capsys.readouterr())
 
     def shown(self, policies: object, *flags: str, code: int = 0) -> Any:
-        """What the command says as JSON."""
+        """Return the JSON report of the command."""
         ended = self(policies, "--format=json", *flags)
         assert ended.code == code, ended.err
         return json.loads(ended.out)
 
     @property
     def posted(self) -> list[Any]:
-        """What tests were asked for, in their order. Nothing else was sent that could change anything."""
+        """Return the bodies of the requests that started policy tests; no other request could change anything."""
         sent = [arrival for arrival in self.server.arrivals if arrival.method != "GET"]
         assert {(each.method, each.endpoint) for each in sent} <= {("POST", "policy_tests")}
         return [json.loads(each.body) for each in sent]
 
 
 def people(shown: Any, column: str = "id") -> list[str]:
-    """Who is listed, in this order."""
+    """Return the listed users in their order."""
     return [str(person[column]).removeprefix("id-") for person in shown["people"]]
 
 
 def only(endpoint: str, happen: Happen, times: int = 1_000_000) -> Callable[[Request], Happen | None]:
-    """A fault of so many requests to one endpoint."""
+    """Return a fault that occurs for this number of requests to one endpoint."""
     left = [times]
 
     def fault(request: Request) -> Happen | None:
@@ -140,13 +140,13 @@ def only(endpoint: str, happen: Happen, times: int = 1_000_000) -> Callable[[Req
 
 
 def life(check: Check, *statuses: str | None, **end: Any) -> None:
-    """Let every test end so, with people of these results."""
+    """Let every policy test end in the same way, with these results."""
     rows = [PolicyTestUser(f"id-{number}", status=status) for number, status in enumerate(statuses)]
     check.account.any_life = lambda _: Life(rows, **end)
 
 
-def said(**fields: object) -> Happen:
-    """Change what the API says of a test."""
+def changed_result(**fields: object) -> Happen:
+    """Return a fault that changes fields in the API's description of a policy test."""
 
     def happen(handler: Handler) -> None:
         response = handler.response()

@@ -1,4 +1,4 @@
-"""Two simulated accounts, and the command that runs on them."""
+"""Simulated accounts, and functions that run the command on them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.processes import Outcome, Run
 
 @pytest.fixture
 def cloudflare() -> Iterator[Simulator]:
-    """Two accounts without users and devices, which give out ten rows a page."""
+    """Run a simulator with two accounts without users and devices, and ten rows a page."""
     accounts = [Account("first"), Account("second")]
     for account in accounts:
         account.registrations = ()
@@ -31,7 +31,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     own_logging: None,
 ) -> Run:
-    """Runs the command in this process on both accounts, without waiting between tries."""
+    """Return a function that runs the command on both accounts in this process, without pauses before retries."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
     monkeypatch.setattr(Clock, "time", lambda self: START)
     config = tmp_path / "config.yaml"
@@ -56,7 +56,7 @@ def run(
 def check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
 ) -> Iterator[checking.Check]:
-    """Tests policies on an account with five people, which gives out two rows a page."""
+    """Return a function that tests policies on an account with five users and two rows a page."""
     clock = FakeClock()
     monkeypatch.setattr("access_exporter.clock.Clock", lambda: clock)
     with Simulator([checking.account()], max_per_page=2, clock=clock.time) as server:

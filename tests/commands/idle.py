@@ -1,4 +1,4 @@
-"""People who hold idle seats. It is always 2026-09-21T14:13:20Z."""
+"""Users with idle seats. The time is always 2026-09-21T14:13:20Z."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ def days_ago(days: float) -> datetime:
 
 
 def person(number: int, idle: float = 100, **fields: Any) -> User:
-    """A user with a seat who has been idle for so many days."""
+    """Return a user who has a seat and has been idle for this number of days."""
     known: dict[str, Any] = {
         "email": f"person{number}@example.com",
         "name": f"Person {number}",
@@ -35,12 +35,12 @@ def person(number: int, idle: float = 100, **fields: Any) -> User:
 
 
 def device(user_id: str, seen: float, **fields: Any) -> Registration:
-    """A device of a user, seen so many days ago."""
+    """Return a device of a user, last seen this number of days ago."""
     return Registration(f"device of {user_id}", {"id": user_id}, {}, last_seen_at=days_ago(seen), **fields)
 
 
 def three_people(cloudflare: Simulator) -> None:
-    """One idle user of whom all is known, one of whom nothing else is, and one who is not idle."""
+    """Add an idle user with all fields, an idle user with few fields, and a user who is not idle."""
     jdoe = person(
         1, email="jdoe@example.com", name="Jane Doe", gateway_seat=True, seat_uid="a1b2", active_device_count=1
     )
@@ -51,7 +51,7 @@ def three_people(cloudflare: Simulator) -> None:
 
 
 def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
-    """The rows of a complete list, from its JSON."""
+    """Return the rows of a complete list, read from its JSON."""
     code, out, err = run("--idle-seats=90d", "--format=json", *arguments)
     assert (code, err) == (0, "")
     rows: list[dict[str, Any]] = json.loads(out)

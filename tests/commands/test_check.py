@@ -1,3 +1,5 @@
+"""`--config.check`: its warnings, and the plan with the cost of each poll."""
+
 from pathlib import Path
 
 import pytest
@@ -13,31 +15,31 @@ HIDDEN = "stale_after is shorter than interval, so its series vanish between pol
 
 
 def config(*accounts: Account, url: str = "https://api.cloudflare.com/client/v4") -> Config:
-    """A configuration of these accounts."""
+    """Return a configuration of these accounts."""
     return Config(api=Api(url=url), accounts=accounts)
 
 
-def test_nothing_to_warn_of() -> None:
-    """The defaults are no mistake, nor is data that goes stale just when the next poll is due."""
+def test_no_warning() -> None:
+    """The defaults give no warning, and neither does data that gets stale exactly when the next poll is due."""
     edge = Users(interval=Interval(300), stale_after=Duration(300))
     assert not list(check.warnings(config(Account(id=A, api_token=TOKEN), Account(id=B, api_token=TOKEN, users=edge))))
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]:8080"])
 def test_clear_text_to_this_machine(host: str) -> None:
-    """Nobody listens between the exporter and its own machine."""
+    """An http URL on this machine gives no warning, since the credential does not cross a network."""
     assert not list(check.warnings(config(Account(id=A, api_token=TOKEN), url=f"http://{host}/v4")))
 
 
 @pytest.mark.parametrize("host", ["api.cloudflare.com", "10.0.0.1", "localhost.example.com"])
 def test_clear_text(host: str) -> None:
-    """A credential that would cross the network in clear is warned of."""
+    """If a credential would cross the network without encryption, there is a warning."""
     warnings = list(check.warnings(config(Account(id=A, api_token=TOKEN), url=f"http://{host}/v4")))
     assert warnings == ["api.url is not https: the credential is sent in clear"]
 
 
 def test_stale_before_the_next_poll() -> None:
-    """Series that come and go are warned of, by the account's id, whichever of the accounts are this shard's."""
+    """If data gets stale before the next poll, a warning names the account, even one of another shard."""
     short = Duration(299)
     tests = (PolicyTest(id="x"), PolicyTest(id="y", stale_after=short))
     accounts = (
@@ -51,26 +53,26 @@ def test_stale_before_the_next_poll() -> None:
 
 
 def test_nothing_to_poll() -> None:
-    """An account that is listed for nothing is warned of."""
+    """An account without anything to poll gives a warning."""
     account = Account(id=A, api_token=TOKEN, users=False)
     assert list(check.warnings(config(account))) == [f"account {A!r}: nothing of it is polled"]
 
 
 @pytest.mark.parametrize("name", ["a" * 31, "a" * 31 + "g", "example", "\u0661" * 32, "a" * 31 + "\n"])
-def test_an_id_that_is_none(name: str) -> None:
-    """An id that cannot be one of an account is warned of."""
+def test_an_invalid_account_id(name: str) -> None:
+    """An invalid account id gives a warning."""
     (warning,) = check.warnings(config(Account(id=name, api_token=TOKEN)))
     assert warning == f"account {name!r}: the id of an account is 32 hexadecimal digits, and this is something else"
 
 
 def test_an_id_in_capitals() -> None:
-    """Hexadecimal digits may be capitals."""
+    """The hexadecimal digits of an account id may be capital letters."""
     assert not list(check.warnings(config(Account(id="0123456789ABCDEF" * 2, api_token=TOKEN))))
 
 
 @pytest.mark.parametrize("token", ['"secret"', "'secret'", "`secret`", '"secret', "secret'"])
 def test_a_token_in_quotes(token: str, tmp_path: Path) -> None:
-    """Quotes around a token, as some tools leave them, are warned of, wherever it is; it is not shown, and used so."""
+    """A token in quotes, as some tools write it, gives a warning without the token, and is sent with its quotes."""
     (tmp_path / "token").write_text(f"{token}\n")
     accounts = (
         Account(id=A, api_token=Secret("environment variable X", token)),
@@ -84,7 +86,7 @@ def test_a_token_in_quotes(token: str, tmp_path: Path) -> None:
 
 
 def test_a_key_in_quotes() -> None:
-    """So are quotes around a key or its address."""
+    """Quotes around an API key or its e-mail address give a warning too."""
     account = Account(id=A, api_key=Secret("here", "'key'"), api_email=Secret("there", '"jane@example.com"'))
     assert list(check.warnings(config(account))) == [
         f"account {A!r}: the API key is in quotes (here), which are sent with it",
@@ -93,19 +95,19 @@ def test_a_key_in_quotes() -> None:
 
 
 def test_a_token_that_is_being_replaced() -> None:
-    """A token that cannot be read just now is nothing to warn of."""
+    """A token file that cannot be read at the moment gives no warning."""
     assert not list(check.warnings(config(Account(id=A, api_token_file="/nowhere/token"))))
 
 
 def test_domains() -> None:
-    """A plan says by how many domains users are counted."""
+    """The plan shows how many domains are counted."""
     account = Account(id=A, api_token=TOKEN, users=Users(domains=5))
     (line,) = [line for line in check.lines(config(account)) if "idle days" in line]
     assert line.endswith("idle days 30, 60, 90, the 5 largest domains")
 
 
 def test_policies_without_refresh() -> None:
-    """A policy test that is started says of how many policies, and that a day is between two of them."""
+    """If the exporter starts a policy test, the plan shows the number of policies and the default interval of a day."""
     account = Account(
         id=A, api_token=TOKEN, users=False, policy_tests=(PolicyTest(name="x", policies=("p", "q", "r")),)
     )
@@ -118,19 +120,19 @@ def test_policies_without_refresh() -> None:
 
 
 def test_the_cost_of_discovery() -> None:
-    """Discovery is planned with its limit: what the lists cost, and what tests cost at least."""
+    """For discovery, the plan shows its limit, the cost of the lists and the minimum cost of the tests."""
     found = PolicyTest(discover="applications", limit=100, refresh=Interval(43_200))
     account = Account(id=A, api_token=TOKEN, users=False, policy_tests=(found,))
     assert [line.strip() for line in check.lines(config(account))][-5:-1] == [
-        "applications  8 requests/h for each 100, 25 requests/h or more for 100 tests",
-        "listed every 900 s; starts a test of each every 43200 s, of 100 at most, stale after 86400 s",
+        "applications  8 requests/h for each 100 applications, 25 or more for 100 tests",
+        "listed every 900 s; each tested every 43200 s, at most 100 of them, stale after 86400 s",
         "needs Access: Apps and Policies Read and Access: Policy Test Write",
         f"credential of account {A!r}: at least 33 of 7200 requests/h",
     ]
 
 
 def test_accounts_that_share_a_secret() -> None:
-    """Accounts with the same secret, wherever it comes from, have one budget, and one line beside what it allows."""
+    """Accounts with the same secret, from any source, share one rate limit and one line of the plan."""
     other = Secret("there", "token")
     accounts = (Account(id=A, api_token=TOKEN), Account(id=B, api_token=other))
     (line,) = [line for line in check.lines(config(*accounts)) if line.startswith("credential")]

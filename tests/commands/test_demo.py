@@ -1,4 +1,4 @@
-"""No request of `--demo` leaves this machine, whatever proxies and passwords its user has."""
+"""No request of `--demo` leaves this machine, even if the environment has proxies and passwords."""
 
 import os
 import socket
@@ -12,8 +12,8 @@ import pytest
 
 from tests.processes import ROOT, exporter
 
-# Runs the command, and ends the process with 99 as soon as it looks for a host beyond the loopback interface, or asks
-# one. A proxy on the loopback interface would be reached without that, so it counts whom it sees.
+# Runs the command. The process exits with 99 when it looks up or contacts a host beyond the loopback interface. A proxy
+# on the loopback interface would not be noticed in this way, so the proxy counts its connections.
 WATCHED = """
 import os, sys
 EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname")
@@ -31,7 +31,7 @@ run()
 
 
 class Proxy:
-    """Listens where the environment says that a proxy is, and counts those who come."""
+    """Listens at the proxy address of the environment and counts the connections."""
 
     def __init__(self) -> None:
         self.visitors = 0
@@ -53,7 +53,7 @@ class Proxy:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """A proxy on a port of its own."""
+    """Start a proxy on a free port."""
     listening = Proxy()
     yield listening
     listening.close()
@@ -61,7 +61,7 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture
 def environ(proxy: Proxy, tmp_path: Path) -> dict[str, str]:
-    """An environment that asks for this proxy in every way, and for a password and authorities that lead astray."""
+    """Return an environment with this proxy in every variable, a password in .netrc and a wrong file of authorities."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login jane password planted\n", encoding="utf-8")
     (tmp_path / ".netrc").chmod(0o600)
     names = [f"{scheme}_proxy" for scheme in ("http", "https", "all", "socks")]
@@ -73,7 +73,7 @@ def environ(proxy: Proxy, tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("command", ["--once", "--idle-seats=30d", "--config.check"])
 def test_a_command_on_the_demo(command: str, proxy: Proxy, environ: dict[str, str]) -> None:
-    """Each command works on the demo, asks nobody but the simulated account, and no proxy."""
+    """Each command works on the demo and contacts only the simulated account, without the proxy."""
     whole = [sys.executable, "-c", WATCHED, "--demo", command]
     ended = subprocess.run(whole, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -83,7 +83,7 @@ def test_a_command_on_the_demo(command: str, proxy: Proxy, environ: dict[str, st
 
 
 def test_the_running_demo(proxy: Proxy, environ: dict[str, str]) -> None:
-    """The running demo polls each target well and asks no proxy."""
+    """The running demo polls each target successfully and does not contact the proxy."""
     with exporter("--demo", environ=environ) as running:
         for target in ("users", "devices", "service_tokens", "wiki", "payroll", "legacy vpn", "started afresh"):
             running.wait_for("poll succeeded", target=target)
@@ -91,8 +91,8 @@ def test_the_running_demo(proxy: Proxy, environ: dict[str, str]) -> None:
     assert proxy.visitors == 0
 
 
-def test_the_watch_itself(proxy: Proxy, environ: dict[str, str], tmp_path: Path) -> None:
-    """The same watch sees a request that is not for the simulated account: the proxy is used for every other API."""
+def test_other_apis_use_the_proxy(proxy: Proxy, environ: dict[str, str], tmp_path: Path) -> None:
+    """A request to any other API uses the proxy, so these tests would notice a request that leaves the machine."""
     config = tmp_path / "config.yaml"
     config.write_text("api: {url: 'http://api.example'}\naccounts: [{id: a, api_token: x}]\n", encoding="utf-8")
     whole = [sys.executable, "-c", WATCHED, "--once", f"--config.file={config}"]

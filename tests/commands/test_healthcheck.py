@@ -1,4 +1,4 @@
-"""The health check finds out whether the exporter lives, behind TLS and basic auth too."""
+"""The health check finds out whether the exporter works, even behind TLS and basic auth."""
 
 import contextlib
 import socket
@@ -11,8 +11,8 @@ from tests import needs
 from tests.processes import Exporter, exporter
 
 
-def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
-    """The container's health check needs no password and no trust: a living exporter is healthy behind both."""
+def test_health_check_with_auth_and_tls(secured: Exporter) -> None:
+    """The health check succeeds behind TLS and basic auth, without a password or a trusted certificate."""
     assert healthcheck.main([str(secured.port)]) == 0
 
 
@@ -31,8 +31,8 @@ def test_health_check_copes_with_auth_and_tls(secured: Exporter) -> None:
         (b"", 1),
     ],
 )
-def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
-    """Only 200, the 401 of a page behind a password, and the 429 of one behind a rate limit are healthy."""
+def test_status_codes(answer: bytes, code: int) -> None:
+    """Only status 200, 401 (password required) and 429 (rate limit) count as healthy."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -53,15 +53,15 @@ def test_health_check_fails_on_anything_else(answer: bytes, code: int) -> None:
 
 
 @needs.ipv6
-def test_health_check_finds_the_other_loopback_address() -> None:
-    """An exporter that listens on IPv6 only is found, too."""
+def test_ipv6_only() -> None:
+    """The health check finds an exporter that listens only on IPv6."""
     with exporter("--demo", "--web.listen-address=[::1]:0") as running:
         assert healthcheck.main([str(running.port)]) == 0
 
 
 @needs.ipv6
-def test_health_check_asks_every_address() -> None:
-    """It takes what --web.listen-address has, and is healthy only if the exporter answers at each address."""
+def test_every_listen_address() -> None:
+    """With the addresses of --web.listen-address, the check succeeds only if the exporter answers on each of them."""
     with exporter("--demo", "--web.listen-address=127.0.0.2:0", "--web.listen-address=[::1]:0") as running:
         served = [f"127.0.0.2:{running.port}", running.wait_for("serving")["address"]]
         assert healthcheck.main(served) == 0
@@ -70,14 +70,14 @@ def test_health_check_asks_every_address() -> None:
 
 
 @pytest.mark.parametrize("address", ["x", "", "70000", "127.0.0.1", "[::1]"])
-def test_health_check_of_no_address(address: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no address is a usage error of one line."""
+def test_invalid_address(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid address is a usage error of one line."""
     assert healthcheck.main([address]) == 2
     assert capsys.readouterr().err.startswith("access_exporter.commands.healthcheck: expected a port or an address; ")
 
 
-def test_health_check_fails_where_nobody_listens() -> None:
-    """A refused connection is not healthy."""
+def test_connection_refused() -> None:
+    """The health check fails if the connection is refused."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert healthcheck.main([str(port)]) == 1

@@ -1,4 +1,4 @@
-"""Who holds idle seats, asked for on the command line. It is always 2026-09-21T14:13:20Z."""
+"""`--idle-seats`: the list of users with idle seats. The time is always 2026-09-21T14:13:20Z."""
 
 import csv
 import io
@@ -33,25 +33,25 @@ EXPECTED_TIME = "expected a duration with its unit, such as 90d or 12h"
 class TestFormats:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """One idle user of whom all is known, one of whom nothing else is, and one who is not idle."""
+        """Add an idle user with all fields, an idle user with few fields, and a user who is not idle."""
         three_people(cloudflare)
 
     def test_it_only_reads(self, run: Run, cloudflare: Simulator) -> None:
-        """Nothing is asked for but the lists of users, and nothing is changed."""
+        """The command only sends GET requests for users and devices."""
         run("--idle-seats=90d")
         assert {(arrival.method, arrival.endpoint) for arrival in cloudflare.arrivals} == {
             ("GET", "users"),
             ("GET", "devices"),
         }
 
-    def test_nobody_is_logged(self, run: Run) -> None:
-        """Even who debugs finds no person and no secret in the log."""
+    def test_no_user_is_logged(self, run: Run) -> None:
+        """No log line shows a user or a secret, even at debug level."""
         _, out, err = run("--idle-seats=90d", "--log.level=debug", "--format=csv")
         assert "jdoe@example.com" in out
         assert not re.search("jdoe|jane|a1b2|" + TOKEN, err, re.IGNORECASE)
 
     def test_as_a_process(self) -> None:
-        """The real command lists the demo account: the people on standard output, the log on standard error."""
+        """The command lists the demo account: users on standard output, the log on standard error."""
         code, out, err = command("--demo", "--idle-seats=90d", "--format=csv")
         assert code == 0
         rows = list(csv.DictReader(io.StringIO(out, newline="")))
@@ -66,24 +66,24 @@ class TestFormats:
 class TestAccounts:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """Someone idle in each account."""
+        """Add an idle user to each account."""
         for number, account in enumerate(cloudflare.accounts.values()):
             account.users = [person(number)]
 
-    def test_one(self, run: Run, cloudflare: Simulator) -> None:
-        """`--account` lists one account and asks for no other."""
+    def test_one_account(self, run: Run, cloudflare: Simulator) -> None:
+        """With `--account` the command reads and lists only that account."""
         assert [row["account_id"] for row in listed(run, "--account=second")] == ["second"]
         assert {arrival.account_id for arrival in cloudflare.arrivals} == {"second"}
 
-    def test_one_that_is_not_polled(self, run: Run) -> None:
-        """An account whose users are switched off is listed where it is named, and only there."""
+    def test_an_account_that_is_not_polled(self, run: Run) -> None:
+        """An account with `users: false` is listed only if `--account` names it."""
         assert json.loads(run("--idle-seats=90d", "--format=json", first="false").out)[0]["account_id"] == "second"
         code, out, _ = run("--idle-seats=90d", "--format=json", "--account=first", first="false")
         assert (code, [row["account_id"] for row in json.loads(out)]) == (0, ["first"])
 
     @pytest.mark.parametrize("account", ["third", "", "FIRST", TOKEN])
-    def test_an_unknown_one(self, run: Run, cloudflare: Simulator, account: str) -> None:
-        """An account that is not configured is an error in the usage, which repeats nothing of what was typed."""
+    def test_an_unknown_account(self, run: Run, cloudflare: Simulator, account: str) -> None:
+        """An unknown account is a usage error that does not repeat the given value."""
         assert run("--idle-seats=90d", f"--account={account}") == (
             2,
             "",
@@ -93,7 +93,7 @@ class TestAccounts:
         assert not cloudflare.arrivals
 
     def test_a_bad_configuration(self, run: Run) -> None:
-        """A mistake in the configuration is one line and exit code 1."""
+        """A configuration error is one line with exit code 1."""
         code, out, err = run("--idle-seats=90d", first="5")
         assert (code, out) == (1, "")
         assert "config.yaml: accounts[0].users: expected" in err
@@ -114,7 +114,7 @@ class TestAccounts:
     ],
 )
 def test_usage(run: Run, cloudflare: Simulator, arguments: list[str], complaint: str) -> None:
-    """A time without a unit or out of range, and a flag that goes with another one, are errors in the usage."""
+    """A time without a unit or out of range, and a flag without the one it needs, are usage errors."""
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert err == f"cloudflare-access-exporter: {complaint}\n"
@@ -137,7 +137,7 @@ class TestFailures:
     )
     @pytest.mark.parametrize("page", [1, 2])
     def test_one_account(self, run: Run, cloudflare: Simulator, fault: Fault, reason: str, page: int) -> None:
-        """Of an account that cannot be read to its end nothing is listed, one line says why, the others are listed."""
+        """If an account cannot be read completely, one line says why, and only users of other accounts are listed."""
         cloudflare.accounts["first"].users = [person(number, email=f"gone{number}@example.com") for number in range(25)]
         cloudflare.accounts["second"].token = "another"
         cloudflare.accounts["second"].users = [person(77)]
@@ -151,13 +151,13 @@ class TestFailures:
         assert not re.search(f"planted|gone|{TOKEN}", err)
 
     def test_all_accounts(self, run: Run, cloudflare: Simulator) -> None:
-        """Where nothing can be read the list is empty, and the exit code tells that from a complete one."""
+        """If no account can be read, the list is empty and the exit code is 1, unlike after a complete list."""
         cloudflare.fault = lambda _: refuses(403, 10000)
         code, out, err = run("--idle-seats=90d", "--format=json")
         assert (code, out, err.count("\n")) == (1, "[]\n", 2)
 
-    def test_a_fault_that_passes(self, run: Run, cloudflare: Simulator) -> None:
-        """A request that fails is sent again, as when polling, and the list is complete."""
+    def test_a_temporary_error(self, run: Run, cloudflare: Simulator) -> None:
+        """A failed request is sent again, as when polling, and the list is complete."""
         cloudflare.accounts["first"].users = [person(1)]
         cloudflare.fault = lambda _: refuses(503, 1) if len(cloudflare.arrivals) == 1 else None
         assert len(listed(run)) == 1
@@ -166,12 +166,12 @@ class TestFailures:
 class TestProgress:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """Twenty-five users in an account, three in the other."""
+        """Add 25 users to one account and three to the other."""
         cloudflare.accounts["first"].users = [person(number) for number in range(25)]
         cloudflare.accounts["second"].users = [person(number) for number in range(3)]
 
     def test_on_a_terminal(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A terminal sees how many users were read, on a line that is gone when the list comes."""
+        """A terminal shows how many users were read, on a line that is erased before the list."""
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         code, out, err = run("--idle-seats=90d", "--format=csv")
         assert code == 0
@@ -181,7 +181,7 @@ class TestProgress:
         assert "\n" not in err
 
     def test_a_failure_on_a_terminal(self, run: Run, cloudflare: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The line of a failure stands on a line of its own."""
+        """On a terminal, an error gets its own line, apart from the progress."""
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         cloudflare.fault = lambda request: (
             refuses(403, 1) if (request.account_id, request.page) == ("first", 2) else None
@@ -192,7 +192,7 @@ class TestProgress:
         assert err.partition("\n")[2] == "\r13 users read\r\x1b[K"
 
     def test_stopped(self, run: Run, cloudflare: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Ctrl-C ends it with the code shells know, the line gone and nothing listed."""
+        """Ctrl-C ends the command with exit code 130, erases the progress and lists nothing."""
 
         def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
@@ -203,14 +203,14 @@ class TestProgress:
 
 
 def configuration(url: str, **api: Any) -> Config:
-    """A configuration of two accounts with one token."""
+    """Return a configuration of two accounts with one token."""
     token = Secret("the test", TOKEN)
     accounts = tuple(AccountConfig(id=name, api_token=token) for name in ("first", "second"))
     return Config(api=Api(url=url, **api), accounts=accounts)
 
 
 def test_pace(capsys: pytest.CaptureFixture[str]) -> None:
-    """Cloudflare is asked no faster than when polling, over all accounts of a credential, and waits for a 429."""
+    """Requests keep the pace of their credential over all accounts, and wait as long as a 429 response asks."""
     clock = FakeClock()
     accounts = [Account(name, [person(number) for number in range(8)]) for name in ("first", "second")]
     with Simulator(accounts, max_per_page=1, clock=clock.time) as server:
@@ -224,7 +224,7 @@ def test_pace(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_memory() -> None:
-    """A hundred thousand users take next to no memory: only those who are idle are kept."""
+    """A list of 100,000 users needs little memory, because the command keeps only the idle ones."""
 
     def pages(number: int) -> Iterator[list[Person]]:
         for page in range(number):

@@ -1,4 +1,4 @@
-"""Idle seats by the devices of their holders, asked for on the command line. It is always 2026-09-21T14:13:20Z."""
+"""`--idle-seats` and the devices of users. The time is always 2026-09-21T14:13:20Z."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ WARP: dict[str, Any] = {"access_seat": False, "gateway_seat": True, "active_devi
 
 
 class TestWhenDevicesAreRead:
-    def test_people_who_only_use_warp(self, run: Run, cloudflare: Simulator) -> None:
-        """Nobody is listed who uses a device, however long ago or never the last login was."""
+    def test_users_of_warp_only(self, run: Run, cloudflare: Simulator) -> None:
+        """A user with a recently seen device is not listed, even without any login."""
         cloudflare.accounts["first"].users = [
             person(number, last_successful_login=None, created_at=days_ago(140), **WARP) for number in range(25)
         ]
@@ -23,7 +23,7 @@ class TestWhenDevicesAreRead:
         assert listed(run) == []
 
     def test_basis(self, run: Run, cloudflare: Simulator) -> None:
-        """The list says when the last activity was, and by what it is known."""
+        """The list shows the time of the last activity, and whether it was a login, a device or the creation."""
         cloudflare.accounts["first"].users = [
             person(1, 100, **WARP),
             person(2, 300, **WARP),
@@ -40,7 +40,7 @@ class TestWhenDevicesAreRead:
         ]
 
     def test_unknown_activity(self, run: Run, cloudflare: Simulator) -> None:
-        """A seat whose active device is not listed is not listed either; a line says how many there are."""
+        """A user is not listed if an active device has no registration; a line shows the number of such seats."""
         cloudflare.accounts["first"].users = [person(1), person(2, **WARP), person(3, **WARP), person(4, 5, **WARP)]
         code, out, err = run("--idle-seats=90d", "--format=csv")
         assert (code, out.count("\n")) == (0, 2)
@@ -48,7 +48,7 @@ class TestWhenDevicesAreRead:
         assert line.endswith('level=warn msg="seats with unknown activity are not listed" seats=2')
 
     def test_as_the_metric_counts(self, run: Run, cloudflare: Simulator) -> None:
-        """A single poll reads devices before users, and counts as many seats as are listed."""
+        """With --once, devices are read before users, so the metric counts as many idle seats as the list shows."""
         cloudflare.accounts["first"].users = [person(number, **WARP) for number in range(30)]
         cloudflare.accounts["first"].registrations = tuple(device(str(number), 80 + number) for number in range(30))
         page = run("--once", "--log.level=error").out
@@ -60,12 +60,12 @@ class TestWhenDevicesAreRead:
 class TestWhenDevicesCannotBeRead:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """Somebody without devices, and somebody with one."""
+        """Add a user without devices and a user with one."""
         cloudflare.accounts["first"].users = [person(1), person(2, **WARP)]
         cloudflare.accounts["first"].registrations = None
 
     def test_without_the_permission(self, run: Run) -> None:
-        """Seats with devices are not listed, and a line says how many there are and what to grant."""
+        """Without the permission, users with devices are not listed; a line shows their number and the permission."""
         code, out, err = run("--idle-seats=90d", "--format=csv")
         assert code == 0
         assert "person1@example.com" in out
@@ -75,7 +75,7 @@ class TestWhenDevicesCannotBeRead:
 
     @pytest.mark.parametrize("fault", [answers(500), answers(404), refuses(429, 971, Retry_After="300")])
     def test_a_failure(self, run: Run, cloudflare: Simulator, fault: Fault) -> None:
-        """Where devices fail in another way nothing of the account is listed: people act upon the list."""
+        """After any other error about devices, no user of the account is listed, because people act on the list."""
         cloudflare.fault = lambda request: fault if request.endpoint == "devices" else None
         code, out, err = run("--idle-seats=90d", "--format=json", "--account=first")
         assert (code, out) == (1, "[]\n")

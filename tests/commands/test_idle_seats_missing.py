@@ -1,4 +1,4 @@
-"""Lists of users that lack some, or hold values that cannot be, and who is idle. It is always 2026-09-21T14:13:20Z."""
+"""`--idle-seats` with incomplete lists or impossible values. The time is always 2026-09-21T14:13:20Z."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tests.processes import Run
 
 
 def claim(cloudflare: Simulator, total: int) -> None:
-    """List 25 people in the first account, and claim that there are so many."""
+    """List 25 users in the first account, and announce this total."""
     cloudflare.accounts["first"].users = [person(number) for number in range(25)]
     info = {"per_page": 10, "total_count": total, "total_pages": -(-total // 10)}
 
@@ -23,8 +23,8 @@ def claim(cloudflare: Simulator, total: int) -> None:
 
 
 @pytest.mark.parametrize("total", [26, 2345])
-def test_missing_people(run: Run, cloudflare: Simulator, total: int) -> None:
-    """Where an account announces more users than it lists, those listed are shown, and the exit code is 1."""
+def test_missing_users(run: Run, cloudflare: Simulator, total: int) -> None:
+    """If an account announces more users than it lists, the exit code is 1, and the listed users are shown."""
     claim(cloudflare, total)
     code, out, err = run("--idle-seats=90d", "--format=json")
     assert (code, len(json.loads(out))) == (1, 25)
@@ -33,18 +33,20 @@ def test_missing_people(run: Run, cloudflare: Simulator, total: int) -> None:
 
 
 @pytest.mark.parametrize("total", [1, 20, 24])
-def test_more_people_than_announced(run: Run, cloudflare: Simulator, total: int) -> None:
-    """A total that is too low makes no list incomplete that was read to its end."""
+def test_more_users_than_announced(run: Run, cloudflare: Simulator, total: int) -> None:
+    """A list that was read to its end is complete, even if the announced total is too low."""
     claim(cloudflare, total)
     assert len(listed(run)) == 25
 
 
 def test_invalid_values(run: Run, cloudflare: Simulator) -> None:
-    """A person whose last login cannot be read is not called idle, and one line says how many there are."""
-    odd: dict[str, Any] = {"access_seat": True, "created_at": "2020-01-01T00:00:00Z"}
+    """A user with an invalid last login is not listed as idle, and one line shows how many there are."""
+    broken: dict[str, Any] = {"access_seat": True, "created_at": "2020-01-01T00:00:00Z"}
     logins = ["planted", 5, "2026-12-24T00:00:00Z"]
-    odd_ones: list[Any] = [odd | {"id": f"odd {n}", "last_successful_login": login} for n, login in enumerate(logins)]
-    cloudflare.accounts["first"].users = [person(1), *odd_ones]
+    invalid: list[Any] = [
+        broken | {"id": f"invalid {n}", "last_successful_login": login} for n, login in enumerate(logins)
+    ]
+    cloudflare.accounts["first"].users = [person(1), *invalid]
     code, out, err = run("--idle-seats=90d", "--format=json")
     assert (code, [row["email"] for row in json.loads(out)]) == (0, ["person1@example.com"])
     assert "users=2" in err

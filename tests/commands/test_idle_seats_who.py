@@ -1,4 +1,4 @@
-"""Whose seats are idle, and what is shown of them. It is always 2026-09-21T14:13:20Z."""
+"""`--idle-seats`: which users are idle, and which fields are shown. The time is always 2026-09-21T14:13:20Z."""
 
 import json
 import random
@@ -14,12 +14,12 @@ from tests.commands.idle import days_ago, device, listed, person
 from tests.processes import Run
 
 
-class TestWho:
+class TestIdleUsers:
     def test_as_many_as_the_metric_counts(self, run: Run, cloudflare: Simulator) -> None:
-        """However odd the users are, the list is as long as the metric says, for every number of days."""
-        cloudflare.accounts["first"].users = odd_users(400)
-        cloudflare.accounts["second"].users = odd_users(100, seed=2)
-        cloudflare.accounts["first"].registrations = odd_registrations(300)
+        """The list is as long as the metric says, for every number of days, even for users with unusual fields."""
+        cloudflare.accounts["first"].users = unusual_users(400)
+        cloudflare.accounts["second"].users = unusual_users(100, seed=2)
+        cloudflare.accounts["first"].registrations = unusual_registrations(300)
         page = run("--once", "--log.level=error").out
         counted = {"30": 0.0, "60": 0.0, "90": 0.0}
         for family in text_string_to_metric_families(page):
@@ -43,13 +43,13 @@ class TestWho:
         ],
     )
     def test_how_long(self, run: Run, cloudflare: Simulator, idle: str, who: str) -> None:
-        """The time may have any unit, may be nothing, and is reached to the second."""
+        """The time may have any unit, may be 0, and is exact to the second."""
         cloudflare.accounts["first"].users = [person(1, 0), person(2, 1), person(3, 2), person(4, 400)]
         rows = json.loads(run(f"--idle-seats={idle}", "--format=json").out)
         assert sorted(row["name"][-1] for row in rows) == list(who)
 
     def test_order(self, run: Run, cloudflare: Simulator) -> None:
-        """Who has been idle longest stands first, over all accounts; after that address and id decide."""
+        """The user who has been idle longest comes first, over all accounts; e-mail address and id break ties."""
         cloudflare.accounts["first"].users = [
             *(person(5, 100), person(4, 100, email="b@example.com"), person(3, 100, email="b@example.com")),
             *(person(2, 300), person(1, 95)),
@@ -62,13 +62,13 @@ class TestWho:
         assert [row["name"] for row in listed(run)] == [f"Person {number}" for number in expected]
 
     def test_rows_that_are_alike(self, run: Run, cloudflare: Simulator) -> None:
-        """Users without anything to tell them apart are listed all the same."""
+        """Users with equal fields and without an id are all listed."""
         row = {"access_seat": True, "created_at": "2020-01-01T00:00:00Z"}
         cloudflare.accounts["first"].users = [row] * 3
         assert len(listed(run)) == 3
 
-    def test_each_once(self, run: Run, cloudflare: Simulator) -> None:
-        """Over many pages each user is listed once, and none is left out."""
+    def test_repeated_rows(self, run: Run, cloudflare: Simulator) -> None:
+        """Each user is listed once, even if the pages repeat some."""
         people = [person(number, 100 + number) for number in range(95)]
         cloudflare.accounts["first"].users = [*people, *people[:20]]
         assert [row["idle_days"] for row in listed(run)] == list(range(194, 99, -1))
@@ -83,7 +83,7 @@ class TestWho:
         ],
     )
     def test_times(self, run: Run, cloudflare: Simulator, created: str, login: str, shown: list[str | None]) -> None:
-        """Times are shown in UTC to the second, and those that never were or cannot be are not."""
+        """Times are shown in UTC to the second, and missing or impossible times are omitted."""
         row = {"access_seat": True, "created_at": created, "last_successful_login": login}
         cloudflare.accounts["first"].users = [row]
         (found,) = listed(run)
@@ -93,15 +93,15 @@ class TestWho:
         ("count", "shown"), [(0, 0), (2.0, 2), (2.5, 2.5), (1e300, 1e300), (-1, None), (1e301, None), (None, None)]
     )
     def test_devices(self, run: Run, cloudflare: Simulator, count: float | None, shown: float | None) -> None:
-        """Devices are shown as they are counted: what cannot be a number of them is not known."""
+        """The number of devices is shown as the API counts it; an impossible number is unknown."""
         cloudflare.accounts["first"].users = [person(1, active_device_count=count)]
         cloudflare.accounts["first"].registrations = (device("1", 200),)
         (found,) = listed(run)
         assert (found["active_devices"], type(found["active_devices"])) == (shown, type(shown))
 
 
-def odd_registrations(number: int) -> tuple[Row, ...]:
-    """Registrations of some of these users, of others and of nobody, seen at any time."""
+def unusual_registrations(number: int) -> tuple[Row, ...]:
+    """Return registrations of known, unknown and missing users, seen at any time."""
     chance = random.Random(3)
     holders: list[Any] = [None, {}, {"id": None, "email": None}, {"email": "X@EXAMPLE.COM"}]
     rows: list[Row] = []
@@ -114,8 +114,8 @@ def odd_registrations(number: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def odd_users(number: int, seed: int = 1) -> list[Row]:
-    """Users whose fields are present, missing, null, empty, at the edge or out of any range."""
+def unusual_users(number: int, seed: int = 1) -> list[Row]:
+    """Return users with fields that are present, missing, null, empty, at a limit or out of range."""
     chance = random.Random(seed)
     edges = [days_ago(days) + timedelta(seconds=more) for days in (30, 60, 90) for more in (-1, 0, 1)]
     times = [None, "", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "2030-01-01T00:00:00Z"]

@@ -1,4 +1,4 @@
-"""`--config.check --online`: which of the needed permissions the tokens have."""
+"""`--config.check --online`: the permissions that each token has."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ ONLINE = ("--config.check", "--online")
 
 
 def refusing(path: str, status: int, code: int) -> Callable[[Request], Callable[[Handler], None] | None]:
-    """Refuse every request for a path."""
+    """Return a fault that refuses every request to a path."""
 
     def refuse(handler: Handler) -> None:
         handler.send(error(status, code, "Authentication error"))
@@ -31,15 +31,15 @@ def verdicts(out: str) -> list[list[str]]:
     ]
 
 
-def test_all_are_there(run: Run) -> None:
-    """Each permission is named once for each account, and the exit status is 0."""
+def test_all_permissions(run: Run) -> None:
+    """Each permission is named once for each account, and the exit code is 0."""
     code, out, err = run(*ONLINE)
     lines = [f"yes          {name}" for name in (USERS, ORGANIZATION, DEVICES)]
     assert (code, verdicts(out), err) == (0, [lines, lines], "")
 
 
 def test_one_request_each(cloudflare: Simulator, run: Run) -> None:
-    """One GET of one row asks for each permission, and nothing else is sent."""
+    """The check sends one GET request for one row for each permission, and nothing else."""
     run(*ONLINE)
     asked = [(request.method, request.path) for request in cloudflare.arrivals]
     assert len(asked) == len(set(asked)) == 6
@@ -62,7 +62,7 @@ def test_one_request_each(cloudflare: Simulator, run: Run) -> None:
 def test_a_permission_is_missing(
     cloudflare: Simulator, run: Run, refused: tuple[str, int, int], code: int, verdict: str
 ) -> None:
-    """What is refused is missing, what cannot be asked is unknown, and both fail the check unless it is optional."""
+    """A refused permission is missing, and after another error it is unknown; both fail the check unless optional."""
     cloudflare.fault = refusing(*refused)
     found, out, err = run(*ONLINE)
     assert (found, err) == (code, "")
@@ -75,8 +75,8 @@ def test_offline_asks_nothing(cloudflare: Simulator, run: Run) -> None:
     assert not cloudflare.arrivals
 
 
-def test_nothing_that_cloudflare_answers_is_shown(cloudflare: Simulator, run: Run) -> None:
-    """Neither a token nor the text of an answer gets into the output."""
+def test_no_secret_is_shown(cloudflare: Simulator, run: Run) -> None:
+    """The output shows neither a token nor the text of a response."""
     cloudflare.fault = refusing("/access/", 403, 10000)
     _, out, err = run(*ONLINE)
     assert "Authentication error" not in out + err

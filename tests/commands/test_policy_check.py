@@ -1,4 +1,4 @@
-"""A policy tested before it is saved. Whom the account has, and whom its policies let in, is in checking.py."""
+"""`--test-policy`: a test of a policy before it is saved. The users and policies of the account are in checking.py."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.faults import answers, refuses
 
 class TestOneTest:
     def test_table(self, check: Check) -> None:
-        """The counts come first, and then the people who are blocked or in error, sorted."""
+        """The table starts with the counts, followed by the users who are blocked or in error, sorted."""
         code, out, err = check(allow(email("cleo"), email("bob")))
         assert (code, out) == (
             0,
@@ -26,19 +26,19 @@ class TestOneTest:
             "status   email             name    id\n"
             "blocked  ann@example.com   Ann     id-ann\n"
             "blocked  dora@example.org  Dora    id-dora\n"
-            "error                      Nobody  id-nobody\n",
+            "error                      Edward  id-edward\n",
         )
         assert err.count("\n") == 1
         assert "policy test started" in err
 
     def test_everyone(self, check: Check) -> None:
-        """`--show=all` lists everyone, those who are let in last."""
+        """With `--show=all` every user is listed, with allowed users last."""
         policy = allow(email("cleo"), email("bob"))
-        assert people(check.shown(policy, "--show=all")) == ["ann", "dora", "nobody", "bob", "cleo"]
-        assert people(check.shown(policy, "--show=affected")) == ["ann", "dora", "nobody"]
+        assert people(check.shown(policy, "--show=all")) == ["ann", "dora", "edward", "bob", "cleo"]
+        assert people(check.shown(policy, "--show=affected")) == ["ann", "dora", "edward"]
 
     def test_what_is_sent(self, check: Check) -> None:
-        """One test is started, of exactly what is in the file, and nothing else is sent that changes anything."""
+        """The command starts one test with exactly the content of the file, and changes nothing else."""
         policies = [allow(COM, require=[ORG], session_duration="24h"), STAFF_ID]
         check.shown(policies)
         assert check.posted == [{"policies": policies}]
@@ -47,15 +47,15 @@ class TestOneTest:
         assert check.posted == [{"policies": policies[:1]}]
 
     def test_unknown_keys(self, check: Check) -> None:
-        """Keys that only Cloudflare knows are passed on, and Cloudflare's refusal of them is an error."""
+        """Unknown keys are sent to Cloudflare; if Cloudflare refuses them, that is an error."""
         policy = allow(COM, brand_new={"a": [1, 2.5, None, True]})
         code, out, err = check(policy)
         assert (code, out, check.posted) == (1, "", [{"policies": [policy]}])
         assert "no policy test was started: 400 from /access/policy-tests" in err
         assert "check the fields of the policies, and the ids of reusable ones" in err
 
-    def test_nobody_is_logged(self, check: Check) -> None:
-        """Even who debugs finds no person, no rule and no secret on standard error."""
+    def test_no_user_is_logged(self, check: Check) -> None:
+        """Standard error shows no user, rule or secret, even at debug level."""
         code, out, err = check(allow(email("cleo")), "--log.level=debug", "--compare-with=Wiki", "--max-blocked=0")
         assert code == 3
         assert "ann@example.com" in out
@@ -63,8 +63,8 @@ class TestOneTest:
 
 
 class TestComparison:
-    def test_who_changes(self, check: Check) -> None:
-        """The people are listed whose result changes: first those who lose access."""
+    def test_changed_users(self, check: Check) -> None:
+        """The comparison lists the users with a changed result: first those who lose access."""
         shown = check.shown(allow(email("cleo"), email("bob")), "--compare-with=Wiki")
         assert shown["people"] == [
             row("newly_blocked", "approved", "blocked", "ann"),
@@ -82,13 +82,13 @@ class TestComparison:
         assert shown["compared_with"]["users"] == {"approved": 3, "blocked": 1, "error": 1, "unknown": 0}
 
     def test_everyone(self, check: Check) -> None:
-        """`--show=all` also lists who keeps their result."""
+        """With `--show=all` the comparison also lists users who keep their result."""
         shown = check.shown(allow(email("cleo"), email("bob")), "--compare-with=Wiki", "--show=all")
-        assert people(shown) == ["ann", "dora", "cleo", "nobody", "bob"]
+        assert people(shown) == ["ann", "dora", "cleo", "edward", "bob"]
         assert people(shown, "change")[-2:] == ["same", "same"]
 
     def test_table(self, check: Check) -> None:
-        """Both tests are counted side by side, then the changes, and then the people."""
+        """The table shows the counts of both tests side by side, then the changes, then the users."""
         out = check(allow(email("cleo"), email("bob")), "--compare-with=Wiki").out
         assert out.startswith(
             "status    users  users now\n"
@@ -103,7 +103,7 @@ class TestComparison:
         assert "\nnewly_approved  blocked        approved  cleo@example.com  Cleo  id-cleo\n" in out
 
     def test_what_is_sent(self, check: Check) -> None:
-        """Two tests: the file's, and what is saved in its order: reusable policies by id, others by their fields."""
+        """A comparison starts two tests: one of the file, and one of the saved policies in their order."""
         check.shown(allow(COM), "--compare-with=Wiki")
         own = [
             {"decision": "deny", "include": [email("cleo")], "name": "Not Cleo"},
@@ -123,7 +123,7 @@ class TestComparison:
         ],
     )
     def test_by_name_or_id(self, check: Check, name: str, kind: str, saved_id: str) -> None:
-        """An application or a reusable policy is found by its name or by its id."""
+        """An application or reusable policy is found by its name or its id."""
         compared = check.shown(allow(COM), f"--compare-with={name}")["compared_with"]
         assert (compared["kind"], compared["id"]) == (kind, saved_id)
 
@@ -136,11 +136,11 @@ class TestComparison:
             ("Visitors", 2, "several have this name: 5af1 (reusable policy), a7 (application)"),
             ("Public", 1, "the application a4 has no policy that evaluates people"),
             ("Links", 1, "the application a5 has no policy that evaluates people"),
-            ("Odd", 1, "the policies of the application a6 cannot be read"),
+            ("Broken", 1, "the policies of the application a6 cannot be read"),
         ],
     )
     def test_what_cannot_be_compared(self, check: Check, name: str, code: int, words: str) -> None:
-        """A name that is missing or not the only one, and what nobody can test, are errors before a test starts."""
+        """An unknown or ambiguous name, or policies that cannot be tested, are an error before a test starts."""
         ended = check(allow(COM), f"--compare-with={name}")
         assert (ended.code, ended.out, check.posted) == (code, "", [])
         (line,) = ended.err.splitlines()
@@ -148,7 +148,7 @@ class TestComparison:
         assert words in line
 
     def test_a_list_that_lacks_rows(self, check: Check) -> None:
-        """A name found in an incomplete list may not be the only one, so that only an id is accepted."""
+        """In an incomplete list a name may not be unique, so the command then accepts only an id."""
 
         def short(request: Request) -> Fault | None:
             rows = [WIKI] if request.page == 1 else []
@@ -161,8 +161,8 @@ class TestComparison:
         assert "2 applications or policies are announced and not listed" in ended.err
         assert check(allow(COM), "--compare-with=a1").code == 0
 
-    def test_who_is_in_one_test_only(self, check: Check) -> None:
-        """People who log in for the first time between the two tests are counted, and are no change."""
+    def test_users_in_one_test_only(self, check: Check) -> None:
+        """Users who first log in between the two tests are counted apart, not as a change."""
         users = check.account.users
 
         def log_in(request: Request) -> None:
@@ -204,7 +204,7 @@ def row(change: str, before: str, after: str, person: str) -> dict[str, str]:
     ],
 )
 def test_limits(check: Check, limits: list[str], code: int) -> None:
-    """More people than a limit allows, as a number or a share of those tested, end the command with 3."""
+    """If more users than a limit allows are blocked, as a number or a share, the exit code is 3."""
     ended = check(allow(email("cleo"), email("bob")), "--compare-with=Wiki", *limits)
     assert ended.code == code
     assert ("is exceeded: 2 of 5 people tested are" in ended.err) == (code == 3)
@@ -212,8 +212,8 @@ def test_limits(check: Check, limits: list[str], code: int) -> None:
 
 
 class TestAccounts:
-    def test_one_of_several(self, check: Check) -> None:
-        """With several accounts, `--account` says which one; a test is never started in more than one."""
+    def test_one_of_several_accounts(self, check: Check) -> None:
+        """With several accounts `--account` is required, and tests start in that account only."""
         code, out, err = check(allow(COM), accounts=("first", "second"))
         assert (code, out, check.posted) == (2, "", [])
         assert err.endswith("--account: required, since the configuration has 2 accounts\n")
@@ -221,8 +221,8 @@ class TestAccounts:
         assert {arrival.account_id for arrival in check.server.arrivals} == {"first"}
 
     @pytest.mark.parametrize("account", ["third", ""])
-    def test_an_unknown_one(self, check: Check, account: str) -> None:
-        """An account that is not configured is an error in the usage."""
+    def test_an_unknown_account(self, check: Check, account: str) -> None:
+        """An unknown account is a usage error."""
         code, out, err = check(allow(COM), f"--account={account}")
         assert (code, out, check.posted) == (2, "", [])
         assert "--account: expected the id of an account in the configuration" in err
@@ -239,20 +239,20 @@ class TestAccounts:
     ],
 )
 def test_permissions(check: Check, endpoint: str, permission: str, started: int) -> None:
-    """A token that may not do something is an error that names the permission."""
+    """If the token lacks a permission, the error names it."""
     check.server.fault = lambda request: refuses(403, 10000) if request.endpoint == endpoint else None
     ended = check(allow(COM), "--compare-with=Wiki")
     assert (ended.code, ended.out, len(check.posted)) == (1, "", started)
     assert f"the token needs the permission {permission}" in ended.err.splitlines()[-1]
 
 
-def test_a_policy_that_lets_in_everybody(check: Check) -> None:
-    """Where nobody is to be listed, that is said."""
+def test_a_policy_that_allows_everyone(check: Check) -> None:
+    """If there is no user to list, the report says so."""
     check.account.users = check.account.users[:3]
     assert check(allow(COM)).out.endswith("error     0\n\nnobody to list\n")
 
 
 def test_bypass_is_passed_on(check: Check) -> None:
-    """What Cloudflare makes of a policy is left to Cloudflare."""
+    """The command sends a bypass policy unchanged, and Cloudflare decides what it means."""
     check.shown(PUBLIC)
     assert check.posted == [{"policies": [PUBLIC]}]

@@ -1,4 +1,4 @@
-"""Flags of the command that tests a policy, which go together or not."""
+"""Flags of `--test-policy`, and combinations that are errors."""
 
 import pytest
 
@@ -47,7 +47,7 @@ NO_LIMITS = (
     ],
 )
 def test_usage(check: Check, flags: list[str], complaint: str) -> None:
-    """A limit that is no number and no share, and flags that do not go together, are errors in the usage."""
+    """An invalid limit and flags that conflict are usage errors."""
     code, out, err = check(allow(COM), *flags)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith(f"cloudflare-access-exporter: {complaint}")
@@ -66,7 +66,7 @@ def test_usage(check: Check, flags: list[str], complaint: str) -> None:
 )
 @pytest.mark.parametrize("other", [[], ["--idle-seats=90d"]])
 def test_flags_that_need_another(check: Check, flag: str, other: list[str]) -> None:
-    """What only a test of a policy can use is an error without one."""
+    """A flag that needs `--test-policy` is a usage error without it."""
     code, out, err = check.run(flag, *other)
     assert (code, out) == (2, "")
     assert "--test-policy" in err.splitlines()[-1]

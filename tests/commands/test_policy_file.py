@@ -1,4 +1,4 @@
-"""The file whose policies are tested: what it may hold, and how people hear of what is missing."""
+"""The file of `--test-policy`: valid content, and error messages."""
 
 import io
 import json
@@ -23,7 +23,7 @@ MEANT = [allow(COM, name="Staff", session_duration="24h"), STAFF_ID]
 
 
 def yaml(value: str) -> str:
-    """A file with this value in a rule."""
+    """Return a file with this value in a rule."""
     return f"name: Draft\ndecision: allow\ninclude:\n- geo: {{country_code: {value}}}\n"
 
 
@@ -40,7 +40,7 @@ class TestContent:
         ],
     )
     def test_a_list(self, check: Check, text: str) -> None:
-        """A list of objects and ids may be YAML or JSON, however that is indented."""
+        """A list of policy objects and ids may be YAML or JSON, with any indentation."""
         assert check(text).code == 0
         assert check.posted == [{"policies": MEANT}]
 
@@ -48,7 +48,7 @@ class TestContent:
         "form", [json.dumps, lambda policy: f"name: Draft\ndecision: allow\ninclude: {policy['include']}"]
     )
     def test_an_object(self, check: Check, form: Any) -> None:
-        """One object is tested alone."""
+        """The file may hold a single policy object."""
         assert check(form(allow(COM))).code == 0
         assert check.posted == [{"policies": [allow(COM)]}]
 
@@ -75,26 +75,26 @@ class TestContent:
         ],
     )
     def test_plain_words(self, check: Check, written: str, meant: object) -> None:
-        """A plain word is what it would be in JSON, or a string: Norway is no `false`, and a date is no date."""
+        """A YAML value means the same as in JSON, or else it is a string: `NO` is not false, and a date is a string."""
         check(yaml(written))
         (sent,) = check.posted
         assert sent["policies"][0]["include"] == [{"geo": {"country_code": meant}}]
 
     def test_standard_input(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`-` reads standard input."""
+        """With `-` the command reads standard input."""
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(YAML.encode())))
         assert check.run("--test-policy=-").code == 0
         assert check.posted == [{"policies": MEANT}]
 
     def test_a_closed_standard_input(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without a standard input there are no policies."""
+        """If standard input is closed, the error says that a policy is missing."""
         monkeypatch.setattr(sys, "stdin", None)
         code, out, err = check.run("--test-policy=-")
         assert (code, out, check.posted) == (1, "", [])
         assert err.startswith("cloudflare-access-exporter: standard input: expected a policy object")
 
 
-class TestMistakes:
+class TestErrors:
     @pytest.mark.parametrize(
         ("policies", "problem"),
         [
@@ -130,7 +130,7 @@ class TestMistakes:
         ],
     )
     def test_one_error(self, check: Check, policies: object, problem: str) -> None:
-        """Everything that is missing or wrong is told in one line, before a test is started; no value is repeated."""
+        """One line lists all missing and wrong fields, without their values, before a test starts."""
         code, out, err = check(policies, "--compare-with=Wiki")
         assert (code, out, list(check.server.arrivals)) == (1, "", [])
         (line,) = err.splitlines()
@@ -154,6 +154,6 @@ class TestMistakes:
         assert not check.server.arrivals
 
     def test_bytes_that_are_no_text(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What is not UTF-8 is an error that names the line."""
+        """A file that is not UTF-8 is an error that names the line."""
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"name: a\nname: \xff")))
         assert "standard input: line 2: expected UTF-8 text" in check.run("--test-policy=-").err

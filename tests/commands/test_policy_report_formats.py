@@ -1,4 +1,4 @@
-"""The report on a policy as CSV, JSON and Markdown. Who is in the account is in checking.py."""
+"""The report of `--test-policy` as CSV, JSON and Markdown. The users of the account are in checking.py."""
 
 import csv
 import io
@@ -26,14 +26,14 @@ HOSTILE = {
 
 
 def hostile(check: Check) -> None:
-    """Let every test block people with such names."""
+    """Let every test block users with dangerous names."""
     rows = [PolicyTestUser(key, email=name, name=name, status="blocked") for key, name in HOSTILE.items()]
     check.account.any_life = lambda _: Life(rows)
 
 
 class TestCsv:
     def test_one_test(self, check: Check) -> None:
-        """The counts come first, as rows with a number of users, and then the people, as rows without one."""
+        """The CSV report has the counts first, as rows with a number of users, and then one row for each user."""
         code, out, _ = check(TWO, "--format=csv")
         assert (code, out) == (
             0,
@@ -43,11 +43,11 @@ class TestCsv:
             "error,1,,,\r\n"
             "blocked,,ann@example.com,Ann,id-ann\r\n"
             "blocked,,dora@example.org,Dora,id-dora\r\n"
-            "error,,,Nobody,id-nobody\r\n",
+            "error,,,Edward,id-edward\r\n",
         )
 
     def test_comparison(self, check: Check) -> None:
-        """Each count and each person says what changes, and the results before and after."""
+        """Each count and each user has the change, and the results before and after."""
         _, out, _ = check(TWO, "--format=csv", "--compare-with=Wiki")
         rows = list(csv.DictReader(io.StringIO(out, newline="")))
         counts = {(row["change"], row["status_before"], row["status"]): row["users"] for row in rows if row["users"]}
@@ -63,7 +63,7 @@ class TestCsv:
         ]
 
     def test_formulas(self, check: Check) -> None:
-        """No name becomes a formula in a spreadsheet."""
+        """A name that a spreadsheet would read as a formula gets an apostrophe in front."""
         hostile(check)
         rows = list(csv.DictReader(io.StringIO(check(TWO, "--format=csv").out, newline="")))
         names = {row["id"]: row["name"] for row in rows if row["id"]}
@@ -74,7 +74,7 @@ class TestCsv:
 
 class TestJson:
     def test_whole(self, check: Check) -> None:
-        """The object says everything: the ids, the counts, the limits and the people."""
+        """The JSON report has the ids, the counts, the limits and the users."""
         shown = check.shown(TWO, "--max-blocked=1", code=3)
         (test_id,) = check.account.policy_tests
         assert shown == {
@@ -88,12 +88,12 @@ class TestJson:
             "people": [
                 {"status": "blocked", "email": "ann@example.com", "name": "Ann", "id": "id-ann"},
                 {"status": "blocked", "email": "dora@example.org", "name": "Dora", "id": "id-dora"},
-                {"status": "error", "email": None, "name": "Nobody", "id": "id-nobody"},
+                {"status": "error", "email": None, "name": "Edward", "id": "id-edward"},
             ],
         }
 
-    def test_names_are_whole(self, check: Check) -> None:
-        """Every name is as Cloudflare has it, and is escaped so that no terminal obeys it."""
+    def test_names_are_unchanged(self, check: Check) -> None:
+        """JSON keeps every name unchanged, and escapes it so that a terminal does not interpret it."""
         hostile(check)
         out = check(TWO, "--format=json").out
         assert out.replace("\n", "").isascii()
@@ -103,7 +103,7 @@ class TestJson:
 
 class TestMarkdown:
     def test_without_names(self, check: Check) -> None:
-        """A comment says how many people, and names nobody."""
+        """The Markdown report shows numbers of users, but no names."""
         code, out, _ = check(
             TWO, "--format=markdown", "--compare-with=Wiki", "--max-newly-blocked=1", "--max-blocked=2"
         )
@@ -132,27 +132,27 @@ class TestMarkdown:
         )
 
     @pytest.mark.parametrize("flags", [[], ["--show=affected"], ["--compare-with=Wiki"]])
-    def test_nobody_is_named(self, check: Check, flags: list[str]) -> None:
-        """Without `--show=all` there is no name, no address and no id of a person in it."""
+    def test_no_user_is_shown(self, check: Check, flags: list[str]) -> None:
+        """Without `--show=all` the Markdown report has no name, e-mail address or id of a user."""
         out = check(TWO, "--format=markdown", *flags).out.lower()
         assert not [name for name in EVERYBODY if name in out]
         assert "@" not in out
 
     def test_with_names(self, check: Check) -> None:
-        """With `--show=all` everybody is named."""
+        """With `--show=all` the Markdown report lists every user."""
         out = check(TWO, "--format=markdown", "--show=all").out
         assert out.endswith(
             "| status | email | name | id |\n"
             "|---|---|---|---|\n"
             "| `blocked` | `ann@example.com` | `Ann` | `id-ann` |\n"
             "| `blocked` | `dora@example.org` | `Dora` | `id-dora` |\n"
-            "| `error` |  | `Nobody` | `id-nobody` |\n"
+            "| `error` |  | `Edward` | `id-edward` |\n"
             "| `approved` | `bob@example.com` | `Bob` | `id-bob` |\n"
             "| `approved` | `cleo@example.com` | `Cleo` | `id-cleo` |\n"
         )
 
     def test_hostile_names(self, check: Check) -> None:
-        """A name stays within its cell, and is no link, mention or markup: it is code."""
+        """A name stays in its table cell as code, so it cannot become a link, a mention or markup."""
         hostile(check)
         out = check(TWO, "--format=markdown", "--show=all").out
         rows = [line for line in out.splitlines() if line.startswith("| `blocked`")]
@@ -164,7 +164,7 @@ class TestMarkdown:
             assert row.isprintable()
 
     def test_a_hostile_application(self, check: Check) -> None:
-        """The name of an application is code, too."""
+        """The name of an application is shown as code too."""
         application = {**dict(check.account.lists["apps"][0]), "name": HOSTILE["link"] + "`|"}  # type: ignore[arg-type]  # it is a mapping
         check.account.lists["apps"] = (application,)
         out = check(allow(COM), "--format=markdown", "--compare-with=a1").out

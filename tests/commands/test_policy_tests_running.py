@@ -1,4 +1,4 @@
-"""A policy test that is followed to its end, whatever happens on the way, and started no second time."""
+"""A policy test is followed to its end despite errors, and is never started twice."""
 
 import json
 import signal
@@ -30,22 +30,22 @@ class TestStart:
         ],
     )
     def test_failures(self, check: Check, happen: Happen, words: str) -> None:
-        """A test that is refused, or whose answer is lost, is an error; no second request for it is ever sent."""
+        """If the start of a test is refused, or its response is lost, the command fails and starts no second test."""
         check.server.fault = only("policy_tests", happen)
         code, out, err = check(POLICY, "--compare-with=Wiki")
         assert (code, out, len(check.posted)) == (1, "", 1)
         assert err.count("\n") == 1
         assert words in err
 
-    def test_nobody_there(self, check: Check) -> None:
-        """Where nobody answers at all, surely no test has started."""
+    def test_no_connection(self, check: Check) -> None:
+        """If no connection can be made, the error says that no test was started."""
         check.server.stop()
         code, out, err = check(POLICY)
         assert (code, out) == (1, "")
         assert err.startswith("cloudflare-access-exporter: no policy test was started: ")
 
     def test_the_second_of_two(self, check: Check) -> None:
-        """Where only the second test is refused, the first one is named: it goes on."""
+        """If only the second test is refused, the error shows the id of the first, which continues."""
         check.server.fault = lambda request: (
             refuses(400, 12130) if request.method == "POST" and len(check.posted) == 2 else None
         )
@@ -66,14 +66,14 @@ class TestEnd:
         ],
     )
     def test_without_results(self, check: Check, status: str, words: str) -> None:
-        """A test that ends as anything but complete is an error, whatever results it has."""
+        """A test with any end status except `complete` is an error, even if it has results."""
         life(check, "approved", "approved", seconds=20, end=status)
         code, out, err = check(POLICY, "--max-blocked=5")
         assert (code, out) == (1, "")
         assert words in err.splitlines()[-1]
 
     def test_timeout(self, check: Check) -> None:
-        """A test that takes longer than `--timeout` is an error that says how far it is and that it goes on."""
+        """A test that exceeds `--timeout` is an error that shows the progress and says that the test continues."""
         life(check, "approved", "approved", seconds=100)
         before = check.clock.now
         code, out, err = check(POLICY, "--timeout=50s")
@@ -85,12 +85,12 @@ class TestEnd:
     @pytest.mark.parametrize(("seconds", "code"), [(1700, 0), (1900, 1)])
     @pytest.mark.parametrize("flags", [[], ["--timeout=30m"]])
     def test_default_timeout(self, check: Check, seconds: int, code: int, flags: list[str]) -> None:
-        """Without `--timeout` a test may take 30 minutes."""
+        """The default of `--timeout` is 30 minutes."""
         life(check, "approved", seconds=seconds)
         assert check(POLICY, *flags).code == code
 
     def test_requests_of_a_long_test(self, check: Check) -> None:
-        """A test of half an hour costs few requests: a tenth of a second is not asked twice."""
+        """A test of half an hour needs fewer than 200 requests, because the pauses between them grow."""
         life(check, "approved", seconds=1700)
         check(POLICY)
         assert len(check.server.arrivals) < 200
@@ -99,16 +99,16 @@ class TestEnd:
 class TestFaults:
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
     @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), refuses(408, 1), answers(200, "<html>")])
-    def test_faults_that_pass(self, check: Check, endpoint: str, happen: Happen) -> None:
-        """A fault that outlasts the retries of one request is endured for half a minute; no second test is started."""
+    def test_temporary_errors(self, check: Check, endpoint: str, happen: Happen) -> None:
+        """An error that outlasts the retries of one request is tolerated for 30 s; no second test is started."""
         check.server.fault = only(endpoint, happen, times=6)
         check.shown(POLICY)
         assert len(check.posted) == 1
 
     @pytest.mark.parametrize("endpoint", ["policy_test", "policy_test_users"])
     @pytest.mark.parametrize("happen", [refuses(500, 1), resets(), answers(200, "<html>"), refuses(404, 12130)])
-    def test_faults_that_stay(self, check: Check, endpoint: str, happen: Happen) -> None:
-        """A fault that stays is an error, which says whether the test goes on."""
+    def test_permanent_errors(self, check: Check, endpoint: str, happen: Happen) -> None:
+        """A permanent error ends the command, and the message says whether the test continues."""
         check.server.fault = only(endpoint, happen)
         code, out, err = check(POLICY)
         assert (code, out, len(check.posted)) == (1, "", 1)
@@ -116,7 +116,7 @@ class TestFaults:
         assert ("it continues at Cloudflare" in err) == (endpoint == "policy_test")
 
     def test_a_long_pause(self, check: Check) -> None:
-        """A 429 that asks for five minutes is waited for, since the test is under way."""
+        """The command waits five minutes if a 429 response asks for that, because the test is running."""
         check.server.fault = only("policy_test", refuses(429, 1, Retry_After="300"), times=1)
         before = check.clock.now
         check.shown(POLICY)
@@ -124,7 +124,7 @@ class TestFaults:
         assert len(check.posted) == 1
 
     def test_a_pause_that_exceeds_the_timeout(self, check: Check) -> None:
-        """A pause longer than what is left of `--timeout` is an error."""
+        """If Retry-After is longer than the rest of `--timeout`, the command fails."""
         check.server.fault = only("policy_test", refuses(429, 1, Retry_After="300"))
         code, _, err = check(POLICY, "--timeout=2m")
         assert code == 1
@@ -133,7 +133,7 @@ class TestFaults:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    """Let processes that are started take SIGINT: a shell lets those in the background ignore it."""
+    """Let child processes react to SIGINT, because a shell makes background processes ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -142,7 +142,7 @@ def _interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_stopped(check: Check, number: signal.Signals, code: int) -> None:
-    """Ctrl-C, or a cancelled pipeline, ends the command with the code that shells know, and it names the test."""
+    """After SIGINT or SIGTERM the exit code is 128 plus the signal's number, and the output shows the test's id."""
     life(check, "approved", seconds=10_000)
     check.file.write_text(json.dumps(POLICY), encoding="utf-8")
     check.run("--config.check")  # writes the configuration

@@ -1,4 +1,4 @@
-"""What a terminal shows while policy tests run, and after Ctrl-C."""
+"""What a terminal shows while policy tests run and after Ctrl-C."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ from tests.faults import refuses
 
 class TestTerminal:
     def test_progress(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A terminal sees how many people of how many are processed, and the time, on a line that goes at the end."""
+        """A terminal shows the processed users, the total and the time, on a line that is erased at the end."""
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         life(check, *["approved"] * 8, seconds=40)
         err = check(POLICY, "--log.level=error").err
@@ -20,22 +20,22 @@ class TestTerminal:
         assert err.endswith("\r\x1b[K")
         assert "\n" not in err
 
-    def test_elsewhere(self, check: Check) -> None:
-        """A pipeline's log has no line of progress."""
+    def test_no_terminal(self, check: Check) -> None:
+        """Without a terminal there is no progress line."""
         assert "processed" not in check(POLICY).err
 
     def test_interrupted(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """After Ctrl-C the command says that the test continues, and with which id."""
+        """After Ctrl-C the command says that the test continues, and shows its id."""
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         monkeypatch.setattr(check.clock, "sleep", interrupt)
         code, out, err = check(POLICY, "--log.level=error")
         (test_id,) = check.account.policy_tests
         assert (code, out) == (130, "")
-        told = f"the policy test continues at Cloudflare, with the id {test_id}; no policy was saved"
-        assert err.endswith(f"\r\x1b[Kcloudflare-access-exporter: {told}\n\r\x1b[K")
+        message = f"the policy test continues at Cloudflare, with the id {test_id}; no policy was saved"
+        assert err.endswith(f"\r\x1b[Kcloudflare-access-exporter: {message}\n\r\x1b[K")
 
     def test_interrupted_before_the_start(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where no test was started, Ctrl-C says nothing of one."""
+        """If no test was started, Ctrl-C prints nothing about one."""
         check.server.fault = only("apps", refuses(500, 1))
         monkeypatch.setattr(check.clock, "sleep", interrupt)
         assert check(POLICY, "--compare-with=Wiki") == (130, "", "")

@@ -1,4 +1,4 @@
-"""Lists of people as tables, CSV and JSON, asked for on the command line. It is always 2026-09-21T14:13:20Z."""
+"""Lists of users as tables, CSV and JSON. The time is always 2026-09-21T14:13:20Z."""
 
 import csv
 import io
@@ -18,11 +18,11 @@ from tests.processes import Run
 class TestFormats:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """One idle user of whom all is known, one of whom nothing else is, and one who is not idle."""
+        """Add an idle user with all fields, an idle user with few fields, and a user who is not idle."""
         three_people(cloudflare)
 
     def test_table(self, run: Run) -> None:
-        """A table has a column for each field, and is what is given without a word about the format."""
+        """A table is the default format and has a column for each field."""
         expected = (
             "account_id  email             name      last_login            last_device_seen      "
             "last_activity         basis    created               idle_days  active_devices  seats    seat_uid\n"
@@ -35,7 +35,7 @@ class TestFormats:
         assert run("--idle-seats", "90d", "--format", "table") == (0, expected, "")
 
     def test_csv(self, run: Run) -> None:
-        """CSV has a header, lines that end as RFC 4180 says, and empty fields for what is not known."""
+        """CSV has a header, line ends of RFC 4180, and empty fields for unknown values."""
         assert run("--idle-seats=90d", "--format=csv") == (
             0,
             f"{COLUMNS}\r\n"
@@ -46,7 +46,7 @@ class TestFormats:
         )
 
     def test_json(self, run: Run) -> None:
-        """JSON is one array with an object a line, and null for what is not known."""
+        """JSON is one array with one object per line, and null for unknown values."""
         assert run("--idle-seats=90d", "--format=json") == (
             0,
             '[\n{"account_id": "second", "email": null, "name": null, "last_login": null, '
@@ -62,8 +62,8 @@ class TestFormats:
         )
 
     @pytest.mark.parametrize(("form", "empty"), [("csv", f"{COLUMNS}\r\n"), ("json", "[]\n"), ("table", None)])
-    def test_nobody(self, run: Run, form: str, empty: str | None) -> None:
-        """A complete list of nobody is a success, with nothing but what every list has."""
+    def test_empty_list(self, run: Run, form: str, empty: str | None) -> None:
+        """A complete list without users is a success and has only the header or an empty array."""
         code, out, err = run("--idle-seats=3000d", f"--format={form}")
         assert (code, err) == (0, "")
         assert out == (empty or COLUMNS.replace(",", "  ") + "\n")
@@ -93,7 +93,7 @@ WIDE = [
 class TestText:
     @pytest.fixture(autouse=True)
     def _people(self, cloudflare: Simulator) -> None:
-        """Idle people of odd names, who are told apart by their devices."""
+        """Add idle users with unusual names and different numbers of devices."""
         names = [*HOSTILE, *WIDE]
         cloudflare.accounts["first"].users = [
             person(number, 100 + number, name=name, email=name, active_device_count=number)
@@ -102,21 +102,21 @@ class TestText:
         cloudflare.accounts["first"].registrations = tuple(device(str(number), 300) for number in range(len(names)))
 
     def test_csv(self, run: Run) -> None:
-        """CSV keeps every name to the letter, in one cell."""
+        """CSV keeps every name unchanged, in one cell."""
         out = run("--idle-seats=90d", "--format=csv").out
         rows = list(csv.reader(io.StringIO(out, newline=""), strict=True))[:0:-1]
         assert [row[1] for row in rows] == [row[2] for row in rows] == [*HOSTILE, *WIDE]
         assert [row[9] for row in rows] == [str(number) for number in range(len(rows))]
 
     def test_json(self, run: Run) -> None:
-        """JSON keeps every name to the letter, and is itself plain ASCII in a line for each user."""
+        """JSON keeps every name unchanged, is plain ASCII, and has one line for each user."""
         out = run("--idle-seats=90d", "--format=json").out
         assert [row["name"] for row in json.loads(out)][::-1] == [*HOSTILE, *WIDE]
         assert re.fullmatch("[ -~\n]*", out)
         assert out.count("\n") == len(HOSTILE + WIDE) + 2
 
     def test_table(self, run: Run) -> None:
-        """A table keeps its columns whatever the names are, a line for each user, and sends no control character."""
+        """A table keeps its columns aligned for any name, with one line for each user and no control character."""
         out = run("--idle-seats=90d").out
         header, *lines = out.removesuffix("\n").split("\n")
         assert len(lines) == len(HOSTILE + WIDE)
@@ -135,7 +135,7 @@ class TestText:
         assert max(map(len, lines)) < 300
 
     def test_broken_characters(self, run: Run, cloudflare: Simulator) -> None:
-        """Bytes that are no characters are shown as such in every format, and end nothing."""
+        """Invalid bytes in a name are shown as replacement characters in every format."""
         body = b'{"success": true, "result": [{"id": "1", "access_seat": true, "created_at": "2020-01-01T00:00:00Z", '
         body += b'"name": "\xff \\ud83d \\ude80"}]}'
         page = answers(200, body)
@@ -145,7 +145,7 @@ class TestText:
         assert [row["name"] for row in listed(run)] == ["\ufffd \ufffd \ufffd"]
 
     def test_an_output_of_another_encoding(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The list is UTF-8, whatever the terminal claims to write."""
+        """The list is written in UTF-8, even if the terminal has another encoding."""
         written = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
         assert run("--idle-seats=90d", "--format=csv").code == 0
@@ -162,7 +162,7 @@ class TestText:
     ],
 )
 def test_formulas(run: Run, cloudflare: Simulator, name: str, cell: str) -> None:
-    """A cell that a spreadsheet would take for a formula begins with an apostrophe in CSV, and only there."""
+    """Only in CSV, a cell that a spreadsheet would read as a formula begins with an apostrophe."""
     cloudflare.accounts["first"].users = [person(1, name=name, email=name, seat_uid=name)]
     (row,) = csv.DictReader(io.StringIO(run("--idle-seats=90d", "--format=csv").out, newline=""))
     assert [row["name"], row["email"], row["seat_uid"]] == [cell] * 3
@@ -170,7 +170,7 @@ def test_formulas(run: Run, cloudflare: Simulator, name: str, cell: str) -> None
 
 
 def from_column(line: str, column: int) -> str:
-    """Return the rest of a line from a column of the terminal on."""
+    """Return the rest of a line, starting at a column of the terminal."""
     taken = 0
     for index, character in enumerate(line):
         if taken >= column and not unicodedata.combining(character):

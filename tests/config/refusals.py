@@ -1,4 +1,4 @@
-"""Configuration files that are refused, and the line that says why."""
+"""Configuration files with an error, and the error message."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ QUOTES = "put the value in quotes"
 
 
 def refusal(content: str | bytes) -> str:
-    """The message that refuses this content: one line, which never holds a secret."""
+    """Return the error message for this content, and check that it is one line without a secret."""
     with pytest.raises(ConfigError) as refused:
         load(content)
     message = str(refused.value)
@@ -21,5 +21,5 @@ def refusal(content: str | bytes) -> str:
 
 
 def table(cases: Mapping[str, tuple[str | bytes, str]]) -> pytest.MarkDecorator:
-    """The parameters `content` and `expected` of a test, named for people."""
+    """Return the parameters `content` and `expected` of a test, with the names of the cases."""
     return pytest.mark.parametrize(("content", "expected"), cases.values(), ids=cases.keys())

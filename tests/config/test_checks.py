@@ -40,7 +40,7 @@ RANGES = {
         api("requests_per_second: .nan"),
         "api.requests_per_second: expected a number >= 0.01",
     ),
-    "requests_per_second without end": (
+    "requests_per_second infinite": (
         api("requests_per_second: .inf"),
         "api.requests_per_second: expected a number <= 10000.0",
     ),
@@ -48,18 +48,18 @@ RANGES = {
     "concurrency 0": (api("concurrency: 0"), "api.concurrency: expected a whole number >= 1"),
     "concurrency 65": (api("concurrency: 65"), "api.concurrency: expected a whole number <= 64"),
     "seat_limit 0": (account("seat_limit: 0"), "accounts[0].seat_limit: expected a whole number >= 1"),
-    "seat_limit no float can hold": (
+    "seat_limit too large for a float": (
         account(f"seat_limit: {'9' * 400}"),
         "accounts[0].seat_limit: expected a whole number <= 1000000000",
     ),
     "idle_days 0": (users("idle_days: [0]"), "accounts[0].users.idle_days[0]: expected a whole number >= 1"),
     "domains below 0": (users("domains: -1"), "accounts[0].users.domains: expected a whole number >= 0"),
     "too many domains": (users("domains: 101"), "accounts[0].users.domains: expected a whole number <= 100"),
-    "domains as a switch": (
+    "domains as true": (
         users("domains: true"),
         "accounts[0].users.domains: expected a whole number, got true or false",
     ),
-    "idle_days of a century": (
+    "idle_days too large": (
         users("idle_days: [30, 36501]"),
         "accounts[0].users.idle_days[1]: expected a whole number <= 36500",
     ),
@@ -88,19 +88,19 @@ RANGES = {
     "url with an empty query": (api("url: https://example.com/v4?"), f"api.url: {ADDRESS}"),
     "url with a fragment": (api("url: 'https://example.com/v4#top'"), f"api.url: {ADDRESS}"),
     "url with a star": (api("url: 'https://*.example.com/v4'"), f"api.url: {ADDRESS}"),
-    "url with a host of no script": (api("url: 'https://\u2460\u30fc/v4'"), f"api.url: {ADDRESS}"),
+    "url with an invalid international host": (api("url: 'https://\u2460\u30fc/v4'"), f"api.url: {ADDRESS}"),
     "url with a space": (api("url: https://example.com /v4"), f"api.url: {ADDRESS}"),
-    "url of two lines": (api('url: "https://example.com\\n/v4"'), f"api.url: {ADDRESS}"),
-    "url with half an IPv6 address": (api("url: 'https://[::1/v4'"), f"api.url: {ADDRESS}"),
+    "url with a newline": (api('url: "https://example.com\\n/v4"'), f"api.url: {ADDRESS}"),
+    "url with an incomplete IPv6 address": (api("url: 'https://[::1/v4'"), f"api.url: {ADDRESS}"),
     "url with a port that is too large": (api("url: https://example.com:65536/v4"), f"api.url: {ADDRESS}"),
-    "url with a port that is none": (api("url: https://example.com:https/v4"), f"api.url: {ADDRESS}"),
-    "half a character": (account('name: "\\ud800"'), f"accounts[0].name: {UNICODE}"),
-    "two halves of a character": (account('name: "\\ud83d\\ude80"'), f"accounts[0].name: {UNICODE}"),
-    "half a character in a label": (
+    "url with a port that is not a number": (api("url: https://example.com:https/v4"), f"api.url: {ADDRESS}"),
+    "half a surrogate pair": (account('name: "\\ud800"'), f"accounts[0].name: {UNICODE}"),
+    "two halves of a surrogate pair": (account('name: "\\ud83d\\ude80"'), f"accounts[0].name: {UNICODE}"),
+    "half a surrogate pair in a label": (
         policy_tests('{id: a, name: "x\\udfff"}'),
         f"accounts[0].policy_tests[0].name: {UNICODE}",
     ),
-    "half a character in a secret": (
+    "half a surrogate pair in a secret": (
         with_credential(f'api_token: "{SECRET}\\ud800"'),
         f"accounts[0].api_token: {UNICODE}",
     ),
@@ -120,11 +120,11 @@ CONTRADICTIONS = {
         policy_tests("{id: a, name: wiki}", "id: c", "{id: b, name: wiki}"),
         "accounts[0].policy_tests[2]: another policy test of this account has the label 'wiki'; expected each once",
     ),
-    "name that is another's id": (
+    "name equal to another id": (
         policy_tests("id: a", "{id: b, name: a}"),
         "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; expected each once",
     ),
-    "label of two lines twice": (
+    "label with a newline twice": (
         policy_tests('{id: a, name: "x\\ny"}', '{id: b, name: "x\\ny"}'),
         "accounts[0].policy_tests[1]: another policy test of this account has the label 'x\\ny'; expected each once",
     ),
@@ -176,7 +176,7 @@ FEW = 1000
 
 
 def cpu_of_checks(number: int) -> float:
-    """Check so many accounts and policy tests, find a duplicate, and return the seconds of CPU time that it takes."""
+    """Check a configuration of this size, find a duplicate in it, and return the CPU time in seconds."""
     started = time.process_time()
     accounts: list[dict[str, object]] = [{"id": f"a{each}", "api_token": SECRET} for each in range(number)]
     assert len(config.parse({"accounts": accounts}).accounts) == number
@@ -186,18 +186,18 @@ def cpu_of_checks(number: int) -> float:
     return time.process_time() - started
 
 
-def test_many() -> None:
-    """Duplicates are found in a time that is proportional to the number of accounts, and to that of policy tests."""
-    assert cpu_of_checks(16 * FEW) < 64 * cpu_of_checks(FEW)  # 256 times, were each compared with each
+def test_many_accounts_and_policy_tests() -> None:
+    """The time of the duplicate check grows in proportion to the number of accounts and policy tests."""
+    assert cpu_of_checks(16 * FEW) < 64 * cpu_of_checks(FEW)  # 256 times, if each were compared with all others
 
 
 class TestBadFiles:
     @table(RANGES)
     def test_ranges(self, content: str, expected: str) -> None:
-        """A value of the right type that cannot be meant is refused by its place and what was expected."""
+        """For a value out of range, the error message names its place and what was expected."""
         assert refusal(content) == f"config.yaml: {expected}"
 
     @table(CONTRADICTIONS)
     def test_contradictions(self, content: str, expected: str) -> None:
-        """What the types cannot tell is refused as clearly: duplicates, and keys that do not go together."""
+        """For duplicates and keys that exclude each other, the error message names the place and what was expected."""
         assert refusal(content) == f"config.yaml: {expected}"

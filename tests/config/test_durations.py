@@ -30,25 +30,25 @@ class TestGoodFiles:
         ],
     )
     def test_durations(self, written: str, seconds: float) -> None:
-        """Durations are written with units, with several of them, or as a number of seconds."""
+        """A duration is a number with a unit, several such numbers, or a number of seconds."""
         found = only_account(users(f"interval: {written}", f"stale_after: {written}")).users_config
         assert found == Users(interval=Interval(seconds), stale_after=Duration(seconds))
         assert load(api(f"timeout: {written}")).api.timeout == seconds
 
     def test_short_durations(self) -> None:
-        """Only the time between polls has a lower limit of ten seconds."""
+        """The minimum of ten seconds applies only to intervals, not to other durations."""
         assert load(api("timeout: 1ms")).api.timeout == 0.001
         assert only_account(users("stale_after: 0.5")).users_config == Users(stale_after=Duration(0.5))
 
     def test_durations_from_variables(self) -> None:
-        """A variable can give a duration."""
+        """An environment variable can contain a duration."""
         assert only_account(users("interval: ${SEATS}")).users_config == Users(interval=Interval(50))
 
 
 DURATION = "expected a duration from 1ms to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 INTERVAL = "expected a duration from 10s to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 
-TOO_SHORT = ("9s", "9", "9.999", '"9"', '"5"', "0s", "500ms")  # for an interval, not for another duration
+TOO_SHORT = ("9s", "9", "9.999", '"9"', '"5"', "0s", "500ms")  # too short for an interval, but not for other durations
 NO_DURATION = (
     *("0", "'0'", "-60", "-5m", "true", ".inf", "-.inf", ".nan", "'nan'", "''", "m", "1e3", "5M", "5 m"),
     *("1.5.2s", "366d", "1w", "9" * 400, "9" * 400 + "s", "0x" + "f" * 5000, "[60]", "{s: 60}", "2026-01-31", "ten"),
@@ -58,7 +58,7 @@ NO_DURATION = (
 class TestBadFiles:
     @pytest.mark.parametrize("value", [*TOO_SHORT, *NO_DURATION])
     def test_intervals(self, value: str) -> None:
-        """An interval under ten seconds, without end, or in no known form is refused wherever intervals stand."""
+        """An interval that is under ten seconds, infinite or malformed is an error in every key with an interval."""
         assert refusal(users(f"interval: {value}")) == f"config.yaml: accounts[0].users.interval: {INTERVAL}"
         test = policy_tests(f"{{id: a, interval: {value}}}")
         assert refusal(test) == f"config.yaml: accounts[0].policy_tests[0].interval: {INTERVAL}"
@@ -67,6 +67,6 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("value", NO_DURATION)
     def test_durations(self, value: str) -> None:
-        """A duration that is nothing, without end, or in no known form is refused wherever durations stand."""
+        """A duration that is zero, infinite or malformed is an error in every key with a duration."""
         assert refusal(api(f"timeout: {value}")) == f"config.yaml: api.timeout: {DURATION}"
         assert refusal(users(f"stale_after: {value}")) == f"config.yaml: accounts[0].users.stale_after: {DURATION}"

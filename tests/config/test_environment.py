@@ -1,4 +1,4 @@
-"""A configuration of environment variables alone."""
+"""A configuration from environment variables alone."""
 
 import re
 from pathlib import Path
@@ -96,7 +96,7 @@ BAD = {
 
 
 def test_everything() -> None:
-    """Each variable means its key; a longer interval alone hides no numbers."""
+    """Each variable sets its key; a longer interval also raises stale_after, so that numbers stay visible."""
     assert config.load(None, GOOD["everything"]) == Config(
         accounts=(
             Account(
@@ -113,15 +113,15 @@ def test_everything() -> None:
 
 @pytest.mark.parametrize("environ", GOOD.values(), ids=GOOD)
 def test_the_shipped_file_means_the_same(environ: dict[str, str]) -> None:
-    """With config.yaml as it is shipped, as in the image, every variable means what it means without a file."""
+    """Every variable has the same meaning without a file and with the shipped config.yaml, which is in the image."""
     loaded = config.load(None, environ)
     assert loaded == config.load(str(ROOT / "config.yaml"), environ)
     assert loaded.accounts[0].secret.read() == SECRET
 
 
 @pytest.mark.parametrize(("environ", "expected"), BAD.values(), ids=BAD)
-def test_mistakes(environ: dict[str, str], expected: str) -> None:
-    """A variable passes the same checks as a key of the file; the message names the variable, never a secret."""
+def test_errors(environ: dict[str, str], expected: str) -> None:
+    """A variable passes the same checks as a key of the file; the error message names the variable, never a secret."""
     with pytest.raises(ConfigError) as refused:
         config.load(None, environ)
     assert str(refused.value) == expected
@@ -131,7 +131,7 @@ def test_mistakes(environ: dict[str, str], expected: str) -> None:
 
 @pytest.fixture
 def bare(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command without any variable that configures it."""
+    """Run the command without any variable that configures it."""
     for name in (*VARIABLES.values(), "CLOUDFLARE_ACCESS_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
     return run
@@ -140,7 +140,7 @@ def bare(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.mark.parametrize("flags", [[], ["--config.check"], ["--once"], ["--idle-seats=90d"]], ids=str)
 @pytest.mark.parametrize("file", [[], [f"--config.file={ROOT}/config.yaml"]], ids=["no file", "the shipped file"])
 def test_neither_file_nor_variables(bare: Run, flags: list[str], file: list[str]) -> None:
-    """Without anything to go by, one line says how to start: with a file, with variables, with the demo."""
+    """If there is neither a file nor a variable, one error line says how to start: with a file, variables or --demo."""
     code, out, err = bare(*flags, *file)
     assert (code, out) == (1, "")
     (line,) = err.splitlines()
@@ -149,21 +149,21 @@ def test_neither_file_nor_variables(bare: Run, flags: list[str], file: list[str]
 
 
 def test_every_variable_is_documented() -> None:
-    """The table in docs/configuration.md has each variable with its key, and no other."""
+    """The table in docs/configuration.md has each variable with its key, and no other variable."""
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     documented = {f"accounts[0].{key}": name for name, key in re.findall(r"(?m)^\| `([A-Z_]+)` \| `(\S+)` \|", text)}
     assert documented == VARIABLES
 
 
 def test_the_link_leads_to_the_documentation() -> None:
-    """The message names a document that is there, below the project's home page."""
+    """The error message links to an existing document of the project."""
     home, _, document = DOCUMENTATION.partition("/blob/main/")
     assert f'Homepage = "{home}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
     assert (ROOT / document).exists()
 
 
-class TestWhatCounts:
-    """The flag, then the variable with a path, then config.yaml in the working folder, then the other variables."""
+class TestPrecedence:
+    """The order of precedence: flag, variable with a path, config.yaml in the working folder, other variables."""
 
     def account(self, run: Run, *flags: str) -> str:
         code, out, err = run("--config.check", *flags)
@@ -174,7 +174,7 @@ class TestWhatCounts:
         Path(f"{name}.yaml").write_text(account().replace("id: example", f"id: {name}"), encoding="utf-8")
 
     def test_order(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each way of configuring gives way to the one before it."""
+        """--config.file comes first, then CLOUDFLARE_ACCESS_CONFIG_FILE, then config.yaml, then the other variables."""
         assert self.account(run) == ID["CLOUDFLARE_ACCOUNT_ID"]
         self.write("config")
         assert self.account(run) == "config"
@@ -188,7 +188,7 @@ class TestWhatCounts:
 
     @pytest.mark.parametrize("flags", [["--config.file=gone.yaml"], ["--config.file="], []], ids=str)
     def test_a_file_that_is_missing(self, run: Run, monkeypatch: pytest.MonkeyPatch, flags: list[str]) -> None:
-        """A file that is named and is not there is an error, whatever else there is."""
+        """If the flag or the variable names a missing file, that is an error, even if config.yaml exists."""
         self.write("config")
         monkeypatch.setenv("CLOUDFLARE_ACCESS_CONFIG_FILE", "gone.yaml")
         code, out, err = run(*flags, "--config.check")
@@ -196,7 +196,7 @@ class TestWhatCounts:
         assert "cannot be read: No such file or directory" in err
 
     def test_a_link_to_nowhere(self, run: Run) -> None:
-        """A config.yaml that leads nowhere is an error too."""
+        """A config.yaml that is a broken symbolic link is an error."""
         Path("config.yaml").symlink_to("gone.yaml")
         assert run("--config.check")[::2] == (
             1,

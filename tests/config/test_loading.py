@@ -32,7 +32,7 @@ IN_FILE = Secret("configuration file", SECRET)
 
 class TestGoodFiles:
     def test_the_example(self) -> None:
-        """The example with every key means what its words say."""
+        """The example with every key gives the configuration that it describes."""
         loaded = load((ROOT / "tests/data/good-example.yaml").read_text(encoding="utf-8"))
         assert loaded == Config(
             api=DEFAULT_API,
@@ -57,8 +57,8 @@ class TestGoodFiles:
             ),
         )
 
-    def test_the_file_that_is_delivered(self) -> None:
-        """The repository's config.yaml needs two environment variables and nothing else."""
+    def test_the_shipped_file(self) -> None:
+        """The shipped config.yaml needs two environment variables and nothing else."""
         environ = {name: ENVIRON[name] for name in ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN")}
         assert config.load(str(ROOT / "config.yaml"), environ) == Config(
             api=DEFAULT_API,
@@ -71,8 +71,8 @@ class TestGoodFiles:
             ),
         )
 
-    def test_the_defaults_in_the_file_that_is_delivered(self) -> None:
-        """What config.yaml shows in comments is good as it stands, and its defaults are the defaults."""
+    def test_the_defaults_in_the_shipped_file(self) -> None:
+        """The keys that config.yaml shows in comments are valid, and the values in them are the defaults."""
         text = (ROOT / "config.yaml").read_text(encoding="utf-8")
         uncommented = re.sub(r"(?m)^( *)# (?=\w+:|  )", r"\1", text)
         Path("config.yaml").write_text(uncommented, encoding="utf-8")
@@ -101,7 +101,7 @@ class TestGoodFiles:
         ],
     )
     def test_defaults(self, content: str) -> None:
-        """A key that is absent and a key without a value mean its default."""
+        """A missing key and a key without a value have the default value."""
         loaded = load(content)
         (found,) = loaded.accounts
         assert loaded.api == DEFAULT_API
@@ -110,7 +110,7 @@ class TestGoodFiles:
         assert (found.secret, found.api_email) == (IN_FILE, None)
 
     def test_defaults_of_a_policy_test(self) -> None:
-        """A policy test without more is labelled with its id and has the defaults of users."""
+        """A policy test with only an id has that id as its label, and the default intervals of users."""
         expected = PolicyTest(id="a", name=None, interval=Interval(300), stale_after=Duration(1800))
         assert only_account(policy_tests("id: a", "{id: b, name:, interval:, policies:, refresh:}")).policy_tests == (
             expected,
@@ -120,17 +120,17 @@ class TestGoodFiles:
         assert PolicyTest(id="a", name="wiki").label == "wiki"
 
     def test_users_switched_off(self) -> None:
-        """`users: false` means that the users are not polled."""
+        """`users: false` means that the exporter does not poll the users."""
         assert only_account(account("users: false")).users_config is None
 
     def test_several_accounts(self) -> None:
-        """Two accounts may share a secret, and labels of policy tests."""
+        """Two accounts may have the same secret and the same labels of policy tests."""
         tests = "policy_tests: [{id: a, name: wiki}]"
         loaded = load(f"accounts:\n  - {{id: a, api_token: x, {tests}}}\n  - {{id: b, api_token: x, {tests}}}\n")
         assert [found.id for found in loaded.accounts] == ["a", "b"]
 
     def test_limits(self) -> None:
-        """The longest ids and the largest numbers are accepted."""
+        """The longest ids and the largest numbers are valid."""
         loaded = load(
             f"api: {{page_size: 1000, burst: 1000000, concurrency: 64, requests_per_second: 10000}}\n"
             f"accounts: [{{id: {'a' * 32}, api_token: x, policy_tests: [{{id: {'b' * 64}}}]}}]\n"
@@ -144,20 +144,20 @@ class TestGoodFiles:
         ["http://localhost:8080", "http://[::1]:8080/client/v4/", "https://gateway.example.com/cloudflare/client/v4"],
     )
     def test_urls(self, url: str) -> None:
-        """Any http or https address can stand in for Cloudflare's."""
+        """Any http or https address is valid as the address of the API."""
         assert load(api(f"url: '{url}'")).api.url == url
 
     def test_names(self) -> None:
-        """Names hold whatever Unicode has."""
+        """Names can contain any Unicode character."""
         assert only_account(account('name: "Ünï \U0001f680 \\n \\"x\\""')).name == 'Ünï \N{ROCKET} \n "x"'
 
     def test_byte_order_mark_and_line_endings(self) -> None:
-        """A file saved on Windows is as good as any."""
+        """A file with a byte order mark and Windows line endings is valid."""
         content = account("name: x").replace("\n", "\r\n")
         assert load(content.encode("utf-8-sig")) == load(account("name: x"))
 
     def test_aliases(self) -> None:
-        """What policy tests share can be written once, and a key beside a merge wins over it."""
+        """YAML aliases and merge keys work for policy tests, and a key overrides the merged one."""
         tests = only_account(
             policy_tests("&shared {id: a, interval: 1m}", "{<<: *shared, id: b}", "{<<: *shared, id: c, interval: 2m}")
         ).policy_tests
@@ -172,7 +172,7 @@ ANYTHING = st.recursive(
 
 
 def outcome(content: bytes) -> str:
-    """The message that refuses a file, or nothing for a good one."""
+    """Return the error message for a file, or an empty string if the file is valid."""
     try:
         load(content)
     except ConfigError as error:
@@ -184,7 +184,7 @@ class TestAnyFile:
     @pytest.mark.fuzz
     @given(content=st.binary() | st.text(st.characters(exclude_categories=["Cs"])).map(str.encode))
     def test_any_bytes(self, content: bytes) -> None:
-        """Whatever a file holds, it is refused in one printable line."""
+        """Any invalid content of a file gives an error message of one printable line."""
         message = outcome(content)
         assert message.startswith("config.yaml: ")
         assert message.isprintable()
@@ -192,7 +192,7 @@ class TestAnyFile:
     @pytest.mark.fuzz
     @given(ANYTHING, st.dictionaries(KEYS, ANYTHING, max_size=4))
     def test_any_tree(self, api: object, values: dict[str, object]) -> None:
-        """Whatever stands below the keys, the outcome is a configuration or one printable line."""
+        """Any values of the keys give a configuration, or an error message of one printable line."""
         content = {"api": api, "accounts": [{"id": "a", "api_token": "b"} | values]}
         message = outcome(yaml.safe_dump(content, encoding="utf-8"))
         assert message.startswith("config.yaml: ") or not message

@@ -20,7 +20,7 @@ class TestGoodFiles:
         ],
     )
     def test_secrets(self, lines: list[str], source: str, kept: str) -> None:
-        """A secret comes from the file, a variable or a file of its own, and white space around it does not matter."""
+        """A secret comes from the configuration file, a variable or its own file, without the white space around it."""
         secret = only_account(with_credential(*lines)).secret
         assert (secret.source, secret.read()) == (source, kept)
 
@@ -29,7 +29,7 @@ ONE_SECRET = "expected one of api_token, api_token_file, or api_email with api_k
 HEADER_VALUE = "expected a secret of printable ASCII characters without spaces"
 
 SECRETS = {
-    "none": (with_credential("name: x"), f"accounts[0]: {ONE_SECRET}; got none"),
+    "no secret": (with_credential("name: x"), f"accounts[0]: {ONE_SECRET}; got none"),
     "token without a value": (with_credential("api_token:"), f"accounts[0]: {ONE_SECRET}; got none"),
     "e-mail only": (with_credential("api_email: me@example.com"), f"accounts[0]: {ONE_SECRET}; got none"),
     "token and file": (
@@ -170,5 +170,5 @@ SECRETS = {
 class TestBadFiles:
     @table(SECRETS)
     def test_secrets(self, content: str, expected: str) -> None:
-        """A secret that is missing, given twice or unusable is refused by its place and source, and never shown."""
+        """If a secret is missing, given twice or invalid, the error message names its place and source only."""
         assert refusal(content) == f"config.yaml: {expected}"

@@ -1,4 +1,4 @@
-"""Accounts split over several exporters."""
+"""Accounts that are split over several exporters."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -18,8 +18,8 @@ IDS = [f"{number:032x}" for number in range(1000)]
 
 
 def test_seven_processes_poll_each_of_a_thousand_accounts_once(tmp_path: Path) -> None:
-    """Seven real processes with one configuration poll each account exactly once, and say how many they have."""
-    # Each with a token of its own: those of one would wait for its quota.
+    """Seven processes with the same configuration poll each account once, and report their number of targets."""
+    # Each account has its own token, so that no account waits for the rate limit of another.
     accounts = [Account(account_id, [User("1", access_seat=True)], token=f"token-{account_id}") for account_id in IDS]
     with Simulator(accounts) as cloudflare:
         config = tmp_path / "config.yaml"
@@ -58,7 +58,7 @@ def test_seven_processes_poll_each_of_a_thousand_accounts_once(tmp_path: Path) -
 
 @pytest.mark.parametrize("total", [1, 2, 6, 7])
 def test_another_shard_moves_few_accounts(total: int) -> None:
-    """One more shard only takes over accounts for itself, about its fair share of them."""
+    """One more shard takes over its fair share of accounts, and no account moves between the other shards."""
     moved = [account_id for account_id in IDS if owner(account_id, total) != owner(account_id, total + 1)]
     assert {owner(account_id, total + 1) for account_id in moved} == {total}
     assert 0.7 < len(moved) / (len(IDS) / (total + 1)) < 1.3
@@ -71,8 +71,8 @@ def test_shards_are_about_equal() -> None:
     assert all(0.7 < size / (1000 / 7) < 1.3 for size in sizes.values())
 
 
-def test_the_number_comes_from_the_pods_name() -> None:
-    """Without --shard the number is the one at the end of a StatefulSet's pod name, the last number in it."""
+def test_the_shard_number_comes_from_the_pod_name() -> None:
+    """Without --shard, the shard number is the last number of the StatefulSet's pod name."""
     assert Options(total_shards=20).shard_number({"POD_NAME": "access-exporter-2-17"}) == 17
     assert Options(total_shards=1).shard_number({"POD_NAME": "access-exporter-5"}) == 0
     assert Options(shard=3, total_shards=20).shard_number({"POD_NAME": "access-exporter-17"}) == 3
@@ -87,8 +87,8 @@ def test_the_number_comes_from_the_pods_name() -> None:
         (None, 2, "exporter", "--shard: required with --total-shards, since POD_NAME ends in no pod's number"),
     ],
 )
-def test_a_shard_that_cannot_be_is_refused(number: int | None, total: int, pod: str, message: str) -> None:
-    """A shard that is not there, or not known, is an error: accounts that nobody polls would be missed by nobody."""
+def test_an_impossible_shard_number_is_an_error(number: int | None, total: int, pod: str, message: str) -> None:
+    """An impossible or unknown shard number is an error, because otherwise no shard would poll some accounts."""
     with pytest.raises(UsageError) as error:
         Options(shard=number, total_shards=total).shard_number({"POD_NAME": pod or "x"})
     assert str(error.value) == message

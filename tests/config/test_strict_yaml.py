@@ -72,7 +72,7 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
         account('name: "\\U00110000"'),
         "expected valid YAML: an escape such as \\U00110000 is not a character",
     ),
-    "escape beyond everything": (
+    "escape far beyond Unicode": (
         account('name: "\\UFFFFFFFF"'),
         "expected valid YAML: an escape such as \\U00110000 is not a character",
     ),
@@ -102,13 +102,13 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
     "null as key": (account("~: x"), f"line 4: {PLAIN_KEY}"),
     "date as key": (account("2026-01-01: x"), f"line 4: {PLAIN_KEY}"),
     "list as key": (account("[a]: x"), f"line 4: {PLAIN_KEY}"),
-    "list that says it is a string": (account("? !!str [a]", ": x"), f"line 4: {PLAIN_KEY}"),
+    "list with a string tag as key": (account("? !!str [a]", ": x"), f"line 4: {PLAIN_KEY}"),
     "mapping as key": (account("{a: b}: x"), f"line 4: {PLAIN_KEY}"),
     "empty key": (account("'': x"), f"line 4: {PLAIN_KEY}"),
     "variable as key": (account("${FIRST}: x"), f"line 4: {PLAIN_KEY}"),
-    "key of two lines": (account('"a\\nb": x'), f"line 4: {PLAIN_KEY}"),
-    "key that drives a terminal": (account('"\\e[31m": x'), f"line 4: {PLAIN_KEY}"),
-    "key that is half a character": (account('"\\ud800": x'), f"line 4: {PLAIN_KEY}"),
+    "key with a newline": (account('"a\\nb": x'), f"line 4: {PLAIN_KEY}"),
+    "key with a terminal escape code": (account('"\\e[31m": x'), f"line 4: {PLAIN_KEY}"),
+    "key that is half a surrogate pair": (account('"\\ud800": x'), f"line 4: {PLAIN_KEY}"),
     "merge of a string": (
         account("<<: x"),
         "line 4: expected valid YAML: expected a mapping or list of mappings for merging, but found scalar",
@@ -116,12 +116,12 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
     "nested too deeply": (f"accounts: {'[' * 5_000}", "line 1: expected less nesting"),
     "aliases nested too deeply": (
         "- &a0 []\n" + "".join(f"- &a{number} [*a{number - 1}]\n" for number in range(1, 2000)),
-        "line 51: expected less nesting",  # each line is a level more than the one above
+        "line 51: expected less nesting",  # one nesting level per line
     ),
-    # 11 numbers in line 1, then 111, 1111 and so on: line 6 stands for 1,111,111.
+    # Line 1 stands for 11 values, the next lines for 111, 1111 and so on: line 6 stands for 1,111,111 values.
     "aliases of aliases": (ALIASES_OF_ALIASES, f"line 6: {ALIASES}"),
-    # A mapping, a key and a number in line 1; each further line is a mapping, a key, a list and ten of the line above:
-    # 3, 33, 333 and so on, so that line 7 stands for 3,333,333.
+    # Line 1 has a mapping, a key and a number. Each further line has a mapping, a key, a list, and ten times the
+    # line above: 3, 33, 333 values and so on, so line 7 stands for 3,333,333 values.
     "merges of merges": (MERGES_OF_MERGES, f"line 7: {ALIASES}"),
     "file inside itself": ("&file {accounts: *file}\n", f"line 1: {ALIASES}"),
     "list inside itself": (account("policy_tests: &tests [*tests]"), f"line 4: {ALIASES}"),
@@ -137,7 +137,7 @@ KEYS = {
         f"accounts[0].policy_tests[1]: unknown key `policy`; {POLICY_TEST_KEYS}",
     ),
     "unknown without a value": (users("intervall:"), f"accounts[0].users: unknown key `intervall`; {USERS_KEYS}"),
-    "known elsewhere": (api("interval: 5m"), f"api: unknown key `interval`; {API_KEYS}"),
+    "known in another section": (api("interval: 5m"), f"api: unknown key `interval`; {API_KEYS}"),
     "named like a type": (account("int: 5"), f"accounts[0]: unknown key `int`; {ACCOUNT_KEYS}"),
     "with a dash": (account("seat-limit: 5"), f"accounts[0]: unknown key `seat-limit`; {ACCOUNT_KEYS}"),
     "with a capital": (account("Name: x"), f"accounts[0]: unknown key `Name`; {ACCOUNT_KEYS}"),
@@ -157,11 +157,11 @@ KEYS = {
 
 class TestBadFiles:
     @table(NOT_YAML)
-    def test_what_is_not_plain_yaml(self, content: str | bytes, expected: str) -> None:
-        """What is not plain YAML with one mapping in it is refused by its line, without a word of what stands there."""
+    def test_not_plain_yaml(self, content: str | bytes, expected: str) -> None:
+        """For a file that is not plain YAML with one mapping, the error message names the line, without its content."""
         assert refusal(content) == f"config.yaml: {expected}"
 
     @table(KEYS)
     def test_keys(self, content: str, expected: str) -> None:
-        """A key that is unknown, stands twice or is missing is named, at every level."""
+        """For an unknown, duplicate or missing key at any level, the error message names the key or its line."""
         assert refusal(content) == f"config.yaml: {expected}"

@@ -41,7 +41,7 @@ TYPES = {
         api("requests_per_second: two"),
         "api.requests_per_second: expected a number, got a string",
     ),
-    "seat_limit as a variable that is none": (
+    "seat_limit as a variable that is not a number": (
         account("seat_limit: ${FIFTY}"),
         "accounts[0].seat_limit: expected a whole number, got a string",
     ),
@@ -101,5 +101,5 @@ TYPES = {
 class TestBadFiles:
     @table(TYPES)
     def test_types(self, content: str, expected: str) -> None:
-        """A value of another type is refused in the words of the file, not in those of a program."""
+        """For a value of the wrong type, the error message uses YAML words, such as mapping, not Python words."""
         assert refusal(content) == f"config.yaml: {expected}"

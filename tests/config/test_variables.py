@@ -45,11 +45,11 @@ BAD = {
         with_credential("api_token: ${A:-${B:-}}"),
         "accounts[0]: the environment variable `A` is not set or is empty",
     ),
-    "an address beside a key": (
+    "a missing e-mail beside a key": (
         with_credential("api_email: ${A:-}", f"api_key: {SECRET}"),
         "accounts[0].api_email: the environment variable `A` is not set or is empty",
     ),
-    "a default that is no number": (
+    "a default that is not a number": (
         account("seat_limit: ${THIRD:-many}"),
         "accounts[0].seat_limit: expected a whole number, got a string",
     ),
@@ -57,11 +57,11 @@ BAD = {
         account("seat_limit: ${THIRD:-0}"),
         "accounts[0].seat_limit: expected a whole number >= 1",
     ),
-    "a secret in a default that is shown": (
+    "a secret in a default of a shown value": (
         account(f"name: ${{THIRD:-{SECRET}}}"),
         "accounts[0].name: a secret of the configuration stands here, where it would be shown; remove it",
     ),
-    "every account optional": (
+    "all accounts from empty variables": (
         "accounts: [{id: '${A:-}', api_token: '${B:-}'}]\n",
         "accounts: required, but missing",
     ),
@@ -75,7 +75,7 @@ BAD = {
     "braces left open after good ones": (account("name: '${FIRST} ${'"), f"accounts[0].name: {VARIABLE}"),
     "default left open": (account("name: ${FIRST:-${SECOND}"), f"accounts[0].name: {VARIABLE}"),
     "wrong in a default that is not used": (account("name: ${FIRST:-${1ST}}"), f"accounts[0].name: {VARIABLE}"),
-    "defaults without end": (account(f"name: {'${A:-' * 9999}{'}' * 9999}"), f"accounts[0].name: {VARIABLE}"),
+    "defaults nested 9999 times": (account(f"name: {'${A:-' * 9999}{'}' * 9999}"), f"accounts[0].name: {VARIABLE}"),
 }
 DEFAULTS = {
     "${FIRST:-x}": "left",
@@ -101,12 +101,12 @@ def quoted(text: str) -> str:
 
 @pytest.mark.parametrize("text", DEFAULTS)
 def test_defaults(text: str) -> None:
-    """A default stands in for a variable that is unset or empty, as in a shell, with whatever it holds."""
+    """As in a shell, the default replaces an unset or empty variable, and may contain any characters."""
     assert only_account(account(f"name: {quoted(text)}")).name == DEFAULTS[text]
 
 
 def test_everywhere() -> None:
-    """Variables are replaced anywhere in a string, in lists, and as often as they stand there."""
+    """Variables are replaced everywhere in a string and in lists, each time that they occur."""
     found = only_account(
         account("name: ${FIRST}-${SECOND}, $FIRST, ${FIRST}", "policy_tests:", "  - {name: x, policies: ['${SECOND}']}")
     )
@@ -115,7 +115,7 @@ def test_everywhere() -> None:
 
 
 def test_numbers_and_switches() -> None:
-    """A variable or its default can be a number or a switch, and an account id of digits stays a string."""
+    """A variable or its default can be a number or a boolean, and an account id of digits stays a string."""
     loaded = load(
         "api: {requests_per_second: '${PACE}', burst: '${THIRD:-7}'}\naccounts:\n"
         f"  - {{id: '${{DIGITS}}', api_token: {SECRET}, seat_limit: '${{SEATS}}', name: '${{SEATS}}',\n"
@@ -129,8 +129,8 @@ def test_numbers_and_switches() -> None:
     assert (found.devices, found.service_tokens) == (False, True)
 
 
-def test_nothing() -> None:
-    """What comes to nothing by an empty default is as if it did not stand there: keys, items and whole sections."""
+def test_empty_default_means_absent() -> None:
+    """A key, item or section that is empty because of an empty default counts as absent."""
     found = only_account(
         account(
             "name: ${THIRD:-}",
@@ -154,13 +154,13 @@ def test_nothing() -> None:
     ],
 )
 def test_where_a_secret_comes_from(text: str, source: str) -> None:
-    """A secret is said to come from the variables that were used and, if it is a default, from the file."""
+    """The source of a secret is the variables that it came from or, for a default, the configuration file."""
     secret = only_account(with_credential(f"api_token: '{text}'")).secret
     assert isinstance(secret, Secret)
     assert secret.source == source
 
 
 @table(BAD)
-def test_bad(content: str, expected: str) -> None:
-    """What is missing or not well written is refused by its place, and all that is missing at once."""
+def test_bad_variables(content: str, expected: str) -> None:
+    """For missing or malformed variables, the error message names the place, and lists all missing ones at once."""
     assert refusal(content) == f"config.yaml: {expected}"

@@ -1,4 +1,4 @@
-"""Drives a headless Chromium by its DevTools protocol over a pipe: no driver, no web socket, no port.
+"""Controls a headless Chromium through the DevTools protocol over a pipe: no driver, no WebSocket, no port.
 
 https://chromedevtools.github.io/devtools-protocol/
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 FLAGS = (
     "--headless",
-    "--no-sandbox",  # it runs as root in containers, and shows only our own pages
+    "--no-sandbox",  # Chromium needs this flag to run as root in a container; it opens only our own pages
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
@@ -31,7 +31,7 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Screen:
-    """What a page is shown on; sizes in CSS pixels."""
+    """The screen that Chromium emulates; its sizes are in CSS pixels."""
 
     width: int
     height: int
@@ -42,7 +42,7 @@ class Tab:
     """One tab of a running Chromium."""
 
     def __init__(self, commands: int, answers: int) -> None:
-        """Open the tab; the browser reads its commands from one file descriptor and answers on the other."""
+        """Open the tab; the browser reads commands from one file descriptor and answers on the other."""
         self._commands = os.fdopen(commands, "wb")
         self._answers = os.fdopen(answers, "rb")
         self._session: str | None = None
@@ -54,7 +54,7 @@ class Tab:
             self._ask(f"{domain}.enable")
 
     def open(self, url: str, screen: Screen, scheme: str, *, media: str = "screen") -> None:
-        """Show a page and wait until it has loaded; `scheme` is light, dark or forced, `media` is screen or print."""
+        """Open a page and wait until it has loaded; `scheme` is light, dark or forced, `media` is screen or print."""
         size = {"width": screen.width, "height": screen.height, "mobile": screen.mobile, "deviceScaleFactor": 1}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         forced = {"name": "forced-colors", "value": "active" if scheme == "forced" else "none"}
@@ -65,7 +65,7 @@ class Tab:
         self.loaded()
 
     def loaded(self) -> None:
-        """Wait until the next page has loaded, which may be one that the page itself asked for."""
+        """Wait until the next page has loaded, for example after the page has refreshed itself."""
         self._events.clear()
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._events.append(self._read())
@@ -77,18 +77,18 @@ class Tab:
             self._ask("Input.dispatchKeyEvent", type=kind, **key)
 
     def complaints(self) -> list[str]:
-        """Return what the browser put into its log about the page: what was blocked, broken or thrown."""
+        """Return what the browser logged about the page: blocked requests, errors and console messages."""
         kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
         return [json.dumps(event["params"]) for event in self._events if event["method"] in kinds]
 
     def evaluate(self, script: str) -> Any:
-        """Return the value of a script, or of what it promises."""
+        """Return the value of a script; wait for the value if it is a promise."""
         answer = self._ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
-        """Write a picture of the page, or only of what the screen shows of it, as PNG."""
+        """Write a PNG picture of the whole page, or only of its visible part if `whole` is false."""
         answer = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
 
@@ -107,7 +107,7 @@ class Tab:
     def _read(self) -> dict[str, Any]:
         message = bytearray()
         while (byte := self._answers.read(1)) != b"\0":
-            assert byte, "the browser ended"
+            assert byte, "the browser has stopped"
             message += byte
         answer: dict[str, Any] = json.loads(message)
         return answer
@@ -120,9 +120,9 @@ class Tab:
 
 @contextmanager
 def chromium(program: str, profile: Path) -> Iterator[Tab]:
-    """Run the browser for the length of a `with` block; `profile` is a folder it may fill."""
+    """Run the browser for the length of a `with` block; the browser writes its data into the folder `profile`."""
     (command_read, command_write), (answer_read, answer_write) = _pipe(), _pipe()
-    # It expects its pipe as the file descriptors 3 and 4.
+    # Chromium reads commands from file descriptor 3 and writes its answers to file descriptor 4.
     redirect = f'exec "$@" 3<&{command_read} 4>&{answer_write}'
     browser = subprocess.Popen(
         ["bash", "-c", redirect, "bash", program, *FLAGS, f"--user-data-dir={profile}"],
@@ -150,7 +150,7 @@ def chromium(program: str, profile: Path) -> Iterator[Tab]:
 
 
 def _pipe() -> tuple[int, int]:
-    """Open a pipe whose ends are not among the first file descriptors."""
+    """Open a pipe with file descriptors of 10 or more, so that neither end is 3 or 4."""
     ends = os.pipe()
     above = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
     for end in ends:

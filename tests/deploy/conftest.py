@@ -1,4 +1,4 @@
-"""The whole chain, once for all tests: exporters, Prometheus with every rule, Alertmanager."""
+"""The whole monitoring chain, started once for all tests: exporters, Prometheus with every rule, Alertmanager."""
 
 import copy
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from tests.processes import Exporter, exporter
 
 FAULTY_ACCOUNT = "fa17" * 8
 PROMETHEUS = ("prometheus", "prometheus3")
-DEMO_LABELS = {"cluster": "demo", "namespace": "access"}  # as Prometheus gives them in Kubernetes
-SECONDS_OF_ALL_TESTS = 1800  # at the very most
+DEMO_LABELS = {"cluster": "demo", "namespace": "access"}  # Prometheus adds such labels in Kubernetes
+SECONDS_OF_ALL_TESTS = 1800  # an upper limit
 CONFIG = f"""
 api:
   url: ${{SIMULATOR_URL}}
@@ -37,7 +37,10 @@ accounts:
 
 @dataclass
 class Chain:
-    """What runs: the demo scraped in both formats, an exporter whose credential is refused, and the rest."""
+    """The running programs: Prometheus, Alertmanager, and two exporters.
+
+    Prometheus scrapes the demo in both formats. Cloudflare refuses the credential of the exporter `faulty`.
+    """
 
     prometheus: Prometheus
     alertmanager: str
@@ -51,7 +54,7 @@ def load(path: Path) -> Any:
 
 
 def in_seconds(config: dict[str, Any], demo: list[str], faulty: str, alertmanager_port: int) -> dict[str, Any]:
-    """Return the committed configuration for these targets, with seconds in the place of half minutes."""
+    """Return the committed configuration for these targets, with intervals of 1 s instead of 30 s."""
     config = copy.deepcopy(config)
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]
@@ -61,7 +64,7 @@ def in_seconds(config: dict[str, Any], demo: list[str], faulty: str, alertmanage
 
 
 def without_waits(alerts: dict[str, Any]) -> dict[str, Any]:
-    """Return the committed alerts, each fit to fire after a second."""
+    """Return the committed alerts with `for: 1s`, so that each fires after one second."""
     alerts = copy.deepcopy(alerts)
     for group in alerts["groups"]:
         for rule in group["rules"]:
@@ -70,20 +73,21 @@ def without_waits(alerts: dict[str, Any]) -> dict[str, Any]:
 
 
 def at_once(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the committed configuration of Alertmanager, without waiting for more alerts of a group."""
+    """Return the committed configuration of Alertmanager with `group_wait: 0s`, so that it notifies at once."""
     return config | {"route": config["route"] | {"group_wait": "0s"}}
 
 
 def refuse(handler: Handler) -> None:
-    """Answer as Cloudflare does where a token lacks a permission."""
+    """Answer as Cloudflare does when a token lacks a permission: 403."""
     handler.send(error(403, 10000, "Authentication error"))
 
 
 @pytest.fixture(scope="session", params=PROMETHEUS)
 def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Start everything, with shortened intervals, and stop it in the end: once with each major of Prometheus.
+    """Run the whole chain with short intervals, once with Prometheus 2 and once with Prometheus 3.
 
-    Cloudflare refuses one exporter's credential from its second poll on; while that is told, other tests do their work.
+    From the second poll on, Cloudflare refuses the credential of the exporter `faulty`. Other tests run while its
+    alerts become active.
     """
     program(request.param)
     program("prometheus-alertmanager")

@@ -1,7 +1,7 @@
-"""Containers without a registry: the image's root file system as the Dockerfile makes it, with this machine's Python.
+"""Containers without a registry: the root file system that the Dockerfile describes, with this machine's Python.
 
-A container has mounts, processes and a user of its own, a root file system that is read-only, and only those variables
-that it is given. Needs root.
+A container has its own mounts, processes and user. Its root file system is read-only, and it has only the environment
+variables that the test sets. Containers need root.
 """
 
 import json
@@ -21,16 +21,16 @@ from tests.processes import ROOT
 COMMAND = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / "exporter.py"))} "$@"\n'
 SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-WITH_PARENT = "--pdeathsig=KILL"  # a process ends with the one that started it; a change of the user undoes that
+WITH_PARENT = "--pdeathsig=KILL"  # the kernel kills a process when its parent ends; setuid clears this setting
 WITHOUT_RIGHTS = ("--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 
 
 @dataclass
 class Container:
-    """A root file system with what is mounted in it, and how processes start there.
+    """A root file system with its mounts, and how processes start in it.
 
-    `mounts` are files or folders of this machine by their place in the container. `process` is the number of the first
-    process outside of it, once that runs.
+    `mounts` has files and folders of this machine, by their path in the container. `process` is the process ID of the
+    container's first process, as this machine sees it; it is 0 until that process runs.
     """
 
     root: str
@@ -40,7 +40,7 @@ class Container:
     process: int = 0
 
     def entering(self, command: Sequence[str]) -> list[str]:
-        """Return what starts a command in here: beside the first process, or as the first one."""
+        """Return the command line that runs a command in the container, as its first process or as another process."""
         environ = [f"{name}={value}" for name, value in self.environ.items()]
         as_user = ["setpriv", WITH_PARENT, f"--reuid={self.user}", f"--regid={self.user}", *WITHOUT_RIGHTS]
         inside = [*as_user, "env", "-i", *environ, *command]
@@ -67,7 +67,7 @@ class Container:
 
 
 def make_place(source: Path, place: Path) -> None:
-    """Make an empty file or folder to mount something at."""
+    """Create an empty file or folder as a mount point."""
     if source.is_dir():
         place.mkdir(parents=True, exist_ok=True)
     else:
@@ -76,7 +76,7 @@ def make_place(source: Path, place: Path) -> None:
 
 
 def root_file_system(folder: Path, files: Mapping[str, str], writable: Sequence[str] = ()) -> Path:
-    """Make a root file system with these files and folders that everybody may write to."""
+    """Create a root file system with these files; every user may write to the folders in `writable`."""
     (folder / "proc").mkdir(parents=True)
     for name in SYSTEM:
         if (here := Path("/") / name).is_symlink():
@@ -95,7 +95,7 @@ def root_file_system(folder: Path, files: Mapping[str, str], writable: Sequence[
 
 
 class Image:
-    """What the last stage of the Dockerfile says."""
+    """The image that the last stage of the Dockerfile describes."""
 
     def __init__(self) -> None:
         """Read the Dockerfile."""
@@ -107,24 +107,24 @@ class Image:
         self.user = int(user.partition(":")[0])
         (entry,) = [rest for word, rest in said if word == "ENTRYPOINT"]
         self.entry_point: list[str] = json.loads(entry)
-        assert not [rest for word, rest in said if word == "CMD"], "flags would replace it"
+        assert not [rest for word, rest in said if word == "CMD"], "flags of `docker run` would replace CMD"
         self.copied = dict(rest.split()[-2:] for word, rest in said if word == "COPY" and "--from" not in rest)
         made = (re.fullmatch(r"install -d -m 1777 (\S+)", rest) for word, rest in said if word == "RUN")
         self.writable = [match[1] for match in made if match]
 
     def files(self, url: str) -> dict[str, str]:
-        """Return the files in it, with a configuration that asks the API at this address."""
+        """Return the files of the image, with a configuration that uses the API at this address."""
         copied = {place: (ROOT / name).read_text("utf-8") for name, place in self.copied.items()}
         return {self.entry_point[0]: COMMAND, **{place: asking(text, url) for place, text in copied.items()}}
 
 
 def asking(configuration: str, url: str) -> str:
-    """Return a configuration that asks the API at this address."""
+    """Return a configuration that uses the API at this address."""
     return f"api: {{url: '{url}'}}\n{configuration}"
 
 
 def can_run() -> bool:
-    """Tell whether this machine has what containers are made of."""
+    """Return whether this machine has root, namespaces and the programs that containers need."""
     if os.getuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter", "setpriv", "chroot"))):
         return False
     probe = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", "mount --make-rprivate / && mount -t proc proc /proc"]
@@ -132,18 +132,18 @@ def can_run() -> bool:
 
 
 def save(folder: Path, name: str, container: Container) -> None:
-    """Remember a container by its name."""
+    """Write a container to a file with its name."""
     (folder / f"{name}.json").write_text(json.dumps(asdict(container)), encoding="utf-8")
 
 
 def load(folder: Path, name: str) -> Container:
-    """Return the container of this name; raises FileNotFoundError where there is none."""
+    """Return the saved container of this name; raises FileNotFoundError if there is none."""
     found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
     return Container(**found)
 
 
 def start(container: Container, command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start an exporter as the first process of a container, and wait until it serves."""
+    """Start an exporter as the first process of a container, and wait until its web server runs."""
     with log.open("wb") as file:
         started = subprocess.Popen(
             container.entering([*command, "--web.listen-address=127.0.0.1:0"]), stdout=file, stderr=file

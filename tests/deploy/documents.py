@@ -1,4 +1,4 @@
-"""The documents and what they hold for people to copy: fenced blocks and commands in the text."""
+"""The documents, and the text in them that readers copy: fenced blocks and commands within a sentence."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _INLINE = re.compile(rf"(?<!`)`((?:{_PROGRAMS})\s[^`]+)`(?!`)")
 
 
 class Snippet(NamedTuple):
-    """Something to copy: where it stands, its language and its text."""
+    """A text to copy: its place as `file:line`, its language and its content."""
 
     place: str
     language: str

@@ -1,4 +1,4 @@
-"""Draws the dashboards in the documents from ten minutes of the demo: python -m tests.deploy.drawings."""
+"""Draws the dashboards for the documents from ten minutes of the demo: python -m tests.deploy.drawings."""
 
 import json
 import sys
@@ -14,11 +14,11 @@ from tests.deploy.monitoring import free_ports, prometheus
 from tests.processes import ROOT, exporter
 
 PICTURES = {"overview": "dashboard.svg", "policies": "policies.svg"}
-SECONDS = 600  # that the drawings show
+SECONDS = 600  # the time range of the drawings
 
 
 def main(seconds: float, pictures: Path) -> None:
-    """Let a Prometheus with all rules scrape the demo each second, and draw what it stored."""
+    """Run a Prometheus that scrapes the demo each second and evaluates all rules; draw the data that it stored."""
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text("utf-8"))
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config.pop("alerting")

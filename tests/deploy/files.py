@@ -1,4 +1,4 @@
-"""What stands in deploy/: rules, dashboards and documents, and the names of metrics in them."""
+"""The files in deploy/ (rules, dashboards and documents), and the names of metrics in them."""
 
 import json
 import re
@@ -23,7 +23,7 @@ RUNBOOK_URL = f"{HOMEPAGE}/blob/main/docs/runbook.md"
 
 Rule: TypeAlias = dict[str, Any]
 
-# A recorded name, level:metric:operations, or a metric of the exporter.
+# The name of a recording rule, level:metric:operations, and the name of a metric of the exporter.
 _RECORDED = re.compile(r"\b[a-z_]+:cloudflare_access_\w+:\w+")
 _EXPORTED = re.compile(r"(?<![\w:])cloudflare_access_\w+(?![\w:])")
 _CATALOGUED = re.compile(r"^\| `(\w+)` \| (gauge|counter|histogram) \| (.*?) \|", re.MULTILINE)
@@ -41,7 +41,7 @@ def alert_names() -> set[str]:
 
 @cache
 def catalogue() -> dict[str, set[str]]:
-    """Return the labels of every metric the exporter documents, by name."""
+    """Return the labels of every metric in docs/metrics.md, by the name of the metric."""
     found: dict[str, set[str]] = {}
     for name, kind, labels in _CATALOGUED.findall((ROOT / "docs" / "metrics.md").read_text("utf-8")):
         suffixes = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
@@ -50,15 +50,15 @@ def catalogue() -> dict[str, set[str]]:
 
 
 def named_metrics(text: str) -> Iterator[str]:
-    """Yield every metric of the exporter and every recorded series that a text names."""
+    """Yield the name of each metric and of each recording rule in a text."""
     yield from _RECORDED.findall(text)
     for name in _EXPORTED.findall(_RECORDED.sub(" ", text)):
-        if not name.endswith("_"):  # the start of several names
+        if not name.endswith("_"):  # a prefix of several names
             yield name
 
 
 def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the panels of a dashboard, those in rows included."""
+    """Yield the panels of a dashboard, including the panels in rows."""
     for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", [])

@@ -1,4 +1,4 @@
-"""The Helm chart, as the real helm renders it."""
+"""The Helm chart, rendered by the real helm."""
 
 import json
 import shutil
@@ -19,11 +19,11 @@ SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text("ut
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
 ID = "023e105f4ecef8ad9ca31a8372d0c353"
 NAME = "cloudflare-access-exporter"
-LINKED = "found symbolic link in path"  # what helm says on stderr of the link to the dashboards
+LINKED = "found symbolic link in path"  # helm prints this on stderr, because the chart links to the dashboards
 
 
 def helm(*arguments: str | Path, values: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm, with values on its standard input."""
+    """Run helm, and pass the values on standard input."""
     given = ("--values", "-") if values is not None else ()
     return subprocess.run(
         [program("helm"), *arguments, *given],
@@ -36,21 +36,24 @@ def helm(*arguments: str | Path, values: dict[str, Any] | None = None) -> subpro
 
 
 def rendered(*arguments: str | Path, values: dict[str, Any] | None = None, chart: Path = CHART) -> list[Manifest]:
-    """Return the objects of a release that is called like the chart."""
+    """Return the Kubernetes objects of a release that has the name of the chart."""
     ended = helm("template", NAME, chart, "--namespace", "access", *arguments, values=values)
     assert ended.returncode == 0, ended.stderr
     return parsed(ended.stdout)
 
 
 def refused(values: dict[str, Any]) -> str:
-    """Return why helm refuses values."""
+    """Return helm's error message for invalid values."""
     ended = helm("template", NAME, CHART, values=values)
     assert (ended.returncode, ended.stdout) == (1, "")
     return "\n".join(line for line in ended.stderr.splitlines() if LINKED not in line)
 
 
 def notes(values: dict[str, Any], folder: Path) -> str:
-    """Return what helm says after an install, without a cluster: rendered as a part of a copy of the chart."""
+    """Return the notes that helm prints after an install.
+
+    `helm template` leaves the notes out. So a copy of the chart renders them as an object, which needs no cluster.
+    """
     copy = shutil.copytree(CHART, folder / "chart")
     text = (copy / "templates" / "NOTES.txt").read_text("utf-8")
     (copy / "templates" / "_notes.tpl").write_text(f'{{{{ define "notes" }}}}{text}{{{{ end }}}}', encoding="utf-8")
@@ -61,7 +64,7 @@ def notes(values: dict[str, Any], folder: Path) -> str:
 
 
 def only(objects: list[Manifest], kind: str, ending: str = "") -> Manifest:
-    """Return the one object of a kind whose name ends so."""
+    """Return the only object of this kind with a name that has this ending."""
     (found,) = (each for each in objects if each["kind"] == kind and each["metadata"]["name"].endswith(ending))
     return found
 
@@ -80,6 +83,6 @@ def container(objects: list[Manifest]) -> dict[str, Any]:
 
 
 def pods(objects: list[Manifest]) -> Iterator[dict[str, Any]]:
-    """Yield the specification of each pod: the exporter's, and that of `helm test`."""
+    """Yield the specifications of the exporter's pod and of the pod that `helm test` starts."""
     yield workload(objects)["spec"]["template"]["spec"]
     yield only(objects, "Pod")["spec"]

@@ -1,4 +1,4 @@
-"""Kubernetes manifests: kustomize builds them, the schemas of Kubernetes and of the Prometheus operator judge them."""
+"""Kubernetes manifests: kustomize builds them; the schemas of Kubernetes and the Prometheus operator validate them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import jsonschema
-import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
+import kubernetes_validate  # type: ignore[import-untyped]  # the package has no types
 import pytest
 import yaml
 
@@ -26,7 +26,7 @@ _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def fields(*required: str, **named: Any) -> dict[str, Any]:
-    """Return the schema of an object that has no other fields than these."""
+    """Return the schema of an object that may have these fields and no others."""
     return {"type": "object", "properties": named, "required": list(required), "additionalProperties": False}
 
 
@@ -35,7 +35,7 @@ def several(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": schema}
 
 
-# Of the fields that https://prometheus-operator.dev/docs/api-reference/api/ publishes, those that we may use.
+# The subset of https://prometheus-operator.dev/docs/api-reference/api/ that our manifests may use.
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 RELABELING = fields(
     sourceLabels=several(TEXT), separator=TEXT, targetLabel=TEXT, regex=TEXT, replacement=TEXT, action=TEXT
@@ -79,7 +79,7 @@ SPECS = {
         groups=several(fields("name", name=TEXT, interval=DURATION, limit=NUMBER, labels=STRINGS, rules=several(RULE)))
     ),
 }
-# What the kustomize in Debian 12's kubectl says to fields that came later.
+# The kustomize in the kubectl of Debian 12 is too old for some fields, and fails with one of these messages.
 TOO_OLD = re.compile(r'unknown field "labels"|cannot unmarshal object .* of type patch.StrategicMerge')
 OLDEST = "1.29"
 _KNOWN = [version.rpartition(".")[0] for version in dict.fromkeys(kubernetes_validate.utils.all_versions())]
@@ -97,12 +97,15 @@ def built(folder: Path) -> list[Manifest]:
 
 
 def parsed(text: str) -> list[Manifest]:
-    """Return the objects in a text, read fast where PyYAML can."""
+    """Return the objects in a YAML text, parsed by libyaml if PyYAML has it, because that is faster."""
     return list(yaml.load_all(text, _LOADER))
 
 
 def combined(folder: Path, overlay: str, components: Sequence[str] = (), **more: Any) -> list[Manifest]:
-    """Build an overlay with components, by their paths below deploy/, from a kustomization in this folder."""
+    """Write a kustomization of an overlay and components into this folder, and build it.
+
+    The components are paths below deploy/.
+    """
     deploy = os.path.relpath(DEPLOY, folder.resolve())
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -115,30 +118,30 @@ def combined(folder: Path, overlay: str, components: Sequence[str] = (), **more:
 
 
 def kustomize(folder: Path) -> Manifests:
-    """Build a kustomization; return its objects by kind, of which there is one each."""
+    """Build a kustomization with one object of each kind; return the objects by kind."""
     return by_kind(built(folder))
 
 
 def by_kind(objects: list[Manifest]) -> Manifests:
-    """Return objects by kind, of which there is one each."""
+    """Return objects by kind; fail if two objects have the same kind."""
     assert len({each["kind"] for each in objects}) == len(objects)
     return {each["kind"]: each for each in objects}
 
 
 def workload(manifests: Manifests) -> Manifest:
-    """Return the Deployment or StatefulSet, of which there is one."""
+    """Return the only Deployment or StatefulSet."""
     (kind,) = manifests.keys() & {"Deployment", "StatefulSet"}
     return manifests[kind]
 
 
 def pod(manifests: Manifests) -> dict[str, Any]:
-    """Return what the pods of the workload are made from."""
+    """Return the pod specification of the workload."""
     spec: dict[str, Any] = workload(manifests)["spec"]["template"]["spec"]
     return spec
 
 
 def validate(manifest: Manifest) -> None:
-    """Fail unless every version of Kubernetes, or the Prometheus operator, knows every field of an object."""
+    """Fail if an object has a field that a version of Kubernetes, or the Prometheus operator, does not know."""
     _validate_once(json.dumps(manifest))
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager for tests, on the loopback interface, and what they say of themselves."""
+"""A real Prometheus and a real Alertmanager for tests, on the loopback interface."""
 
 import socket
 import subprocess
@@ -22,7 +22,7 @@ _PAUSE = Event()
 
 
 def eventually(what: str, look: Callable[[], T | None]) -> T:
-    """Return what `look` finds, asked again and again until it finds something."""
+    """Call `look` again and again until it finds something, and return that; fail after 45 s."""
     patient_until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < patient_until:
         try:
@@ -36,7 +36,7 @@ def eventually(what: str, look: Callable[[], T | None]) -> T:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports nobody listens on."""
+    """Return free ports of the loopback interface."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [listening.getsockname()[1] for listening in sockets]
@@ -44,7 +44,7 @@ def free_ports(number: int) -> list[int]:
 
 @contextmanager
 def running(*command: str | Path, log: Path) -> Iterator[None]:
-    """Run a program for the length of a `with` block, with its output in a file."""
+    """Run a program for the length of a `with` block, and write its output to a file."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent)
     try:
@@ -59,26 +59,26 @@ def running(*command: str | Path, log: Path) -> Iterator[None]:
 
 
 class Prometheus:
-    """A running Prometheus, asked through its API."""
+    """A running Prometheus and its HTTP API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def get(self, path: str, **parameters: str | float) -> Any:
-        """Return the data of an answer of the API; raises AssertionError with Prometheus's words otherwise."""
+        """Return the data of a response of the API; raises AssertionError with Prometheus's message on an error."""
         answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
         assert answer.ok, answer.text
         return answer.json()["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the samples of an expression as of now."""
+        """Return the current samples of an expression."""
         found: list[dict[str, Any]] = self.get("query", query=expression)["result"]
         return found
 
 
 @contextmanager
 def prometheus(name: str, config: dict[str, Any], folder: Path, port: int) -> Iterator[Prometheus]:
-    """Run the Prometheus of this name with a configuration, and data and log in a folder."""
+    """Run this Prometheus program with a configuration; it keeps its data and its log in `folder`."""
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), "utf-8")
     command = [
         program(name),
@@ -95,7 +95,7 @@ def prometheus(name: str, config: dict[str, Any], folder: Path, port: int) -> It
 
 @contextmanager
 def alertmanager(config: dict[str, Any], folder: Path, port: int) -> Iterator[str]:
-    """Run an Alertmanager with a configuration; give its address."""
+    """Run an Alertmanager with a configuration, and yield its URL."""
     (folder / "alertmanager.yaml").write_text(yaml.safe_dump(config), "utf-8")
     command = [
         program("prometheus-alertmanager"),
@@ -111,9 +111,9 @@ def alertmanager(config: dict[str, Any], folder: Path, port: int) -> Iterator[st
 
 
 class Relay:
-    """Stands between Prometheus and an exporter, and keeps the Content-Type of what it passed on.
+    """A proxy between Prometheus and an exporter that records the Content-Type of each response.
 
-    With `accept` it asks for that format in the place of Prometheus, which has no setting for it in old versions.
+    With `accept`, the proxy requests that format, because old versions of Prometheus have no setting for the format.
     """
 
     def __init__(self, target: str, accept: str | None = None) -> None:
@@ -133,7 +133,7 @@ class Relay:
                 self.wfile.write(answer.content)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"

@@ -1,4 +1,4 @@
-"""Status pages of accounts that never were, served as the exporter serves them."""
+"""Status pages of made-up accounts, and a web server that sends them with the exporter's own headers."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +36,10 @@ NAMES = (
 
 
 def page(number: int, *, errors: bool, demo: bool = False) -> str:
-    """Return the page of so many accounts; with errors, of polls that fail, wait, or succeeded long ago."""
+    """Return a status page with this number of accounts.
+
+    With `errors`, some polls fail, some have not finished, and some succeeded too long ago.
+    """
     accounts = [_account(index) for index in range(number)]
     rows = [row for index, account in enumerate(accounts) for row in _rows(index, account, errors=errors)]
     return render(accounts, rows, NOW, View(demo=demo))
@@ -107,7 +110,7 @@ def _row(account: Account, collector: str, target: str, summary: Any, *, failing
 
 
 def _history(used: int) -> History:
-    """Return the seats of four days, which rose to what they are now, with a dip each night."""
+    """Return four days of seats in use: they rise to the current number, with a dip each night."""
     history = History()
     for poll in range(0, 4 * 86400, 300):
         dip = 3 * (poll // 43200 % 2)
@@ -116,14 +119,14 @@ def _history(used: int) -> History:
 
 
 def _nothing(*_: object) -> Any:
-    raise AssertionError("these targets are only looked at")
+    raise AssertionError("a status page polls no target")
 
 
 @contextmanager
 def served(pages: Mapping[str, str], refreshes: Mapping[str, int] = MappingProxyType({})) -> Iterator[str]:
-    """Serve pages by their path, with the exporter's own policy; give the address.
+    """Serve pages by their path, with the exporter's Content-Security-Policy; yield the URL of the server.
 
-    A page that `refreshes` has the header for that, with so many seconds.
+    `refreshes` has the seconds of the Refresh header for each page that has this header.
     """
 
     class Handler(BaseHTTPRequestHandler):

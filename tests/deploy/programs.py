@@ -1,6 +1,6 @@
-"""The real programs that the tests of deploy/ run, and how to get those that are missing.
+"""The programs that the tests of deploy/ run, and how to install them.
 
-`python -m tests.deploy.programs` says what is missing here; `make test` ends with it.
+`python -m tests.deploy.programs` lists the programs that this machine lacks. `make test` runs it at the end.
 """
 
 import os
@@ -38,12 +38,12 @@ GET = {
 
 
 def find(name: str) -> str | None:
-    """Return where a program is: beside this Python, or where the PATH has it."""
+    """Return the path of a program, from the folder of this Python or from PATH; None if the program is missing."""
     return shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
 
 
 def program(name: str) -> str:
-    """Return where a program is; skip the test where it is missing."""
+    """Return the path of a program; skip the test if the program is missing."""
     found = find(name)
     if found is None:
         pytest.skip(f"{name} is missing: {GET[name]}")
@@ -51,18 +51,18 @@ def program(name: str) -> str:
 
 
 def axe() -> str:
-    """Return the text of axe-core; skip the test where it is missing."""
+    """Return the JavaScript of axe-core; skip the test if axe-core is missing."""
     if not AXE.exists():
         pytest.skip("axe-core is missing: npm ci --prefix tests/deploy")
     return AXE.read_text("utf-8")
 
 
 def report() -> Iterator[str]:
-    """Yield the lines that tell what `make test` leaves out, and what is missing for it."""
-    yield "Not run by `make test`: the long tests, `make test-faults`; those on real programs, `make test-deploy`."
+    """Yield lines that name the tests that `make test` skips, and the programs that this machine lacks."""
+    yield "`make test` skips the long tests (run `make test-faults`) and the tests of deploy/ (run `make test-deploy`)."
     missing = [name for name in GET if find(name) is None]
     if missing:
-        yield "Missing here; `make test-deploy` skips what needs them:"
+        yield "These programs are missing. `make test-deploy` skips the tests that need them:"
         yield from (f"  {name:24}{GET[name]}" for name in missing)
 
 

@@ -1,6 +1,6 @@
-"""Takes the picture of the status page that stands in the README: python -m tests.deploy.screenshots.
+"""Takes the screenshot of the status page for the README: python -m tests.deploy.screenshots.
 
-The picture says which page it is of, so that a test can tell when it is old.
+The PNG file contains a hash of the page, so that a test fails when the screenshot is out of date.
 """
 
 import hashlib
@@ -17,33 +17,33 @@ from tests.deploy.programs import program
 from tests.processes import ROOT, exporter
 
 PICTURE = ROOT / "docs" / "status-page.png"
-UNFINISHED = ("first poll", "as soon as", "no test before")
+UNFINISHED = ("first poll", "as soon as", "no earlier test")
 FINISHED = (">changed", " in 2 min<")
 SCREEN = Screen(1200, 1000)
 _KEYWORD = b"Page\0"
 
 
 def page() -> str:
-    """Return what tells one look of the page from another: how it shows accounts that never change."""
+    """Return a hash of the status page of fixed accounts, which changes when the look of the page changes."""
     shown = "".join(pages.page(number, errors=True, demo=True) for number in (4, 20))
     return hashlib.sha256(shown.replace(__version__, "").replace(__homepage__, "").encode()).hexdigest()
 
 
 def signed(picture: bytes, text: str) -> bytes:
-    """Return a PNG with a text in it, before its last chunk: https://www.w3.org/TR/png-3/#11tEXt."""
+    """Return the PNG with a text chunk before its last chunk: https://www.w3.org/TR/png-3/#11tEXt."""
     content = b"tEXt" + _KEYWORD + text.encode()
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     return picture[:-12] + chunk + picture[-12:]
 
 
 def page_of(picture: bytes) -> str:
-    """Return the text in a PNG."""
+    """Return the hash in the text chunk of a PNG, or an empty string if there is none."""
     _, found, rest = picture.partition(b"tEXt" + _KEYWORD)
     return rest[:64].decode() if found else ""
 
 
 def main() -> None:
-    """Show the page of a demo in which a test has changed somebody's result, and write what Chromium shows."""
+    """Run the demo until a policy test has changed the result of a user, and write a screenshot of its status page."""
     with (
         TemporaryDirectory() as profile,
         exporter("--demo") as demo,

@@ -1,7 +1,7 @@
-"""Stand-ins for docker, kubectl, systemd-run and systemctl, which do what the documents type with containers.py.
+"""Stand-ins for docker, kubectl, systemd-run and systemctl, which run the documented commands with containers.py.
 
-python -m tests.deploy.stand_ins PROGRAM ARGUMENT…: the folder $CONTAINERS has the containers, by the names that the
-programs have for them, and the places of the image's and the unit's root file systems.
+python -m tests.deploy.stand_ins PROGRAM ARGUMENT… finds everything in the folder $CONTAINERS: the containers, by the
+names that docker, kubectl and systemd give them, and the root file systems of the image and of the systemd unit.
 """
 
 import os
@@ -18,11 +18,11 @@ from tests.processes import ROOT
 
 FOLDER = Path(os.environ.get("CONTAINERS", "."))
 UNIT = ROOT / "deploy" / "systemd" / "cloudflare-access-exporter.service"
-DYNAMIC_USER = 61184  # the first that systemd gives away
+DYNAMIC_USER = 61184  # the first user ID that systemd assigns with DynamicUser=yes
 
 
 def parsed(words: Sequence[str], switches: str, valued: str) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the flags in front, each with its values, and the words behind them; any other flag ends the process."""
+    """Return the leading flags with their values, and the words after the flags; exit on an unknown flag."""
     rest, found = list(words), dict[str, list[str]]()
     while rest and rest[0].startswith("-"):
         flag, _, value = rest.pop(0).partition("=")
@@ -33,16 +33,16 @@ def parsed(words: Sequence[str], switches: str, valued: str) -> tuple[dict[str, 
         elif flag == "--":
             break
         else:
-            sys.exit(f"there is no flag {flag}")
+            sys.exit(f"unknown flag {flag}")
     return found, rest
 
 
 def enter(container: Container, command: Sequence[str]) -> NoReturn:
-    """Become a command in a container, and note it; a slim image has few other programs."""
+    """Note a command, and replace this process by it in a container; only programs of a slim image are allowed."""
     assert Path(command[0]).name in ("cloudflare-access-exporter", "sh"), command[0]
     note(" ".join(command))
     entering = container.entering(command)
-    os.execvp(entering[0], entering)  # noqa: S606 – no shell is wanted
+    os.execvp(entering[0], entering)  # noqa: S606 – the command needs no shell
 
 
 def hang_up(name: str) -> None:
@@ -52,7 +52,7 @@ def hang_up(name: str) -> None:
 
 
 def note(text: str) -> None:
-    """Remember that something was done."""
+    """Add a line to the file `done`, which the test reads."""
     with (FOLDER / "done").open("a", encoding="utf-8") as file:
         file.write(f"{text}\n")
 
@@ -75,7 +75,7 @@ def docker(words: Sequence[str]) -> None:
 
 
 def docker_run(words: Sequence[str]) -> None:
-    """Become a command in the image, or run an exporter there until it has shown that it serves."""
+    """Replace this process by a command in the image; with -p, run an exporter there until its web server runs."""
     flags, (image, *arguments) = parsed(words, "--rm -i --detach", "-e -v -p --name")
     assert image == "cloudflare-access-exporter"
     container = from_image(FOLDER / "image", flags.get("-e", []), flags.get("-v", []))
@@ -96,7 +96,7 @@ def from_image(root: Path, variables: Sequence[str], volumes: Sequence[str]) -> 
     mounts = {}
     for volume in volumes:
         source, target = volume.split(":")[:2]
-        if not source.startswith("/"):  # a named volume is as writable as what it covers
+        if not source.startswith("/"):  # a named volume gets the permissions of the folder that it covers
             path = root.parent / "volumes" / source
             path.mkdir(parents=True, exist_ok=True)
             path.chmod((root / target.lstrip("/")).stat().st_mode)
@@ -121,7 +121,7 @@ def compose(words: Sequence[str]) -> None:
 
 
 def kubectl(words: Sequence[str]) -> None:
-    """Do what `kubectl exec` does; nothing for any other command, which needs a cluster."""
+    """Do what `kubectl exec` does; do nothing for other commands, because they need a cluster."""
     _, (command, *rest) = parsed(words, "", "-n")
     if command == "exec":
         target, *inside = parsed(rest, "-i", "")[1]
@@ -132,16 +132,16 @@ def kubectl(words: Sequence[str]) -> None:
 
 
 def systemd_run(words: Sequence[str]) -> None:
-    """Run a command with properties that the unit has as well."""
+    """Run a command as `systemd-run` does; fail if a property is not in the unit."""
     flags, command = parsed(words, "--quiet --pipe --wait --collect", "--property")
     assert {"--pipe", "--wait"} <= flags.keys()
     unit = UNIT.read_text("utf-8").splitlines()
-    assert set(flags["--property"]) <= set(unit), "not as in the unit"
+    assert set(flags["--property"]) <= set(unit), "the unit lacks a property"
     enter(service(FOLDER / "host", flags["--property"]), command)
 
 
 def service(root: Path, properties: Sequence[str]) -> Container:
-    """Return what systemd starts a process in that has these properties."""
+    """Return a container like the environment that systemd creates for a process with these properties."""
     assert "DynamicUser=yes" in properties
     credentials = root.parent / "credentials"
     credentials.mkdir(exist_ok=True)
@@ -155,7 +155,7 @@ def service(root: Path, properties: Sequence[str]) -> Container:
 
 
 def systemctl(words: Sequence[str]) -> None:
-    """Do what the unit says of a reload; nothing for any other command."""
+    """Reload as the unit does, by SIGHUP; do nothing for other commands."""
     if words[0] == "reload":
         assert "ExecReload=/bin/kill -HUP $MAINPID" in UNIT.read_text("utf-8").splitlines()
         hang_up(f"{words[1]}.service")

@@ -1,4 +1,4 @@
-"""The compressed page as clients read it that stop at the end of a gzip member: curl and Chromium."""
+"""The compressed /metrics page in curl and Chromium, which stop reading at the end of a gzip member."""
 
 import subprocess
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def demo() -> Iterator[Exporter]:
 
 
 def test_curl(demo: Exporter) -> None:
-    """The page that `curl --compressed` writes is whole, and it ends without an error."""
+    """With `curl --compressed`, /metrics is complete, and curl reports no error."""
     command = [program("curl"), "--compressed", "--silent", "--show-error", "--fail", f"{demo.url}/metrics"]
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert page.startswith(FIRST)
@@ -31,7 +31,7 @@ def test_curl(demo: Exporter) -> None:
 
 
 def test_chromium(demo: Exporter, tmp_path: Path) -> None:
-    """Whoever opens the page in a browser sees all of it."""
+    """A browser shows the whole /metrics page."""
     with chromium(program("chromium"), tmp_path) as tab:
         tab.open(f"{demo.url}/metrics", Screen(1440, 900), "light")
         page = tab.evaluate("document.body.innerText")

@@ -1,6 +1,7 @@
-"""What the documents tell people to type is typed: in a copy of the project, with /etc, /opt and /usr/local inside it.
+"""Every command in the documents runs in a copy of the project that has its own /etc, /opt and /usr/local.
 
-What cannot run here is a stand-in, which only looks for the files it is given; STAND_INS says why, for each.
+A program that cannot run here has a stand-in. It only checks that the files in its arguments exist. STAND_INS says why
+each stand-in is needed.
 """
 
 import re
@@ -17,24 +18,24 @@ from tests.deploy.documents import COMMANDS, Snippet
 from tests.processes import ROOT
 
 STAND_INS = {
-    "pip": "downloads; .ci/run installs the same files in the same way",
-    "docker": "needs a container registry",
-    "kubectl": "needs a cluster",
-    "helm": "needs a cluster; test_helm_install.py renders what is installed",
-    "jb": "downloads",
-    "jsonnet": "test_mixin.py runs these commands",
-    "mixtool": "no registry has it",
-    "kustomize": "writes what base/kustomization.yaml says already; test_kubernetes_variants.py sets an image",
-    "systemctl": "needs systemd as the first process",
-    "systemd-run": "needs it too; test_commands_in_place.py runs its commands, and those of docker and kubectl",
-    "curl": "asks Cloudflare, or an exporter that runs",
+    "pip": "it downloads packages; .ci/run installs the same files in the same way",
+    "docker": "it needs a container registry",
+    "kubectl": "it needs a cluster",
+    "helm": "it needs a cluster; test_helm_install.py renders the same objects",
+    "jb": "it downloads packages",
+    "jsonnet": "test_mixin.py runs the same commands",
+    "mixtool": "no package registry has it",
+    "kustomize": "it changes base/kustomization.yaml; test_kubernetes_variants.py sets an image in the same way",
+    "systemctl": "it needs systemd as the first process",
+    "systemd-run": "it needs systemd; test_commands_in_place.py runs its commands and those of docker and kubectl",
+    "curl": "it needs Cloudflare or a running exporter",
 }
-# Everything else a command may be; a program that is in neither list is not found, and the test fails.
+# The real programs that commands may use. A program in neither list is missing from PATH, so the test fails.
 REAL = ("bash", "cat", "cp", "install", "mkdir", "make", "grep", "ln", "sed")
 STAND_IN = """#!/bin/bash
 for word; do case $word in deploy/*|docs/*|tests/*|*.txt) [ -e "$word" ] || exit 1 ;; esac; done
 """
-# The exporter reads flags and configuration as it always does, but asks nobody: the account is made up.
+# The exporter reads its flags and configuration, but polls nothing, because the account is made up.
 EXPORTER = f"""#!/bin/bash
 exec {shlex.quote(sys.executable)} -c '
 import dataclasses, sys
@@ -58,7 +59,7 @@ FOLDERS = ("etc/cron.d", "etc/systemd/system", "opt", "usr/local/bin")
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """The only programs that the commands find."""
+    """A folder with the only programs that the commands can find."""
     folder = tmp_path / "tools"
     folder.mkdir()
     scripts = dict.fromkeys(STAND_INS, STAND_IN) | {
@@ -76,7 +77,7 @@ def tools(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path, tools: Path) -> Path:
-    """A copy of the project with its virtual environment, and the folders of a machine beside it."""
+    """A copy of the project with a virtual environment, beside the system folders such as etc/systemd/system."""
     for name in FOLDERS:
         (tmp_path / name).mkdir(parents=True)
     project = Path(shutil.copytree(ROOT, tmp_path / "project", ignore=OURS))
@@ -89,7 +90,7 @@ def machine(tmp_path: Path, tools: Path) -> Path:
 
 @pytest.mark.parametrize("snippet", COMMANDS, ids=lambda snippet: snippet.place)
 def test_command_does_what_is_written(snippet: Snippet, machine: Path, tools: Path) -> None:
-    """Every command of every document ends well; `make` says what it would run, and runs it elsewhere."""
+    """Every command of every document exits with status 0; `make` only prints its commands (make -n)."""
     here = re.sub(r"(?<![\w./:])/(?=(?:etc|opt|usr/local)/)", "../", snippet.text)
     typed = subprocess.run(
         [
@@ -107,8 +108,8 @@ def test_command_does_what_is_written(snippet: Snippet, machine: Path, tools: Pa
     assert typed.returncode == 0, typed.stdout + typed.stderr
 
 
-def test_a_command_that_does_not_exist_is_noticed(machine: Path, tools: Path) -> None:
-    """A target, a flag, a file or a program that is not there ends a command badly."""
+def test_a_wrong_command_fails(machine: Path, tools: Path) -> None:
+    """A command fails if its make target, flag, file or program does not exist."""
     for text in ("make tset", "cloudflare-access-exporter --onec", "pip install -r require.txt", "ls", "cp a b"):
         with pytest.raises(AssertionError):
             test_command_does_what_is_written(Snippet("here", "sh", text), machine, tools)

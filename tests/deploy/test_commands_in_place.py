@@ -1,6 +1,7 @@
-"""Commands that the documents type beside a running exporter: in the image's root file system, the pod's, the unit's.
+"""Documented commands that run beside a running exporter: in its container, in its pod or with its systemd unit.
 
-The exporter, its configuration, user, variables and files are the real ones; docker, kubectl and systemd are stand-ins.
+The exporter, its configuration, user, environment variables and files are real; docker, kubectl and systemd are
+stand-ins.
 """
 
 import os
@@ -35,7 +36,7 @@ PROGRAMS = ("docker", "kubectl", "systemd-run", "systemctl")
 EXPORTER = "/opt/cloudflare-access-exporter/bin/cloudflare-access-exporter"
 ETC = "/etc/cloudflare-access-exporter"
 STATE = "/var/lib/cloudflare-access-exporter"
-# What the documents must say how to do, wherever the exporter runs.
+# The documents must have each command of WHAT in each way of WAYS, and each command of RELOADS.
 WAYS = ("docker run", "docker exec", "$compose exec", "kubectl -n cloudflare-access exec", "systemd-run")
 WHAT = ("--config.check", "--idle-seats=90d", "--test-policy=-")
 RELOADS = ("docker kill --signal=HUP", "$compose kill --signal=HUP", "sh -c 'kill -HUP 1'", "systemctl reload")
@@ -43,12 +44,12 @@ IN_PLACE = [
     snippet
     for snippet in COMMANDS
     if re.search(r"docker (run|exec|kill|compose)|kubectl.* exec |systemd-run|systemctl reload", snippet.text)
-    and "\n" in snippet.text  # others are named in a sentence
+    and "\n" in snippet.text  # a command without a line break is part of a sentence, not a block
 ]
 
 
 def account() -> Any:
-    """An account with somebody who holds an idle seat, and an application called Wiki."""
+    """Return an account with a user who holds an idle seat, and an application called Wiki."""
     made = checking.account()
     made.id = ACCOUNT
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
@@ -58,7 +59,7 @@ def account() -> Any:
 
 
 class Machine:
-    """Running exporters, by the names that docker, kubectl and systemd have for them."""
+    """Running exporters, by the names that docker, kubectl and systemd give them."""
 
     def __init__(self, folder: Path, cloudflare: Simulator) -> None:
         self.folder = folder
@@ -85,12 +86,12 @@ class Machine:
         return path
 
     def docker(self) -> tuple[Container, list[str]]:
-        """What the README starts with `docker run`."""
+        """Return the container and command that the README starts with `docker run`."""
         container = stand_ins.from_image(self.folder / "image", [f"{k}={v}" for k, v in self.environ.items()], [])
         return container, Image().entry_point
 
     def compose(self) -> tuple[Container, list[str]]:
-        """The service of deploy/compose for an account."""
+        """Return the container and command of the service in deploy/compose that exports an account."""
         text = (ROOT / "deploy" / "compose" / "compose.yaml").read_text("utf-8")
         service = yaml.safe_load(text)["services"]["exporter-account"]
         variables = {
@@ -103,7 +104,7 @@ class Machine:
         return container, [*Image().entry_point, *service["command"]]
 
     def pod(self) -> tuple[Container, list[str]]:
-        """The pod of deploy/kubernetes/base."""
+        """Return the container and command of the pod in deploy/kubernetes/base."""
         base = ROOT / "deploy" / "kubernetes" / "base"
         pod = yaml.safe_load((base / "deployment.yaml").read_text("utf-8"))["spec"]["template"]["spec"]
         (inside,) = pod["containers"]
@@ -123,7 +124,7 @@ class Machine:
         return Container(str(self.folder / "image"), user, environ, mounts), [*Image().entry_point, *inside["args"]]
 
     def unit(self) -> tuple[Container, list[str]]:
-        """The service of deploy/systemd."""
+        """Return the container and command of the systemd unit in deploy/systemd."""
         text = stand_ins.UNIT.read_text("utf-8").replace("\\\n", " ")
         container = stand_ins.service(self.folder / "host", text.splitlines())
         state = self.folder / "state"
@@ -134,11 +135,11 @@ class Machine:
         return container, shlex.split(command.replace("${STATE_DIRECTORY}", STATE))
 
     def loads(self) -> int:
-        """How often all exporters together have loaded their configuration."""
+        """Return how many times the exporters have loaded their configuration, all together."""
         return sum(log.read_text("utf-8").count("configuration loaded") for log in self.folder.glob("*.log"))
 
     def start(self, name: str, made: tuple[Container, list[str]]) -> "subprocess.Popen[bytes]":
-        """Run an exporter under this name."""
+        """Run an exporter in a container, and save the container under this name."""
         container, command = made
         started = containers.start(container, command, self.folder / f"{name}.log")
         containers.save(self.folder, name, container)
@@ -147,7 +148,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which an exporter runs in each way that the documents have."""
+    """A machine that runs an exporter in each documented way: docker, Compose, Kubernetes, systemd."""
     if not containers.can_run():
         pytest.skip("needs root, mount namespaces, unshare, nsenter, setpriv and chroot")
     folder = tmp_path_factory.mktemp("containers")
@@ -166,7 +167,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def typed(snippet: Snippet, machine: Machine, folder: Path) -> str:
-    """Type what a document says, and return its output."""
+    """Run a documented command, and return its output."""
     tools = folder / "tools"
     tools.mkdir()
     for name in PROGRAMS:
@@ -196,7 +197,7 @@ def typed(snippet: Snippet, machine: Machine, folder: Path) -> str:
 
 @pytest.mark.parametrize("snippet", IN_PLACE, ids=lambda snippet: snippet.place)
 def test_commands_do_what_they_say(snippet: Snippet, machine: Machine, tmp_path: Path) -> None:
-    """Where the exporter runs, commands read its configuration, list people, test a policy, and reload it."""
+    """Beside a running exporter, each command checks the configuration, lists users, tests a policy or reloads."""
     loads = machine.loads()
     out = typed(snippet, machine, tmp_path)
     done = (machine.folder / "done").read_text("utf-8")
@@ -212,11 +213,11 @@ def test_commands_do_what_they_say(snippet: Snippet, machine: Machine, tmp_path:
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_command_is_documented(way: str, what: str) -> None:
-    """The documents have each command for each place where the exporter may run."""
+    """The documents have each command for each way to run the exporter."""
     assert [snippet for snippet in IN_PLACE if way in snippet.text and what in snippet.text]
 
 
 @pytest.mark.parametrize("way", RELOADS)
 def test_every_reload_is_documented(way: str) -> None:
-    """The documents say how to reload in each place."""
+    """The documents say how to reload the configuration for each way to run the exporter."""
     assert [snippet for snippet in IN_PLACE if way in snippet.text]

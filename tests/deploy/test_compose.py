@@ -1,4 +1,4 @@
-"""The Compose file as far as it can be checked without Docker: what it mounts exists, and its parts fit together."""
+"""Checks of the Compose file that need no Docker: mounted files exist, and services, ports and names match."""
 
 import re
 import subprocess
@@ -22,8 +22,8 @@ def hosts(service: str) -> set[str]:
     return {service, *networks.get("default", {}).get("aliases", [])}
 
 
-def test_file_is_as_the_specification_says() -> None:
-    """Compose knows every key, and takes every value."""
+def test_file_matches_the_schema_of_compose() -> None:
+    """Every key and value of the Compose file is valid by the Compose specification."""
     schema = "--builtin-schema=vendor.compose-spec"
     command: list[str | Path] = [sys.executable, "-m", "check_jsonschema", schema, FOLDER / "compose.yaml"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -32,7 +32,7 @@ def test_file_is_as_the_specification_says() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_service_is_sound(name: str) -> None:
-    """A service has a pinned image or our own, has no rights, starts again, and is open to this machine only."""
+    """A service has a pinned image or our own, drops all capabilities, restarts, and listens on 127.0.0.1 only."""
     service = SERVICES[name]
     if "build" not in service:
         assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"])
@@ -44,7 +44,7 @@ def test_service_is_sound(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_mounts_exist(name: str) -> None:
-    """Every mounted file is in the repository, read-only, and every other volume is declared."""
+    """Every mounted file exists and is mounted read-only; every named volume is declared."""
     for mount in SERVICES[name].get("volumes", []):
         source, _, target = mount.partition(":")
         if source.startswith("."):
@@ -56,15 +56,15 @@ def test_mounts_exist(name: str) -> None:
 
 @pytest.mark.parametrize("profile", ["demo", "account"])
 def test_profile_has_everything_once(profile: str) -> None:
-    """Each profile starts one exporter under the name that is scraped, and no port is used twice."""
+    """Each profile starts one exporter under the host name that Prometheus scrapes, and uses each port once."""
     started = [name for name, service in SERVICES.items() if profile in service["profiles"]]
     ports = [port for name in started for port in SERVICES[name]["ports"]]
     assert len(ports) == len(set(ports)) == len(started) == 4
     assert sum("exporter" in hosts(name) for name in started) == 1
 
 
-def test_hosts_and_ports_are_those_of_the_services() -> None:
-    """Prometheus, Grafana's data sources and the services agree on names and ports."""
+def test_hosts_and_ports_match_the_services() -> None:
+    """Prometheus and Grafana's data sources use only host names and ports that a service has."""
     prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text("utf-8"))
     addresses = {
         *prometheus["scrape_configs"][0]["static_configs"][0]["targets"],
@@ -81,8 +81,8 @@ def test_hosts_and_ports_are_those_of_the_services() -> None:
     assert addresses <= served
 
 
-def test_rules_and_dashboards_are_where_they_are_looked_for() -> None:
-    """Prometheus finds its rule files beside its configuration, and Grafana every dashboard."""
+def test_rules_and_dashboards_are_mounted() -> None:
+    """Prometheus finds its rule files beside its configuration, and Grafana finds every dashboard."""
     prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text("utf-8"))
     targets = {mount.split(":")[1] for mount in SERVICES["prometheus"]["volumes"]}
     assert {f"/etc/prometheus/{name}" for name in prometheus["rule_files"]} <= targets

@@ -1,4 +1,4 @@
-"""The script that leaves the numbers to the node exporter's textfile collector."""
+"""The cron script that writes the metrics to a file for the node exporter's textfile collector."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ SCRIPT = ROOT / "deploy" / "cron" / "cloudflare-access-textfile"
 
 
 def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    """Run the script on an exporter that is started with these flags besides; the demo needs no configuration."""
+    """Run the script with an exporter that gets these additional flags; the demo needs no configuration."""
     exporter = folder.parent / "exporter"
     shift = "shift; " if "--demo" in flags else ""
     command = shlex.join([sys.executable, f"{ROOT}/exporter.py"])
@@ -33,8 +33,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_leaves_one_file_that_the_collector_can_read(folder: Path) -> None:
-    """The file holds our metrics only, is readable by everybody, and nothing else stays in the folder."""
+def test_writes_one_file_that_the_collector_can_read(folder: Path) -> None:
+    """The script writes one file with mode 0644, which has only metrics of the exporter."""
     assert run(folder, "--demo").returncode == 0
     (file,) = folder.iterdir()
     assert (file.name, file.stat().st_mode & 0o777) == ("cloudflare_access.prom", 0o644)
@@ -43,8 +43,8 @@ def test_leaves_one_file_that_the_collector_can_read(folder: Path) -> None:
     assert all(name.startswith("cloudflare_access_") for name in names)
 
 
-def test_leaves_what_promtool_accepts(folder: Path) -> None:
-    """`promtool check metrics` finds nothing to complain about."""
+def test_writes_metrics_that_promtool_accepts(folder: Path) -> None:
+    """`promtool check metrics` reports no problem in the file."""
     promtool = program("promtool")
     assert run(folder, "--demo").returncode == 0
     metrics = (folder / "cloudflare_access.prom").read_bytes()
@@ -52,7 +52,7 @@ def test_leaves_what_promtool_accepts(folder: Path) -> None:
 
 
 def test_replaces_the_file_as_a_whole(folder: Path) -> None:
-    """Who has the old file open reads it to its end: the new one is another file under the same name."""
+    """The script replaces the file with a rename, so a program that has the old file open can read all of it."""
     file = folder / "cloudflare_access.prom"
     file.write_text("old\n", encoding="utf-8")
     with file.open(encoding="utf-8") as reader:
@@ -61,8 +61,8 @@ def test_replaces_the_file_as_a_whole(folder: Path) -> None:
     assert file.read_text(encoding="utf-8").startswith("# HELP cloudflare_access_")
 
 
-def test_keeps_the_file_when_the_exporter_says_nothing(folder: Path) -> None:
-    """With a mistake in the configuration the last file stays, cron gets the message and the exit code, no more."""
+def test_keeps_the_file_when_the_exporter_fails(folder: Path) -> None:
+    """After a configuration error, the script keeps the last file, and cron gets the message and exit status 1."""
     (folder / "cloudflare_access.prom").write_text("old\n", encoding="utf-8")
     ended = run(folder)
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -70,8 +70,8 @@ def test_keeps_the_file_when_the_exporter_says_nothing(folder: Path) -> None:
     assert [file.read_text(encoding="utf-8") for file in folder.iterdir()] == ["old\n"]
 
 
-def test_tells_a_failed_poll(folder: Path) -> None:
-    """A poll that fails is in the file, for the alerts, and in the exit code, for cron."""
+def test_reports_a_failed_poll(folder: Path) -> None:
+    """A failed poll appears in the file, for the alerts, and in the exit status, for cron."""
     with simulator.demo() as cloudflare:
         (folder.parent / "config.yaml").write_text(
             f"api: {{url: '{cloudflare.url}'}}\naccounts: [{{id: example, api_token: refused}}]\n", encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Dashboards are what their code says, and their parts fit together."""
+"""The committed dashboards match their source code, and their panels, queries, variables and links are consistent."""
 
 import re
 from collections import Counter
@@ -25,8 +25,8 @@ SELECTOR = re.compile(r"(\bup|\b([a-z_]+:)?(cloudflare_access|process|scrape)_\w
 every_dashboard = pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
 
 
-def test_committed_dashboards_are_those_of_the_code() -> None:
-    """The JSON is what the code writes, here and in the mixin; `make docs` writes it again."""
+def test_committed_dashboards_are_current() -> None:
+    """The committed JSON of each dashboard, also in the mixin, is what the code generates; `make docs` updates it."""
     written = generated()
     assert written.keys() >= set(DASHBOARDS)
     assert {path: path.read_text("utf-8") for path in written} == written
@@ -34,13 +34,13 @@ def test_committed_dashboards_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "deploy" / "grafana").glob("*.py")), ids=lambda path: path.name)
 def test_files_of_dashboards_are_short(path: Any) -> None:
-    """No file that writes dashboards is longer than a reader can hold."""
+    """Each Python file of the dashboards has less than 300 lines."""
     assert len(path.read_text("utf-8").splitlines()) < 300
 
 
 @pytest.mark.parametrize(("title", "alerts"), COLOURED.items())
-def test_panels_turn_their_colour_where_alerts_fire(title: str, alerts: set[str]) -> None:
-    """The thresholds of a panel are those of its alerts, each once."""
+def test_panels_change_colour_where_alerts_fire(title: str, alerts: set[str]) -> None:
+    """The colour of a panel changes at the thresholds of its alerts."""
     expressions = [rule["expr"] for rule in rules(ALERTS) if rule["alert"] in alerts]
     limits = {float(limit) for text in expressions for limit in re.findall(r">=? ([0-9.]+)", text)}
     steps = [
@@ -54,7 +54,7 @@ def test_panels_turn_their_colour_where_alerts_fire(title: str, alerts: set[str]
 
 @every_dashboard
 def test_dashboard_can_be_provisioned(dashboard: dict[str, Any]) -> None:
-    """A dashboard has a stable uid, no id of one database, and asks the data source that was chosen."""
+    """A dashboard has a stable uid and no database id, and all its queries use the selected data source."""
     assert re.fullmatch(r"[a-z0-9-]{8,40}", dashboard["uid"])
     assert "id" not in dashboard
     asking = [*panels(dashboard), *dashboard["annotations"]["list"]]
@@ -66,7 +66,7 @@ def test_dashboard_can_be_provisioned(dashboard: dict[str, Any]) -> None:
 
 @every_dashboard
 def test_rows_are_full_and_panels_do_not_overlap(dashboard: dict[str, Any]) -> None:
-    """Every line of the grid of 24 columns is taken from side to side, each cell by one panel, down to the last."""
+    """Exactly one panel covers each cell of the grid of 24 columns, down to the last row."""
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     taken = Counter(
         (x, y)
@@ -79,8 +79,8 @@ def test_rows_are_full_and_panels_do_not_overlap(dashboard: dict[str, Any]) -> N
 
 
 @every_dashboard
-def test_panels_explain_themselves(dashboard: dict[str, Any]) -> None:
-    """Each panel has its own id, a title, a description, a unit; links lead to the runbook or to a dashboard."""
+def test_panels_have_a_title_description_and_unit(dashboard: dict[str, Any]) -> None:
+    """Each panel has a unique id, a title, a description and a unit; its links open the runbook or a dashboard."""
     shown = list(panels(dashboard))
     assert len({panel["id"] for panel in shown}) == len(shown)
     for panel in shown:
@@ -94,14 +94,14 @@ def test_panels_explain_themselves(dashboard: dict[str, Any]) -> None:
 
 @every_dashboard
 def test_queries_use_variables_of_their_dashboard(dashboard: dict[str, Any]) -> None:
-    """Grafana knows every variable of a query: the dashboard declares it, or Grafana itself does."""
+    """Every variable of a query is declared by the dashboard or built into Grafana."""
     for asked in expressions(dashboard):
         assert set(re.findall(r"\$(\w+)", asked)) <= variables(dashboard).keys() | {"__rate_interval"}, asked
 
 
 @every_dashboard
 def test_variables_use_only_those_before_them(dashboard: dict[str, Any]) -> None:
-    """Grafana fills the choices from left to right: a choice depends on those before it."""
+    """A variable depends only on variables to its left, because Grafana fills them from left to right."""
     before: set[str] = set()
     for name, variable in variables(dashboard).items():
         if variable["type"] == "query":
@@ -111,7 +111,7 @@ def test_variables_use_only_those_before_them(dashboard: dict[str, Any]) -> None
 
 @every_dashboard
 def test_queries_select_cluster_namespace_and_job(dashboard: dict[str, Any]) -> None:
-    """Every series comes from the chosen clusters, namespaces and jobs, and from no other process."""
+    """Every query selects only series of the chosen clusters, namespaces and jobs."""
     asked = [text for text in expressions(dashboard) if not text.startswith("label_values")]
     found = [match for text in asked for match in SELECTOR.finditer(text)]
     assert found
@@ -121,7 +121,7 @@ def test_queries_select_cluster_namespace_and_job(dashboard: dict[str, Any]) -> 
 
 @every_dashboard
 def test_all_matches_series_without_a_cluster_or_namespace(dashboard: dict[str, Any]) -> None:
-    """Cluster and namespace are choices even where no series has such a label: then All matches what has none."""
+    """The choice All matches series that have no label `cluster` or `namespace`."""
     for name in ("cluster", "namespace"):
         variable = variables(dashboard)[name]
         assert variable["includeAll"]
@@ -130,15 +130,15 @@ def test_all_matches_series_without_a_cluster_or_namespace(dashboard: dict[str, 
 
 
 @every_dashboard
-def test_all_jobs_are_those_of_exporters(dashboard: dict[str, Any]) -> None:
-    """All jobs are those that the choice lists: a pattern would match whatever else Prometheus scrapes."""
+def test_all_jobs_are_jobs_of_exporters(dashboard: dict[str, Any]) -> None:
+    """The choice All selects only jobs of this exporter; a pattern would match every job of Prometheus."""
     assert "allValue" not in variables(dashboard)["job"]
     assert "cloudflare_access_exporter_build_info" in variables(dashboard)["job"]["query"]["query"]
 
 
 @every_dashboard
-def test_dashboards_lead_to_each_other(dashboard: dict[str, Any]) -> None:
-    """Each dashboard links to all others, with the time and the variables that are chosen."""
+def test_dashboards_link_to_each_other(dashboard: dict[str, Any]) -> None:
+    """Each dashboard links to all others, and the link keeps the chosen time range and variables."""
     (link,) = [link for link in dashboard["links"] if link["type"] == "dashboards"]
     assert link["keepTime"]
     assert link["includeVars"]
@@ -146,7 +146,7 @@ def test_dashboards_lead_to_each_other(dashboard: dict[str, Any]) -> None:
 
 
 def cell_links(panel: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the addresses that the cells of a table link to, by column."""
+    """Return the URLs of the links in the cells of a table, by column."""
     return {
         override["matcher"]["options"]: [link["url"] for link in each["value"]]
         for override in panel["fieldConfig"]["overrides"]
@@ -155,8 +155,8 @@ def cell_links(panel: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def test_the_accounts_lead_to_one_account_and_to_its_policies() -> None:
-    """A name in the table of accounts opens the overview, or the policies, of this account alone."""
+def test_the_accounts_link_to_their_overview_and_policies() -> None:
+    """An account name in the table of accounts links to the overview and the policies of this account only."""
     (accounts,) = [
         p
         for p in panels(dashboards()["cloudflare-access-overview"])
@@ -173,7 +173,7 @@ def test_the_accounts_lead_to_one_account_and_to_its_policies() -> None:
 
 @every_dashboard
 def test_links_set_variables_that_their_dashboard_has(dashboard: dict[str, Any]) -> None:
-    """A link from a cell keeps choices that this dashboard has, and sets one that the other dashboard has, once."""
+    """A link in a cell keeps variables of this dashboard and sets one other variable, which the target has."""
     for panel in panels(dashboard):
         columns = panel["transformations"][-1]["options"]["renameByName"].values() if panel["type"] == "table" else ()
         for column, addresses in (cell_links(panel) if panel["type"] == "table" else {}).items():
@@ -187,7 +187,7 @@ def test_links_set_variables_that_their_dashboard_has(dashboard: dict[str, Any])
 
 @every_dashboard
 def test_annotations_show_restarts_reloads_and_tests(dashboard: dict[str, Any]) -> None:
-    """Restarts, reloads and finished policy tests are marked at their own time, and the mark says which."""
+    """Annotations mark restarts, reloads and finished policy tests at their time, and name the instance or the test."""
     marks = {annotation["name"]: annotation for annotation in dashboard["annotations"]["list"]}
     assert marks.keys() == {"Restarts", "Reloads", "Policy tests"}
     for mark in marks.values():
@@ -198,7 +198,7 @@ def test_annotations_show_restarts_reloads_and_tests(dashboard: dict[str, Any]) 
 
 @every_dashboard
 def test_panels_name_the_rules_they_need(dashboard: dict[str, Any]) -> None:
-    """A panel that reads recorded series works without them as well, and says what it needs; so does one of alerts."""
+    """A panel that reads recorded series or alerts also works without the rules, and its description names the file."""
     for panel in panels(dashboard):
         asked = " ".join(target["expr"] for target in panel.get("targets", []))
         if ":cloudflare_access_" in asked:
@@ -210,7 +210,7 @@ def test_panels_name_the_rules_they_need(dashboard: dict[str, Any]) -> None:
 
 
 def test_the_cost_of_idle_seats_comes_first() -> None:
-    """The first panel of the overview, in the upper left, is what idle seats cost."""
+    """The first panel of the overview, at the upper left, shows the cost of idle seats."""
     first = next(p for p in dashboards()["cloudflare-access-overview"]["panels"] if p["type"] != "row")
     assert "$price" in first["targets"][0]["expr"]
     assert "cloudflare_access_seats_idle" in first["targets"][0]["expr"]

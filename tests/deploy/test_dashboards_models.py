@@ -1,4 +1,7 @@
-"""Grafana's own models know every option of the dashboards: what is misspelled does not come back from them."""
+"""The options of the dashboards exist in Grafana: its SDK decodes and encodes them without a loss.
+
+The SDK drops an option that it does not know, for example a misspelled one.
+"""
 
 import copy
 import json
@@ -16,9 +19,9 @@ from tests.deploy.files import dashboards, panels
 
 register_default_plugins()
 
-# Prometheus's own settings of an annotation, which the models of all data sources do not have.
+# Settings that an annotation has only for the Prometheus data source, so the SDK's common model lacks them.
 OF_PROMETHEUS = {"titleFormat": str, "textFormat": str, "useValueForTime": bool}
-# The models take the options of a transformation as they are; these are what the three that we use know.
+# The SDK does not check the options of a transformation. These are the valid options of the three that we use.
 TRANSFORMATIONS: dict[str, dict[str, set[str] | None]] = {
     "filterFieldsByName": {"include": {"names"}},
     "merge": {},
@@ -27,12 +30,12 @@ TRANSFORMATIONS: dict[str, dict[str, set[str] | None]] = {
 every_dashboard = pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
 
 
-def there_and_back(model: Any, data: Any) -> Any:
+def decoded_and_encoded(model: Any, data: Any) -> Any:
     return json.loads(JSONEncoder().encode(model.from_json(copy.deepcopy(data))))
 
 
 def lost(data: Any, back: Any, path: str = "") -> Iterator[str]:
-    """Yield the place of everything that the models did not give back as it was; they may add defaults."""
+    """Yield the path of each value that the SDK dropped or changed; the SDK may add default values."""
     if isinstance(data, dict) and isinstance(back, dict):
         for key, value in data.items():
             if key in back:
@@ -47,7 +50,7 @@ def lost(data: Any, back: Any, path: str = "") -> Iterator[str]:
 
 
 def without_prometheus(dashboard: dict[str, Any]) -> dict[str, Any]:
-    """Return a dashboard without what only Prometheus knows of its annotations, once that is checked."""
+    """Check the annotation settings that only Prometheus has, and return the dashboard without them."""
     dashboard = copy.deepcopy(dashboard)
     for annotation in dashboard["annotations"]["list"]:
         for name, kind in OF_PROMETHEUS.items():
@@ -56,7 +59,7 @@ def without_prometheus(dashboard: dict[str, Any]) -> dict[str, Any]:
 
 
 def overrides(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the type of each panel with each of its overrides, as the field configuration that it amounts to."""
+    """Yield each override as a field configuration, together with the type of its panel."""
     for panel in panels(dashboard):
         for override in panel.get("fieldConfig", {"overrides": []})["overrides"]:
             config: dict[str, Any] = {"custom": {}}
@@ -67,25 +70,25 @@ def overrides(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 @every_dashboard
-def test_models_give_back_the_dashboard(dashboard: dict[str, Any]) -> None:
-    """Dashboard, variables, annotations, panels, their options, fields and queries come back as they were."""
+def test_the_sdk_knows_every_option_of_a_dashboard(dashboard: dict[str, Any]) -> None:
+    """Grafana's SDK decodes and encodes a dashboard with all its panels and queries without a loss."""
     data = without_prometheus(dashboard)
-    assert list(lost(data, there_and_back(models.Dashboard, data))) == []
+    assert list(lost(data, decoded_and_encoded(models.Dashboard, data))) == []
 
 
 @every_dashboard
-def test_models_give_back_what_overrides_set(dashboard: dict[str, Any]) -> None:
-    """What an override sets is a property of fields or, in a table, of its cells."""
+def test_the_sdk_knows_every_property_of_an_override(dashboard: dict[str, Any]) -> None:
+    """Each property of an override is a property of a field or, in a table, of a cell."""
     for kind, config in overrides(dashboard):
         custom = config.pop("custom")
-        assert list(lost(config, there_and_back(models.FieldConfig, config))) == []
+        assert list(lost(config, decoded_and_encoded(models.FieldConfig, config))) == []
         assert not custom or kind == "table"
-        assert list(lost(custom, there_and_back(common.TableFieldOptions, custom))) == []
+        assert list(lost(custom, decoded_and_encoded(common.TableFieldOptions, custom))) == []
 
 
 @every_dashboard
 def test_transformations_have_options_that_exist(dashboard: dict[str, Any]) -> None:
-    """A transformation is one that Grafana has, with options that it has."""
+    """Each transformation exists in Grafana, and so does each of its options."""
     for panel in panels(dashboard):
         for each in panel.get("transformations", []):
             known = TRANSFORMATIONS[each["id"]]
@@ -111,12 +114,12 @@ def test_transformations_have_options_that_exist(dashboard: dict[str, Any]) -> N
     ],
     ids=lambda path: ".".join(map(str, path)),
 )
-def test_a_misspelled_option_is_noticed(path: tuple[str | int, ...]) -> None:
-    """An option that Grafana does not know is lost on the way, at each level of a dashboard."""
+def test_the_sdk_drops_a_misspelled_option(path: tuple[str | int, ...]) -> None:
+    """Grafana's SDK drops a misspelled option at each level of a dashboard, so the tests above find it."""
     data: Any = without_prometheus(dashboards()["cloudflare-access-overview"])
     place = data
     for step in path[:-1]:
         place = place[step]
     place[f"{path[-1]}x"] = place[path[-1]]
-    found = list(lost(data, there_and_back(models.Dashboard, data)))
+    found = list(lost(data, decoded_and_encoded(models.Dashboard, data)))
     assert [re.sub(r"\[(\d+)\]", r".\1", each) for each in found] == [f".{'.'.join(map(str, path))}x"]

@@ -1,4 +1,4 @@
-"""The pictures in the documents show the committed dashboards, in letters that can be read."""
+"""The pictures in the documents show the committed dashboards in readable letters."""
 
 import re
 from html import unescape
@@ -9,13 +9,13 @@ from tests.deploy.files import dashboards
 from tests.processes import ROOT
 
 PICTURES = {"dashboard.svg": "cloudflare-access-overview", "policies.svg": "cloudflare-access-policies"}
-README_WIDTH = 830  # pixels, of the column in which GitHub shows a document
+README_WIDTH = 830  # pixels; the width of a document on GitHub
 SMALLEST_LETTERS = 12  # pixels
 
 
 @pytest.mark.parametrize(("name", "uid"), PICTURES.items())
 def test_picture_shows_the_committed_panels(name: str, uid: str) -> None:
-    """Every row and panel is in the picture, in its order; `python -m docs.draw_dashboard` draws it again."""
+    """The picture shows every row and panel in order; `python -m docs.draw_dashboard` draws a new picture."""
     picture = (ROOT / "docs" / name).read_text("utf-8")
     drawn = [unescape(title) for title in re.findall(r'<text[^>]* class="title"[^>]*>([^<]*)</text>', picture)]
     panels = dashboards()[uid]["panels"]
@@ -24,7 +24,7 @@ def test_picture_shows_the_committed_panels(name: str, uid: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_readable_in_a_document(name: str) -> None:
-    """At the width of a document, no letter is smaller than what a reader expects, and no panel is empty."""
+    """In a document on GitHub, the letters of the picture have at least 12 pixels, and no panel is empty."""
     picture = (ROOT / "docs" / name).read_text("utf-8")
     (width,) = re.findall(r'viewBox="0 0 (\d+) \d+"', picture)
     sizes = [float(size) for size in re.findall(r"font-size:([\d.]+)px", picture)]

@@ -1,4 +1,4 @@
-"""Every query of every dashboard finds something in the demo, whatever is chosen, in both majors of Prometheus."""
+"""Every query of every dashboard returns data of the demo, for each choice of variables, in Prometheus 2 and 3."""
 
 import math
 import re
@@ -18,18 +18,18 @@ from tests.deploy.monitoring import eventually
 
 pytestmark = pytest.mark.deploy
 
-# Everything, and what the labels of the demo select: recorded series have no such labels.
+# The choice All, and the cluster and namespace of the demo. Recorded series do not have these two labels.
 CHOICES: tuple[dict[str, str], ...] = ({}, DEMO_LABELS)
 
 
 def asked(expression: str, choice: dict[str, str]) -> str:
-    """Return a query as Grafana sends it, but for a history of seconds."""
+    """Return a query as Grafana sends it, but with a range of 1 h in steps of 1 s instead of 7 d in steps of 5 min."""
     return filled(expression, **choice).replace("[7d:5m]", "[1h:1s]")
 
 
 @pytest.mark.parametrize(("panel", "target"), list(queries()))
-def test_query_finds_something_in_the_demo(chain: Chain, panel: dict[str, Any], target: dict[str, Any]) -> None:
-    """Prometheus answers with numbers, and with the labels the legend shows; over time where the panel shows time."""
+def test_query_returns_data_of_the_demo(chain: Chain, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    """A query returns finite numbers with the labels of the legend, and several points for a time series panel."""
     wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
     for choice in CHOICES:
         query = asked(target["expr"], choice)
@@ -57,8 +57,8 @@ def marks() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("annotation", list(marks()))
-def test_annotation_finds_when_it_happened(chain: Chain, annotation: dict[str, Any]) -> None:
-    """Each mark stands at a time of the last minutes, in milliseconds, and has the label that its text shows."""
+def test_annotation_has_the_time_of_its_event(chain: Chain, annotation: dict[str, Any]) -> None:
+    """An annotation has a time of the last hour, in milliseconds, and the label that its text shows."""
     if annotation["name"] == "Reloads":
         started = f'time() - process_start_time_seconds{{instance="127.0.0.1:{chain.faulty.port}"}} > 11'
         eventually("an exporter that has run for a while", lambda: chain.prometheus.query(started))
@@ -72,7 +72,7 @@ def test_annotation_finds_when_it_happened(chain: Chain, annotation: dict[str, A
 
 @pytest.mark.parametrize("dashboard", list(dashboards().values()), ids=list(dashboards()))
 def test_variables_have_values_in_the_demo(chain: Chain, dashboard: dict[str, Any]) -> None:
-    """The choices at the top list what there is; an account that is chosen by its name gives its id."""
+    """Each variable lists the values of the demo, and the name of an account selects the account's id."""
     expected = {
         "cluster": {DEMO_LABELS["cluster"]},
         "namespace": {DEMO_LABELS["namespace"]},
@@ -96,14 +96,14 @@ def test_variables_have_values_in_the_demo(chain: Chain, dashboard: dict[str, An
 
 @pytest.mark.parametrize("uid", ["cloudflare-access-overview", "cloudflare-access-policies"])
 def test_dashboard_can_be_drawn(chain: Chain, uid: str) -> None:
-    """The pictures in the documents are drawn from what a Prometheus answers, with every panel."""
+    """The drawing of a dashboard shows each of its panels with data from Prometheus."""
     dashboard = dashboards()[uid]
 
     def words() -> set[str]:
         picture = "".join(draw_dashboard.draw(dashboard, chain.prometheus.url))
         return set(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
 
-    # Panels that show how a number changes have nothing to show at first.
+    # A panel that shows the change of a number has no data at first.
     drawn = eventually(
         "numbers in every panel", lambda: found if draw_dashboard.NO_DATA not in (found := words()) else None
     )

@@ -1,4 +1,4 @@
-"""What the documents tell people to type and to write works."""
+"""The YAML examples and links in the documents work, and docs/configuration.md documents every key."""
 
 import re
 import shutil
@@ -26,17 +26,17 @@ from tests.processes import ROOT
 from tests.secured import install
 
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-# What is done with a block of each language. Text is what a program answers: shown, not typed.
+# The test of each language of a block. A block of `text` shows the output of a program and has no test.
 LANGUAGES = {
-    "yaml": "test_yaml_is_what_it_is_meant_to_be",
+    "yaml": "test_yaml_is_valid",
     "sh": "tests/deploy/test_commands.py",
     "jsonnet": "tests/deploy/test_mixin.py",
     "text": None,
 }
 
 
-def test_no_block_is_overlooked() -> None:
-    """Every fence in every document begins or ends a block that was found, in a language that is looked at."""
+def test_every_block_has_a_test() -> None:
+    """Every fenced block of every document is found, and its language has a test."""
     fences = sum(len(FENCE.findall(path.read_text("utf-8"))) for path in DOCUMENTS)
     assert fences == 2 * len(BLOCKS) > 30
     assert {snippet.language for snippet in BLOCKS} <= LANGUAGES.keys()
@@ -46,7 +46,7 @@ def test_no_block_is_overlooked() -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the secrets and certificates that the snippets name."""
+    """A working directory, and the environment variables that the snippets use."""
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CLOUDFLARE_EMAIL", "user@example.com")
@@ -55,8 +55,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("snippet", YAML, ids=lambda snippet: snippet.place)
-def test_yaml_is_what_it_is_meant_to_be(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A configuration and a policy are loaded by the exporter, a scrape configuration by promtool, values by helm."""
+def test_yaml_is_valid(snippet: Snippet, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exporter loads each configuration and policy, promtool each scrape configuration, helm each values file."""
     read = yaml.safe_load(snippet.text)
     keys = set(read) if isinstance(read, dict) else set()
     if snippet.place.startswith("deploy/helm/"):
@@ -114,7 +114,7 @@ def check_with_promtool(text: str, folder: Path) -> None:
 
 
 def tables(heading: str) -> list[dict[str, str]]:
-    """Return what each table below a heading says of each key: its default."""
+    """Return the default of each key, for each table below a heading."""
     section = CONFIGURATION.partition(f"{heading}\n")[2] or pytest.fail(f"no heading {heading}")
     return [
         {
@@ -126,7 +126,7 @@ def tables(heading: str) -> list[dict[str, str]]:
     ]
 
 
-# Below each heading a table for each of these, which say no more than they have to.
+# For each heading, objects that have only their required keys. The section has one table for each object.
 LEAST: dict[str, tuple[msgspec.Struct, ...]] = {
     "## `api`: how to call the API": (Api(),),
     "## `accounts`: what to poll": (Account(id="a"),),
@@ -144,7 +144,7 @@ OF_ONE_KIND = {"id"}, {"policies", "refresh"}
 
 @pytest.mark.parametrize("heading", LEAST)
 def test_every_key_is_documented_with_its_default(heading: str) -> None:
-    """docs/configuration.md has each key that the exporter knows, no other, and the default it has."""
+    """docs/configuration.md lists exactly the keys that the exporter knows, each with its default."""
     documented = tables(heading)
     assert {key for table in documented for key in table} == set(LEAST[heading][0].__struct_fields__)
     for table, least in zip(documented, LEAST[heading], strict=True):
@@ -153,13 +153,13 @@ def test_every_key_is_documented_with_its_default(heading: str) -> None:
 
 
 def defaults(least: msgspec.Struct, table: dict[str, str]) -> dict[str, Any]:
-    """Return the defaults that are a value, not the absence of one."""
+    """Return the defaults of a table, without the keys that are required or have no default value."""
     values = {name: getattr(least, name) for name in table if table[name] != "required"}
     return {name: value for name, value in values.items() if value not in (None, (), Users())}
 
 
 def value(text: str, least: msgspec.Struct) -> Any:
-    """Return the value that a default in words stands for."""
+    """Return the value of a default that the documentation gives in words."""
     if text == "twice refresh" and isinstance(least, PolicyTest):
         return 2 * (least.refresh or 0)
     parsed = yaml.safe_load(text)
@@ -169,21 +169,21 @@ def value(text: str, least: msgspec.Struct) -> Any:
 
 
 def test_every_key_of_the_web_configuration_is_documented() -> None:
-    """So has it each key of the second file."""
+    """docs/configuration.md names each key of the web configuration."""
     for section in (web_config.WebConfig, web_tls.TlsServer, web_config.HttpServer, web_config.RateLimit):
         for name in section.__struct_fields__:
             assert f"{name}:" in CONFIGURATION, name
 
 
-def test_the_least_that_works_is_the_default_configuration(machine: Path) -> None:
-    """config.yaml as it is shipped says the same as the shortest example."""
+def test_the_shortest_example_is_the_default_configuration(machine: Path) -> None:
+    """The shipped config.yaml means the same as the shortest example in docs/configuration.md."""
     shortest = next(snippet.text for snippet in YAML if snippet.place.startswith("docs/configuration.md"))
     (machine / "config.yaml").write_text(shortest, encoding="utf-8")
     assert config.load(str(machine / "config.yaml"), ENVIRON) == config.load(str(ROOT / "config.yaml"), ENVIRON)
 
 
-def test_links_lead_to_files() -> None:
-    """A link inside the repository leads to a file or folder that is there."""
+def test_links_lead_to_existing_files() -> None:
+    """Every relative link in a document leads to an existing file or folder."""
     for path in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"

@@ -1,4 +1,4 @@
-"""What GitHub reads: workflows, Dependabot, issue forms; and pre-commit."""
+"""The files for GitHub (workflows, Dependabot, issue forms) and for pre-commit."""
 
 import os
 import re
@@ -34,8 +34,8 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_every_file_is_as_its_schema_says(schema: str) -> None:
-    """GitHub knows every key of every file."""
+def test_every_file_matches_its_schema(schema: str) -> None:
+    """Each file is valid by GitHub's JSON schema, so GitHub knows all its keys."""
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -48,14 +48,14 @@ def test_every_file_is_as_its_schema_says(schema: str) -> None:
 
 
 def test_actionlint_finds_nothing() -> None:
-    """Actionlint knows every expression, and what every step gets and gives."""
+    """Actionlint reports no problem, such as an unknown expression, input or output of a step."""
     command: list[str | Path] = [program("actionlint"), "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Zizmor knows how workflows and updates are attacked; it is not allowed to ask GitHub."""
+    """Zizmor finds no security problem in the workflows and in Dependabot's configuration; it runs offline."""
     command = [program("zizmor"), "--offline", "--no-progress", "--color=never", str(GITHUB)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -63,7 +63,7 @@ def test_zizmor_finds_nothing() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned_by_commit(workflow: Path) -> None:
-    """Every action is the commit of a release that a comment names; the same action is the same commit everywhere."""
+    """Each action is pinned to a commit, a comment names its release, and all workflows use the same commit."""
     used = re.findall(r"uses: *(.*)", workflow.read_text(encoding="utf-8"))
     assert used
     for action in used:
@@ -73,14 +73,14 @@ def test_actions_are_pinned_by_commit(workflow: Path) -> None:
 
 
 def test_updates_wait_for_a_week() -> None:
-    """Dependabot proposes nothing that is younger, of whatever kind."""
+    """Dependabot proposes an update only when the new release is at least 7 days old."""
     updates = loaded(GITHUB / "dependabot.yml")["updates"]
     assert {update["package-ecosystem"] for update in updates} >= {"pip", "npm", "docker", "github-actions"}
     assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
 
 def test_workflows_run_targets_that_exist() -> None:
-    """Every `make` of the workflows and of pre-commit is a target of the Makefile."""
+    """The Makefile has every target that the workflows and pre-commit run."""
     targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
     commands = [step.get("run", "") for workflow in WORKFLOWS for step in steps(workflow)]
     commands += [hook["entry"] for hook in loaded(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]]
@@ -88,25 +88,25 @@ def test_workflows_run_targets_that_exist() -> None:
     assert {"lint", "test", "test-faults", "test-deploy", "wheel", "sbom", "audit"} <= made <= targets
 
 
-def test_workflows_test_every_python_that_is_supported() -> None:
-    """The versions of the matrix are those that the package names."""
+def test_workflows_test_every_supported_python() -> None:
+    """The CI workflow tests every Python version that pyproject.toml lists."""
     matrix = loaded(GITHUB / "workflows" / "ci.yaml")["jobs"]["test"]["strategy"]["matrix"]["python"]
     named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert matrix == named
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflows_have_few_rights(workflow: Path) -> None:
-    """A workflow may read, a job asks for more by name, no checkout leaves a token, and no script holds an input."""
+def test_workflows_have_few_permissions(workflow: Path) -> None:
+    """A workflow can only read, a checkout keeps no token, and a script contains no `${{ }}` expression."""
     assert loaded(workflow)["permissions"] == {"contents": "read"}
     for step in steps(workflow):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
-        assert "${{" not in step.get("run", ""), "an expression in a script is code: pass it by `env`"
+        assert "${{" not in step.get("run", ""), "an expression in a script can inject code: pass it by `env`"
 
 
-def test_release_carries_sbom_and_provenance() -> None:
-    """The image is built with both, and both are pushed with it."""
+def test_release_has_sbom_and_provenance() -> None:
+    """The release workflow pushes the image with an SBOM and a provenance attestation."""
     (build,) = (
         step["with"]
         for step in steps(GITHUB / "workflows" / "release.yaml")
@@ -117,7 +117,7 @@ def test_release_carries_sbom_and_provenance() -> None:
 
 @pytest.fixture
 def resolved(tmp_path: Path) -> Callable[[str], str]:
-    """Runs the step of the release that looks for the digest of the base image, on a registry that answers this."""
+    """A function that runs the release's step for the digest of the base image, with this answer of the registry."""
     (step,) = (step for step in steps(GITHUB / "workflows" / "release.yaml") if step.get("id") == "base")
 
     def resolve(answer: str) -> str:
@@ -133,7 +133,7 @@ def resolved(tmp_path: Path) -> Callable[[str], str]:
 
 
 def test_release_is_built_on_a_digest(resolved: Callable[[str], str]) -> None:
-    """The base image is the tag of the Dockerfile with the digest it has now, and the build gets exactly that."""
+    """The release builds on the tag of the Dockerfile with the current digest of that tag."""
     (tag,) = re.findall(r"(?m)^ARG PYTHON_IMAGE=(.*)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     digest = f"sha256:{'0123456789abcdef' * 4}"
     assert resolved(digest) == f"image={tag}@{digest}\n"
@@ -143,12 +143,12 @@ def test_release_is_built_on_a_digest(resolved: Callable[[str], str]) -> None:
 
 @pytest.mark.parametrize("answer", ["", "<no value>", "sha256:0123", f"sha256:{'0' * 64} and more"])
 def test_release_is_not_built_without_a_digest(resolved: Callable[[str], str], answer: str) -> None:
-    """Where the registry names no digest, the release ends."""
+    """The release fails if the registry returns no valid digest."""
     assert resolved(answer) == ""
 
 
 def test_every_stage_is_built_on_the_same_base() -> None:
-    """No stage of the image has another base than the argument, and the image says which it is."""
+    """Every stage of the image uses the base image of the build argument, and a label of the image names it."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     bases = re.findall(r"(?m)^FROM (\S+)", dockerfile)
     assert set(bases) == {"${PYTHON_IMAGE}"}
@@ -157,8 +157,8 @@ def test_every_stage_is_built_on_the_same_base() -> None:
     assert 'org.opencontainers.image.base.name="${PYTHON_IMAGE}"' in last
 
 
-def test_bug_reports_are_asked_to_hold_no_secret() -> None:
-    """The form for bugs says what must not be pasted, and asks to confirm it."""
+def test_the_bug_form_warns_of_secrets() -> None:
+    """The bug form says that a report must not contain a token, and requires a confirmation."""
     form = loaded(GITHUB / "ISSUE_TEMPLATE" / "bug.yml")
     assert "no token" in form["body"][0]["attributes"]["value"]
     (confirmed,) = (field for field in form["body"] if field["type"] == "checkboxes")

@@ -1,4 +1,4 @@
-"""The Helm chart over a matrix of values: what helm renders is valid, safe and fits together."""
+"""The Helm chart for many combinations of values: the rendered objects are valid, secure and consistent."""
 
 import subprocess
 from itertools import product
@@ -60,15 +60,15 @@ def objects(request: pytest.FixtureRequest) -> list[Manifest]:
 
 
 @pytest.mark.parametrize("values", [None, *CASES], ids=lambda chosen: case(chosen) if chosen else "defaults")
-def test_helm_finds_nothing_to_complain_about(values: Path | None) -> None:
-    """`helm lint --strict` has no error and no warning."""
+def test_helm_lint_finds_nothing(values: Path | None) -> None:
+    """`helm lint --strict` reports no error and no warning."""
     ended = helm("lint", "--strict", "--quiet", CHART, *(("--values", values) if values else ()))
     said = [line for line in ended.stderr.splitlines() if LINKED not in line]
     assert (ended.returncode, ended.stdout, said) == (0, "", [])
 
 
 def test_every_object_is_valid(objects: list[Manifest]) -> None:
-    """Every Kubernetes since 1.29 and both operators know every field, and each object is there once."""
+    """Each object is valid for Kubernetes 1.29 and later or for its operator, and no name is used twice."""
     for manifest in objects:
         if manifest["kind"] == "GrafanaDashboard":
             assert manifest["apiVersion"] == "grafana.integreatly.org/v1beta1"
@@ -80,7 +80,7 @@ def test_every_object_is_valid(objects: list[Manifest]) -> None:
 
 
 def test_kube_linter_finds_nothing(objects: list[Manifest], tmp_path: Path) -> None:
-    """kube-linter's checks report nothing."""
+    """kube-linter reports no problem in the rendered objects."""
     file = tmp_path / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
     linted = subprocess.run([program("kube-linter"), "lint", file], capture_output=True, text=True, check=False)
@@ -88,7 +88,10 @@ def test_kube_linter_finds_nothing(objects: list[Manifest], tmp_path: Path) -> N
 
 
 def test_pods_meet_the_restricted_standard(objects: list[Manifest]) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that is read-only."""
+    """Each pod meets the restricted Pod Security Standard, and its root file system is read-only.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    """
     for pod in pods(objects):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"].get("runAsUser") != 0
@@ -103,7 +106,7 @@ def test_pods_meet_the_restricted_standard(objects: list[Manifest]) -> None:
 
 
 def test_everything_selects_the_pods(objects: list[Manifest]) -> None:
-    """The workload, its Service, policies and monitor select the exporter's pods, and not the pod of `helm test`."""
+    """The workload, Service, policies and ServiceMonitor select the exporter's pods, but not the pod of `helm test`."""
     labels = workload(objects)["spec"]["template"]["metadata"]["labels"].items()
     tested = only(objects, "Pod")["metadata"]["labels"].items()
     service = only(objects, "Service")
@@ -125,15 +128,15 @@ def test_everything_selects_the_pods(objects: list[Manifest]) -> None:
 
 
 def test_helm_test_asks_every_pod(objects: list[Manifest]) -> None:
-    """`helm test` asks the Service, or each shard by the name that a StatefulSet gives it, at the container's port."""
+    """`helm test` sends a request to each shard of a StatefulSet by its pod name, or to the Service of a Deployment."""
     name, spec = only(objects, "Service")["metadata"]["name"], workload(objects)["spec"]
     hosts = [f"{name}-{number}.{name}" for number in range(spec["replicas"])] if "serviceName" in spec else [name]
     port = container(objects)["ports"][0]["containerPort"]
     assert only(objects, "Pod")["spec"]["containers"][0]["args"] == [f"{host}:{port}" for host in hosts]
 
 
-def test_what_the_pod_mounts_is_there(objects: list[Manifest]) -> None:
-    """Each mount has its volume, each volume a mount, and the chart has what they name after itself."""
+def test_every_mount_has_its_volume(objects: list[Manifest]) -> None:
+    """Each mount has a volume, each volume has a mount, and the chart renders the ConfigMap and the volume claim."""
     spec = workload(objects)["spec"]
     claims = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates", [])]
     volumes = [volume["name"] for volume in spec["template"]["spec"]["volumes"]] + claims
@@ -148,10 +151,10 @@ def test_what_the_pod_mounts_is_there(objects: list[Manifest]) -> None:
             assert "PersistentVolumeClaim" in named
 
 
-def test_the_exporter_takes_its_arguments_and_configuration(
+def test_the_exporter_accepts_its_arguments_and_configuration(
     objects: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exporter takes the flags, and `--config.check` of the ConfigMap's configuration finds nothing wrong."""
+    """The exporter accepts the flags of the pod, and `--config.check` accepts the configuration in the ConfigMap."""
     found = container(objects)
     mounts = {mount["name"]: mount["mountPath"] for mount in found["volumeMounts"]}
     chosen = options.parse(found["args"])
@@ -173,8 +176,8 @@ def config(objects: list[Manifest]) -> str:
     return str(found)
 
 
-def test_shards_are_as_many_as_pods(objects: list[Manifest]) -> None:
-    """Several exporters are a StatefulSet, whose pods know their names; one is a Deployment that never runs twice."""
+def test_each_shard_has_a_pod(objects: list[Manifest]) -> None:
+    """Several shards are a StatefulSet, and each pod knows its name; one shard is a Deployment with one pod at most."""
     found = workload(objects)
     chosen = options.parse(container(objects)["args"])
     names = [variable["name"] for variable in container(objects)["env"]]
@@ -187,15 +190,15 @@ def test_shards_are_as_many_as_pods(objects: list[Manifest]) -> None:
         assert found["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_versions_are_those_of_the_exporter() -> None:
-    """The chart, its image and the exporter have one version, and the chart says where the project lives."""
+def test_versions_match_the_exporter() -> None:
+    """The chart, its image and the exporter have the same version, and the chart names the project's home page."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert (chart["version"], chart["appVersion"], chart["home"]) == (__version__, __version__, HOMEPAGE)
     assert container(rendered())["image"] == f"{VALUES['image']['repository']}:{__version__}"
 
 
-def test_defaults_are_those_of_kustomize() -> None:
-    """The pod is as safe, as small and as patient as that of deploy/kubernetes/base."""
+def test_defaults_match_kustomize() -> None:
+    """The pod has the same security settings, resources, probes and timeouts as the pod of deploy/kubernetes/base."""
     (base,) = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "base" / "deployment.yaml").read_text("utf-8"))
     theirs, ours = base["spec"]["template"]["spec"], workload(rendered())["spec"]["template"]["spec"]
     for name in (
@@ -212,8 +215,8 @@ def test_defaults_are_those_of_kustomize() -> None:
         assert ours["containers"][0][name] == expected
 
 
-def test_traffic_is_that_of_kustomize() -> None:
-    """The NetworkPolicy lets the exporter send where that of deploy/kubernetes/base does, and Prometheus in."""
+def test_network_policy_and_storage_match_kustomize() -> None:
+    """The NetworkPolicy and the PersistentVolumeClaim are the same as in deploy/kubernetes/base."""
     base = kustomize(FOLDER / "base")["NetworkPolicy"]["spec"]
     spec = only(rendered(), "NetworkPolicy")["spec"]
     assert (spec["egress"], spec["policyTypes"]) == (base["egress"], base["policyTypes"])
@@ -225,15 +228,15 @@ def test_traffic_is_that_of_kustomize() -> None:
 
 
 def test_openshift_has_its_own_dns() -> None:
-    """With the values for OpenShift the exporter may ask the DNS pods there, and still Cloudflare."""
+    """With the values for OpenShift, the exporter can reach OpenShift's DNS pods and Cloudflare."""
     egress = only(rendered("--values", CHART / "ci" / "openshift-values.yaml"), "NetworkPolicy")["spec"]["egress"]
     for protocol in ("UDP", "TCP"):
         assert allows(egress, OPENSHIFT_DNS, 5353, protocol)
     assert allows(egress, "104.16.0.1", 443, "TCP")
 
 
-def test_a_chart_may_depend_on_this_one(tmp_path: Path) -> None:
-    """As a dependency the chart takes `global` and the condition of the other chart."""
+def test_another_chart_can_depend_on_this_chart(tmp_path: Path) -> None:
+    """As a dependency, the chart accepts `global` values and the condition `enabled` of the parent chart."""
     (tmp_path / "charts").mkdir()
     (tmp_path / "charts" / CHART.name).symlink_to(CHART)
     on = {"name": CHART.name, "version": __version__, "condition": f"{CHART.name}.enabled"}

@@ -1,4 +1,4 @@
-"""Installing the Helm chart: the package, the documented commands and values, and what helm says afterwards."""
+"""The installation of the Helm chart: the package, the documented commands and values, and the notes of helm."""
 
 import base64
 import gzip
@@ -27,11 +27,11 @@ EVERYTHING = {
     "prometheusRule": {"enabled": True},
     "dashboards": {"configMaps": {"enabled": True}, "grafanaOperator": {"enabled": True}},
 }
-MOST_OF_A_SECRET = 1 << 20  # what etcd keeps of one object
+MOST_OF_A_SECRET = 1 << 20  # bytes; the maximum size of a Kubernetes Secret
 
 
 def test_the_package_has_real_dashboards(tmp_path: Path) -> None:
-    """`helm package` writes the dashboards themselves in the place of the link, and leaves out the test values."""
+    """`helm package` packs the dashboard files instead of the symbolic link, and leaves out the test values."""
     assert helm("package", CHART, "--destination", tmp_path).returncode == 0
     with tarfile.open(tmp_path / f"{NAME}-{__version__}.tgz") as package:
         members = {member.name.removeprefix(f"{NAME}/"): member for member in package}
@@ -46,7 +46,7 @@ def test_the_package_has_real_dashboards(tmp_path: Path) -> None:
 
 
 def test_a_release_fits_into_its_secret() -> None:
-    """Helm stores chart, values and manifest of a release in one Secret, with less than half of what it may hold."""
+    """Helm stores a release in a Secret, and this Secret takes less than half of the maximum size."""
     manifest = helm("template", NAME, CHART, values=EVERYTHING).stdout
     files = {
         str(path.relative_to(CHART)): base64.b64encode(path.read_bytes()).decode()
@@ -58,27 +58,27 @@ def test_a_release_fits_into_its_secret() -> None:
     assert len(stored) < MOST_OF_A_SECRET / 2
 
 
-def test_dashboards_are_those_of_grafana() -> None:
-    """Each dashboard is whole in a ConfigMap that the sidecar finds, and in an object of the Grafana operator."""
+def test_dashboards_match_deploy_grafana() -> None:
+    """A ConfigMap for Grafana's sidecar and a GrafanaDashboard object hold each committed dashboard unchanged."""
     objects = rendered(values=EVERYTHING)
     maps = [each for each in objects if each["metadata"].get("labels", {}).get("grafana_dashboard") == "1"]
     texts = [text for each in maps for text in each["data"].values()]
     assert {json.loads(text)["uid"]: json.loads(text) for text in texts} == dashboards()
     files = [name for each in maps for name in each["data"]]
-    assert len(set(files)) == len(files), "the sidecar writes all into one folder"
+    assert len(set(files)) == len(files), "the sidecar writes all files into one folder"
     operated = [each["spec"]["json"] for each in objects if each["kind"] == "GrafanaDashboard"]
     assert {json.loads(text)["uid"]: json.loads(text) for text in operated} == dashboards()
 
 
-def test_rules_are_those_of_prometheus() -> None:
-    """With the job that the other deployments have, the PrometheusRule holds the rules of deploy/prometheus."""
+def test_rules_match_deploy_prometheus() -> None:
+    """With the job name `cloudflare-access`, the PrometheusRule has exactly the rules of deploy/prometheus."""
     values = {"prometheusRule": {"enabled": True, "job": "cloudflare-access"}}
     groups = only(rendered(values=values), "PrometheusRule")["spec"]["groups"]
     assert groups == [group for path in (ALERTS, RULES) for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
 
 
 def test_rules_follow_the_values(tmp_path: Path) -> None:
-    """Prometheus takes the rules with the values' job, thresholds, severities and links, without a disabled alert."""
+    """The rules use the job, thresholds, severities and links of the values, and leave out a disabled alert."""
     rule = {
         "enabled": True,
         "thresholds": {"seats_idle_ratio": 0.35, "seats_idle_days": 3, "users_difference": 1_000_000},
@@ -104,7 +104,7 @@ def test_rules_follow_the_values(tmp_path: Path) -> None:
 
 
 def test_documented_commands_render() -> None:
-    """The arguments of `helm install` in the README render the account that they name."""
+    """The `helm install` command in the README renders a configuration with the account in its arguments."""
     (text,) = (each.text for each in BLOCKS if each.language == "sh" and "helm -n" in each.text)
     (line,) = re.findall(r"^helm .* install .*$", text.replace("\\\n", " "), re.MULTILINE)
     words = ["template" if word == "install" else word for word in shlex.split(line)[1:]]
@@ -137,13 +137,13 @@ def test_documented_commands_render() -> None:
     ],
     ids=str,
 )
-def test_notes_tell_the_next_command(values: dict[str, Any], said: str, tmp_path: Path) -> None:
-    """After an install helm says what is missing, and the next command."""
+def test_notes_show_the_next_command(values: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """After an install, the notes of helm say what is missing and show the next command."""
     assert said in notes(values, tmp_path)
 
 
-def test_notes_ask_for_nothing_that_is_there(tmp_path: Path) -> None:
-    """With a Secret, a ServiceMonitor and an account, only the commands to look are left."""
+def test_notes_ask_only_for_missing_things(tmp_path: Path) -> None:
+    """With a Secret, a ServiceMonitor and an account in the values, the notes of helm have no warning."""
     text = notes(MINE | {"secret": {"data": {"token": "made-up"}}, "serviceMonitor": {"enabled": True}}, tmp_path)
     assert not re.search("WARNING|waits|Nothing|needs", text)
     assert "made-up" not in text
@@ -151,7 +151,7 @@ def test_notes_ask_for_nothing_that_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("release", ["access", "cloudflare.access", "x" * 53])
 def test_names_are_short_enough(release: str) -> None:
-    """Every name can be a Service's, and leaves room for the hash that Kubernetes adds; the pods know their numbers."""
+    """Each name is valid for a Service and short enough for the suffix that Kubernetes adds; a pod knows its name."""
     ended = helm("template", release, CHART, values={"shards": 2})
     objects = list(yaml.safe_load_all(ended.stdout))
     assert re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", workload(objects)["metadata"]["name"])

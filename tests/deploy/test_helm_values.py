@@ -1,4 +1,4 @@
-"""The values of the Helm chart: documented, checked by a schema, and never a secret where it can be read."""
+"""The values of the Helm chart: every value is documented, a schema checks it, and secrets stay in the Secret."""
 
 import base64
 import importlib.util
@@ -18,7 +18,7 @@ from tests.deploy.helm import CHART, ID, SCHEMA, VALUES, container, helm, only, 
 from tests.deploy.manifests import validate
 
 TOKEN = "cfut_made0up1made2up3made4up5made6up7made8up"
-# In the terms of Kubernetes.
+# Values that Kubernetes defines.
 PODS = ("resources", "podSecurityContext", "securityContext")
 WHOLE = (*PODS, "dashboards.configMaps.labels", "dashboards.grafanaOperator.instanceSelector")
 THRESHOLDS = yaml.safe_load((DEPLOY / "rules" / "thresholds.yaml").read_text("utf-8"))
@@ -39,7 +39,7 @@ def of_account(**keys: Any) -> dict[str, Any]:
 
 
 def paths(values: dict[str, Any], above: str = "") -> Iterator[str]:
-    """Yield the path of every value that is not a mapping of others."""
+    """Yield the path of every value that is not a mapping of other values."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
             yield from paths(value, f"{above}{key}.")
@@ -48,7 +48,7 @@ def paths(values: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def properties(path: str) -> set[str]:
-    """Return the keys that the schema allows at a path; `$defs` and lists are followed."""
+    """Return the keys that the schema allows at a path, and follow references to `$defs`."""
     found = SCHEMA
     for part in path.split("."):
         found = found[part] if part else found
@@ -59,7 +59,7 @@ def properties(path: str) -> set[str]:
 
 
 def test_every_value_has_a_comment(generator: ModuleType) -> None:
-    """Every key of values.yaml has a comment that is a sentence; for an object of Kubernetes one is enough."""
+    """Every key of values.yaml has a comment that ends with a period; a Kubernetes object needs only one comment."""
     documented = {
         value.path: value.meaning for value in generator.documented((CHART / "values.yaml").read_text("utf-8"))
     }
@@ -69,19 +69,19 @@ def test_every_value_has_a_comment(generator: ModuleType) -> None:
 
 
 def test_the_table_of_values_is_current(generator: ModuleType) -> None:
-    """The README's table is made from values.yaml; `make docs` writes it again."""
+    """The table of values in the chart's README matches values.yaml; `make docs` updates the table."""
     readme = (CHART / "README.md").read_text("utf-8")
     assert generator.rendered(readme, (CHART / "values.yaml").read_text("utf-8")) == readme
     assert "| `shards` | `1` |" in readme
 
 
-def test_the_schema_is_one() -> None:
-    """The schema follows the version of JSON Schema that it names."""
+def test_the_schema_is_valid() -> None:
+    """The schema of the values is a valid JSON Schema, draft 7."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-def test_the_schema_knows_every_value_and_no_other() -> None:
-    """The schema allows the keys of values.yaml, what Helm adds, and what Kubernetes takes for its own objects."""
+def test_the_schema_allows_exactly_the_values() -> None:
+    """The schema allows only the keys of values.yaml, the keys that Helm adds, and the keys of Kubernetes objects."""
     assert properties("") == VALUES.keys() | {"global", "enabled"}
     for name, value in VALUES.items():
         if isinstance(value, dict) and value and name != "config":
@@ -91,7 +91,7 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
 
 
 def test_the_schema_knows_every_key_of_the_configuration() -> None:
-    """`config` takes the keys of the exporter's configuration, and `web.config` those of web.yaml."""
+    """The schema allows the exporter's configuration keys in `config`, and the keys of web.yaml in `web.config`."""
     config = "properties.config"
     assert properties(config) == set(Config.__struct_fields__)
     assert properties(f"{config}.properties.api") == set(Api.__struct_fields__)
@@ -103,7 +103,7 @@ def test_the_schema_knows_every_key_of_the_configuration() -> None:
 
 
 def test_thresholds_have_one_source() -> None:
-    """The thresholds of values.yaml are those of deploy/rules."""
+    """The thresholds in values.yaml are the same as in deploy/rules/thresholds.yaml."""
     assert VALUES["prometheusRule"]["thresholds"] == {name: each["default"] for name, each in THRESHOLDS.items()}
 
 
@@ -142,13 +142,13 @@ def test_thresholds_have_one_source() -> None:
     ids=str,
 )
 def test_wrong_values_are_refused(values: dict[str, Any], why: str) -> None:
-    """A value that is unknown or wrong is an error that names its place."""
+    """Helm refuses an unknown or wrong value, and the error message names it."""
     assert why in refused(values)
 
 
 @pytest.mark.parametrize("duration", ["90s", "5m", "2h", "1d", "1h30m", "1.5h", 90, "90", "20000ms", "${INTERVAL}"])
-def test_durations_of_the_exporter_are_taken(duration: str | float) -> None:
-    """Whatever the exporter takes for a duration, the chart takes as well."""
+def test_durations_of_the_exporter_are_accepted(duration: str | float) -> None:
+    """The chart accepts each form of a duration that the exporter accepts."""
     assert rendered(values=of_account(users={"interval": duration, "stale_after": duration}))
 
 
@@ -169,20 +169,20 @@ def test_durations_of_the_exporter_are_taken(duration: str | float) -> None:
     ],
     ids=str,
 )
-def test_no_secret_gets_where_it_can_be_read(values: dict[str, Any]) -> None:
-    """A secret where everybody may read is refused, and the message does not show it."""
+def test_a_secret_outside_of_the_secret_is_refused(values: dict[str, Any]) -> None:
+    """The chart refuses a secret in a value that a ConfigMap or a pod would show, and the message hides the secret."""
     said = refused(values)
     assert re.search(r"secret\.data|secret\.environment|/config/accounts/0/id", said)
     assert not any(each in said for each in (TOKEN, "0123456789abcdef", "someone", "made-up-secret-123"))
 
 
-def test_a_credential_may_come_from_a_variable() -> None:
-    """A variable in the place of a token or key is taken, also one that may be empty."""
+def test_a_credential_can_come_from_a_variable() -> None:
+    """The chart accepts an environment variable as a token, key or e-mail address, also with an empty default."""
     assert rendered(values=of_account(api_token="${TOKEN:-}", api_key="${KEY}", api_email="${EMAIL:-}"))
 
 
-def test_secrets_are_in_the_secret_alone() -> None:
-    """A token of the values is in the generated Secret, and in no other object."""
+def test_secrets_are_only_in_the_secret() -> None:
+    """A token in the values appears in the generated Secret and in no other object."""
     objects = rendered(values={"secret": {"data": {"token": "made-up-secret-123"}}})
     assert only(objects, "Secret")["data"] == {"token": base64.b64encode(b"made-up-secret-123").decode()}
     others = [each for each in objects if each["kind"] != "Secret"]
@@ -190,18 +190,20 @@ def test_secrets_are_in_the_secret_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["00000000000000000000000000000e10", "12345678901234567890123456789012", "1" * 31 + "e"]
+    "number_like", ["00000000000000000000000000000e10", "12345678901234567890123456789012", "1" * 31 + "e"]
 )
-def test_an_id_stays_a_text(odd: str) -> None:
-    """An id that looks like a number is the same in the ConfigMap."""
+def test_an_id_stays_a_string(number_like: str) -> None:
+    """An account ID that looks like a number stays an unchanged string in the ConfigMap."""
     (text,) = (
-        each["data"]["config.yaml"] for each in rendered(values=of_account(id=odd)) if each["kind"] == "ConfigMap"
+        each["data"]["config.yaml"]
+        for each in rendered(values=of_account(id=number_like))
+        if each["kind"] == "ConfigMap"
     )
-    assert yaml.safe_load(text)["accounts"][0]["id"] == odd
+    assert yaml.safe_load(text)["accounts"][0]["id"] == number_like
 
 
 def test_large_numbers_stay_numbers() -> None:
-    """A seat limit of a million is no 1e+06."""
+    """A seat limit of one million stays 1000000 in the ConfigMap, and does not become 1e+06."""
     (text,) = (
         each["data"]["config.yaml"]
         for each in rendered(values=of_account(seat_limit=1_000_000))
@@ -210,8 +212,8 @@ def test_large_numbers_stay_numbers() -> None:
     assert "seat_limit: 1000000\n" in text
 
 
-def test_a_change_of_the_configuration_rolls_out() -> None:
-    """The annotation with the checksum changes with the configuration, and with nothing else."""
+def test_a_change_of_the_configuration_restarts_the_pod() -> None:
+    """The annotation with the checksum of the configuration changes only when the configuration changes."""
 
     def checksum(values: dict[str, Any]) -> str:
         annotations = workload(rendered(values=values))["spec"]["template"]["metadata"]["annotations"]
@@ -221,8 +223,8 @@ def test_a_change_of_the_configuration_rolls_out() -> None:
     assert checksum(of_account()) != checksum(of_account(seat_limit=50))
 
 
-def test_a_change_of_a_variable_rolls_out() -> None:
-    """A pod that takes a variable from a generated Secret starts again with a new value."""
+def test_a_change_of_a_variable_restarts_the_pod() -> None:
+    """A pod with an environment variable from the generated Secret restarts when the value of the variable changes."""
 
     def annotations(token: str) -> Any:
         secret = {"data": {"key": token}, "environment": {"TOKEN": "key"}}
@@ -233,7 +235,7 @@ def test_a_change_of_a_variable_rolls_out() -> None:
 
 
 def test_user_ids_can_be_left_to_the_cluster() -> None:
-    """With the values for OpenShift no pod names a user or group, and all still run as somebody else than root."""
+    """With the values for OpenShift, the pod sets no user or group ID, and still cannot run as root."""
     objects = rendered("--values", CHART / "ci" / "openshift-values.yaml")
     context = workload(objects)["spec"]["template"]["spec"]["securityContext"]
     assert not context.keys() & {"runAsUser", "runAsGroup", "fsGroup"}
@@ -241,7 +243,7 @@ def test_user_ids_can_be_left_to_the_cluster() -> None:
 
 
 def test_labels_of_the_values_do_not_break_selectors() -> None:
-    """A label that the chart selects by keeps its value, whatever the values say."""
+    """Labels and annotations in the values do not replace the chart's selector labels and checksum annotation."""
     mine = {"app.kubernetes.io/name": "mine", "team": "identity"}
     objects = rendered(values={"commonLabels": mine, "podLabels": mine, "podAnnotations": {"checksum/config": "mine"}})
     template = workload(objects)["spec"]["template"]["metadata"]
@@ -250,8 +252,8 @@ def test_labels_of_the_values_do_not_break_selectors() -> None:
     assert template["annotations"]["checksum/config"] != "mine"
 
 
-def test_names_that_look_like_numbers_stay_texts() -> None:
-    """Names, keys and labels that YAML could take for numbers or for yes and no are texts in every object."""
+def test_names_that_look_like_numbers_stay_strings() -> None:
+    """A name, key or label that YAML could read as a number or as yes or no stays a string in every object."""
     values = {
         "fullnameOverride": "on",
         "secret": {"existingSecret": "123", "environment": {"NO": "1e3"}},
@@ -275,6 +277,6 @@ def test_names_that_look_like_numbers_stay_texts() -> None:
 
 
 def test_images_can_be_pinned() -> None:
-    """The digest follows the tag, which is the exporter's version if none is given."""
+    """An image with a digest in the values is pinned by tag and digest."""
     values = {"image": {"repository": "example.com/exporter", "tag": "edge", "digest": f"sha256:{'a' * 64}"}}
     assert container(rendered(values=values))["image"] == f"example.com/exporter:edge@sha256:{'a' * 64}"

@@ -1,4 +1,4 @@
-"""The Helm chart behind TLS, basic auth and client certificates: the kubelet and Prometheus get in."""
+"""The Helm chart with TLS, basic auth and client certificates: the kubelet and Prometheus can reach the exporter."""
 
 import base64
 import subprocess
@@ -22,10 +22,10 @@ FILES = {"tls.crt": "made-up", "tls.key": "made-up", "ca.crt": "made-up"}
 
 
 def values_of(protection: Protection, given: str) -> dict[str, Any]:
-    """Return the values for a protection, with web.yaml in the values or in a Secret that exists."""
+    """Return the values for a protection, with web.yaml in the values or in an existing Secret."""
     if given == "values":
         web = yaml.safe_load(protection.web) or {}
-        web.pop("auth_excluded_paths", None)  # the chart adds them
+        web.pop("auth_excluded_paths", None)  # the chart adds this key
         return MONITORED | {"web": {"config": web, "files": FILES if web else {}}}
     flags = {"tls": "tls", "basic-auth": "basicAuth", "client-certificates": "clientCertificates"}
     chosen = {flag: True for component, flag in flags.items() if component in protection.components}
@@ -43,7 +43,7 @@ def objects(request: pytest.FixtureRequest, protection: Protection) -> list[dict
 
 
 def served(objects: list[dict[str, Any]], protection: Protection) -> Protection:
-    """Return the protection with the web.yaml that the chart generates, where it generates one."""
+    """Return the protection with the chart's web.yaml if the chart generates one, or else unchanged."""
     for secret in (each for each in objects if each["kind"] == "Secret"):
         text = base64.b64decode(secret["data"]["web.yaml"]).decode()
         return protection._replace(web=text)
@@ -51,7 +51,7 @@ def served(objects: list[dict[str, Any]], protection: Protection) -> Protection:
 
 
 def test_every_object_is_valid(objects: list[dict[str, Any]]) -> None:
-    """Kubernetes and the Prometheus operator know every field."""
+    """Every rendered object is valid for Kubernetes or for the Prometheus operator."""
     for manifest in objects:
         validate(manifest)
 
@@ -60,7 +60,7 @@ def test_every_object_is_valid(objects: list[dict[str, Any]]) -> None:
 def ports(
     objects: list[dict[str, Any]], protection: Protection, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[int, int]]:
-    """A port where an exporter lives behind the web.yaml of the chart, and one where nothing lives."""
+    """The port of an exporter that runs with the chart's web.yaml, and a port without a server."""
     started = running(served(objects, protection), tmp_path_factory.mktemp("exporter"))
     try:
         yield started.port, free_ports(1)[0]
@@ -70,20 +70,20 @@ def ports(
 
 @pytest.mark.parametrize("name", ["readinessProbe", "livenessProbe"])
 def test_probes_pass(objects: list[dict[str, Any]], ports: tuple[int, int], name: str) -> None:
-    """A probe passes while the exporter lives behind the web.yaml of the chart, and fails when it is gone."""
+    """A probe of the chart succeeds while an exporter with the chart's web.yaml runs, and fails without one."""
     assert [passes(container(objects)[name], port) for port in ports] == [True, False]
 
 
 def test_helm_test_passes(objects: list[dict[str, Any]], ports: tuple[int, int]) -> None:
-    """What `helm test` runs ends well while the exporter lives behind each protection, and badly when it is gone."""
+    """`helm test` succeeds while an exporter with the chart's web.yaml runs, and fails without one."""
     (asking,) = only(objects, "Pod")["spec"]["containers"]
     assert asking["command"][:3] == ["/venv/bin/python", "-I", "-m"]
     commands = [[sys.executable, *asking["command"][2:], f"localhost:{port}"] for port in ports]
     assert [subprocess.run(each, cwd=ROOT, timeout=30, check=False).returncode for each in commands] == [0, 1]
 
 
-def test_prometheus_is_told_how_to_ask(objects: list[dict[str, Any]], protection: Protection) -> None:
-    """The ServiceMonitor has TLS, password and certificate where web.yaml asks for them, and only there."""
+def test_the_service_monitor_matches_the_protection(objects: list[dict[str, Any]], protection: Protection) -> None:
+    """The ServiceMonitor has TLS, a password or a client certificate exactly if web.yaml requires it."""
     (endpoint,) = only(objects, "ServiceMonitor")["spec"]["endpoints"]
     assert (endpoint.get("scheme") == "https") == ("tls" in protection.components)
     assert ("basicAuth" in endpoint) == ("basic-auth" in protection.components)
@@ -92,7 +92,7 @@ def test_prometheus_is_told_how_to_ask(objects: list[dict[str, Any]], protection
 
 
 def test_the_web_configuration_is_mounted(objects: list[dict[str, Any]], protection: Protection) -> None:
-    """The exporter is told of web.yaml in the mounted Secret where there is one, and of none where there is not."""
+    """The exporter's --web.config.file is in the mounted Secret; without a web configuration, the flag is absent."""
     file = options.parse(container(objects)["args"]).web_config_file
     mounts = {mount["name"]: mount["mountPath"] for mount in container(objects)["volumeMounts"]}
     assert (file and str(Path(file).parent)) == mounts.get("web")
@@ -100,7 +100,7 @@ def test_the_web_configuration_is_mounted(objects: list[dict[str, Any]], protect
 
 
 def test_a_certificate_comes_from_its_own_secret() -> None:
-    """The Secret of cert-manager is mounted beside web.yaml, and Prometheus trusts its authority."""
+    """The pod mounts cert-manager's Secret beside web.yaml, and Prometheus trusts the CA certificate in it."""
     web = {"config": yaml.safe_load(TLS), "certificateSecret": "certificate"}
     objects = rendered(values=MONITORED | {"web": web})
     volumes = {each["name"]: each for each in workload(objects)["spec"]["template"]["spec"]["volumes"]}
@@ -110,8 +110,8 @@ def test_a_certificate_comes_from_its_own_secret() -> None:
     assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "certificate", "key": "ca.crt"}}
 
 
-def test_a_missing_authority_is_noticed() -> None:
-    """A ServiceMonitor that would name a file which is not there is an error, unless the values say whom to trust."""
+def test_a_missing_ca_certificate_is_an_error() -> None:
+    """The chart refuses a ServiceMonitor with TLS but without ca.crt, unless the values set its tlsConfig."""
     web = {"web": {"config": yaml.safe_load(TLS), "files": {"tls.crt": "made-up", "tls.key": "made-up"}}}
     assert "web.files: give ca.crt as well" in refused(MONITORED | web)
     trusted = {"serviceMonitor": {"enabled": True, "tlsConfig": {"insecureSkipVerify": True}}}
@@ -119,8 +119,8 @@ def test_a_missing_authority_is_noticed() -> None:
     assert endpoint["tlsConfig"] == {"insecureSkipVerify": True}
 
 
-def test_required_certificates_are_seen_in_the_values() -> None:
-    """Both ways to require a client certificate change the probes; asking for one that may be missing does not."""
+def test_required_client_certificates_change_the_probes() -> None:
+    """The probes run inside the pod if web.yaml requires client certificates, but not if they are optional."""
     for kind, runs_inside in {"RequireAnyClientCert": True, "VerifyClientCertIfGiven": False}.items():
         text = TLS.replace("}", f", {CLIENTS}}}").replace("RequireAndVerifyClientCert", kind)
         web = {"config": yaml.safe_load(text), "files": FILES}
@@ -128,7 +128,7 @@ def test_required_certificates_are_seen_in_the_values() -> None:
 
 
 def test_paths_without_a_password_are_kept() -> None:
-    """The chart adds the paths of the probes to those that the values exclude."""
+    """The chart adds the paths of the probes to the `auth_excluded_paths` of the values."""
     config = yaml.safe_load(USERS) | {"auth_excluded_paths": ["/metrics", "/-/ready"]}
     secret = only(rendered(values={"web": {"config": config}}), "Secret", "-web")
     web = yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"]))

@@ -1,4 +1,4 @@
-"""The project's address stands in one place, and `make home` moves everything that links to it."""
+"""`make home` changes the project's URL in every file that contains it."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ NOT_OURS = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "
 
 
 def texts(folder: Path) -> dict[Path, str]:
-    """Return every file that names either address."""
+    """Return every file that contains the old or the new URL."""
     found = {
         path.relative_to(folder): path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file()
     }
@@ -20,7 +20,7 @@ def texts(folder: Path) -> dict[Path, str]:
 
 
 def test_every_link_moves_with_the_project(tmp_path: Path) -> None:
-    """After `make home` nothing names the old address, and all that did names the new one."""
+    """After `make home`, no file contains the old URL, and each file that did contains the new URL."""
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=NOT_OURS)
     linked = {path for path, text in texts(copy).items() if HOMEPAGE in text}

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests, as kustomize builds them."""
+"""The Kubernetes manifests that kustomize builds: they are valid, secure and consistent."""
 
 import re
 from pathlib import Path
@@ -25,15 +25,18 @@ def workload(manifests: Manifests) -> dict[str, Any]:
     return kubernetes.workload(manifests)
 
 
-def test_a_field_that_does_not_exist_is_refused() -> None:
-    """The check of the operator's objects finds a misspelt field."""
+def test_a_misspelled_field_is_refused() -> None:
+    """The schema of a ServiceMonitor in these tests refuses a misspelled field."""
     spec = {"selector": {}, "endpoints": [{"port": "http", "intervall": "60s"}]}
     with pytest.raises(jsonschema.ValidationError, match="intervall"):
         jsonschema.validate(spec, SPECS["ServiceMonitor"])
 
 
 def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that is read-only."""
+    """Each pod meets the restricted Pod Security Standard, and its root file system is read-only.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    """
     pod = workload["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] != 0
@@ -49,8 +52,8 @@ def test_pods_meet_the_restricted_standard(workload: dict[str, Any]) -> None:
         assert all("hostPort" not in port for port in container["ports"])
 
 
-def test_pods_ask_for_what_they_need(manifests: Manifests, workload: dict[str, Any]) -> None:
-    """The scheduler knows the needs, memory is limited, and neither the cluster nor a secret variable is in reach."""
+def test_pods_have_resources_and_no_access_to_the_cluster(manifests: Manifests, workload: dict[str, Any]) -> None:
+    """A pod requests CPU and memory, limits its memory, and gets no cluster token and no secret in its environment."""
     pod = workload["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
     assert pod["automountServiceAccountToken"] is manifests["ServiceAccount"]["automountServiceAccountToken"] is False
@@ -64,7 +67,7 @@ def test_pods_ask_for_what_they_need(manifests: Manifests, workload: dict[str, A
 
 
 def test_everything_selects_the_pods(manifests: Manifests, workload: dict[str, Any]) -> None:
-    """The workload, the service, the network policy and the monitor all mean the same pods and port."""
+    """The workload, the Service, the NetworkPolicy and the ServiceMonitor select the same pods and port."""
     template = workload["spec"]["template"]
     labels = template["metadata"]["labels"].items()
     service, monitor, policy = (manifests[kind] for kind in ("Service", "ServiceMonitor", "NetworkPolicy"))
@@ -79,10 +82,10 @@ def test_everything_selects_the_pods(manifests: Manifests, workload: dict[str, A
     assert source["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
 
 
-def test_exporter_understands_arguments_and_configuration(
+def test_the_exporter_accepts_its_arguments_and_configuration(
     manifests: Manifests, workload: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The exporter takes the arguments, finds its files in the volumes, and loads the ConfigMap's configuration."""
+    """The exporter accepts the pod's arguments, finds its files in the volumes, and loads the ConfigMap."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
     chosen = options.parse(container["args"])
     file = Path(chosen.configuration({each["name"]: each["value"] for each in container["env"]}) or "")
@@ -95,8 +98,8 @@ def test_exporter_understands_arguments_and_configuration(
     assert config.load(str(tmp_path / "config.yaml"), {}).accounts
 
 
-def test_shards_are_as_many_as_pods() -> None:
-    """Each pod of the overlay is one shard, and the deployment of the base is gone."""
+def test_each_shard_has_a_pod() -> None:
+    """The overlay `sharded` has one pod for each shard, and does not have the Deployment of the base."""
     manifests = kustomize(FOLDER / "sharded")
     assert "Deployment" not in manifests
     spec = manifests["StatefulSet"]["spec"]
@@ -106,13 +109,13 @@ def test_shards_are_as_many_as_pods() -> None:
 
 
 def test_base_runs_one_exporter_at_a_time() -> None:
-    """A roll-out never asks Cloudflare twice at once."""
+    """During a rollout, the old pod stops before the new one starts, so two exporters never poll at the same time."""
     spec = kustomize(FOLDER / "base")["Deployment"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 def test_image_is_this_version(workload: dict[str, Any]) -> None:
-    """The manifests name the version they are released with."""
+    """The manifests and their README use the image of the current version."""
     from access_exporter import __version__
 
     image = workload["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -122,23 +125,23 @@ def test_image_is_this_version(workload: dict[str, Any]) -> None:
     assert named == [__version__] * 2
 
 
-def test_job_is_called_as_in_the_scrape_configuration(manifests: Manifests) -> None:
-    """The rules find the exporter under one job name, however it is deployed."""
+def test_the_job_has_the_name_in_the_scrape_configuration(manifests: Manifests) -> None:
+    """The ServiceMonitor and the README's scrape configuration use the same job name, so the rules work with both."""
     (relabeling,) = manifests["ServiceMonitor"]["spec"]["endpoints"][0]["relabelings"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert (relabeling["targetLabel"], relabeling["replacement"]) == ("job", "cloudflare-access")
     assert f"job_name: {relabeling['replacement']}\n" in readme
 
 
-def test_rules_are_those_of_prometheus(manifests: Manifests) -> None:
-    """The PrometheusRule holds the groups of the rule files, all and as they are, each with a name of its own."""
+def test_rules_match_deploy_prometheus(manifests: Manifests) -> None:
+    """The PrometheusRule has exactly the groups of the files in deploy/prometheus, and each group name is unique."""
     groups = manifests["PrometheusRule"]["spec"]["groups"]
     assert groups == [group for path in (ALERTS, RULES) for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
     names = [group["name"] for group in groups]
-    assert len(names) == len(set(names)), "the API server takes each name of a group once"
+    assert len(names) == len(set(names)), "the API server refuses a duplicate group name"
 
 
-def test_config_map_is_the_only_place_of_the_account() -> None:
-    """What everybody has to change, the account and the image, each stands in one place."""
+def test_only_one_file_has_an_account_id() -> None:
+    """Exactly one manifest has an account ID, so users have to change it in one place only."""
     texts = [path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.yaml")]
     assert sum(len(re.findall(r"[0-9a-f]{32}", text)) for text in texts) == 1

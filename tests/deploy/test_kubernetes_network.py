@@ -1,4 +1,4 @@
-"""Where the NetworkPolicy lets the exporter send to, judged as Kubernetes judges it."""
+"""The addresses that the NetworkPolicy lets the exporter reach, by the rules of Kubernetes."""
 
 import ipaddress
 from pathlib import Path
@@ -12,13 +12,13 @@ OPENSHIFT = "kubernetes/components/openshift"
 
 
 class Pod(NamedTuple):
-    """A pod to send to: its namespace, and its labels."""
+    """A destination pod, described by its namespace and labels."""
 
     namespace: str
     labels: dict[str, str]
 
 
-Peer: TypeAlias = Pod | str  # an address outside of all pods, such as a node's
+Peer: TypeAlias = Pod | str  # a string is an IP address that is not a pod's, for example a node's
 Rule: TypeAlias = dict[str, Any]
 KUBE_DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
 NODE_LOCAL_DNS = Pod("kube-system", {"k8s-app": "node-local-dns"})
@@ -35,24 +35,24 @@ ALLOWED: dict[str, tuple[Peer, int]] = {
 }
 REFUSED: dict[str, tuple[Peer, int]] = {
     "another pod of kube-system": (Pod("kube-system", {"k8s-app": "metrics-server"}), 53),
-    "a pod that only says it is the DNS": (Pod("default", {"k8s-app": "kube-dns"}), 53),
+    "a pod in another namespace with the labels of the DNS": (Pod("default", {"k8s-app": "kube-dns"}), 53),
     "the DNS pods on another port": (KUBE_DNS, 9153),
-    "a name server of somebody else": ("8.8.8.8", 53),
-    "the metadata of the cloud": ("169.254.169.254", 80),
+    "a public name server": ("8.8.8.8", 53),
+    "the metadata server of the cloud": ("169.254.169.254", 80),
     "a host of the company": ("10.1.2.3", 443),
     "a host of the company with IPv6": ("fd00::1", 443),
 }
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Tell whether a label selector selects what has these labels."""
+    """Return whether a label selector selects an object with these labels."""
     assert all(each["operator"] == "In" for each in selector.get("matchExpressions", []))
     listed = all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", []))
     return listed and selector.get("matchLabels", {}).items() <= labels.items()
 
 
 def is_peer(peer: dict[str, Any], to: Peer) -> bool:
-    """Tell whether a peer of a rule means a pod or an address."""
+    """Return whether a peer of a rule includes this pod or address."""
     if isinstance(to, Pod):
         namespace = {"kubernetes.io/metadata.name": to.namespace}
         spaces, pods = peer.get("namespaceSelector"), peer.get("podSelector")
@@ -65,7 +65,7 @@ def is_peer(peer: dict[str, Any], to: Peer) -> bool:
 
 
 def allows(rules: list[Rule], to: Peer, port: int, protocol: str) -> bool:
-    """Tell whether the rules let the exporter send to a port."""
+    """Return whether the rules allow traffic to this peer, port and protocol."""
     return any(
         {"port": port, "protocol": protocol} in [{"protocol": "TCP", **each} for each in rule["ports"]]
         and any(is_peer(peer, to) for peer in rule["to"])
@@ -82,13 +82,13 @@ def rules() -> list[Rule]:
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
 @pytest.mark.parametrize("name", ALLOWED)
 def test_names_are_resolved(rules: list[Rule], name: str, protocol: str) -> None:
-    """Wherever a cluster has its DNS, the exporter reaches it, with UDP and, for long answers, with TCP."""
+    """The exporter reaches the DNS of each kind of cluster by UDP and, for long responses, by TCP."""
     to, port = ALLOWED[name]
     assert allows(rules, to, port, protocol)
 
 
 def test_cloudflare_is_reached(rules: list[Rule]) -> None:
-    """The exporter reaches HTTPS on public addresses, of both versions."""
+    """The exporter reaches public IPv4 and IPv6 addresses by HTTPS."""
     assert allows(rules, "104.16.132.229", 443, "TCP")
     assert allows(rules, "2606:4700::6810:84e5", 443, "TCP")
 
@@ -96,14 +96,14 @@ def test_cloudflare_is_reached(rules: list[Rule]) -> None:
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_nothing_else_is_reached(rules: list[Rule], name: str, protocol: str) -> None:
-    """The exporter reaches no other pod, no private address but for DNS, and no name server of somebody else."""
+    """The exporter reaches no other pod, no private address except for DNS, and no public name server."""
     to, port = REFUSED[name]
     assert not allows(rules, to, port, protocol)
 
 
 @pytest.mark.parametrize("overlay", ["base", "sharded"])
 def test_openshift_resolves_names(overlay: str, rules: list[Rule], tmp_path: Path) -> None:
-    """The component for OpenShift adds the DNS pods of OpenShift, on the port they listen on, and nothing else."""
+    """The component for OpenShift also lets the exporter reach OpenShift's DNS pods on port 5353, and nothing else."""
     more = by_kind(combined(tmp_path, overlay, [OPENSHIFT]))["NetworkPolicy"]["spec"]["egress"]
     assert more[:-1] == rules
     for protocol in ("UDP", "TCP"):

@@ -1,4 +1,4 @@
-"""The probes of the Kubernetes manifests, as the kubelet runs them, against the real server behind every protection."""
+"""The probes of the Kubernetes manifests, run as the kubelet does, on a real exporter with each kind of protection."""
 
 import http.client
 import ssl
@@ -21,7 +21,7 @@ USERS = f"basic_auth_users: {{prometheus: '{HASH}'}}\nauth_excluded_paths: [/-/h
 
 
 class Protection(NamedTuple):
-    """A web configuration, and the components of the manifests for it."""
+    """A web configuration, and the components of deploy/kubernetes that match it."""
 
     web: str
     components: tuple[str, ...]
@@ -48,7 +48,7 @@ def protection(request: pytest.FixtureRequest) -> Protection:
 def manifests(
     request: pytest.FixtureRequest, protection: Protection, tmp_path_factory: pytest.TempPathFactory
 ) -> Manifests:
-    """The manifests with the components that go with a protection, as deploy/kubernetes/README.md says."""
+    """The manifests with the components that deploy/kubernetes/README.md lists for a protection."""
     components = [f"kubernetes/components/{name}" for name in protection.components]
     return by_kind(combined(tmp_path_factory.mktemp("mine"), request.param, components))
 
@@ -60,9 +60,14 @@ def container(manifests: Manifests) -> dict[str, Any]:
 
 
 def passes(probe: dict[str, Any], port: int) -> bool:
-    """Run a probe as the kubelet does: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/."""
+    """Return whether a probe succeeds, run as the kubelet does.
+
+    https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+    """
     if command := probe.get("exec", {}).get("command"):
-        assert str(command).replace("'", '"') in (ROOT / "Dockerfile").read_text("utf-8"), "not the image's own check"
+        assert str(command).replace("'", '"') in (ROOT / "Dockerfile").read_text("utf-8"), (
+            "not the image's health check"
+        )
         here = [sys.executable, *command[2:], str(port)]
         return subprocess.run(here, cwd=ROOT, timeout=probe["timeoutSeconds"], check=False).returncode == 0
     asked = probe["httpGet"]
@@ -82,7 +87,7 @@ def passes(probe: dict[str, Any], port: int) -> bool:
 
 
 def test_the_web_configuration_is_mounted(container: dict[str, Any], protection: Protection) -> None:
-    """The exporter is told of the file in the Secret where there is one, and of none where there is not."""
+    """The exporter's --web.config.file is in the mounted Secret; without a web configuration, the flag is absent."""
     file = options.parse(container["args"]).web_config_file
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert (file and str(Path(file).parent)) == mounts.get("web")
@@ -90,7 +95,7 @@ def test_the_web_configuration_is_mounted(container: dict[str, Any], protection:
 
 
 def running(protection: Protection, folder: Path) -> Exporter:
-    """Start an exporter behind a protection, whose polls all fail at once."""
+    """Start an exporter with this protection; all its polls fail, because no API server runs."""
     install(Authority(folder), folder)
     (folder / "web.yaml").write_text(protection.web, encoding="utf-8")
     config = folder / "config.yaml"
@@ -102,7 +107,7 @@ def running(protection: Protection, folder: Path) -> Exporter:
 
 
 def test_probes_pass(container: dict[str, Any], protection: Protection, tmp_path: Path) -> None:
-    """Both probes pass while the exporter lives, whatever protects it, and fail when it is gone."""
+    """With each kind of protection, both probes succeed while the exporter runs and fail after it has stopped."""
     started = running(protection, tmp_path)
     probes = [container[name] for name in ("readinessProbe", "livenessProbe")]
     try:

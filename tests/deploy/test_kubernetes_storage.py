@@ -1,4 +1,4 @@
-"""What the exporter stores on Kubernetes: each has a volume, which outlives its pods and lets its user in."""
+"""The storage of the exporter on Kubernetes: each exporter has a persistent volume that its user can write to."""
 
 import os
 import shutil
@@ -33,22 +33,22 @@ def storage_mount(manifests: Manifests) -> str:
 
 
 def volumes(manifests: Manifests) -> dict[str, Any]:
-    """Return the volumes of the pods by name."""
+    """Return the volumes of the pod by name."""
     return {each["name"]: each for each in pod(manifests)["volumes"]}
 
 
-def test_base_keeps_its_numbers() -> None:
-    """The exporter stores on a claim for one node, and its old pod ends before the new one starts."""
+def test_base_has_a_persistent_volume() -> None:
+    """The base stores data on a ReadWriteOnce volume claim, and the old pod stops before the new pod starts."""
     manifests = kustomize(FOLDER / "base")
     claim = volumes(manifests)[storage_mount(manifests)]["persistentVolumeClaim"]
     assert claim == {"claimName": manifests["PersistentVolumeClaim"]["metadata"]["name"]}
     assert manifests["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOnce"]
-    assert "storageClassName" not in manifests["PersistentVolumeClaim"]["spec"], "the cluster's default is right"
+    assert "storageClassName" not in manifests["PersistentVolumeClaim"]["spec"], "the cluster's default class applies"
     assert workload(manifests)["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_each_shard_has_a_volume_of_its_own() -> None:
-    """Shards share no claim: each pod gets one from the template."""
+    """Each shard gets its own volume claim from a template."""
     manifests = kustomize(FOLDER / "sharded")
     (template,) = workload(manifests)["spec"]["volumeClaimTemplates"]
     assert template["metadata"]["name"] == storage_mount(manifests) not in volumes(manifests)
@@ -57,8 +57,8 @@ def test_each_shard_has_a_volume_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("overlay", ["base", "sharded"])
-def test_storage_may_end_with_the_pod(overlay: str, tmp_path: Path) -> None:
-    """A cluster without a StorageClass gets no claim, and a folder of a limited size instead."""
+def test_ephemeral_storage_needs_no_claim(overlay: str, tmp_path: Path) -> None:
+    """With the component ephemeral-storage, the pod has an emptyDir with a size limit instead of a volume claim."""
     manifests = by_kind(combined(tmp_path, overlay, [EPHEMERAL]))
     assert volumes(manifests)[storage_mount(manifests)].keys() == {"name", "emptyDir"}
     assert volumes(manifests)[storage_mount(manifests)]["emptyDir"].keys() == {"sizeLimit"}
@@ -68,7 +68,7 @@ def test_storage_may_end_with_the_pod(overlay: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def volume() -> Iterator[Path]:
-    """A new volume, which belongs to root; every user can reach it."""
+    """A new volume that root owns, in a folder that every user can open."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         path = Path(folder) / "volume"
@@ -77,7 +77,7 @@ def volume() -> Iterator[Path]:
 
 
 def mount(volume: Path, group: int) -> None:
-    """Open a volume to a group, as the kubelet does for `fsGroup` when it mounts it."""
+    """Give a group write access to a volume, as the kubelet does for `fsGroup` when it mounts a volume."""
     for path in (volume, *volume.rglob("*")):
         os.chown(path, -1, group)
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -85,7 +85,7 @@ def mount(volume: Path, group: int) -> None:
 
 
 def as_pod(user: int, group: int, fs_group: int) -> list[str]:
-    """Return the command that runs another with the ids of a pod, and without capabilities."""
+    """Return the start of a command line that runs a program with a pod's user and group IDs, without capabilities."""
     ids = (f"--reuid={user}", f"--regid={group}", f"--groups={fs_group}")
     return ["setpriv", *ids, "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
 
@@ -96,16 +96,16 @@ def ids_of_base() -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("where", ["base", "OpenShift"])
-def test_numbers_survive_the_pod(where: str, volume: Path) -> None:
-    """The pod's user stores on the volume, alone; the next pod has the numbers while Cloudflare is down."""
-    ids = ids_of_base() if where == "base" else (1000660000, 0, 1000660000)  # as the SCC restricted-v2 chooses them
+def test_stored_data_survives_the_pod(where: str, volume: Path) -> None:
+    """Only the pod's user can read the stored data, and the next pod exports the data while Cloudflare is down."""
+    ids = ids_of_base() if where == "base" else (1000660000, 0, 1000660000)  # typical IDs of the SCC restricted-v2
     locked = as_pod(*ids)
     probe = [*locked, sys.executable, "-c", "import access_exporter.app"] if shutil.which("setpriv") else ["false"]
     if os.getuid() != 0 or subprocess.run(probe, cwd=ROOT, capture_output=True, check=False).returncode:
         pytest.skip("needs root, setpriv, and code that every user can read")
     config = volume.parent / "config.yaml"
     flags = (f"--config.file={config}", f"--storage.path={volume}")
-    without_coverage = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}  # it would write a file
+    without_coverage = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}  # coverage would write a file
     with cloudflare("first") as server:
         config.write_text(CONFIG.format(url=server.url, token=TOKEN), encoding="utf-8")
         mount(volume, ids[2])

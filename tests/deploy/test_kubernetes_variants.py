@@ -1,4 +1,4 @@
-"""Every combination of the overlays and components for Kubernetes."""
+"""Every combination of the overlays and components in deploy/kubernetes."""
 
 import json
 import os
@@ -33,11 +33,12 @@ CHANGING = (
 )
 CLUSTERS = (*CHANGING, DASHBOARD_COMPONENT)  # the dashboards only add objects, so they need no combinations
 CHOICES = tuple(chain.from_iterable(combinations(CHANGING, number) for number in range(len(CHANGING) + 1)))
-ANNOTATIONS_BYTES = 256 * 1024  # what the API server takes of an object, and `kubectl apply` keeps a copy there
+# The API server's limit for the annotations of an object. `kubectl apply` keeps a copy of the object in an annotation.
+ANNOTATIONS_BYTES = 256 * 1024
 
 
 def named(objects: list[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Return objects by kind and name, without the order of volumes, which means nothing."""
+    """Return objects by kind and name, with their volumes sorted, because the order of volumes has no meaning."""
     for each in objects:
         if volumes := each.get("spec", {}).get("template", {}).get("spec", {}).get("volumes"):
             volumes.sort(key=lambda volume: str(volume["name"]))
@@ -48,8 +49,8 @@ def protections(name: str) -> list[str]:
     return [f"kubernetes/components/{component}" for component in PROTECTIONS[name].components]
 
 
-def test_no_component_is_overlooked() -> None:
-    """The combinations are of all components that there are, and the document names each of them."""
+def test_every_component_is_tested_and_documented() -> None:
+    """The tests combine all components that exist, and the README links each component."""
     used = {*CLUSTERS, *chain.from_iterable(protections(name) for name in PROTECTIONS)}
     files = [path for path in DEPLOY.rglob("kustomization.yaml") if "kind: Component\n" in path.read_text("utf-8")]
     assert used == {path.parent.relative_to(DEPLOY).as_posix() for path in files}
@@ -59,8 +60,8 @@ def test_no_component_is_overlooked() -> None:
     assert {path.parent.name for path in FOLDER.glob("*/kustomization.yaml")} == set(OVERLAYS)
 
 
-def test_versions_are_those_that_are_supported() -> None:
-    """The schemas are those of nine versions or more, without a gap."""
+def test_schemas_of_all_supported_versions_exist() -> None:
+    """The tests use the schemas of at least nine Kubernetes versions, from 1.29 on, without a gap."""
     minors = [int(version.removeprefix("1.")) for version in VERSIONS]
     assert minors == list(range(29, minors[-1] + 1))
     assert len(minors) >= 9
@@ -69,7 +70,7 @@ def test_versions_are_those_that_are_supported() -> None:
 @pytest.mark.parametrize("chosen", CHOICES, ids=lambda chosen: " ".join(Path(each).name for each in chosen) or "none")
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_combination_is_valid(overlay: str, chosen: tuple[str, ...], tmp_path: Path) -> None:
-    """Whatever is combined, all versions of Kubernetes and the Prometheus operator know every field of every object."""
+    """In every combination, all objects are valid for each version of Kubernetes and for the Prometheus operator."""
     for protection in PROTECTIONS:
         objects = combined(tmp_path, overlay, [*protections(protection), *chosen])
         for each in objects:
@@ -85,8 +86,8 @@ def test_every_combination_is_valid(overlay: str, chosen: tuple[str, ...], tmp_p
 
 @pytest.mark.parametrize("protection", PROTECTIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_clusters_change_no_container(overlay: str, protection: str, tmp_path: Path) -> None:
-    """Arguments, probes and mounts are the same on every cluster: only what protects the exporter changes them."""
+def test_components_for_clusters_change_no_container(overlay: str, protection: str, tmp_path: Path) -> None:
+    """The components for a kind of cluster do not change the container's arguments, probes and mounts."""
     usual = pod(by_kind(combined(tmp_path, overlay, protections(protection))))
     chosen = pod(by_kind(combined(tmp_path, overlay, [*protections(protection), *CHANGING])))
     assert chosen["containers"] == usual["containers"]
@@ -94,7 +95,7 @@ def test_clusters_change_no_container(overlay: str, protection: str, tmp_path: P
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_order_of_components_does_not_matter(overlay: str, tmp_path: Path) -> None:
-    """Only client-certificates has to come after tls: everything else may be listed in any order."""
+    """A kustomization can list components in any order, except that client-certificates must follow tls."""
     protecting = protections("all")
     (web, tls, *others) = protecting
     usual = combined(tmp_path, overlay, [*protecting, *CLUSTERS])
@@ -105,7 +106,7 @@ def test_order_of_components_does_not_matter(overlay: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("chosen", [(), CLUSTERS], ids=["alone", "with components"])
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_image_is_set_in_one_place(overlay: str, chosen: tuple[str, ...], tmp_path: Path) -> None:
-    """What `kustomize edit set image` writes in a kustomization of one's own changes every container."""
+    """An image that `kustomize edit set image` writes into a kustomization replaces the image of every container."""
     image = {"name": "cloudflare-access-exporter", "newName": "registry.example.com/team/exporter", "newTag": "2"}
     objects = combined(tmp_path, overlay, [*protections("all"), *chosen], images=[image])
     images = re.findall(r'"image": "([^"]*)"', json.dumps(objects))
@@ -113,7 +114,7 @@ def test_image_is_set_in_one_place(overlay: str, chosen: tuple[str, ...], tmp_pa
 
 
 def test_no_other_file_names_an_image() -> None:
-    """Below deploy/kubernetes, only the base's list of images says which version runs."""
+    """In deploy/kubernetes, only `images` in base/kustomization.yaml sets the version of the image."""
     texts = {path: path.read_text("utf-8") for path in FOLDER.rglob("*.yaml")}
     assert [path for path, text in texts.items() if re.search(r"^images:", text, re.MULTILINE)] == [
         FOLDER / "base" / "kustomization.yaml"
@@ -123,7 +124,7 @@ def test_no_other_file_names_an_image() -> None:
 
 
 def test_dashboards_are_loaded_by_their_label(tmp_path: Path) -> None:
-    """Each dashboard is in a ConfigMap with Grafana's label, as it is, under a name that an edit does not change."""
+    """Each dashboard is unchanged in a ConfigMap with Grafana's label, under a name that is always the same."""
     built_alone = built(DEPLOY / DASHBOARD_COMPONENT)
     with_exporter = combined(tmp_path, "base", [DASHBOARD_COMPONENT])
     assert all(each in with_exporter for each in built_alone)
@@ -139,7 +140,7 @@ def test_dashboards_are_loaded_by_their_label(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_openshift_chooses_the_user(overlay: str, tmp_path: Path) -> None:
-    """With the component for OpenShift no user or group is named; all else that makes the pod restricted stays."""
+    """The component for OpenShift removes user and group IDs from the pod, and keeps all other security settings."""
     usual = pod(kustomize(FOLDER / overlay))
     chosen = pod(by_kind(combined(tmp_path, overlay, ["kubernetes/components/openshift"])))
     ids = {"runAsUser", "runAsGroup", "fsGroup"}
@@ -150,7 +151,7 @@ def test_openshift_chooses_the_user(overlay: str, tmp_path: Path) -> None:
 
 
 def test_shards_are_spread() -> None:
-    """Shards prefer nodes and zones of their own, start where there are none, and are drained one at a time."""
+    """Shards prefer separate nodes and zones, also start without them, and a drain stops one shard at a time."""
     manifests = kustomize(FOLDER / "sharded")
     labels = manifests["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
     (preferred,) = pod(manifests)["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]

@@ -1,4 +1,4 @@
-"""The mixin: the same rules and dashboards in jsonnet, with other thresholds, names and addresses if you like."""
+"""The mixin: the rules and dashboards in jsonnet, with configurable thresholds, names and URLs."""
 
 import json
 import re
@@ -33,21 +33,21 @@ Groups = list[dict[str, Any]]
 
 
 def jsonnet(field: str, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Render a field of the mixin with this configuration; a key that ends in + adds to the default."""
+    """Render a field of the mixin with this configuration; a key that ends with + is merged with the default."""
     changed = json.dumps(config).replace('+":', '"+:')
     source = f"((import '{MIXIN / 'mixin.libsonnet'}') + {{ _config+:: {changed} }}).{field}"
     return subprocess.run([program("jsonnet"), "--exec", source], capture_output=True, text=True, check=False)
 
 
 def rendered(field: str, **config: Any) -> Any:
-    """Return a field of the mixin, read from its JSON."""
+    """Render a field of the mixin, and return its decoded JSON; fail on an error or a warning."""
     done = jsonnet(field, config)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
 
 def one_block(language: str, start: str = "") -> str:
-    """Return the block of the README in this language that starts so."""
+    """Return the only block of the mixin's README that has this language and this start."""
     readme = str((MIXIN / "README.md").relative_to(ROOT))
     here = [block for block in BLOCKS if block.place.partition(":")[0] == readme and block.language == language]
     (found,) = (block.text for block in here if block.text.startswith(start))
@@ -55,7 +55,7 @@ def one_block(language: str, start: str = "") -> str:
 
 
 def alerts_of(groups: Groups) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the alerts by name and expression's place: an alert with two severities is two."""
+    """Return the alerts by name and number; an alert with two severities has two rules, so it appears twice."""
     counted: dict[tuple[str, str], dict[str, Any]] = {}
     for rule in (rule for group in groups for rule in group["rules"]):
         counted[rule["alert"], f"{sum(name == rule['alert'] for name, _ in counted)}"] = rule
@@ -65,19 +65,19 @@ def alerts_of(groups: Groups) -> dict[tuple[str, str], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("field", "path"), [("prometheusAlerts", ALERTS), ("prometheusRules", RULES)], ids=["alerts", "rules"]
 )
-def test_defaults_give_the_rules_of_prometheus(field: str, path: Path) -> None:
-    """Without a configuration, the mixin has the rules of deploy/prometheus, all and as they are."""
+def test_default_rules_match_deploy_prometheus(field: str, path: Path) -> None:
+    """With its default configuration, the mixin has exactly the rules of deploy/prometheus."""
     assert rendered(field) == yaml.safe_load(path.read_text("utf-8"))
 
 
-def test_defaults_give_the_dashboards_of_grafana() -> None:
-    """Without a configuration, the mixin has the dashboards of deploy/grafana, each under its uid."""
+def test_default_dashboards_match_deploy_grafana() -> None:
+    """With its default configuration, the mixin has exactly the dashboards of deploy/grafana, by their uid."""
     assert rendered("grafanaDashboards") == {f"{uid}.json": dashboard for uid, dashboard in dashboards().items()}
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_threshold_changes_its_alert_and_no_other(name: str) -> None:
-    """Another value of a threshold is in the expression of the alert that its description names, and nowhere else."""
+    """A changed threshold changes only the expression of the alert that the threshold's description names."""
     value = THRESHOLDS[name]["default"] + 3
     before = alerts_of(rendered("prometheusAlerts.groups"))
     after = alerts_of(rendered("prometheusAlerts.groups", **{"thresholds+": {name: value}}))
@@ -90,7 +90,7 @@ def test_threshold_changes_its_alert_and_no_other(name: str) -> None:
 
 
 def test_thresholds_change_the_colours_of_panels() -> None:
-    """Where a panel shows the threshold of an alert, in a step or in a text, it shows the configured one."""
+    """A panel uses the configured threshold of its alert for its colours and in its description."""
     others = {"seats_used_warning_ratio": 0.71, "seats_used_critical_ratio": 0.91, "credential_expiry_days": 21}
     changed = rendered("grafanaDashboards", **{"thresholds+": others})
     by_title = {panel["title"]: panel for dashboard in changed.values() for panel in panels(dashboard)}
@@ -105,15 +105,15 @@ def test_thresholds_change_the_colours_of_panels() -> None:
 
 
 @pytest.mark.parametrize("value", [0.07, 0.123456, 1 / 4, 1_000_000])
-def test_thresholds_are_written_as_they_were_given(value: float) -> None:
-    """No digit of a threshold is added or lost."""
+def test_thresholds_keep_their_digits(value: float) -> None:
+    """An alert's expression has the configured threshold with exactly its digits, without a rounding error."""
     groups = rendered("prometheusAlerts.groups", **{"thresholds+": {"seats_idle_ratio": value}})
     (rule,) = (rule for group in groups for rule in group["rules"] if rule["alert"] == "CloudflareAccessSeatsIdle")
     assert [float(number) for number in re.findall(r"> (\S+)", rule["expr"])] == [value] * 3
 
 
-def test_other_names_and_addresses_are_everywhere() -> None:
-    """The job, the severities, the runbook and Grafana's address are those of the configuration in every alert."""
+def test_every_alert_uses_the_configured_names_and_urls() -> None:
+    """Every alert has the configured job, severities, runbook URL and Grafana URL."""
     groups = rendered("prometheusAlerts.groups", **OTHER)
     rules = alerts_of(groups).values()
     assert "${" not in json.dumps(groups)
@@ -130,7 +130,7 @@ def test_other_names_and_addresses_are_everywhere() -> None:
 
 @pytest.mark.parametrize("name", ["promtool", "promtool3"])
 def test_promtool_accepts_other_configurations(name: str, tmp_path: Path) -> None:
-    """Prometheus takes the rules of another configuration, even of a job with a quotation mark in its name."""
+    """Promtool accepts the rules of another configuration, even if the job name has a quotation mark."""
     path = tmp_path / "rules.yaml"
     path.write_text(json.dumps(rendered("prometheusAlerts", **OTHER | {"job": 'a "b" \\ c'})), "utf-8")
     checked = subprocess.run(
@@ -143,7 +143,7 @@ def test_promtool_accepts_other_configurations(name: str, tmp_path: Path) -> Non
 
 
 def test_disabled_alerts_are_left_out() -> None:
-    """An alert in `disabled` is gone, at every severity, and so is a group without any other."""
+    """The mixin leaves out each alert in `disabled`, at every severity, and a group without any other alert."""
     assert rendered("prometheusAlerts.groups", disabled=sorted(alert_names())) == []
     groups = rendered("prometheusAlerts.groups", disabled=["CloudflareAccessSeatsNearLimit"])
     assert {alert for alert, _ in alerts_of(groups)} == alert_names() - {"CloudflareAccessSeatsNearLimit"}
@@ -157,14 +157,14 @@ def test_disabled_alerts_are_left_out() -> None:
     ],
 )
 def test_misspelled_names_are_errors(config: dict[str, Any], says: str) -> None:
-    """A name that does not exist is an error that shows it."""
+    """The name of an unknown alert or threshold is an error, and the message shows the name."""
     done = jsonnet("prometheusAlerts", config)
     assert done.returncode != 0
     assert says in done.stderr
 
 
 def test_readme_renders_the_mixin(tmp_path: Path) -> None:
-    """The commands and the configuration of the README give rules and dashboards."""
+    """The commands and the configuration in the mixin's README render the rules and dashboards."""
     shutil.copytree(MIXIN, tmp_path / "deploy" / "mixin")
     (tmp_path / "access.libsonnet").write_text(one_block("jsonnet"), "utf-8")
     for command in [line for line in one_block("sh", "jsonnet ").splitlines() if line]:
@@ -179,8 +179,8 @@ def test_readme_renders_the_mixin(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", LIBRARIES, ids=lambda path: path.name)
-def test_jsonnet_is_formatted_and_has_no_mistakes(path: Path) -> None:
-    """Both jsonnetfmt and jsonnet-lint report nothing."""
+def test_jsonnet_is_formatted_and_has_no_errors(path: Path) -> None:
+    """Both jsonnetfmt and jsonnet-lint report no problem."""
     for command in ([program("jsonnetfmt"), "--test"], [program("jsonnet-lint")]):
         done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Prometheus scrapes the exporter, evaluates its rules and tells Alertmanager: all of them the real programs."""
+"""A real Prometheus scrapes real exporters, evaluates the rules and sends alerts to a real Alertmanager."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.deploy
 
 @pytest.mark.parametrize("path", ["prometheus/prometheus.yaml", "alertmanager/alertmanager.yaml"])
 def test_configurations_are_accepted(path: str) -> None:
-    """Both promtool and amtool accept the committed configurations, as they are."""
+    """Promtool accepts the committed configuration of Prometheus, and amtool accepts that of Alertmanager."""
     name, *arguments = {"prometheus": ("promtool", "check", "config"), "alertmanager": ("amtool", "check-config")}[
         path.partition("/")[0]
     ]
@@ -27,7 +27,7 @@ def test_configurations_are_accepted(path: str) -> None:
 
 
 def test_targets_are_up(chain: Chain) -> None:
-    """Every exporter is scraped without an error."""
+    """Prometheus scrapes every exporter without an error."""
 
     def all_up() -> list[dict[str, Any]]:
         targets: list[dict[str, Any]] = chain.prometheus.get("targets")["activeTargets"]
@@ -36,8 +36,8 @@ def test_targets_are_up(chain: Chain) -> None:
     assert [target["lastError"] for target in eventually("scraped targets", all_up)] == [""] * 3
 
 
-def test_both_formats_are_scraped_and_say_the_same(chain: Chain) -> None:
-    """Prometheus negotiates OpenMetrics; the text format gives the same series."""
+def test_both_formats_have_the_same_series(chain: Chain) -> None:
+    """Prometheus negotiates OpenMetrics, and the text format has the same time series."""
 
     def scraped() -> set[str]:
         return chain.openmetrics.content_types and chain.text.content_types
@@ -59,7 +59,7 @@ def test_both_formats_are_scraped_and_say_the_same(chain: Chain) -> None:
 
 
 def test_rules_are_healthy(chain: Chain) -> None:
-    """Every committed rule is loaded, and evaluates without an error or a warning."""
+    """Prometheus loads every committed rule and evaluates it without an error."""
 
     def evaluated() -> list[dict[str, Any]]:
         groups = chain.prometheus.get("rules")["groups"]
@@ -73,21 +73,21 @@ def test_rules_are_healthy(chain: Chain) -> None:
 
 
 def test_recorded_series_exist(chain: Chain) -> None:
-    """Every recording rule records something of the demo, or of the account that fails."""
+    """Every recording rule records a value for the demo or for the faulty account."""
     for rule in rules(RULES):
         eventually(rule["record"], lambda name=rule["record"]: chain.prometheus.query(name))  # type: ignore[misc]  # a lambda with a default is not typed
 
 
 def test_rejected_credential_reaches_alertmanager(chain: Chain) -> None:
-    """When Cloudflare starts to answer 403, Alertmanager is told which account, with the way to the runbook."""
+    """When Cloudflare answers 403, Alertmanager gets an alert with the account and a link to the runbook."""
 
-    def told() -> list[dict[str, Any]]:
+    def rejected() -> list[dict[str, Any]]:
         answer = requests.get(f"{chain.alertmanager}/api/v2/alerts", timeout=10)
         return [
             alert for alert in answer.json() if alert["labels"]["alertname"] == "CloudflareAccessCredentialRejected"
         ]
 
-    (alert,) = eventually("the alert in Alertmanager", told)
+    (alert,) = eventually("the alert in Alertmanager", rejected)
     labels = {name: value for name, value in alert["labels"].items() if name not in ("alertname", "instance")}
     assert labels == {
         "job": "cloudflare-access",

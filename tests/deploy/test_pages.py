@@ -1,4 +1,4 @@
-"""The status page in a real browser: on a phone and a desk, by day and by night, with few and many accounts."""
+"""The status page in a real browser: on phone and desktop, in light and dark mode, with 1, 20 and 500 accounts."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ LARGE = {"/500-accounts": page(500, errors=False), "/500-accounts-errors": page(
 VIOLATIONS = """axe.run(%s).then(results => results.violations.map(
   violation => `${violation.id}: ${violation.nodes[0].html} ${violation.nodes[0].failureSummary}`))"""
 EVERYTHING = "{resultTypes: ['violations']}"
-# The colours are those of the smaller pages, and comparing them takes most of the time.
+# The check of colours takes most of the time, and the smaller pages have the same colours.
 ALL_BUT_COLOURS = "{resultTypes: ['violations'], rules: {'color-contrast': {enabled: false}}}"
 
 
@@ -43,7 +43,7 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 
 def show(tab: Tab, url: str, screen: str, scheme: str) -> None:
-    """Open a page, and keep a picture of it where the variable SCREENSHOTS names a folder."""
+    """Open a page; if the environment variable SCREENSHOTS names a folder, save a screenshot there."""
     tab.open(url, SCREENS[screen], scheme)
     if folder := os.environ.get("SCREENSHOTS"):
         name = f"{url.rpartition('/')[2]}-{screen}-{scheme}.png"
@@ -58,7 +58,7 @@ def violations(tab: Tab, options: str = EVERYTHING) -> object:
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("path", SMALL | LARGE)
 def test_page_fits_its_screen(tab: Tab, address: str, path: str, screen: str) -> None:
-    """Nothing sticks out to the right, also at a zoom of 200 %, and the browser blocks and complains nothing."""
+    """The page needs no horizontal scrolling, even at a zoom of 200 %, and the browser logs no problem."""
     show(tab, address + path, screen, "light")
     assert tab.evaluate("document.documentElement.scrollWidth") == SCREENS[screen].width
     assert tab.complaints() == []
@@ -68,19 +68,19 @@ def test_page_fits_its_screen(tab: Tab, address: str, path: str, screen: str) ->
 @pytest.mark.parametrize("screen", ["phone", "desktop"])
 @pytest.mark.parametrize("path", [path for path in SMALL if path != "/20-accounts"])
 def test_axe_finds_no_violation(tab: Tab, address: str, path: str, screen: str, scheme: str) -> None:
-    """axe-core finds nothing that keeps anyone from reading the page."""
+    """axe-core reports no accessibility problem on the status page."""
     show(tab, address + path, screen, scheme)
     assert violations(tab) == []
 
 
 def test_axe_finds_no_violation_among_500_accounts(tab: Tab, address: str) -> None:
-    """Nor does it with 500 accounts, a third of them failing."""
+    """axe-core reports no accessibility problem with 500 accounts if a third of them have failing polls."""
     show(tab, f"{address}/500-accounts-errors", "phone", "dark")
     assert violations(tab, ALL_BUT_COLOURS) == []
 
 
-def test_what_fails_comes_first(tab: Tab, address: str) -> None:
-    """Of many accounts those with failing polls are listed first, with the reason on the line."""
+def test_failing_accounts_come_first(tab: Tab, address: str) -> None:
+    """The status page lists accounts with failing polls first, with the reason of the failure."""
     show(tab, f"{address}/20-accounts-errors", "desktop", "dark")
     states = tab.evaluate("[...document.querySelectorAll('.lines a')].map(line => line.lastElementChild.innerText)")
     failing = ["failing" in state for state in states]
@@ -89,14 +89,14 @@ def test_what_fails_comes_first(tab: Tab, address: str) -> None:
 
 
 def test_a_name_in_an_account_is_never_markup(tab: Tab, address: str) -> None:
-    """The browser finds no element that a name brought along."""
+    """The browser shows an account name with `<` and `>` as text and not as an HTML element."""
     show(tab, f"{address}/20-accounts", "desktop", "light")
     assert tab.evaluate("document.querySelector('gmbh')") is None
     assert "Søns <GmbH>" in tab.evaluate("document.body.innerText")
 
 
-def test_a_refresh_keeps_the_place(tab: Tab, address: str) -> None:
-    """When the page refreshes by itself, people still see what they were reading."""
+def test_a_refresh_keeps_the_scroll_position(tab: Tab, address: str) -> None:
+    """When the page refreshes itself, it keeps its scroll position."""
     show(tab, f"{address}/refreshing", "desktop", "light")
     tab.evaluate("scrollTo(0, 200); document.body.id = 'before'")
     tab.loaded()
@@ -105,7 +105,7 @@ def test_a_refresh_keeps_the_place(tab: Tab, address: str) -> None:
 
 
 def test_ages_keep_counting(tab: Tab, address: str) -> None:
-    """Between two refreshes, an age grows by itself, without a script."""
+    """Between two refreshes, the ages on the page keep counting without JavaScript."""
     show(tab, f"{address}/1-accounts", "desktop", "light")
     age = "document.querySelector('.when time')"
     assert tab.evaluate(f"getComputedStyle({age}, '::before').content") == "counter(age)"
@@ -115,8 +115,8 @@ def test_ages_keep_counting(tab: Tab, address: str) -> None:
         assert tab.evaluate(f"{age}.getAnimations()[0].currentTime = {milliseconds}; {shown}") == f"age {seconds}"
 
 
-def test_age_has_its_moment_in_print(tab: Tab, address: str) -> None:
-    """On paper, where nothing counts, each age has its moment, and there is nothing to click."""
+def test_a_printed_age_has_its_time(tab: Tab, address: str) -> None:
+    """A printed page shows the absolute time beside each age, has a white background and shows no links."""
     tab.open(f"{address}/1-accounts", SCREENS["desktop"], "dark", media="print")
     after = "getComputedStyle(document.querySelector('.when time'), '::after').content"
     assert "2026-09-21 14:13:00 UTC" in tab.evaluate(after)
@@ -125,16 +125,16 @@ def test_age_has_its_moment_in_print(tab: Tab, address: str) -> None:
     assert tab.evaluate(links) == 0
 
 
-def test_bar_is_seen_in_forced_colors(tab: Tab, address: str) -> None:
-    """Where people choose all colours, the bar is as long as without, in a colour that differs from its track."""
+def test_bar_is_visible_in_forced_colors(tab: Tab, address: str) -> None:
+    """In forced-colours mode, the bar of used seats has a different colour than its background."""
     tab.open(f"{address}/1-accounts", SCREENS["desktop"], "forced")
     used = "getComputedStyle(document.querySelector('.bar rect')).fill"
     track = "getComputedStyle(document.querySelector('.bar')).backgroundColor"
     assert tab.evaluate(used) != tab.evaluate(track)
 
 
-def test_every_line_is_reached_by_the_keyboard(tab: Tab, address: str) -> None:
-    """After the links of the header, the Tab key leads to each account in turn."""
+def test_the_keyboard_reaches_every_account(tab: Tab, address: str) -> None:
+    """After the links of the header, the Tab key moves the focus to each account in turn."""
     show(tab, f"{address}/20-accounts", "desktop", "light")
     for _ in range(4):
         tab.press_tab()

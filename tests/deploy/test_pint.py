@@ -1,4 +1,4 @@
-"""pint, a linter of rules by Cloudflare, reports nothing: neither about their text nor about what they find."""
+"""pint, Cloudflare's linter for Prometheus rules, reports no problem in the rules or in the series that they query."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.deploy.programs import program
 pytestmark = pytest.mark.deploy
 
 CONFIG = ALERTS.parent / ".pint.hcl"
-# pint looks for series at every full five minutes of a week; here, there are seconds of them.
+# By default, pint looks for series of the last week, every five minutes. The test has series of only a few seconds.
 ONLINE = """
 check "promql/series" {{
   lookbackRange = "1m"
@@ -28,7 +28,7 @@ prometheus "test" {{
 
 
 def problems(config: Path, *flags: str) -> str:
-    """Return what pint reports; raise AssertionError where it did not check every rule."""
+    """Return the problems that pint reports; raises AssertionError if pint did not check every rule."""
     lint = ["lint", "--min-severity=info", "--fail-on=info", str(ALERTS), str(RULES)]
     command = [program("pint"), "--no-color", f"--config={config}", *flags, *lint]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -43,7 +43,7 @@ def test_pint_reports_nothing_about_the_text() -> None:
 
 
 def test_pint_reports_nothing_about_the_series(chain: Chain, tmp_path: Path) -> None:
-    """Beside a Prometheus that scrapes the exporter, pint reports no problem: every series and label exists."""
+    """With a Prometheus that scrapes the exporter, pint reports no problem: every series and label exists."""
     config = tmp_path / "pint.hcl"
     config.write_text(CONFIG.read_text("utf-8") + ONLINE.format(url=chain.prometheus.url), "utf-8")
     for name in named_metrics(ALERTS.read_text("utf-8") + RULES.read_text("utf-8")):
@@ -51,8 +51,8 @@ def test_pint_reports_nothing_about_the_series(chain: Chain, tmp_path: Path) -> 
     assert problems(config) == ""
 
 
-def test_pint_finds_what_is_wrong(tmp_path: Path) -> None:
-    """The committed configuration refuses an alert without a runbook."""
+def test_pint_finds_a_missing_runbook(tmp_path: Path) -> None:
+    """With the committed configuration, pint refuses an alert without a runbook URL."""
     text = ALERTS.read_text("utf-8")
     wrong = tmp_path / ALERTS.name
     wrong.write_text(text.replace("runbook_url: https://", "handbook_url: https://", 1), "utf-8")

@@ -1,4 +1,4 @@
-"""The examples for pipelines in docs/policies.md run, on the simulated account."""
+"""The examples for CI pipelines in docs/policies.md, run with a simulated account."""
 
 import os
 import re
@@ -27,7 +27,7 @@ EXAMPLES = {
         ("config", "api_token:"),
     )
 }
-# What the pipelines get from elsewhere. A stand-in does nothing, and says what it was asked to.
+# Programs that need the network. A stand-in only writes its command line to a file.
 STAND_INS = ("pip", "gh", "curl")
 STAND_IN = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
 EXPORTER = f'#!/bin/bash\ncd "$PWD" && exec {shlex.join([sys.executable, f"{ROOT}/exporter.py"])} "$@"\n'
@@ -35,7 +35,7 @@ PEOPLE = 40
 
 
 class Pipeline:
-    """A checkout with the files of the document, and a runner that has the programs."""
+    """A checkout with the files from the document, and a CI runner with the programs."""
 
     def __init__(self, folder: Path, server: Simulator) -> None:
         self.folder = folder / "checkout"
@@ -52,11 +52,11 @@ class Pipeline:
         self.write(EXAMPLES["policy"][0])
 
     def write(self, policy: str) -> None:
-        """Edit the policy."""
+        """Write the policy file."""
         (self.folder / "access" / "wiki.yaml").write_text(policy, encoding="utf-8")
 
     def run(self, shell: list[str], script: str, **variables: str) -> int:
-        """Run a script as the runner does, and return its exit code."""
+        """Run a script as the CI runner does, and return its exit status."""
         environ = {
             "PATH": f"{self.tools}:{os.environ['PATH']}",
             "CALLS": str(self.calls),
@@ -72,18 +72,18 @@ class Pipeline:
 
     @property
     def summary(self) -> str:
-        """What the pipeline says of the change."""
+        """The pipeline's summary of the policy change."""
         return (self.folder / "summary.md").read_text(encoding="utf-8")
 
     @property
     def called(self) -> list[str]:
-        """What the programs were asked to do."""
+        """The command lines of all stand-ins that ran."""
         return self.calls.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
-    """An account whose wiki lets in everybody at example.com, which are all but one."""
+    """A pipeline for an account with the application Wiki, which allows every user with an example.com address."""
     account = Account("first")
     account.users = [User(f"{number}", email=f"user{number}@example.com") for number in range(PEOPLE)]
     saved = {"name": "Everybody", "decision": "allow", "include": [{"email_domain": {"domain": "example.com"}}]}
@@ -95,7 +95,7 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
 
 
 def github(pipeline: Pipeline) -> int:
-    """Run the steps as GitHub does: after a failure, only those that say so; its expressions are made up."""
+    """Run the steps as GitHub does, with made-up values; after a failure, only steps with `!cancelled()` run."""
     (job,) = yaml.safe_load(EXAMPLES["github"][0])["jobs"].values()
     code = 0
     for step in job["steps"]:
@@ -107,7 +107,7 @@ def github(pipeline: Pipeline) -> int:
 
 
 def gitlab(pipeline: Pipeline) -> int:
-    """Run the scripts as GitLab does: the last one always, and in a shell of its own."""
+    """Run the scripts as GitLab does; `after_script` always runs, in a separate shell."""
     (job,) = yaml.safe_load(EXAMPLES["gitlab"][0]).values()
     shell = ["bash", "-eo", "pipefail", "-c"]
     known = {
@@ -128,7 +128,7 @@ COMMENTS = {"github": "gh pr comment 7 --body-file summary.md", "gitlab": "--dat
 @pytest.mark.parametrize("name", RUNNERS)
 class TestPipelines:
     def test_within_the_limit(self, pipeline: Pipeline, name: str) -> None:
-        """A policy that blocks few people more passes, and the comment says how many."""
+        """A policy that newly blocks few users passes, and the comment says how many."""
         pipeline.write(EXAMPLES["policy"][0].replace("contractor@", "user0@"))
         assert RUNNERS[name](pipeline) == 0
         assert "| lose access (newly blocked) | 1 |" in pipeline.summary
@@ -136,7 +136,7 @@ class TestPipelines:
         assert COMMENTS[name] in pipeline.called[-1]
 
     def test_exceeded(self, pipeline: Pipeline, name: str) -> None:
-        """A policy that blocks many fails with 3, and the comment, which names nobody, says why."""
+        """A policy that newly blocks too many users fails with status 3, and the comment shows no address."""
         pipeline.write(EXAMPLES["policy"][0].replace("domain: example.com", "domain: example.org"))
         assert RUNNERS[name](pipeline) == 3
         assert f"**Exceeded**: `--max-newly-blocked=5% is exceeded: {PEOPLE} of {PEOPLE} people" in pipeline.summary
@@ -144,22 +144,22 @@ class TestPipelines:
         assert COMMENTS[name] in pipeline.called[-1]
 
     def test_failed(self, pipeline: Pipeline, name: str) -> None:
-        """Without a result the pipeline fails, and there is no comment."""
+        """If the policy test fails, the pipeline fails and posts no comment."""
         pipeline.server.accounts["first"].may_start_tests = False
         assert RUNNERS[name](pipeline) == 1
         assert pipeline.summary == ""
         assert len(pipeline.called) == 1
 
     def test_nothing_is_saved(self, pipeline: Pipeline, name: str) -> None:
-        """A pipeline sends nothing that could change a policy: it only starts two tests."""
+        """A pipeline changes no policy at Cloudflare: its only writing requests start two policy tests."""
         RUNNERS[name](pipeline)
         sent = [(arrival.method, arrival.endpoint) for arrival in pipeline.server.arrivals if arrival.method != "GET"]
         assert sent == [("POST", "policy_tests")] * 2
 
 
 @pytest.mark.parametrize("name", RUNNERS)
-def test_examples_are_as_their_schemas_say(name: str, tmp_path: Path) -> None:
-    """GitHub and GitLab know every key of the examples."""
+def test_examples_match_their_schemas(name: str, tmp_path: Path) -> None:
+    """The examples are valid by the JSON schemas of GitHub and GitLab."""
     file = tmp_path / f"{name}.yaml"
     (text,) = EXAMPLES[name]
     file.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rules and thresholds have one source, deploy/rules, and every copy is what `make docs` writes."""
+"""deploy/rules is the only source of rules and thresholds, and `make docs` generates every copy."""
 
 import re
 from typing import Any
@@ -12,15 +12,15 @@ SOURCE = DEPLOY / "rules"
 THRESHOLDS: dict[str, dict[str, Any]] = yaml.safe_load((SOURCE / "thresholds.yaml").read_text("utf-8"))
 
 
-def test_copies_are_those_of_the_source() -> None:
-    """Every copy of the rules is current; `make docs` writes them again."""
+def test_copies_are_current() -> None:
+    """Every copy of the rules matches its source; `make docs` updates the copies."""
     copies = outputs()
     assert ALERTS in copies
     assert {path: path.read_text("utf-8") for path in copies} == copies
 
 
 def test_every_threshold_is_used_and_explained() -> None:
-    """A threshold has a default, a unit and a description that names its alert, and that alert's rule uses it."""
+    """A threshold has a default, a unit and a description that starts with its alert, and this alert uses it."""
     texts: dict[str, str] = {}
     for rule in rules(SOURCE / "alerts.yaml"):
         texts[rule["alert"]] = texts.get(rule["alert"], "") + rule["expr"]
@@ -32,7 +32,7 @@ def test_every_threshold_is_used_and_explained() -> None:
 
 
 def test_every_comparison_has_a_named_threshold() -> None:
-    """No alert compares with a number of its own, except 0 and 1 where they mean no and yes, or none."""
+    """An alert compares only with named thresholds, or with 0 and 1 for no, yes and none."""
     for rule in rules(SOURCE / "alerts.yaml"):
         literals = re.findall(r"(?:[<>]=?|[=!]=)\s*(?:bool\s+)?([\d.]+)", rule["expr"])
         assert set(literals) <= {"0", "1"}, rule["alert"]

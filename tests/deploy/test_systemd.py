@@ -1,4 +1,4 @@
-"""The systemd unit, as far as systemd's own tools can tell without running it."""
+"""Checks of the systemd unit that need no running systemd."""
 
 import re
 import subprocess
@@ -19,23 +19,23 @@ def systemd_analyze(*arguments: str | Path) -> str:
 
 
 def test_exposure_is_below_2() -> None:
-    """systemd-analyze finds little that the service may do beyond the network it needs."""
+    """Systemd-analyze rates the exposure of the service below 2.0."""
     rated = systemd_analyze("security", "--offline=yes", "--threshold=19", "--no-pager", UNIT)
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+) OK", rated)
     assert exposure is not None
     assert float(exposure[1]) < 2.0
 
 
-def test_unit_has_no_mistake(tmp_path: Path) -> None:
-    """Systemd knows every setting and value of the unit."""
+def test_unit_is_valid(tmp_path: Path) -> None:
+    """Systemd-analyze accepts every setting and value of the unit."""
     installed = UNIT.read_text(encoding="utf-8")
     here = tmp_path / UNIT.name
     here.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", installed), encoding="utf-8")
     assert systemd_analyze("verify", "--man=no", here) == ""
 
 
-def test_command_of_the_unit_is_understood() -> None:
-    """The exporter takes every flag the unit starts it with."""
+def test_the_exporter_accepts_the_flags_of_the_unit() -> None:
+    """The exporter accepts every flag in the unit's ExecStart."""
     text = UNIT.read_text(encoding="utf-8").replace("\\\n", " ")
     command = re.search(r"(?m)^ExecStart=(.*)", text)
     assert command is not None
@@ -44,7 +44,7 @@ def test_command_of_the_unit_is_understood() -> None:
 
 
 def test_configuration_finds_the_credential_of_the_unit(tmp_path: Path) -> None:
-    """The token is read from where systemd puts what the unit loads."""
+    """The exporter reads its token from the file that systemd creates for the unit's LoadCredential."""
     name = re.search(r"(?m)^LoadCredential=([\w-]+):", UNIT.read_text(encoding="utf-8"))
     assert name is not None
     (tmp_path / name[1]).write_text("made-up-token\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""vmalert evaluates the rules as Prometheus does: vmalert-tool runs their unit tests, as far as its own rules allow.
+"""vmalert evaluates the rules as Prometheus does: vmalert-tool runs the unit tests of the rules, with two changes.
 
-Its clock starts in 2000 instead of 1970, so moments in the tests are moved by as much. Its `increase` does not
-extrapolate, so the expected values of that function are left out.
+The clock of vmalert-tool starts in 2000 instead of 1970, so these tests shift timestamps by 30 years. Its function
+`increase` does not extrapolate, so these tests leave out the expected values of `increase`.
 """
 
 import copy
@@ -16,22 +16,22 @@ import yaml
 from tests.deploy.files import RULE_TESTS
 from tests.deploy.programs import program
 
-START = 946_684_800  # 2000-01-01, when the clock of vmalert-tool begins
+START = 946_684_800  # 2000-01-01, the start of vmalert-tool's clock
 MOMENTS = re.compile(r"^\w+_(timestamp|start_time)_seconds\b")
 NUMBER = re.compile(r"^\d+")
 
 
 def moved(values: str) -> str:
-    """Return the values of a series of moments as those of a clock that begins at START."""
+    """Return the timestamps of a series, shifted by START seconds."""
     return " ".join(NUMBER.sub(lambda found: str(int(found[0]) + START), value) for value in values.split())
 
 
 def for_vmalert(path: Path) -> dict[str, Any]:
-    """Return a file of promtool's tests in the words and the time of vmalert-tool."""
+    """Return a test file of promtool, converted to the format and clock of vmalert-tool."""
     content: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     content["rule_files"] = [str((path.parent / name).resolve()) for name in content["rule_files"]]
     for test in content["tests"]:
-        test["input_series"] = copy.deepcopy(test["input_series"])  # YAML's aliases are one object
+        test["input_series"] = copy.deepcopy(test["input_series"])  # YAML aliases share one object
         for series in test["input_series"]:
             if MOMENTS.match(series["series"]):
                 series["values"] = moved(series["values"])
@@ -42,8 +42,8 @@ def for_vmalert(path: Path) -> dict[str, Any]:
 
 @pytest.mark.deploy
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.name)
-def test_rules_do_in_vmalert_what_their_unit_tests_say(path: Path, tmp_path: Path) -> None:
-    """The unit tests pass with vmalert-tool as well."""
+def test_rules_pass_their_unit_tests_in_vmalert(path: Path, tmp_path: Path) -> None:
+    """The unit tests of the rules pass with vmalert-tool."""
     tests = tmp_path / path.name
     tests.write_text(yaml.safe_dump(for_vmalert(path)), "utf-8")
     command = [program("vmalert-tool"), "unittest", "--disableAlertgroupLabel", f"--files={tests}"]

@@ -1,4 +1,4 @@
-"""The page as prometheus-client writes it, with nothing kept from one scrape to the next."""
+"""A metrics page that prometheus-client writes, without a cache between scrapes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,7 +9,7 @@ from access_exporter.polling.snapshots import Snapshots, health_families
 
 
 class Plain(Collector):
-    """The same families with nothing kept: made anew each time, all samples of a name in one family."""
+    """Collects the same families without a cache, with all samples of a name in one family."""
 
     def __init__(self, snapshots: Snapshots, own: CollectorRegistry) -> None:
         self._snapshots = snapshots
@@ -33,7 +33,7 @@ class Plain(Collector):
 
 
 class Restricted(CollectorRegistry):
-    """Only the samples of these names."""
+    """A registry that keeps only the samples with these names."""
 
     def __init__(self, registry: CollectorRegistry, names: Sequence[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the exporter says of itself."""
+"""Metrics about the exporter itself."""
 
 import platform
 
@@ -16,8 +16,8 @@ def registry() -> CollectorRegistry:
     return registry
 
 
-def test_exporter(registry: CollectorRegistry) -> None:
-    """The version, and which of how many exporters this is."""
+def test_version_and_shard(registry: CollectorRegistry) -> None:
+    """The metrics show the version, the shard of this exporter and the number of shards."""
     version = {"version": __version__, "python_version": platform.python_version()}
     assert registry.get_sample_value("cloudflare_access_exporter_build_info", version) == 1
     shard = {"shard": "1", "total_shards": "3"}

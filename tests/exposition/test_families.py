@@ -1,4 +1,4 @@
-"""Labels and values in, families out."""
+"""Metric families that are made from labels and values."""
 
 import pytest
 from prometheus_client import Metric
@@ -7,7 +7,7 @@ from access_exporter.exposition.families import counter, gauge
 
 
 def test_gauge() -> None:
-    """Each sample has its own labels, True and False are numbers, and what is unknown is left out, never 0."""
+    """Each sample has its own labels; True becomes 1, and an unknown value is omitted, never 0."""
     labels = {"target": "a"}
     family = gauge("size", "A size.", [(labels, 0), ({"target": "b"}, None), ({}, True)])
     labels["target"] = "changed later"
@@ -19,7 +19,7 @@ def test_gauge() -> None:
 
 
 def test_counter() -> None:
-    """The samples of a counter have the name that it is given."""
+    """The samples of a counter have the given name, and the family has it without `_total`."""
     family = counter("events_total", "Events.", [({"reason": "auth"}, 2)])
     assert (family.name, family.type) == ("events", "counter")
     assert [(sample.name, sample.labels, sample.value) for sample in family.samples] == [
@@ -42,5 +42,5 @@ def test_counter() -> None:
     ],
 )
 def test_unit(family: Metric, unit: str) -> None:
-    """A family has the base unit that its name ends in, behind an underscore, and no other."""
+    """A family has the base unit that its name ends with, after an underscore, or else no unit."""
     assert family.unit == unit

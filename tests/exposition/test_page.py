@@ -1,4 +1,4 @@
-"""A page that is made once per change, beside one that the library writes all anew."""
+"""The metrics page and its cache, compared with a page that prometheus-client writes without a cache."""
 
 import asyncio
 import gzip
@@ -44,16 +44,16 @@ NAMES = [
     "own_seconds_bucket",
     "own_seconds_sum",
     "own_seconds",
-    "nobody_has_this",
+    "no_such_metric",
 ]
 
-# What a target counted: a text that becomes a label, and a number, or None where it is not known.
+# The summary of a target: texts that become labels, each with a number, or with None if that is unknown.
 Summary = list[tuple[str, float | None]]
-# Seconds that pass, or the poll of a target, whose summary is None where it fails.
+# Seconds that pass, or a poll: the number of its target and its summary, which is None after a failure.
 Event = float | tuple[int, Summary | None]
 summaries = st.lists(st.tuples(st.text(max_size=8), st.none() | st.floats() | st.integers(0, 10**20)), max_size=4)
 account_ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=3, unique=True)
-# What happens: a poll of one of the targets succeeds, or fails, or time passes.
+# A poll of a target succeeds, a poll fails, or time passes.
 events = st.lists(
     st.tuples(st.integers(0, 2), summaries) | st.tuples(st.integers(0, 2), st.none()) | st.sampled_from([60.0, 101.0]),
     max_size=5,
@@ -61,7 +61,7 @@ events = st.lists(
 
 
 def families(account_id: str, summary: Summary) -> Iterator[Metric]:
-    """Metrics of two types, whose help is written with care too."""
+    """Yield metrics of two types, with a help text that needs escaping."""
     labels = {"account_id": account_id}
     yield gauge("cloudflare_numbers", 'Backslash \\, "quotes".\nA line.', [(labels | {"x": x}, y) for x, y in summary])
     known = [(labels | {"x": x}, y) for x, y in summary if y is not None]
@@ -69,7 +69,7 @@ def families(account_id: str, summary: Summary) -> Iterator[Metric]:
 
 
 def target(account_id: str) -> FakeCollector:
-    """A target that nobody polls."""
+    """Return a target that no poller polls."""
     return FakeCollector(
         key=Key(account_id, "users", "users"),
         answer=lambda *_: None,
@@ -79,7 +79,7 @@ def target(account_id: str) -> FakeCollector:
 
 
 def own_registry() -> CollectorRegistry:
-    """What the exporter counts of itself."""
+    """Return a registry with metrics of the exporter itself."""
     registry = CollectorRegistry()
     Gauge("own_size", "Without labels.", registry=registry).set(3)
     Counter("own_requests", "With labels.", ["code"], registry=registry).labels("200").inc()
@@ -88,17 +88,17 @@ def own_registry() -> CollectorRegistry:
 
 
 def get(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> bytes:
-    """The body of /metrics."""
+    """Return the body of /metrics."""
     return b"".join(pieces(web, query, **headers))
 
 
 def pieces(web: Web, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
-    """The body of /metrics as it is given to the server."""
+    """Return the body of /metrics in the pieces that the server sends."""
     return asyncio.run(answer(web, "/metrics", query, **headers))
 
 
 async def answer(web: Web, path: str, query: Sequence[tuple[str, str]] = (), **headers: str) -> list[bytes]:
-    """The body of an answer as it is given to the server."""
+    """Return the body of a response in the pieces that the server sends."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     response = await web.respond(Request("GET", path, urlencode(query), sent, Asker()))
     return list(connection.pieces(response.parts()))
@@ -111,8 +111,8 @@ def _no_created() -> Iterator[None]:
     prometheus_client.enable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type here
 
 
-class Beside:
-    """The optimised page and the plain one, of the same targets."""
+class BothPages:
+    """The cached page and the plain page of the same targets."""
 
     def __init__(self, account_ids: Sequence[str]) -> None:
         self.clock = FakeClock()
@@ -133,7 +133,7 @@ class Beside:
         self.snapshots.configure(self.targets)
 
     def happen(self, event: Event) -> None:
-        """Let time pass, or a poll end."""
+        """Let time pass, or end a poll."""
         if isinstance(event, float):
             self.clock.now += event
             return
@@ -145,7 +145,7 @@ class Beside:
             self.snapshots.succeeded(polled, summary, 0.5)
 
     def compare(self) -> None:
-        """Both formats, compressed and not, whole and in part, to the byte."""
+        """Check that both pages have equal bytes, in both formats, with and without gzip, whole and in part."""
         for write, accept in ((write_text, "text/plain"), (write_openmetrics, OPENMETRICS)):
             plain = write(self._plain)
             assert get(self.web, accept=accept) == plain
@@ -159,20 +159,18 @@ class Beside:
 
 @settings(max_examples=30)
 @given(account_ids=account_ids, events=events)
-def test_every_page_is_what_the_library_writes_of_the_same_families(
-    account_ids: list[str], events: list[Event]
-) -> None:
-    """Whatever was polled, failed or grew old, in whatever order, each page is the plain one to the byte."""
-    pages = Beside(account_ids)
+def test_cached_page_equals_the_plain_page(account_ids: list[str], events: list[Event]) -> None:
+    """After polls, failures and pauses in any order, the cached page equals the plain page byte for byte."""
+    pages = BothPages(account_ids)
     pages.compare()
     for event in events:
         pages.happen(event)
         pages.compare()
 
 
-def test_every_page_follows_the_configuration() -> None:
-    """Targets that come and go, and scrapes between them, leave nothing behind and miss nothing."""
-    pages = Beside(["first", "second"])
+def test_added_and_removed_targets() -> None:
+    """If targets are added and removed between scrapes, the page shows exactly the current targets."""
+    pages = BothPages(["first", "second"])
     for number, account_id in enumerate(("first", "third")):
         pages.happen((number, [("a", 1.0), ("b", None)]))
         pages.compare()
@@ -183,9 +181,9 @@ def test_every_page_follows_the_configuration() -> None:
 
 
 def test_pieces() -> None:
-    """A page leaves in pieces of 32 KB, whatever parts it is made of, and a smaller one in a single piece."""
+    """The server sends a page in pieces of 32 KB, and a smaller page in one piece."""
     for accounts, encoding in ((1, "gzip"), (1, "identity"), (500, "gzip"), (500, "identity")):
-        pages = Beside([str(number) for number in range(accounts)])
+        pages = BothPages([str(number) for number in range(accounts)])
         for number in range(accounts):
             pages.happen((number, [("x" * 100, 1.0)]))
         *full, last = pieces(pages.web, accept_encoding=encoding)
@@ -193,26 +191,26 @@ def test_pieces() -> None:
         assert len(last) <= 32 * 1024
 
 
-class HeldUp:
-    """Takes the place of `assemble`, counts how often it is called, and waits there until it may go on."""
+class PausedAssemble:
+    """Replaces `assemble`: it counts the calls, and each call waits until the test sets `go_on`."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.go_on = threading.Event()
 
-    def __call__(self, *arguments: Any) -> Page:  # Any: passed on as they are
+    def __call__(self, *arguments: Any) -> Page:  # Any: passed on unchanged
         self.calls += 1
         assert self.go_on.wait(PATIENCE_SECONDS)
         return assemble(*arguments)
 
 
-def test_scrapes_share_a_page_and_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scrapes that come while a page is made get that page, and meanwhile other requests are answered."""
-    making = HeldUp()
+def test_scrapes_share_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scrapes that arrive while a page is being made share that page, and do not delay other requests."""
+    making = PausedAssemble()
     monkeypatch.setattr("access_exporter.polling.snapshots.assemble", making)
-    pages = Beside(["first"])
+    pages = BothPages(["first"])
     pages.happen((0, [("a", 1.0)]))
-    assert making.calls == 0, "without a scrape no page is made"
+    assert making.calls == 0, "no page is made without a scrape"
 
     async def crowd() -> list[list[bytes]]:
         scrapes = [asyncio.create_task(answer(pages.web, "/metrics")) for _ in range(5)]
@@ -229,9 +227,9 @@ def test_scrapes_share_a_page_and_keep_nothing_else_waiting(monkeypatch: pytest.
     assert making.calls == 2, "one more for the other format"
 
 
-def test_a_family_that_is_the_same_is_not_compressed_again() -> None:
-    """The next page takes over the very families whose samples are the same."""
-    pages = Beside(["first", "second"])
+def test_unchanged_family_is_not_compressed_again() -> None:
+    """The next page reuses each family with unchanged samples, so such a family is not compressed again."""
+    pages = BothPages(["first", "second"])
     before = pages.snapshots.page(Format.TEXT)
     pages.happen((1, [("a", 1.0)]))
     after = pages.snapshots.page(Format.TEXT)
@@ -243,9 +241,9 @@ def test_a_family_that_is_the_same_is_not_compressed_again() -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
-def test_whoever_reads_gzip_reads_the_page(accept: str) -> None:
-    """Readers of a whole file, of a single member and of a stream, and clients of HTTP, all find the whole page."""
-    pages = Beside(["first"])
+def test_gzip_readers(accept: str) -> None:
+    """Readers of a gzip file, of one gzip member and of a stream, and HTTP clients, all get the whole page."""
+    pages = BothPages(["first"])
     pages.happen((0, [("a", 1.0)]))
     plain, compressed = get(pages.web, accept=accept), get(pages.web, accept=accept, accept_encoding="gzip")
     assert gzip.decompress(compressed) == plain

@@ -1,4 +1,4 @@
-"""What the system says about the process, also where it says little."""
+"""Metrics about the process, even if /proc holds little information."""
 
 import os
 import resource
@@ -22,25 +22,25 @@ STATM = "300 200 10 1 0 50 0\n"
 
 
 def stat(started: float) -> str:
-    """Return the line of /proc/self/stat of a process that started so many seconds after the boot."""
+    """Return the line of /proc/self/stat of a process that started this number of seconds after boot."""
     return f"7 (a ) b) S {' '.join(['1'] * 18)} {round(started * TICKS)} 9 9\n"
 
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    """A /proc/self without anything in it."""
+    """Return an empty folder that replaces /proc/self."""
     return tmp_path
 
 
 def metrics(proc: Path) -> CollectorRegistry:
-    """The metrics at 1,000,000 s since the epoch and 500 s since the boot."""
+    """Return the metrics at 1,000,000 s since the epoch and 500 s since boot."""
     registry = CollectorRegistry()
     ProcessMetrics(registry, proc, clock=lambda: 1_000_000, since_boot=lambda: 500)
     return registry
 
 
 def names(registry: CollectorRegistry) -> set[str]:
-    """The names of the families on the page."""
+    """Return the names of the families on the page."""
     encoded = encode(registry.collect(), Format.OPENMETRICS)
     page = b"".join(piece for pair in encoded.pairs() for piece in pair) + END
     parsed = text_string_to_metric_families(page.decode())  # type: ignore[no-untyped-call]  # it has no types
@@ -48,7 +48,7 @@ def names(registry: CollectorRegistry) -> set[str]:
 
 
 def own(name: str) -> Callable[[], float]:
-    """Return what reads a number of this very process."""
+    """Return a function that reads a metric of this test process."""
     registry = CollectorRegistry()
     ProcessMetrics(registry)
 
@@ -72,7 +72,7 @@ def test_this_process() -> None:
 
 
 def test_open_files() -> None:
-    """Each file that is opened counts, and the limit is the one that holds now."""
+    """Each open file counts, and the maximum is the current limit."""
     read = own("open_fds")
     before = read()
     with ExitStack() as stack:
@@ -83,8 +83,8 @@ def test_open_files() -> None:
     assert own("max_fds")() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def test_everything_is_there(proc: Path) -> None:
-    """With a whole /proc there are all six standard metrics, without anything about the machine's boot."""
+def test_all_metrics(proc: Path) -> None:
+    """With a complete /proc there are all six standard metrics, and no metric about the boot of the machine."""
     (proc / "stat").write_text(stat(started=480), encoding="ascii")
     (proc / "statm").write_text(STATM, encoding="ascii")
     (proc / "fd").mkdir()
@@ -100,8 +100,8 @@ def test_everything_is_there(proc: Path) -> None:
     "content",
     [None, "", "7 (a) S", "garbage", "7 (a) S" + " x" * 30, stat(started=0), stat(started=501)],
 )
-def test_the_start_is_always_known(proc: Path, content: str | None) -> None:
-    """Where /proc does not say when the process started, or says nonsense, it is when its metrics did."""
+def test_unknown_start(proc: Path, content: str | None) -> None:
+    """If /proc has no valid start time of the process, the metric shows when the exporter created it."""
     if content is not None:
         (proc / "stat").write_text(content, encoding="ascii")
     registry = metrics(proc)
@@ -111,13 +111,13 @@ def test_the_start_is_always_known(proc: Path, content: str | None) -> None:
 
 @pytest.mark.parametrize("content", ["", "300", "x y z", "\n"])
 def test_memory_that_cannot_be_read(proc: Path, content: str) -> None:
-    """Memory in another format is omitted, and the scrape goes on."""
+    """If /proc shows memory in another format, memory is omitted and the scrape succeeds."""
     (proc / "statm").write_text(content, encoding="ascii")
     assert names(metrics(proc)) == ALWAYS
 
 
 def test_no_limit_of_open_files(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No limit of open files is an infinite one, and a limit that is hidden is omitted."""
+    """If there is no limit of open files, the metric is +Inf; if the limit is hidden, the metric is omitted."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert metrics(proc).get_sample_value("process_max_fds") == float("inf")
 

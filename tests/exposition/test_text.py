@@ -1,4 +1,4 @@
-"""Families in, their text in both formats out, in pieces: the lines themselves are prometheus-client's."""
+"""The text of metric families in both formats; prometheus-client writes the lines."""
 
 import pytest
 
@@ -30,14 +30,14 @@ LINES = b'size_seconds{x="#"} 1.0\nsize_seconds{x="a\\nb"} 2.5\n'
     ],
 )
 def test_headers_and_samples(form: Format, headers: tuple[bytes, ...]) -> None:
-    """HELP and TYPE are told from the samples below them, and a family without samples is left out."""
+    """The HELP and TYPE lines are separate from the samples, and a family without samples is omitted."""
     encoded = encode([SIZE, gauge("empty", "Nothing.", []), EVENTS], form)
     assert encoded == Encoded(headers, (LINES, b"events_total 3.0\n"))
     assert list(encoded.pairs()) == list(zip(headers, encoded.samples, strict=True))
 
 
-def test_what_is_the_same_is_kept_once() -> None:
-    """Targets share their headers, and the formats share the samples in which they do not differ."""
+def test_equal_text_is_kept_once() -> None:
+    """Targets share their header lines, and both formats share the samples that are equal in both."""
     known: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}
     first, second = render([SIZE, EVENTS], known), render(iter([SIZE, EVENTS]), known)
     for form in Format:

@@ -1,4 +1,4 @@
-"""Arguments that are wrong: one line that says how to fix it, and exit code 2."""
+"""Usage errors: each is one line that says how to fix it, with exit code 2."""
 
 from itertools import combinations
 
@@ -13,7 +13,7 @@ MODES = ("--config.check", "--once", "--idle-seats=90d", "--test-policy=new.json
 
 
 def complaint(run: Run, *arguments: str) -> str:
-    """Return the one line that a usage error is."""
+    """Return the one line of a usage error."""
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
@@ -42,14 +42,14 @@ def complaint(run: Run, *arguments: str) -> str:
     ],
 )
 def test_a_misspelled_flag(run: Run, argument: str, named: str, meant: str) -> None:
-    """A flag that is misspelled or cut short is not guessed: the message names the flag that is most like it."""
+    """A misspelled or shortened flag is an error that suggests the most similar flag."""
     assert complaint(run, argument) == f"unknown flag {named}; did you mean {meant}?"
     assert complaint(run, "--demo", argument) == f"unknown flag {named}; did you mean {meant}?"
 
 
 @pytest.mark.parametrize("argument", ["--nonsense", "--x=1", "-x", "-", "--", "--=1", "--web"])
 def test_an_unknown_flag(run: Run, argument: str) -> None:
-    """A flag that is like no other one is an error that says where the flags are listed."""
+    """A flag that resembles no other is an error that points to `--help`."""
     assert complaint(run, argument) == f"unknown flag {argument.partition('=')[0]}; --help lists the flags"
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_flag(run: Run, argument: str) -> None:
     ],
 )
 def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> None:
-    """An argument without a flag is an error that names the flag it may belong to."""
+    """An argument without a flag is an error that suggests the flag it may belong to."""
     assert complaint(run, "--once", argument) == f"unexpected argument {argument!r}{ending}"
 
 
@@ -99,13 +99,13 @@ def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> No
     ],
 )
 def test_values(run: Run, arguments: list[str], expected: str) -> None:
-    """A value that is missing, wrong, given twice or not expected is an error that says what is expected."""
+    """A missing, wrong, repeated or unexpected value is an error that says what is expected."""
     assert complaint(run, *arguments) == expected
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(MODES, 2)))
 def test_modes(run: Run, one: str, other: str) -> None:
-    """Two flags that each do their work and exit do not go together, in whatever order."""
+    """Two flags that each replace serving, such as --once and --version, are an error in either order."""
     first, second = one.partition("=")[0], other.partition("=")[0]
     for arguments in ([one, other], [other, one]):
         line = complaint(run, *arguments)
@@ -148,13 +148,13 @@ def test_modes(run: Run, one: str, other: str) -> None:
     ],
 )
 def test_flags_that_do_not_go_together(run: Run, arguments: list[str], expected: str) -> None:
-    """A flag that would be ignored is an error that names the flag it needs, or the one it does not go with."""
+    """A flag without effect is an error that names the flag it needs or conflicts with."""
     assert complaint(run, *arguments) == expected
 
 
 @pytest.mark.parametrize("mode", ["--config.check", "--once", "--idle-seats=90d"])
 def test_the_demo_goes_with_every_mode(run: Run, mode: str) -> None:
-    """The simulated account can be checked, polled once, and asked for idle seats."""
+    """`--demo` can be combined with --config.check, --once and --idle-seats."""
     assert run("--demo", mode).code == 0
 
 
@@ -168,6 +168,6 @@ def test_serving_flags_can_be_checked(run: Run) -> None:
     assert run("--demo", "--config.check", *web, "--storage.path=a", "--log.level=debug").code == 0
 
 
-def test_version_tells_of_a_whole_command_line(run: Run) -> None:
+def test_version_with_other_flags(run: Run) -> None:
     """`--version` can be added to any command line that serves."""
     assert run("--config.file=missing.yaml", "--web.listen-address=:1", "--version").code == 0

@@ -1,4 +1,4 @@
-"""What `--help` prints."""
+"""The output of `--help`."""
 
 import re
 
@@ -14,7 +14,7 @@ def shown(run: Run) -> str:
 
 
 def test_meanings(shown: str) -> None:
-    """`--help` says of each flag what the table says, with its default and the flags it needs."""
+    """`--help` shows each flag with its meaning, its default and the flags it needs."""
     words = " ".join(shown.split())
     for flag in FLAGS:
         assert flag.meaning in words, flag.name
@@ -23,7 +23,7 @@ def test_meanings(shown: str) -> None:
 
 
 def test_groups(shown: str) -> None:
-    """The flags stand in six groups, each flag once."""
+    """`--help` shows six groups, with each flag in one of them."""
     sections = re.split(r"^([A-Z][a-z]+):$", shown, flags=re.MULTILINE)
     found = {
         title: re.findall(r"^  (--[a-z.-]+)", text, re.MULTILINE)
@@ -36,12 +36,12 @@ def test_groups(shown: str) -> None:
 
 
 def test_width(shown: str) -> None:
-    """No line is longer than a terminal, and every terminal can show it."""
+    """No line of `--help` is longer than 80 characters, and all characters are ASCII."""
     assert max(map(len, shown.splitlines())) <= 80
     assert shown.isascii()
 
 
 def test_documentation(shown: str) -> None:
-    """The address of the documentation is the project's own."""
+    """`--help` shows the address of the documentation, as in pyproject.toml."""
     (home,) = re.findall(r'^Homepage = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert home in shown.split()

@@ -1,3 +1,5 @@
+"""Command-line flags: their values, defaults and errors."""
+
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +10,7 @@ from access_exporter.options import Options
 from tests.planted import PLANTED, TOKEN
 from tests.processes import Run
 
-# With every flag that takes a value, another than its default, and what it means.
+# For flags with a value: another value than the default, and the options it results in.
 VALUES = [
     ("--config.file", "other.yaml", {"config_file": "other.yaml"}),
     ("--web.listen-address", "127.0.0.1:9999", {"listen_addresses": (Address("127.0.0.1", 9999),)}),
@@ -29,7 +31,7 @@ SWITCHES = [
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
-    """Gives the options that flags mean, without running anything."""
+    """Return a function that parses flags and runs nothing."""
     seen: list[Options] = []
 
     def run(options: Options) -> int:
@@ -47,7 +49,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Options]:
 
 class TestFlags:
     def test_defaults(self, parsed: Callable[..., Options]) -> None:
-        """Without flags the defaults are those of the documentation."""
+        """Without flags the options have the documented defaults."""
         assert parsed() == Options(
             config_file=None,
             check=False,
@@ -62,26 +64,26 @@ class TestFlags:
 
     @pytest.mark.parametrize(("flag", "value", "meant"), VALUES)
     def test_values(self, parsed: Callable[..., Options], flag: str, value: str, meant: dict[str, object]) -> None:
-        """`--flag=value` and `--flag value` mean the same, and change nothing else."""
+        """`--flag=value` and `--flag value` have the same effect, and change no other option."""
         expected = Options(**meant)  # type: ignore[arg-type]  # the values are of several types
         assert parsed(f"{flag}={value}") == expected
         assert parsed(flag, value) == expected
 
     @pytest.mark.parametrize(("flag", "meant"), SWITCHES)
     def test_switches(self, parsed: Callable[..., Options], flag: str, meant: dict[str, bool]) -> None:
-        """A switch needs no value and changes nothing else."""
+        """A switch needs no value and changes no other option."""
         assert parsed(flag) == Options(**meant)  # type: ignore[arg-type]  # the values are of several types
 
     @pytest.mark.parametrize("given", ["{}", "--{}", "--shard={}", "--log.level={}", "--web.listen-address={}"])
-    def test_a_token_for_a_flag(self, run: Run, given: str) -> None:
-        """An error in the usage does not repeat a token that was given in place of a flag or its value."""
+    def test_token_in_a_flag(self, run: Run, given: str) -> None:
+        """A usage error does not show a token that was typed in place of a flag or its value."""
         code, out, err = run(given.format(TOKEN))
         assert (code, out) == (2, "")
         assert "<hidden>" in err
         assert PLANTED not in err
 
-    def test_a_token_for_a_file(self, run: Run) -> None:
-        """Nor does the error about a configuration file that is not there."""
+    def test_token_as_a_file_name(self, run: Run) -> None:
+        """The error for a missing configuration file does not show a token that was typed in place of its name."""
         code, out, err = run("--config.check", f"--config.file={TOKEN}")
         assert (code, out) == (1, "")
         assert err == "cloudflare-access-exporter: <hidden>: cannot be read: No such file or directory\n"
@@ -119,7 +121,7 @@ class TestFlags:
         ],
     )
     def test_bad_addresses(self, run: Run, address: str) -> None:
-        """What is not HOST:PORT is an error in the usage that shows what was expected."""
+        """A listen address that is not HOST:PORT is a usage error that shows the expected form."""
         code, out, err = run(f"--web.listen-address={address}")
         assert (code, out) == (2, "")
         assert err == (
@@ -141,19 +143,19 @@ class TestFlags:
         ],
     )
     def test_good_addresses(self, parsed: Callable[..., Options], address: str, meant: tuple[str, int]) -> None:
-        """An address has a port and, where it is not every address, a host."""
+        """A listen address has a port, and a host unless it means every address."""
         (parsed_address,) = parsed(f"--web.listen-address={address}").listen_addresses
         assert parsed_address == meant
         assert str(parsed_address) == address
 
     def test_several_addresses(self, parsed: Callable[..., Options]) -> None:
-        """Every address that is given is served, and the default one only if none is given."""
+        """All given listen addresses are used, and the default only if none is given."""
         given = "--web.listen-address=127.0.0.1:80", "--web.listen-address", "[::1]:81"
         assert parsed(*given).listen_addresses == (("127.0.0.1", 80), ("::1", 81))
 
     @pytest.mark.parametrize("path", ["", "metrics", "/", "/-/ready", "/-/", "/m?x", "/a%20b", "/a b"])
     def test_bad_paths(self, run: Run, path: str) -> None:
-        """The metrics cannot take the place of what the exporter serves anyway."""
+        """The path of the metrics cannot be one that the exporter uses itself."""
         code, _, err = run(f"--web.telemetry-path={path}")
         assert code == 2
         assert err == (
@@ -162,12 +164,12 @@ class TestFlags:
         )
 
     def test_version(self, run: Run) -> None:
-        """`--version` is one line on standard output."""
+        """`--version` prints one line on standard output."""
         assert run("--version") == (0, f"cloudflare-access-exporter {__version__}\n", "")
 
     @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--once", "--nonsense", "--help"]])
     def test_help(self, run: Run, arguments: list[str]) -> None:
-        """`--help` names every flag, whatever else is given."""
+        """`--help` lists every flag, even among other arguments."""
         code, out, err = run(*arguments)
         assert (code, err) == (0, "")
         assert all(flag in out for flag in (*(flag for flag, *_ in VALUES + SWITCHES), "--version"))

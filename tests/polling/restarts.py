@@ -1,4 +1,4 @@
-"""An exporter that is started again and again with the same folder."""
+"""An exporter that the tests start several times with the same storage folder."""
 
 import signal
 import threading
@@ -31,7 +31,7 @@ RESULTS = [PolicyTestUser("1", status="approved"), PolicyTestUser("2", status="b
 
 
 class Restarts:
-    """An exporter that is started again and again with the same folder."""
+    """An exporter that the tests start several times with the same storage folder."""
 
     def __init__(self, cloudflare: Simulator, folder: Path) -> None:
         self.cloudflare = cloudflare
@@ -52,7 +52,7 @@ class Restarts:
         return exporter(f"--config.file={self.config}", f"--storage.path={self.path}")
 
     def fill(self) -> str:
-        """Let it store good numbers, kill it, and return what it served."""
+        """Let the exporter store good numbers, kill it, and return its last metrics page."""
         with self.run() as running:
             for target in ("devices", "users", "wiki"):
                 running.wait_for("poll succeeded", target=target)
@@ -62,7 +62,7 @@ class Restarts:
         return served
 
     def rewrite(self, collector: str, summary: dict[str, Any], **changes: Any) -> None:
-        """Change what is stored of a target, as if it had been stored like that."""
+        """Change the stored data of a target, with a matching checksum."""
         (file,) = self.folder.glob(f"{collector}-*.json")
         stored = msgspec.json.decode(file.read_bytes(), type=Stored)
         content = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(stored.summary) | summary))
@@ -72,7 +72,7 @@ class Restarts:
 def kill_at(
     cloudflare: Simulator, starting: AbstractContextManager[Exporter], is_the_moment: Callable[[Request], bool]
 ) -> None:
-    """Start an exporter, and kill it in the middle of the first such request."""
+    """Start an exporter, and kill it during the first request that `is_the_moment` selects."""
     running: list[Exporter] = []
     serves, killed = threading.Event(), threading.Event()
 
@@ -95,7 +95,7 @@ def metrics(running: Exporter) -> str:
 
 
 def numbers(text: str) -> list[str]:
-    """Return the data of the targets and when it is from, without how the polls went."""
+    """Return the data of the targets and its times, without the metrics about polls."""
     ours = [line for line in text.splitlines() if line.startswith("cloudflare_access_")]
     health = ("cloudflare_access_api_", "cloudflare_access_exporter_", "cloudflare_access_poll_")
     kept = "cloudflare_access_poll_last_success_timestamp_seconds"

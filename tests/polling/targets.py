@@ -1,4 +1,4 @@
-"""A poller whose clock is turned by hand, and whose polls run on the spot."""
+"""A poller with a fake clock; each poll runs in the thread of the test."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.fakes import FakeClock, FakeCollector
 
 
 class Bench:
-    """A poller whose polls happen when `turn` says, and what they came to."""
+    """A poller that polls when `turn` or `finish` is called, and the results of its polls."""
 
     def __init__(self, store: Store | None = None) -> None:
         self.clock = FakeClock()
@@ -54,7 +54,7 @@ class Bench:
             poll()
 
     def turn(self, seconds: float) -> None:
-        """Let time pass, running every poll the moment it is due."""
+        """Let time pass, and run each poll when it is due."""
         end = self.clock.now + seconds
         while True:
             self.start()
@@ -66,7 +66,7 @@ class Bench:
         self.clock.now = max(end, self.clock.now)
 
     def series(self) -> dict[tuple[str, str], float]:
-        """Return what is served, by name and target, the errors added up."""
+        """Return the served values by name and target; the errors of a target are added up."""
         text = b"".join(self.snapshots.page(Format.TEXT).text_with(Encoded())).decode()
         found: dict[tuple[str, str], float] = {}
         for family in text_string_to_metric_families(text):

@@ -1,4 +1,4 @@
-"""The course of a number since the start."""
+"""The history of a number since the start."""
 
 import sys
 from itertools import pairwise
@@ -16,15 +16,15 @@ def noted(*numbers: float) -> History:
     return history
 
 
-def test_few_numbers_are_all_there() -> None:
-    """As long as there are few polls, each has its point."""
+def test_few_numbers_are_all_kept() -> None:
+    """A history of few polls has a point for each poll."""
     assert noted(40, 41, 39).course() == [(0, 40), (10, 41), (20, 39)]
     assert noted().course() == []
 
 
 @pytest.mark.parametrize("polls", [MOST_POINTS, 500, 10_000])
 def test_memory_is_bounded(polls: int) -> None:
-    """However many polls there were, there are few points, from the first to the latest, and evenly spread."""
+    """After any number of polls, a history has few points: the first, the latest, and evenly spaced ones between."""
     history = noted(*range(polls))
     course = history.course()
     assert MOST_POINTS // 2 <= len(course) <= MOST_POINTS + 1
@@ -34,14 +34,14 @@ def test_memory_is_bounded(polls: int) -> None:
     assert sys.getsizeof(history.points) < 2048
 
 
-def test_peak_is_never_forgotten() -> None:
-    """The lowest and the highest number are those of every poll, also where its point is left out."""
+def test_lowest_and_highest_are_kept() -> None:
+    """The history keeps the lowest and highest value of all polls, even of polls without a point."""
     history = noted(*([5] * 333), 9, *([5] * 333), 1, *([5] * 3333))
     assert (history.lowest, history.highest) == (1, 9)
 
 
 def test_history_never_changes_under_a_reader() -> None:
-    """A history that somebody reads stays as it is when the next number is noted."""
+    """A history that a reader holds does not change when the next number is added."""
     before = noted(1, 2)
     before.noted(20, 3)
     assert before.course() == [(0, 1), (10, 2)]

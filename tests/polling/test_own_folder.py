@@ -1,4 +1,4 @@
-"""The folder below `--storage.path`: only the exporter writes it, and nothing of others in it is believed."""
+"""The `snapshots` folder below `--storage.path`: the exporter uses only files that no other user can have written."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ NOBODY = 65534
 
 
 class Volume:
-    """A volume that everybody may write to, as an emptyDir is, and an exporter that is started on it."""
+    """A volume that every user may write to, like an emptyDir, and an exporter that stores its data there."""
 
     def __init__(self, path: Path, server: Simulator) -> None:
         self.path = path / "volume"
@@ -51,7 +51,7 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
 
 
 def assert_goes_on(exporter: Fleet, caplog: LogCaptureFixture, reason: str) -> None:
-    """The log says why what is stored is not used; the exporter polls as if there were nothing."""
+    """Check that the log says why stored data is not used, and that the exporter polls as if there were none."""
     assert SEATS not in exporter.page()
     assert reason in " ".join(repr(vars(record)) for record in caplog.records)
     exporter.run(10)
@@ -59,7 +59,7 @@ def assert_goes_on(exporter: Fleet, caplog: LogCaptureFixture, reason: str) -> N
 
 
 def test_only_the_exporter_gets_in(volume: Volume) -> None:
-    """The folder and its files are open to nobody else, whatever the umask, and the numbers come back."""
+    """With any umask, only the exporter's user can open the folder and its files, and a restart restores the data."""
     before = os.umask(0)
     try:
         file = volume.fill()
@@ -71,8 +71,8 @@ def test_only_the_exporter_gets_in(volume: Volume) -> None:
     assert SEATS in volume.start().page()
 
 
-def test_a_folder_that_a_group_may_write_is_closed(volume: Volume) -> None:
-    """Kubernetes opens a volume to a group when it mounts it again: the numbers come back, and the folder is closed."""
+def test_a_folder_that_a_group_may_write_to_is_closed(volume: Volume) -> None:
+    """After Kubernetes opened the folder to a group, the exporter restores the data and removes the group's access."""
     file = volume.fill()
     volume.folder.chmod(0o2770)
     file.chmod(0o660)
@@ -81,14 +81,14 @@ def test_a_folder_that_a_group_may_write_is_closed(volume: Volume) -> None:
 
 
 def assert_refused(volume: Volume, reason: str) -> None:
-    """The exporter does not start; the message names the folder and says why."""
+    """Check that the exporter does not start, and that the message names the folder and the reason."""
     with pytest.raises(StorageError, match=f"^--storage.path: the folder '{volume.folder}' cannot be used: {reason}; "):
         volume.start()
 
 
 class TestRefusedFolders:
     def test_of_another_user(self, volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A folder that somebody else made is left alone."""
+        """The exporter does not start, and changes nothing, if another user owns the folder."""
         volume.fill()
         user = os.geteuid()
         monkeypatch.setattr(os, "geteuid", lambda: user + 1)
@@ -97,13 +97,13 @@ class TestRefusedFolders:
         assert volume.users.read_bytes() == before
 
     def test_open_to_everybody(self, volume: Volume) -> None:
-        """A folder that everybody may write to is left alone."""
+        """The exporter does not start if every user may write to the folder."""
         volume.fill()
         volume.folder.chmod(0o777)
         assert_refused(volume, "everybody may write to it")
 
     def test_link(self, volume: Volume, tmp_path: Path) -> None:
-        """A symbolic link is not followed, wherever it leads."""
+        """The exporter does not start, and changes nothing, if the folder is a symbolic link."""
         volume.fill()
         volume.folder.rename(tmp_path / "elsewhere")
         volume.folder.symlink_to(tmp_path / "elsewhere")
@@ -112,13 +112,13 @@ class TestRefusedFolders:
         assert {file: file.read_bytes() for file in (tmp_path / "elsewhere").iterdir()} == before
 
     def test_file(self, volume: Volume) -> None:
-        """A file with the name of the folder is left alone."""
+        """The exporter does not start, and changes nothing, if a file has the name of the folder."""
         volume.folder.write_text("not a folder", encoding="utf-8")
         assert_refused(volume, "Not a directory")
         assert volume.folder.read_text(encoding="utf-8") == "not a folder"
 
-    def test_made_while_it_runs(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
-        """A folder that is exchanged for another one while the exporter runs is not written to."""
+    def test_replaced_while_the_exporter_runs(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
+        """The exporter does not write to a folder that replaced its own folder while it was running."""
         volume.fill()
         exporter = volume.start()
         volume.folder.rename(tmp_path / "mine")
@@ -131,23 +131,23 @@ class TestRefusedFolders:
 
 class TestRefusedFiles:
     def test_of_another_user(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """A file that somebody else wrote is set aside."""
+        """The exporter sets a file aside if another user owns it."""
         file = volume.fill()
         if os.geteuid() != 0:
-            pytest.skip("needs root, to give a file away")
+            pytest.skip("needs root, to change the owner of a file")
         os.chown(file, NOBODY, NOBODY)
         assert_goes_on(volume.start(), caplog, "it belongs to another user")
         assert file.with_suffix(".unusable-1").exists()
 
     def test_open_to_everybody(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """A file that everybody may write to is set aside."""
+        """The exporter sets a file aside if every user may write to it."""
         file = volume.fill()
         file.chmod(0o666)
         assert_goes_on(volume.start(), caplog, "everybody may write to it")
         assert file.with_suffix(".unusable-1").exists()
 
     def test_link(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
-        """A symbolic link is set aside, and what it leads to is not touched."""
+        """The exporter sets a symbolic link aside, and does not change the file that it points to."""
         file = volume.fill()
         content = file.read_bytes()
         file.rename(tmp_path / "elsewhere")
@@ -157,7 +157,7 @@ class TestRefusedFiles:
         assert (tmp_path / "elsewhere").read_bytes() == content
 
     def test_folder_in_place_of_a_temporary_file(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """A folder with the name of a temporary file costs a warning that says so, and nothing else."""
+        """A folder with the name of a temporary file causes one warning, which names the folder, and nothing else."""
         volume.fill()
         (volume.folder / ".writing-left").mkdir()
         assert SEATS in volume.start().page()
@@ -166,7 +166,7 @@ class TestRefusedFiles:
         assert "the storage folder cannot be used" not in caplog.text
 
     def test_folder_in_place_of_a_snapshot(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """A folder with the name of a snapshot is set aside."""
+        """If a folder has the name of a snapshot file, the exporter sets the folder aside."""
         file = volume.fill()
         file.unlink()
         file.mkdir()
@@ -185,27 +185,27 @@ class TestOlderVersions:
         return file
 
     def test_upgrade(self, volume: Volume) -> None:
-        """What an older version stored is shown at once, and moved."""
+        """After an upgrade, the exporter shows the data of the older version at once and moves its files."""
         self.older(volume)
         assert SEATS in volume.start().page()
         assert [each.name for each in volume.path.iterdir()] == ["snapshots"]
 
-    def test_file_that_anybody_may_have_written(self, volume: Volume, caplog: LogCaptureFixture) -> None:
-        """A file that anybody may have written is not moved."""
+    def test_old_file_that_everybody_may_write_to(self, volume: Volume, caplog: LogCaptureFixture) -> None:
+        """The exporter does not move an old file that every user may write to."""
         file = self.older(volume)
         file.chmod(0o666)
         assert_goes_on(volume.start(), caplog, "everybody may write to it")
         assert file.exists()
 
     def test_link(self, volume: Volume, tmp_path: Path, caplog: LogCaptureFixture) -> None:
-        """Nor is a symbolic link."""
+        """The exporter does not move an old file that is a symbolic link."""
         file = self.older(volume)
         file.rename(tmp_path / "elsewhere")
         file.symlink_to(tmp_path / "elsewhere")
         assert_goes_on(volume.start(), caplog, "it is a symbolic link")
 
     def test_newer_numbers(self, volume: Volume) -> None:
-        """What this version stored is not replaced by what an older one did."""
+        """The exporter does not replace its own newer file by the file of an older version."""
         file = self.older(volume)
         volume.start()
         content = volume.users.read_bytes()
@@ -214,7 +214,7 @@ class TestOlderVersions:
         assert volume.users.read_bytes() == content
 
     def test_files_of_others(self, volume: Volume) -> None:
-        """Files with other names stay where they are."""
+        """The exporter leaves files with other names where they are."""
         for name in ("notes.json", "users.json", "users-123.json", ".writing-of-somebody"):
             (volume.path / name).write_text("{}", encoding="utf-8")
         volume.fill()

@@ -1,4 +1,4 @@
-"""When what is polled, and what a failure does: with a clock turned by hand and polls run on the spot."""
+"""The schedule of polls, and the effect of a failed poll on it."""
 
 import threading
 
@@ -10,7 +10,7 @@ from tests.polling.targets import Bench
 
 
 def test_every_target_is_polled_at_once_and_then_at_its_interval() -> None:
-    """First polls start at once; later ones come at the target's own interval, counted from start to start."""
+    """Each first poll starts at once; later polls start at the target's interval, counted from start to start."""
     bench = Bench()
     bench.took["slow"] = 10
     bench.poller.configure([bench.target("slow", 60), bench.target("quick", 25)])
@@ -23,7 +23,7 @@ def test_every_target_is_polled_at_once_and_then_at_its_interval() -> None:
 
 
 def test_a_target_is_never_polled_twice_at_once() -> None:
-    """A poll that outlasts its interval delays the next one, which then starts at once."""
+    """If a poll takes longer than its interval, the next poll waits for its end and then starts at once."""
     bench = Bench()
     bench.took["one"] = 100
     bench.poller.configure([bench.target("one", 60)])
@@ -36,8 +36,8 @@ def test_a_target_is_never_polled_twice_at_once() -> None:
     assert len(bench.started) == 1
 
 
-def test_a_target_that_is_to_be_left_alone() -> None:
-    """A wait that an answer asks for puts off the next poll of its target, and of no other; then all is as before."""
+def test_retry_after_delays_only_its_target() -> None:
+    """A Retry-After of 150 s delays the next poll of its target only, and later polls have the usual interval."""
     bench = Bench()
     bench.outcome["down"] = ServerError("503 from /users", retry_after=150)
     bench.poller.configure([bench.target("down"), bench.target("up")])
@@ -48,8 +48,8 @@ def test_a_target_that_is_to_be_left_alone() -> None:
     assert [at for name, at in bench.polled if name == "up"] == [0, 60, 120, 180, 240]
 
 
-def test_a_time_of_day_that_is_set_during_a_poll() -> None:
-    """However far the time of day is set while a poll fails, the next one is when it would have been."""
+def test_time_of_day_set_during_a_poll() -> None:
+    """If the time of day is set during a failing poll, the next poll still starts at its usual time."""
     bench = Bench()
 
     def fails(*_: object) -> float:
@@ -63,8 +63,8 @@ def test_a_time_of_day_that_is_set_during_a_poll() -> None:
 
 
 @pytest.mark.parametrize("wait", [None, 0.0, 30.0])
-def test_a_short_wait(wait: float | None) -> None:
-    """A wait that is over before the next poll changes nothing."""
+def test_a_short_retry_after_changes_nothing(wait: float | None) -> None:
+    """A Retry-After that ends before the next poll does not change the schedule."""
     bench = Bench()
     bench.outcome["one"] = ServerError("503 from /users", retry_after=wait)
     bench.poller.configure([bench.target("one")])
@@ -73,7 +73,7 @@ def test_a_short_wait(wait: float | None) -> None:
 
 
 def test_numbers_vanish_when_stale_and_come_back() -> None:
-    """Series vanish when stale_after has passed since the last good poll, and a good poll brings them back."""
+    """The series of a target vanish when stale_after has passed since the last good poll; a good poll restores them."""
     bench = Bench()
     bench.poller.configure([bench.target("one", interval=60, stale_after=150)])
     bench.turn(1)
@@ -89,7 +89,7 @@ def test_numbers_vanish_when_stale_and_come_back() -> None:
 
 
 def test_health_is_served_before_the_first_poll_ends() -> None:
-    """Before its first poll has ended a target has an interval and errors at 0, but no success, duration or numbers."""
+    """Before its first poll ends, a target has an interval and 0 errors, but no success, duration or numbers."""
     bench = Bench()
     bench.poller.configure([bench.target("one")])
     assert bench.series() == {("poll_interval_seconds", "one"): 60, ("poll_errors_total", "one"): 0}
@@ -97,7 +97,7 @@ def test_health_is_served_before_the_first_poll_ends() -> None:
 
 
 def test_a_reload_keeps_what_is_unchanged() -> None:
-    """At a reload unchanged targets keep schedule, numbers and counters; new ones start; removed ones vanish."""
+    """A reload keeps schedule, numbers and counters of unchanged targets, polls new ones, and removes deleted ones."""
     bench = Bench()
     bench.outcome["bad"] = ServerError("500 from /users")
     first = [bench.target("same"), bench.target("gone"), bench.target("bad")]
@@ -115,7 +115,7 @@ def test_a_reload_keeps_what_is_unchanged() -> None:
 
 
 def test_changed_settings_poll_at_once_and_keep_the_numbers() -> None:
-    """A target whose settings changed is polled at once, and keeps its numbers and counters until then."""
+    """If the settings of a target change, it is polled at once, and keeps its numbers and counters until then."""
     bench = Bench()
     bench.poller.configure([bench.target("one")])
     bench.turn(30)
@@ -127,7 +127,7 @@ def test_changed_settings_poll_at_once_and_keep_the_numbers() -> None:
 
 
 def test_another_subject_under_the_same_name_starts_empty() -> None:
-    """Numbers of one policy test are never shown for another that takes over its name."""
+    """The exporter never shows the numbers of one policy test for another one that gets its name."""
     bench = Bench()
     bench.poller.configure([bench.target("one")])
     bench.turn(30)
@@ -135,8 +135,8 @@ def test_another_subject_under_the_same_name_starts_empty() -> None:
     assert ("value", "one") not in bench.series()
 
 
-def test_a_reload_in_the_middle_of_a_walk_is_safe() -> None:
-    """A walk that ends after its target was taken away or exchanged publishes nothing, and the new target is polled."""
+def test_a_reload_during_a_poll_is_safe() -> None:
+    """A poll publishes nothing if a reload removed or replaced its target meanwhile, and the new target is polled."""
     bench = Bench()
     bench.poller.configure([bench.target("gone"), bench.target("exchanged")])
     bench.start()
@@ -150,7 +150,7 @@ def test_a_reload_in_the_middle_of_a_walk_is_safe() -> None:
 
 
 def test_stopping_is_no_failure() -> None:
-    """A poll cut short because the process stops is neither counted nor logged as a failure."""
+    """A poll that ends early because the process stops is neither counted nor logged as a failure."""
     bench = Bench()
     from access_exporter.errors import StoppingError
 
@@ -161,7 +161,7 @@ def test_stopping_is_no_failure() -> None:
 
 
 def test_ready_means_every_target_was_tried() -> None:
-    """Readiness needs one attempt of every target, not its success."""
+    """The exporter is ready after one attempt for every target, even if some attempts failed."""
     bench = Bench()
     bench.outcome["bad"] = ServerError("500 from /users")
     bench.poller.configure([bench.target("good"), bench.target("bad")])
@@ -171,7 +171,7 @@ def test_ready_means_every_target_was_tried() -> None:
 
 
 def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system has no more threads to give, polls are made one after the other, and none is lost."""
+    """If the system cannot start more threads, the poller polls one target after the other and skips none."""
 
     def none_left(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -185,8 +185,8 @@ def test_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (bench.series()["value", "one"], bench.series()["value", "two"]) == (1, 1)
 
 
-def test_only_news_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
-    """The first success of a target, and the first after a failure, are logged at info; all others at debug."""
+def test_first_success_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """The first success of a target, and the first one after a failure, are logged at info; all others at debug."""
     bench = Bench()
     bench.poller.configure([bench.target("one")])
     with caplog.at_level("DEBUG"):

@@ -1,4 +1,4 @@
-"""What a failed poll does: to its own target, to others, to the log, and to what is served."""
+"""The effect of a failed poll: on its own target, on other targets, on the log, and on the served metrics."""
 
 import logging
 import weakref
@@ -11,7 +11,7 @@ from tests.polling.targets import Bench
 
 
 def test_a_failing_target_does_not_disturb_another() -> None:
-    """A failure is counted and told for its own target; the others' numbers and schedules go on."""
+    """A failed poll is counted and logged for its own target; other targets keep their numbers and schedules."""
     bench = Bench()
     bench.outcome["bad"] = ServerError("503 from /users")
     bench.poller.configure([bench.target("bad"), bench.target("good")])
@@ -24,7 +24,7 @@ def test_a_failing_target_does_not_disturb_another() -> None:
 
 
 def test_a_failed_poll_changes_nothing_but_health() -> None:
-    """After a failure the last good numbers are served to the digit, with the time they are from."""
+    """After a failed poll, the exporter serves the numbers and the time of the last good poll unchanged."""
     bench = Bench()
     bench.outcome["one"] = 0.1
     bench.poller.configure([bench.target("one")])
@@ -39,8 +39,8 @@ def test_a_failed_poll_changes_nothing_but_health() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyError("jdoe@example.com"), RecursionError(), MemoryError(), ZeroDivisionError()])
-def test_an_unforeseen_error_is_a_failed_poll(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """An error nobody foresaw fails the poll, is logged without its message, and the next poll comes as planned."""
+def test_an_unexpected_error_is_a_failed_poll(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """An unexpected error fails the poll, is logged without its message, and does not delay the next poll."""
     bench = Bench()
     bench.outcome["one"] = error
     bench.poller.configure([bench.target("one")])
@@ -51,8 +51,8 @@ def test_an_unforeseen_error_is_a_failed_poll(error: Exception, caplog: pytest.L
     assert "jdoe" not in "".join(str(record.__dict__) for record in caplog.records)
 
 
-def test_a_failure_is_one_line_a_person_can_act_on(caplog: pytest.LogCaptureFixture) -> None:
-    """A failed poll is logged once, as a warning that names the target, the reason and what to do."""
+def test_a_failure_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A failed poll is logged once, as a warning with the target, the reason and what to do."""
     bench = Bench()
     bench.outcome["one"] = AuthError("401 from /users: the token is not accepted")
     bench.poller.configure([bench.target("one")])
@@ -69,8 +69,8 @@ def test_a_failure_is_one_line_a_person_can_act_on(caplog: pytest.LogCaptureFixt
     assert str(said["error"]) == "401 from /users: the token is not accepted"
 
 
-def test_a_poll_error_tells_its_reason() -> None:
-    """Every kind of failure has a reason of its own, and together they are the documented ones."""
+def test_each_kind_of_failure_has_a_reason() -> None:
+    """Each kind of failure has its own reason, and the documentation lists all of them."""
     documented = ["auth", "permission", "not_found", "rate_limited", "server", "timeout", "network", "invalid_response"]
 
     def kinds(base: type[PollError]) -> list[str]:
@@ -80,11 +80,11 @@ def test_a_poll_error_tells_its_reason() -> None:
     assert sorted(kinds(PollError)) == sorted(documented)
 
 
-def test_what_a_failure_came_through_is_let_go() -> None:
-    """A failure is kept until the next poll, but nothing with it that a page of rows or a connection hangs on."""
+def test_a_failure_keeps_no_large_objects() -> None:
+    """A stored failure holds no reference to a page of rows or to a connection, so their memory is freed."""
 
     class Page:
-        """Stands for a large page."""
+        """A stand-in for a large page."""
 
     def fetch(_: Any, _now: float) -> float:
         page = Page()
@@ -104,7 +104,7 @@ def test_what_a_failure_came_through_is_let_go() -> None:
 
 
 def test_numbers_that_cannot_be_shown_are_a_failed_poll() -> None:
-    """An error in what becomes of the numbers is a failure of the poll, not the end of a thread."""
+    """An error while numbers are converted to metrics is a failed poll; it does not end the thread."""
     bench = Bench()
     bench.poller.configure([bench.target("one", shown=lambda _: [1 / 0])])
     bench.turn(61)

@@ -1,4 +1,4 @@
-"""Targets that the summary of another one names: polled as long as it names them."""
+"""Targets that the summary of another target names, such as the policy tests of discovered applications."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.polling.targets import Bench
 
 
 class Named(Bench):
-    """A poller of one target, every 60 s, whose summary is a number: it names so many others, which are polled too."""
+    """A poller with one target; the summary of that target is a number, and it names that many other targets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,8 +26,8 @@ def bench() -> Any:
     return Named()
 
 
-def test_they_are_polled_at_once(bench: Named) -> None:
-    """A target is polled as soon as it is named, and then on its own schedule."""
+def test_named_targets_are_polled_at_once(bench: Named) -> None:
+    """A target is polled as soon as a summary names it, and then on its own schedule."""
     bench.turn(0)
     bench.turn(61)
     bench.outcome["parent"] = 2.0
@@ -39,8 +39,8 @@ def test_they_are_polled_at_once(bench: Named) -> None:
     assert bench.series()["poll_success", "second"] == 1
 
 
-def test_they_are_forgotten(bench: Named) -> None:
-    """A target that is named no longer is polled no longer, and nothing of it is shown."""
+def test_targets_no_longer_named_are_removed(bench: Named) -> None:
+    """If a summary no longer names a target, the poller stops polling it and removes its series."""
     bench.outcome["parent"] = 3.0
     bench.turn(30)
     bench.outcome["parent"] = 1.0
@@ -49,8 +49,8 @@ def test_they_are_forgotten(bench: Named) -> None:
     assert {target for _, target in bench.series()} == {"parent", "first"}
 
 
-def test_a_failed_poll_forgets_none(bench: Named) -> None:
-    """As long as nothing new is known, the targets that were named last are polled."""
+def test_a_failed_poll_removes_no_target(bench: Named) -> None:
+    """After a failed poll, the poller still polls the targets that the last good summary named."""
     bench.outcome["parent"] = 2.0
     bench.turn(0)
     bench.turn(30)
@@ -59,8 +59,8 @@ def test_a_failed_poll_forgets_none(bench: Named) -> None:
     assert bench.times("first") == bench.times("second") == [0, 1000, 2000]
 
 
-def test_one_that_is_forgotten_while_it_is_polled(bench: Named) -> None:
-    """The poll of a target that is named no longer publishes nothing, and is the last one."""
+def test_a_target_removed_during_its_poll(bench: Named) -> None:
+    """If a target is removed during its poll, that poll publishes nothing, and no other poll follows."""
     bench.start()
     bench.finish()
     bench.start()
@@ -74,8 +74,8 @@ def test_one_that_is_forgotten_while_it_is_polled(bench: Named) -> None:
     assert {target for _, target in bench.series()} == {"parent"}
 
 
-def test_a_new_one_is_no_news_for_who_waits_for_the_start(bench: Named) -> None:
-    """The exporter is ready when what is configured was tried; a target that is named later does not change that."""
+def test_readiness_does_not_wait_for_named_targets(bench: Named) -> None:
+    """The exporter is ready when it has tried all configured targets; targets that are named later do not matter."""
     bench.start()
     assert not bench.snapshots.all_tried()
     bench.finish()
@@ -83,8 +83,8 @@ def test_a_new_one_is_no_news_for_who_waits_for_the_start(bench: Named) -> None:
     assert bench.snapshots.all_tried()
 
 
-def test_what_is_configured_without_it(bench: Named) -> None:
-    """With the target that named them, those that it named are forgotten."""
+def test_named_targets_are_removed_with_their_parent(bench: Named) -> None:
+    """When a target is removed from the configuration, the targets that its summary named are removed too."""
     bench.turn(30)
     bench.poller.configure([bench.target("other")])
     assert [each.collector.key.target for each in bench.snapshots.all()] == ["other"]

@@ -1,4 +1,4 @@
-"""Optional targets: they come after the others of their account, and their failures are nobody's trouble."""
+"""Optional targets: the poller polls them after the other targets of their account, and hides their failures."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ from access_exporter.errors import ServerError
 from tests.polling.targets import Bench
 
 
-def test_others_come_first() -> None:
-    """An optional target waits as long as another one of its account is being polled, and for no other account."""
+def test_other_targets_come_first() -> None:
+    """An optional target waits while another target of its account is polled, but not for other accounts."""
     bench = Bench()
     bench.poller.configure(
         [
@@ -28,8 +28,8 @@ def test_others_come_first() -> None:
     assert [name for name, _ in bench.polled] == ["walk", "other", "extra"]
 
 
-def test_one_that_hangs_delays_nothing() -> None:
-    """A target is polled at its interval while an optional one of its account is still on its way."""
+def test_a_slow_optional_target_delays_nothing() -> None:
+    """A slow poll of an optional target does not delay the next poll of another target of the account."""
     bench = Bench()
     extra = bench.target("extra", is_optional=True, key=Key("account", "extra", "extra"))
     bench.poller.configure([extra, bench.target("walk")])
@@ -43,7 +43,7 @@ def test_one_that_hangs_delays_nothing() -> None:
 
 
 def test_a_failure_is_not_shown(log: Callable[[], list[str]]) -> None:
-    """An optional target that fails is no warning, has no health, and keeps nobody from being ready."""
+    """A failed poll of an optional target causes no warning, no health series, and does not delay readiness."""
     bench = Bench()
     bench.outcome["extra"] = ServerError("500 from /extra")
     bench.poller.configure([bench.target("extra", is_optional=True)])
@@ -55,7 +55,7 @@ def test_a_failure_is_not_shown(log: Callable[[], list[str]]) -> None:
 
 
 def test_numbers_are_shown_and_grow_stale() -> None:
-    """The numbers of an optional target are shown like those of any other."""
+    """The numbers of an optional target are shown and become stale like those of any other target."""
     bench = Bench()
     bench.poller.configure([bench.target("extra", is_optional=True)])
     bench.turn(1)

@@ -1,4 +1,4 @@
-"""What a machine that was suspended does to schedules, ages and polls."""
+"""Schedules, ages and polls on a machine that is suspended and resumes."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.polling.targets import Bench
 
 
 class Running:
-    """A poller that runs by the machine's own clock, with a target that is due in an hour."""
+    """A poller with the machine's real clock, and one target with an interval of an hour."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -31,11 +31,11 @@ class Running:
         self.polls.release()
 
     def shown(self) -> bool:
-        """Tell whether the numbers of the last poll are served."""
+        """Return whether the exporter serves the numbers of the last poll."""
         return b"value{" in b"".join(self.snapshots.page(Format.TEXT).text_with(Encoded()))
 
     def polled(self) -> bool:
-        """Wait for the next poll."""
+        """Wait for the next poll, and return whether it came."""
         return self.polls.acquire(timeout=PATIENCE_SECONDS)
 
     def stop(self) -> None:
@@ -44,8 +44,8 @@ class Running:
         self.thread.join(PATIENCE_SECONDS)
 
 
-def test_a_target_that_is_due_when_the_machine_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that the machine was suspended counts for the next poll, also while the poller waits for it."""
+def test_a_target_is_polled_when_the_machine_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time while the machine was suspended counts towards the next poll, even if the poller is already waiting."""
     machine, running = Machine(monkeypatch), Running()
     assert running.polled()
     for _ in range(3):
@@ -55,7 +55,7 @@ def test_a_target_that_is_due_when_the_machine_resumes(monkeypatch: pytest.Monke
 
 
 def test_an_idle_poller_hardly_wakes_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With nothing due for an hour the poller looks at the clock once a minute."""
+    """A poller with nothing due for an hour checks the clock once a minute."""
     waits: list[float | None] = []
 
     def wait(_: threading.Condition, timeout: float | None = None) -> bool:
@@ -75,7 +75,7 @@ def test_an_idle_poller_hardly_wakes_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_numbers_age_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numbers that grew stale while the machine was suspended are gone with the resume."""
+    """Numbers that became stale while the machine was suspended are not served after it resumes."""
     machine, running = Machine(monkeypatch), Running()
     assert running.polled()
     running.stop()
@@ -86,8 +86,8 @@ def test_numbers_age_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("suspended", [90.0, 3 * 86400.0])
-def test_a_poll_that_the_machine_was_suspended_in(suspended: float) -> None:
-    """What such a poll read is older than it looks, so it fails, and is made again at its time or at once."""
+def test_a_suspension_during_a_poll(suspended: float) -> None:
+    """A poll during which the machine was suspended fails, and is repeated at its usual time or at once."""
     bench = Bench()
 
     def fetch(*_: object) -> float:
@@ -105,7 +105,7 @@ def test_a_poll_that_the_machine_was_suspended_in(suspended: float) -> None:
     bench.finish()
     found = bench.series()
     assert (found["poll_success", "one"], found["poll_errors_total", "one"]) == (0, 1)
-    assert found["poll_duration_seconds", "one"] == 4, "the machine's own time"
+    assert found["poll_duration_seconds", "one"] == 4, "without the time of the suspension"
     assert found.get(("value", "one")) == (1 if suspended < 100 else None), "older than stale_after"
     assert str(bench.snapshots.all()[0].failure) == f"the machine was suspended for {suspended:.0f} s during the poll"
     bench.start()
@@ -114,8 +114,8 @@ def test_a_poll_that_the_machine_was_suspended_in(suspended: float) -> None:
     assert bench.series()["value", "one"] == 3
 
 
-def test_a_poll_with_a_short_break() -> None:
-    """A break that is no longer than a slow page may take changes nothing."""
+def test_a_short_suspension_changes_nothing() -> None:
+    """A suspension of 10 s during a poll, no longer than a slow page may take, changes nothing."""
     bench = Bench()
 
     def fetch(*_: object) -> float:
@@ -128,8 +128,8 @@ def test_a_poll_with_a_short_break() -> None:
     assert bench.series()["poll_duration_seconds", "one"] == 0
 
 
-def test_a_failure_that_a_suspended_machine_brought() -> None:
-    """A poll whose connection was gone after the resume says so, with the reason of that."""
+def test_a_connection_that_a_suspension_broke() -> None:
+    """If a connection breaks because the machine was suspended, the failure keeps the reason of the network error."""
     bench = Bench()
 
     def fetch(*_: object) -> float:

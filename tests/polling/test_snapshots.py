@@ -1,4 +1,4 @@
-"""Polls in, the page of the last good numbers out: when it is made again, and what is no longer on it."""
+"""The metrics page of the last good numbers: when it is built again, and when stale numbers vanish from it."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ STALE_AFTER = 150.0
 
 
 class InterruptedClock(FakeClock):
-    """A clock that lets something happen the next time that it is read."""
+    """A clock that runs a function once, the next time that it is read."""
 
     happens: Callable[[], None] | None = None
 
@@ -27,7 +27,7 @@ class InterruptedClock(FakeClock):
 
 
 class Polled:
-    """Two targets, each of which shows the number that its last poll found."""
+    """Two targets; each shows the number that its last poll found."""
 
     def __init__(self) -> None:
         self.clock = InterruptedClock()
@@ -44,7 +44,7 @@ class Polled:
         )
 
     def poll(self, number: int, found: float) -> None:
-        """Let a poll end well."""
+        """Record a successful poll."""
         self.snapshots.succeeded(self.targets[number], found, 0.5)
 
     def page(self) -> Page:
@@ -59,8 +59,8 @@ def found(page: Page) -> dict[str, float]:
     return {name: float(value.removeprefix("} ")) for name, value in pairs}
 
 
-def test_a_page_is_made_once_per_change() -> None:
-    """As long as no poll ends, the page stays the very same; then there is none until it is asked for."""
+def test_a_page_is_built_once_per_change() -> None:
+    """The page is built once and reused until a poll ends; then it is built again at the next request."""
     polled = Polled()
     assert polled.snapshots.current_page(Format.TEXT) is None
     polled.poll(0, 1)
@@ -74,8 +74,8 @@ def test_a_page_is_made_once_per_change() -> None:
     assert found(page) == {"first": 1}, "a page never changes"
 
 
-def test_a_page_that_a_poll_overtakes_is_not_kept() -> None:
-    """Where a poll ends while a page is made, the next scrape has one with what that poll found."""
+def test_a_poll_that_ends_while_a_page_is_built() -> None:
+    """If a poll ends while a page is built, the next scrape gets a page with the numbers of that poll."""
     polled = Polled()
     polled.poll(0, 1)
     polled.clock.happens = lambda: polled.poll(0, 2)
@@ -86,7 +86,7 @@ def test_a_page_that_a_poll_overtakes_is_not_kept() -> None:
 
 @pytest.mark.parametrize(("seconds", "shown"), [(STALE_AFTER, True), (STALE_AFTER + 1, False)])
 def test_numbers_vanish_when_they_are_stale(seconds: float, shown: bool) -> None:
-    """A page is made again when the oldest numbers on it get too old, though no poll ended."""
+    """A page is built again when the oldest numbers on it become stale, even if no poll ended."""
     polled = Polled()
     polled.poll(0, 1)
     page = polled.page()
@@ -96,7 +96,7 @@ def test_numbers_vanish_when_they_are_stale(seconds: float, shown: bool) -> None
 
 
 def test_only_the_stale_numbers_vanish() -> None:
-    """Each target's numbers vanish in their own time, and come back with its next good poll."""
+    """The numbers of each target vanish when they are stale, and return with the next good poll of that target."""
     polled = Polled()
     polled.poll(0, 1)
     polled.clock.now += 100

@@ -1,4 +1,4 @@
-"""What a store kept of targets: which of it is shown, and which target is polled first."""
+"""Stored numbers of targets: which of them the exporter shows, and which target it polls first."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.polling.targets import Bench
 
 
 class Stored:
-    """A store that kept a number of each target, with the time of the last good poll."""
+    """A store with a number of each target, and the time of the last good poll."""
 
     def __init__(self, **times: float | None) -> None:
         self._times = times
@@ -27,14 +27,14 @@ class Stored:
 
 
 def order(bench: Bench) -> list[str]:
-    """Poll all that is due and return in which order."""
+    """Poll all targets that are due, and return their names in the order of the polls."""
     bench.polled.clear()
     bench.turn(1)
     return [name for name, _ in bench.polled]
 
 
-def test_what_is_dated_in_the_future_is_polled_first() -> None:
-    """Its numbers are not shown, so it goes before targets with numbers and before those that never had any."""
+def test_numbers_dated_in_the_future_are_polled_first() -> None:
+    """A target with stored numbers dated in the future is polled before all other targets, even new ones."""
     bench = Bench(Stored(restored=START - 10, future=START + 3600, late=START - 1000))
     names = ["new", "restored", "late", "future", "other"]
     bench.poller.configure([bench.target(name) for name in names])
@@ -47,7 +47,7 @@ def test_what_is_dated_in_the_future_is_polled_first() -> None:
 
 
 def test_a_reload_before_the_first_poll_changes_nothing() -> None:
-    """A target with numbers of an unknown age stays first, and they stay hidden, however late they may be stale."""
+    """After a reload, numbers dated in the future stay hidden, even with a huge stale_after, and are polled first."""
     bench = Bench(Stored(future=START + 3600))
     bench.poller.configure([bench.target("future")])
     targets = [bench.target("new"), bench.target("future", stale_after=1e9, settings="other")]
@@ -59,15 +59,15 @@ def test_a_reload_before_the_first_poll_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("ahead", "shown"), [(0.0, True), (59.0, True), (61.0, False), (1e12, False), (float("inf"), False)]
 )
-def test_how_far_ahead_is_normal(ahead: float, shown: bool) -> None:
-    """Clocks of two machines differ by seconds, so up to a minute is as good as now."""
+def test_a_minute_ahead_is_shown(ahead: float, shown: bool) -> None:
+    """Stored numbers dated up to a minute ahead are shown, since the clocks of two machines may differ by seconds."""
     bench = Bench(Stored(one=START + ahead))
     bench.poller.configure([bench.target("one")])
     assert (("value", "one") in bench.series()) is shown
 
 
 def test_numbers_that_were_made_in_the_future() -> None:
-    """Where the numbers themselves have a time, that must not be in the future either, not even after a poll."""
+    """Numbers that carry their own time are hidden if that time is in the future, even after a poll."""
     bench = Bench(Stored(one=START - 10))
     target = bench.target("one")
     made = [START + 3600]

@@ -1,4 +1,4 @@
-"""The last good numbers in a folder: across kill -9, with Cloudflare down, and on disks that fail."""
+"""Stored numbers survive kill -9, an unreachable Cloudflare, and damaged files."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from tests.polling.restarts import ACCOUNT, DEVICES, Restarts, metrics, numbers
 
 
 def test_numbers_come_back_with_cloudflare_down(cloudflare: Simulator, tmp_path: Path) -> None:
-    """After kill -9 and a restart without Cloudflare the last numbers are back to the digit, with their true times."""
+    """After kill -9 and a restart without Cloudflare, the exporter serves the same numbers with the same times."""
     restarts = Restarts(cloudflare, tmp_path)
     before = restarts.fill()
     cloudflare.stop()
@@ -31,7 +31,7 @@ def test_numbers_come_back_with_cloudflare_down(cloudflare: Simulator, tmp_path:
 
 
 def test_killed_at_any_moment(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Whatever moment it is killed at, every file it leaves is whole, and the next start uses it without a warning."""
+    """After kill -9 at any moment, all stored files are complete, and the next start reads them without a warning."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     chance = random.Random(1)
@@ -50,7 +50,7 @@ def test_killed_at_any_moment(cloudflare: Simulator, tmp_path: Path) -> None:
 
 
 def test_stale_numbers_do_not_come_back(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Numbers older than stale_after are not shown after a restart either."""
+    """Numbers older than stale_after are not shown after a restart."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     cloudflare.stop()
@@ -59,8 +59,8 @@ def test_stale_numbers_do_not_come_back(cloudflare: Simulator, tmp_path: Path) -
         assert "seats_used" not in metrics(running)
 
 
-def test_another_policy_test_of_the_same_name_is_not_mixed_up(cloudflare: Simulator, tmp_path: Path) -> None:
-    """What was stored of one policy test is never shown for another that has its name."""
+def test_another_policy_test_with_the_same_name(cloudflare: Simulator, tmp_path: Path) -> None:
+    """The stored numbers of one policy test are never shown for another one with its name."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     cloudflare.stop()
@@ -77,7 +77,7 @@ def test_another_policy_test_of_the_same_name_is_not_mixed_up(cloudflare: Simula
     ids=["empty", "cut", "null", "foreign", "binary", "deep", "large", "folder"],
 )
 def test_a_file_that_cannot_be_used_is_set_aside(cloudflare: Simulator, tmp_path: Path, content: bytes | None) -> None:
-    """A corrupt or foreign file is set aside with a warning, counted, and the other targets come back."""
+    """A corrupt or unknown file is set aside with a warning and counted, and the other targets are restored."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     cloudflare.stop()
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_used_is_set_aside(cloudflare: Simulator, tmp_path
     ],
 )
 def test_a_damaged_number_is_not_shown(cloudflare: Simulator, tmp_path: Path, pattern: str, damaged: str) -> None:
-    """A file in which a single value was changed is set aside, however plausible the value is."""
+    """A file with a single changed value is set aside, even if the value looks plausible."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     cloudflare.stop()
@@ -123,7 +123,7 @@ def test_a_damaged_number_is_not_shown(cloudflare: Simulator, tmp_path: Path, pa
 
 
 def test_a_named_pipe_is_set_aside(cloudflare: Simulator, tmp_path: Path) -> None:
-    """What is no file keeps nobody waiting."""
+    """A named pipe in place of a file is set aside, and the exporter does not wait for it."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     (users,) = restarts.folder.glob("users-*.json")
@@ -134,20 +134,20 @@ def test_a_named_pipe_is_set_aside(cloudflare: Simulator, tmp_path: Path) -> Non
 
 
 def test_a_folder_that_vanishes_is_a_warning(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A folder that is gone by the time of a poll costs a warning and a count, and nothing else."""
+    """If the folder is deleted while the exporter runs, it logs and counts a warning, and keeps serving the numbers."""
     restarts = Restarts(cloudflare, tmp_path)
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="users")
         running.wait_for("poll succeeded", target="wiki")
         shutil.rmtree(restarts.folder)
-        restarts.write(stale_after="20m")  # changed settings: polled at once
+        restarts.write(stale_after="20m")  # the settings changed, so the target is polled at once
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("snapshot not stored")
         assert f'seats_used{{account_id="{ACCOUNT}"}} 3.0' in metrics(running)
 
 
-def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Stored files hold sums and times: no person, no secret, and only their owner may read them."""
+def test_files_contain_no_personal_data_and_no_secret(cloudflare: Simulator, tmp_path: Path) -> None:
+    """Stored files contain sums and times, no personal data and no secret, and only their owner may read them."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.folder.mkdir(parents=True, mode=0o700)
     (restarts.folder / ".writing-left").write_text("half", encoding="utf-8")
@@ -156,7 +156,7 @@ def test_files_hold_nobody_and_no_secret(cloudflare: Simulator, tmp_path: Path) 
     names = [name for device in DEVICES for name in (*device.user.values(), device.user["email"].lower(), device.id)]
     hashes = [hashlib.new(kind, name.encode()).hexdigest() for name in names for kind in ("md5", "sha1", "sha256")]
     stored = {file.name.split("-")[0] for file in files}
-    assert stored - {"organization"} == {"devices", "policy_tests", "users"}  # killed before or after that was read
+    assert stored - {"organization"} == {"devices", "policy_tests", "users"}  # may be killed before this file
     for file in files:
         assert file.stat().st_mode & 0o777 == 0o600
         text = file.read_text(encoding="utf-8")

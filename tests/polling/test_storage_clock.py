@@ -1,4 +1,4 @@
-"""Stored numbers that are dated in the future: how old they are is not known, so they are not shown."""
+"""Stored numbers dated in the future: their age is unknown, so the exporter does not show them."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 
 def of(collector: str, page: str) -> list[str]:
-    """Return what a page shows of a target's numbers, and when they are from."""
+    """Return the lines of a page with a target's numbers and their times."""
     own = {"users": ("_seats", "_users"), "policy_tests": ("_policy_test_",)}[collector]
     lines = [line for line in numbers(page) if any(f"cloudflare_access{each}" in line for each in own)]
     last_success = "cloudflare_access_poll_last_success_timestamp_seconds{"
@@ -35,8 +35,8 @@ def of(collector: str, page: str) -> list[str]:
         ("policy_tests", {"summary": {"finished": YEAR}}),
     ],
 )
-def test_is_not_shown(cloudflare: Simulator, tmp_path: Path, collector: str, changes: dict[str, Any]) -> None:
-    """Neither the numbers nor the last success are on /metrics; the target is not ready, and others are shown."""
+def test_future_data_is_hidden(cloudflare: Simulator, tmp_path: Path, collector: str, changes: dict[str, Any]) -> None:
+    """Numbers dated in the future and their last success are not shown; the exporter shows the other targets."""
     restarts = Restarts(cloudflare, tmp_path)
     restarts.fill()
     restarts.rewrite(collector, **({"summary": {}} | dated(changes)))
@@ -59,8 +59,8 @@ def dated(changes: Any) -> Any:
     return time.time() + changes
 
 
-def test_is_shown_after_the_next_poll(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A poll brings the numbers back, and no time of the future with them."""
+def test_numbers_are_shown_after_the_next_poll(cloudflare: Simulator, tmp_path: Path) -> None:
+    """The next poll restores the numbers, without any time in the future."""
     restarts = Restarts(cloudflare, tmp_path)
     before = restarts.fill()
     restarts.rewrite("users", {"totals_right_at": time.time() + YEAR}, succeeded_at=time.time() + YEAR)
@@ -78,7 +78,7 @@ def counts(page: str) -> list[str]:
 
 
 def test_a_little_ahead_is_normal(cloudflare: Simulator, tmp_path: Path) -> None:
-    """The clocks of two machines that share a folder differ by seconds: such numbers are shown."""
+    """Numbers dated 30 s ahead are shown, since the clocks of two machines with one folder may differ by seconds."""
     restarts = Restarts(cloudflare, tmp_path)
     before = restarts.fill()
     for collector in ("users", "policy_tests"):
@@ -91,8 +91,8 @@ def test_a_little_ahead_is_normal(cloudflare: Simulator, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("noted", ["asked", "finished"])
-def test_a_test_of_the_future(cloudflare: Simulator, tmp_path: Path, noted: str) -> None:
-    """A test that the exporter started is remembered, so it is not started before its time; its numbers are not."""
+def test_a_policy_test_dated_in_the_future(cloudflare: Simulator, tmp_path: Path, noted: str) -> None:
+    """If a stored time is in the future, the exporter starts no policy test early, and hides future results."""
     restarts = Fresh(cloudflare, tmp_path)
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")

@@ -1,4 +1,4 @@
-"""What is remembered of applications and their tests: none is started twice, and no rule is ever stored."""
+"""Stored data about applications and their policy tests: a restart starts no test twice, and stores no policy rule."""
 
 import json
 import time
@@ -21,7 +21,7 @@ WIKI = application("wiki", own(include=[{"email": {"email": "jdoe@example.com"}}
 
 @pytest.fixture
 def found(tmp_path: Path) -> Iterator[Discovery]:
-    """An exporter with a storage folder that discovered two applications, whose tests have finished."""
+    """An exporter with a storage folder that discovered two applications with finished policy tests."""
     policies = [reusable("shared", include=[GUESTS], id="shared")]
     found = Discovery(WIKI, application("pay", "shared"), policies=policies, folder=tmp_path / "storage")
     found.run(2 * HOUR)
@@ -32,7 +32,7 @@ def found(tmp_path: Path) -> Iterator[Discovery]:
 
 class TestRestarts:
     def test_nothing_is_started_again(self, found: Discovery) -> None:
-        """After a restart the numbers are shown at once, and tests are started when they would have been."""
+        """After a restart, the exporter shows the numbers at once, and starts the next tests at their usual time."""
         before = [line for line in found.exporter.page().splitlines() if "policy_test_users" in line]
         found.restart()
         assert [line for line in found.exporter.page().splitlines() if "policy_test_users" in line] == before != []
@@ -42,14 +42,14 @@ class TestRestarts:
         found.run(DAY / 2 + 310)
         assert len(found.started()) == 4
 
-    def test_an_edit_meanwhile(self, found: Discovery) -> None:
-        """An edit while the exporter was down starts one test, with the new policies."""
+    def test_an_edit_while_the_exporter_is_down(self, found: Discovery) -> None:
+        """If a policy was edited while the exporter was down, the exporter starts one test, with the new policy."""
         found.lists(application("wiki", own(include=[STAFF])), application("pay", "shared"))
         found.restart()
         found.run(HOUR)
         assert [policies[0]["include"] for _, policies in found.started()[2:]] == [[STAFF]]
 
-    def test_a_new_name_meanwhile(self, found: Discovery) -> None:
+    def test_a_new_name_while_the_exporter_is_down(self, found: Discovery) -> None:
         """An application that was renamed while the exporter was down keeps its numbers."""
         found.lists(WIKI | {"name": "handbook"}, application("pay", "shared"))
         found.restart()
@@ -58,8 +58,8 @@ class TestRestarts:
         assert len(found.started()) == 2
 
     @pytest.mark.parametrize("name", ["wiki \ud800", "w" * 100_000])
-    def test_odd_names(self, found: Discovery, name: str, caplog: pytest.LogCaptureFixture) -> None:
-        """An application whose name cannot be written, or has no end, is stored as all others are."""
+    def test_unusual_names(self, found: Discovery, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """An application with a name that is not valid Unicode, or very long, is stored and restored like any other."""
         listed = result(json.dumps([WIKI | {"name": name}]))
         found.server.fault = lambda request: listed if request.endpoint == "apps" and request.page == 1 else None
         found.lists()
@@ -70,8 +70,8 @@ class TestRestarts:
         assert found.labels() == before
         assert "unexpected error" not in caplog.text
 
-    def test_one_that_comes_back(self, found: Discovery) -> None:
-        """An application that was deleted and comes back after a restart is not tested before its time."""
+    def test_an_application_that_is_listed_again(self, found: Discovery) -> None:
+        """If a deleted application returns after a restart, the exporter tests it at its usual time, not earlier."""
         found.lists(application("pay", "shared"))
         found.run(HOUR)
         found.restart()
@@ -81,7 +81,7 @@ class TestRestarts:
         assert len(found.started()) == 2
 
     def test_a_list_that_cannot_be_read(self, found: Discovery) -> None:
-        """Where applications cannot be listed after a restart, numbers are shown, and nothing unknown is started."""
+        """If Cloudflare refuses to list applications after a restart, the numbers are shown and no test starts."""
         found.server.fault = lambda request: refuses(403, 10000) if request.endpoint == "apps" else None
         found.restart()
         found.run(DAY)
@@ -91,8 +91,10 @@ class TestRestarts:
         found.run(1000)
         assert len(found.started()) == 4
 
-    def test_rules_are_nowhere(self, found: Discovery, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """Rules may name people, so no rule is stored, shown or logged."""
+    def test_rules_are_not_stored_shown_or_logged(
+        self, found: Discovery, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Policy rules may contain personal data, so the exporter does not store, show or log them."""
         files = [file.read_text(encoding="utf-8") for file in (tmp_path / "storage" / "snapshots").iterdir()]
         assert len(files) >= 3
         found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
@@ -103,7 +105,7 @@ class TestRestarts:
 
 
 def config(cloudflare: Simulator, folder: Path, applications: int = 5) -> Path:
-    """A configuration that discovers applications, and an account that has some."""
+    """Write a configuration that discovers applications, and give the account some applications."""
     account = cloudflare.accounts[ACCOUNT]
     account.any_life = lambda _: Life(RESULTS)
     account.lists["policies"] = ()
@@ -122,7 +124,7 @@ def posts(cloudflare: Simulator) -> int:
 
 
 def wait_for_polls(running: Exporter, targets: int) -> None:
-    """Wait until so many targets were polled, with or without success."""
+    """Wait until this many targets were polled, with or without success."""
     deadline = time.monotonic() + 30
     while metrics(running).count("cloudflare_access_poll_success{") < targets:
         assert time.monotonic() < deadline
@@ -130,7 +132,7 @@ def wait_for_polls(running: Exporter, targets: int) -> None:
 
 
 def test_killed_while_tests_are_started(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Killed in the very moment it starts a test, it starts the others later, and none twice."""
+    """After kill -9 while it starts policy tests, the exporter starts the others after a restart, and none twice."""
     arguments = [f"--config.file={config(cloudflare, tmp_path)}", f"--storage.path={tmp_path / 'storage'}"]
     kill_at(cloudflare, exporter(*arguments), lambda request: request.method == "POST" and posts(cloudflare) == 3)
     cloudflare.fault = None
@@ -139,13 +141,13 @@ def test_killed_while_tests_are_started(cloudflare: Simulator, tmp_path: Path) -
             started.wait_for("poll succeeded", target="applications")
             wait_for_polls(started, 6)
     bodies = [arrival.body for arrival in cloudflare.arrivals if arrival.method == "POST"]
-    # One that was about to leave may be lost: nobody knows whether it did.
+    # A test that was about to start may be lost: the exporter cannot know whether Cloudflare got the request.
     assert 5 - CONCURRENCY < len(set(bodies)) == len(bodies)
 
 
 @pytest.mark.usefixtures("own_logging")
 def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--once lists applications; it starts no test without a storage folder, and with one each at its time."""
+    """Without a storage folder, --once lists applications but starts no test; with one, it starts due tests."""
     arguments = ["--once", f"--config.file={config(cloudflare, tmp_path)}"]
     assert cli.main(arguments) == 0
     shown = capsys.readouterr()

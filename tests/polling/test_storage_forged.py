@@ -1,4 +1,4 @@
-"""Stored files with the right checksum and numbers that cannot be: they are set aside, and none of them is shown."""
+"""Stored files with a valid checksum but impossible values: the exporter sets them aside and shows none of them."""
 
 import json
 from collections.abc import Iterator
@@ -36,58 +36,58 @@ FORGED: dict[str, tuple[str, dict[str, Any]]] = {
     "more users by devices than users": ("users", {"users_by_devices": {"0": 3, "1": 3}}),
     "more users by domain than users": ("users", {"users_by_domain": {"example.com": {"both": 6}}}),
     "negative devices": ("users", {"active_devices": -1}),
-    "a login of the future": ("users", {"last_login": START + 3 * DAY}),
-    "a login that is no time": ("users", {"last_login": -1}),
-    "a number that is text": ("users", {"seats_used": "planted"}),
-    "a number that is a fraction": ("users", {"seats_used": 4.5}),
-    "a number that is nothing": ("users", {"seats_used": None}),
-    "a number beyond all others": ("users", {"active_devices": 10**400}),
-    "a person for a kind of seat": ("users", {"users": {"planted@example.com": 5}}),
-    "a person for a span": ("users", {"users_logged_in": {"planted": 1}}),
-    "a person for days": ("users", {"idle": {"planted": 1}}),
-    "a person for a number of devices": ("users", {"users_by_devices": {"planted": 1}}),
-    "a person for a domain": ("users", {"users_by_domain": {"planted@example.com": {"both": 1}}}),
-    "rows below 0": ("users", {"found": {"rows": -1}}),
+    "a last login in the future": ("users", {"last_login": START + 3 * DAY}),
+    "a negative last login": ("users", {"last_login": -1}),
+    "a string instead of a number": ("users", {"seats_used": "planted"}),
+    "a fraction instead of a whole number": ("users", {"seats_used": 4.5}),
+    "null instead of a number": ("users", {"seats_used": None}),
+    "a number of 400 digits": ("users", {"active_devices": 10**400}),
+    "an e-mail address as a kind of seat": ("users", {"users": {"planted@example.com": 5}}),
+    "a name as a time span": ("users", {"users_logged_in": {"planted": 1}}),
+    "a name as a number of days": ("users", {"idle": {"planted": 1}}),
+    "a name as a number of devices": ("users", {"users_by_devices": {"planted": 1}}),
+    "an e-mail address as a domain": ("users", {"users_by_domain": {"planted@example.com": {"both": 1}}}),
+    "negative rows": ("users", {"found": {"rows": -1}}),
     "negative results": ("policy_tests", {"users": {"approved": -1}}),
-    "a person for a result": ("policy_tests", {"users": {"planted": 1}}),
-    "a status that is none": ("policy_tests", {"status": "planted"}),
-    "more done than everything": ("policy_tests", {"processed_ratio": 1.5}),
+    "a name as a result": ("policy_tests", {"users": {"planted": 1}}),
+    "an unknown status": ("policy_tests", {"status": "planted"}),
+    "progress above 100 %": ("policy_tests", {"processed_ratio": 1.5}),
     "a negative population": ("policy_tests", {"population": -1}),
-    "more missing than there were": ("policy_tests", {"missing": -6}),
+    "negative missing users": ("policy_tests", {"missing": -6}),
     "negative registrations": ("devices", {"types": {"warp": -1}}),
-    "a person for a type": ("devices", {"types": {"planted": 1}}),
-    "a person for a version": ("devices", {"versions": {"planted": 1}}),
-    "more devices seen than there are": ("devices", {"seen": {"1d": 1000}}),
+    "a name as a device type": ("devices", {"types": {"planted": 1}}),
+    "a name as a client version": ("devices", {"versions": {"planted": 1}}),
+    "more devices seen than devices": ("devices", {"seen": {"1d": 1000}}),
     "more versions than devices": ("devices", {"versions": {"1.0": 1000}}),
-    "what is known of single users": ("devices", {"last_seen": ["planted"]}),
-    "a seat that never expires": ("organization", {"seconds": -1}),
+    "data of single users": ("devices", {"last_seen": ["planted"]}),
+    "a negative seat expiration": ("organization", {"seconds": -1}),
     "a token without an id": (
         "service_tokens",
         {"tokens": [{"id": "", "name": "planted", "enabled": True, "expiry": 1}]},
     ),
-    "a reason that is none": ("fresh", {"refusal": {"reason": "planted", "message": "planted"}}),
-    "an id that leads elsewhere": ("fresh", {"test_id": "../planted"}),
+    "an unknown reason": ("fresh", {"refusal": {"reason": "planted", "message": "planted"}}),
+    "an id that is a path": ("fresh", {"test_id": "../planted"}),
     "negative changes": ("fresh", {"changed": {"newly_blocked": -1}}),
-    "a person for a change": ("fresh", {"changed": {"planted": 1}}),
-    "results that are none": ("fresh", {"outcomes": {"salt": "", "people": "planted"}}),
-    "an edit at no time": ("fresh", {"edited": -1}),
-    "a revision that names a person": ("discovered", {"revision": "planted"}),
-    "a test without an end": ("discovered", {"share": 0}),
+    "a name as a change": ("fresh", {"changed": {"planted": 1}}),
+    "invalid results": ("fresh", {"outcomes": {"salt": "", "people": "planted"}}),
+    "a negative time of an edit": ("fresh", {"edited": -1}),
+    "an invalid revision of a discovered test": ("discovered", {"revision": "planted"}),
+    "a share of 0": ("discovered", {"share": 0}),
     "an application without an id": ("applications", {"applications": [APPLICATION | {"id": ""}]}),
     "an application that is listed twice": ("applications", {"applications": [APPLICATION, APPLICATION]}),
-    "a name without end": ("applications", {"applications": [APPLICATION | {"name": "planted" * 1000}]}),
-    "an application of no known type": ("applications", {"applications": [APPLICATION | {"type": "planted"}]}),
-    "a revision that is none": ("applications", {"applications": [APPLICATION | {"revision": "planted"}]}),
+    "a name of 7000 characters": ("applications", {"applications": [APPLICATION | {"name": "planted" * 1000}]}),
+    "an unknown type of application": ("applications", {"applications": [APPLICATION | {"type": "planted"}]}),
+    "an invalid application revision": ("applications", {"applications": [APPLICATION | {"revision": "planted"}]}),
     "negative decisions": ("applications", {"applications": [APPLICATION | {"decisions": {"allow": -1}}]}),
-    "a person for a decision": ("applications", {"applications": [APPLICATION | {"decisions": {"planted": 1}}]}),
-    "policies to test": ("applications", {"bodies": {"app-pay": '["planted"]'}}),
-    "revisions of nobody": ("applications", {"policies": {"planted": "planted"}}),
-    "a revision of a policy": ("policies", {"policies": {"policy": "planted"}}),
+    "a name as a decision": ("applications", {"applications": [APPLICATION | {"decisions": {"planted": 1}}]}),
+    "stored policy rules": ("applications", {"bodies": {"app-pay": '["planted"]'}}),
+    "an invalid revision of an unknown policy": ("applications", {"policies": {"planted": "planted"}}),
+    "an invalid revision of a policy": ("policies", {"policies": {"policy": "planted"}}),
     "a policy without an id": ("policies", {"policies": {"": "0" * 64}}),
 }
 FUTURE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "users": ("users", {}, {"succeeded_at": START + 30 * DAY}),
-    "users whose totals agreed": ("users", {"totals_right_at": START + 30 * DAY}, {}),
+    "users with a correct total": ("users", {"totals_right_at": START + 30 * DAY}, {}),
     "a policy test": ("policy_tests", {"finished": START + 30 * DAY}, {}),
     "devices": ("devices", {"at": START + 30 * DAY}, {}),
     "applications": ("applications", {}, {"succeeded_at": START + 30 * DAY}),
@@ -96,7 +96,7 @@ FUTURE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 
 class Restarted:
-    """An exporter that polled everything once, and what it stored."""
+    """An exporter that polled all targets once, and the files that it stored."""
 
     def __init__(self, server: Simulator, path: Path) -> None:
         self._config = config(
@@ -118,7 +118,7 @@ class Restarted:
         return Fleet(self._config, folder=self._path)
 
     def file(self, collector: str) -> Path:
-        """Return the file of a target; both policy tests are of one collector."""
+        """Return the file of a target; `fresh` and `policy_tests` are two policy tests of one collector."""
         name = NAMES.get(collector, collector)
         target = {"fresh": "fresh", "policy_tests": "wiki"}.get(collector)
         files = [(file, json.loads(file.read_bytes())["key"]) for file in self.folder.glob(f"{name}-*.json")]
@@ -126,7 +126,7 @@ class Restarted:
         return found
 
     def forge(self, collector: str, summary: dict[str, Any], **changes: Any) -> Path:
-        """Change what is stored of a target, with the right checksum."""
+        """Change the stored data of a target, with a valid checksum."""
         file = self.file(collector)
         stored = msgspec.json.decode(file.read_bytes(), type=Stored)
         content = msgspec.Raw(json.dumps(json.loads(bytes(stored.summary)) | summary).encode())
@@ -136,7 +136,7 @@ class Restarted:
 
 @pytest.fixture
 def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    """An account of which everything is polled, and one whose policies are listed without its applications."""
+    """One account with targets of every kind, and one with a policy test but without discovered applications."""
     with cloudflare("first", "second") as server:
         for each in server.accounts.values():
             each.any_life = lambda _: Life(RESULTS)
@@ -149,8 +149,8 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
         yield Restarted(server, tmp_path)
 
 
-def test_what_is_not_forged_comes_back(restarted: Restarted, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever the exporter stores itself is possible: nothing is set aside, and all numbers are back."""
+def test_real_files_are_restored(restarted: Restarted, caplog: pytest.LogCaptureFixture) -> None:
+    """The exporter accepts every file that it stores itself, and restores all numbers from them."""
     caplog.clear()
     for collector in {collector for collector, _ in FORGED.values()}:
         restarted.forge(collector, {})
@@ -171,7 +171,7 @@ def test_what_is_not_forged_comes_back(restarted: Restarted, caplog: pytest.LogC
 def test_impossible_numbers(
     restarted: Restarted, caplog: pytest.LogCaptureFixture, collector: str, summary: dict[str, Any]
 ) -> None:
-    """A file with impossible numbers is set aside, nothing of it is shown or logged, and polls go on."""
+    """A file with impossible values is set aside, none of its values is shown or logged, and polls continue."""
     file = restarted.forge(collector, summary)
     exporter = restarted.start()
     assert not file.exists()
@@ -184,14 +184,14 @@ def test_impossible_numbers(
 
 
 @pytest.mark.parametrize(("collector", "summary", "changes"), FUTURE.values(), ids=FUTURE)
-def test_the_future(
+def test_files_dated_in_the_future(
     restarted: Restarted,
     caplog: pytest.LogCaptureFixture,
     collector: str,
     summary: dict[str, Any],
     changes: dict[str, Any],
 ) -> None:
-    """A file of the future is set aside."""
+    """A file that is dated in the future is set aside."""
     file = restarted.forge(collector, summary, **changes)
     restarted.start()
     assert not file.exists()
@@ -200,8 +200,8 @@ def test_the_future(
 
 
 @pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", "1e999", "-0.1e-400e", '"5"', "[]", "true"])
-def test_what_is_no_number(restarted: Restarted, written: str) -> None:
-    """Nor is anything shown that JSON does not know as a number."""
+def test_values_that_are_not_numbers(restarted: Restarted, written: str) -> None:
+    """A stored value that is not a JSON number is not shown, and its file is set aside."""
     file = restarted.file("users")
     stored = msgspec.json.decode(file.read_bytes(), type=Stored)
     number = f'"active_devices":{json.loads(bytes(stored.summary))["active_devices"]}'.encode()

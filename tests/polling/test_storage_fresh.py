@@ -1,4 +1,4 @@
-"""What is remembered of policy tests that the exporter starts: none is started twice, and none is lost."""
+"""Stored data about policy tests that the exporter starts: a restart starts no test twice, and loses none."""
 
 import dataclasses
 import hashlib
@@ -19,10 +19,10 @@ from tests.processes import exporter
 
 
 class Fresh(Restarts):
-    """An exporter that starts policy tests, one an hour, and an account whose tests are finished at once."""
+    """An exporter that starts a policy test every hour, and an account where policy tests finish at once."""
 
     def write(self, test: str = "policy", stale_after: str = "") -> None:
-        """Test this policy; each of them has results of its own."""
+        """Write a configuration that tests this policy; each policy has its own results."""
         self.cloudflare.accounts[ACCOUNT].lives["policy",] = lambda: Life(RESULTS)
         self.cloudflare.accounts[ACCOUNT].lives["other",] = lambda: Life(RESULTS[:1])
         self.config.write_text(
@@ -32,24 +32,24 @@ class Fresh(Restarts):
         )
 
     def posts(self) -> int:
-        """Count the tests that Cloudflare was asked to start."""
+        """Return how many policy tests the exporter asked Cloudflare to start."""
         return sum(arrival.method == "POST" for arrival in self.cloudflare.arrivals)
 
 
-def test_a_test_is_started_once_whatever_happens(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Killed in the very moment it asks for a policy test, it does not ask again before the next is due."""
+def test_kill_while_a_test_is_started(cloudflare: Simulator, tmp_path: Path) -> None:
+    """After kill -9 while it asks for a policy test, the exporter does not ask again before the next test is due."""
     restarts = Fresh(cloudflare, tmp_path)
     kill_at(cloudflare, restarts.run(), lambda request: request.method == "POST")
     for _ in range(2):
         with restarts.run() as started:
             failed = started.wait_for("poll failed", target="payroll")
             assert "stopped or was reconfigured while it started a test" in failed["error"]
-            assert "the next test is started at 20" in failed["error"]
+            assert "the next test starts at 20" in failed["error"]
     assert restarts.posts() == 1
 
 
-def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A test that was started before is followed, counted, and compared with the one before that."""
+def test_a_running_test_is_followed_after_a_restart(cloudflare: Simulator, tmp_path: Path) -> None:
+    """After a restart, the exporter follows a policy test that it started, and compares it with the test before."""
     restarts = Fresh(cloudflare, tmp_path)
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")
@@ -65,7 +65,7 @@ def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp
     (file,) = restarts.folder.glob("policy_tests-*.json")
     stored = file.read_text(encoding="utf-8")
     assert "@" not in stored
-    # As if an hour had passed, and someone is locked out.
+    # Change the stored time so that the next test is due, and let that test lock a user out.
     kept = msgspec.json.decode(stored, type=Stored)
     long_ago = msgspec.Raw(re.sub(rb'"asked":[0-9.]+', b'"asked":1.0', bytes(kept.summary)))
     file.write_bytes(msgspec.json.encode(msgspec.structs.replace(kept, summary=long_ago).summed()))
@@ -80,7 +80,7 @@ def test_a_test_that_runs_is_followed_after_a_restart(cloudflare: Simulator, tmp
 
 
 def test_without_storage_a_restart_starts_one_more(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Without a memory each start asks for one test, and not for more."""
+    """Without a storage folder, the exporter starts exactly one policy test after each restart."""
     restarts = Fresh(cloudflare, tmp_path)
     for starts in (1, 2):
         with exporter(f"--config.file={restarts.config}") as running:
@@ -90,7 +90,7 @@ def test_without_storage_a_restart_starts_one_more(cloudflare: Simulator, tmp_pa
 
 @pytest.mark.usefixtures("own_logging")
 def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--once starts no policy test without a storage folder, and with one each at its time."""
+    """Without a storage folder, --once starts no policy test; with one, it starts each test when due."""
     restarts = Fresh(cloudflare, tmp_path)
     arguments = ["--once", f"--config.file={restarts.config}"]
     assert cli.main(arguments) == 0
@@ -105,7 +105,7 @@ def test_once(cloudflare: Simulator, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_folder_that_vanishes_starts_nothing(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A folder that is gone by the time of the next test keeps it from being started; the counts stay."""
+    """If the storage folder was deleted, the exporter does not start the next policy test, and keeps its counts."""
     restarts = Fresh(cloudflare, tmp_path)
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")
@@ -121,8 +121,8 @@ def test_a_folder_that_vanishes_starts_nothing(cloudflare: Simulator, tmp_path: 
     assert restarts.posts() == 1
 
 
-def test_policies_that_come_back_after_restarts(cloudflare: Simulator, tmp_path: Path) -> None:
-    """Policies that are exchanged and come back, with a restart each time, are started once each, and not mixed up."""
+def test_policies_that_alternate_with_restarts(cloudflare: Simulator, tmp_path: Path) -> None:
+    """If restarts alternate between two policies, the exporter tests each policy once, with separate results."""
     restarts = Fresh(cloudflare, tmp_path)
     for test in ("policy", "other", "policy", "other", "policy"):
         restarts.write(test=test)
@@ -140,8 +140,8 @@ def test_policies_that_come_back_after_restarts(cloudflare: Simulator, tmp_path:
     assert "@" not in file.read_text(encoding="utf-8")
 
 
-def test_what_an_older_version_stored(cloudflare: Simulator, tmp_path: Path) -> None:
-    """A file without the fields that are new is read: nothing is started again, and the counts are shown."""
+def test_a_file_of_an_older_version(cloudflare: Simulator, tmp_path: Path) -> None:
+    """After an upgrade, the exporter reads a file without the new fields, shows its counts, and starts no test."""
     restarts = Fresh(cloudflare, tmp_path)
     with restarts.run() as running:
         running.wait_for("poll succeeded", target="payroll")
@@ -163,8 +163,8 @@ def test_what_an_older_version_stored(cloudflare: Simulator, tmp_path: Path) -> 
     assert restarts.posts() == 1
 
 
-def test_a_file_without_others_is_as_before() -> None:
-    """Files of older versions keep their checksum: the field for other subjects is only there where it is needed."""
+def test_a_file_without_other_subjects_keeps_its_format() -> None:
+    """A file without data of other subjects has no such field, so files of older versions keep their checksum."""
     stored = Stored("format", ["key"], "subject", 1.5, msgspec.Raw(b"{}"))
     plain = b'{"format":"format","key":["key"],"subject":"subject","succeeded_at":1.5,"summary":{},"checksum":""}'
     assert msgspec.json.encode(stored) == plain

@@ -14,7 +14,7 @@ from tests.test_container import can_be_locked
 
 
 def refused(run: Run, path: str, *flags: str) -> str:
-    """The line that refuses a folder, before anything is polled."""
+    """Return why the exporter refuses a folder; check that it refuses it before any poll."""
     code, out, err = run("--demo", f"--storage.path={path}", *flags)
     *log, line = err.splitlines()
     assert (code, out) == (1, "")
@@ -24,16 +24,16 @@ def refused(run: Run, path: str, *flags: str) -> str:
 
 @pytest.mark.parametrize("flags", [[], ["--once"]], ids=["serving", "once"])
 @pytest.mark.parametrize("path", ["strage/exporter", "/nowhere/exporter", "strage/a/b/c"])
-def test_a_typing_error_creates_nothing(run: Run, secret_files: Path, path: str, flags: list[str]) -> None:
-    """Where the parent folder is missing, the exporter creates no folder, and says which one it would create."""
+def test_a_misspelled_path_creates_nothing(run: Run, secret_files: Path, path: str, flags: list[str]) -> None:
+    """If the parent folder is missing, the exporter creates no folder, and says which folder it would create."""
     before = sorted(secret_files.rglob("*"))
-    advice = "name a folder whose parent folder exists; only the last one is created"
+    advice = "name a folder with an existing parent folder; the exporter creates only the last one"
     assert refused(run, path, *flags) == f"No such file or directory; {advice}"
     assert sorted(secret_files.rglob("*")) == before
 
 
 def test_the_last_folder_is_created(run: Run, secret_files: Path) -> None:
-    """A folder whose parent is there is created, for the exporter's user only."""
+    """If the parent folder exists, the exporter creates the folder, for its own user only."""
     assert run("--demo", "--once", "--storage.path=new")[0] == 0
     assert (secret_files / "new").stat().st_mode & 0o777 == 0o700
     assert list((secret_files / "new" / "snapshots").glob("users-*.json"))
@@ -42,32 +42,32 @@ def test_the_last_folder_is_created(run: Run, secret_files: Path) -> None:
 @pytest.mark.parametrize(("command", "code"), [("--config.check", 0), ("--idle-seats=90d", 2)])
 @pytest.mark.parametrize("path", ["new", "strage/exporter"])
 def test_other_commands_leave_it_alone(run: Run, secret_files: Path, path: str, command: str, code: int) -> None:
-    """A command that stores nothing does not create the folder: it may be that of a running exporter."""
+    """A command that stores nothing does not create the folder: a running exporter may use it."""
     assert run("--demo", command, f"--storage.path={path}")[0] == code
     assert not (secret_files / path).exists()
 
 
 @pytest.mark.parametrize("path", ["token", "token/below"])
 def test_a_file(run: Run, secret_files: Path, path: str) -> None:
-    """A file is no folder, nor is anything below one."""
+    """A file in place of the folder, or of its parent folder, is an error."""
     code, out, err = run("--demo", "--once", f"--storage.path={path}")
     assert (code, out) == (1, "")
     assert err.endswith(f"{path}/snapshots' cannot be used: Not a directory; name a folder, not a file\n")
 
 
 def test_no_name(run: Run) -> None:
-    """An empty name, as of a variable that is not set, is no folder."""
+    """An empty path, for example of an unset variable, is an error."""
     assert refused(run, "").startswith("it has no name; ")
 
 
 def test_a_loop(run: Run) -> None:
-    """A link that leads to itself is none either."""
+    """A symbolic link that points to itself is an error."""
     code, _, err = run("--demo", "--once", "--storage.path=loop")
     assert (code, err.endswith("cannot be used: Too many levels of symbolic links; name another folder\n")) == (1, True)
 
 
 def locked(folder: Path, mount: str) -> str:
-    """The last line of an exporter that runs as a user without rights, with a folder mounted in this way."""
+    """Run the exporter as a user without rights, with this mount, and return why it refuses the folder."""
     if not can_be_locked():
         pytest.skip("needs root, unshare and setpriv, and code that every user can read")
     exporter = [sys.executable, "exporter.py", "--demo", "--once", f"--storage.path={folder}"]
@@ -87,7 +87,7 @@ def locked(folder: Path, mount: str) -> str:
 
 @pytest.fixture
 def volume() -> Iterator[Path]:
-    """A folder that every user can reach, unlike those of pytest."""
+    """A folder that every user can reach, unlike the temporary folders of pytest."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -99,15 +99,15 @@ def volume() -> Iterator[Path]:
         ("true", "Permission denied; let user 12345 write to it, or name another folder"),
         (
             'mount -t tmpfs -o ro,mode=1777 none "$0"',
-            "Read-only file system; name a folder on a volume that can be written",
+            "Read-only file system; name a folder on a writable volume",
         ),
         (
             'mount -t tmpfs -o size=4k,mode=1777 none "$0"; dd if=/dev/zero of="$0/full" bs=4k count=1 2>/dev/null',
             "No space left on device; make room on its volume",
         ),
     ],
-    ids=["of somebody else", "read-only", "full"],
+    ids=["owned by another user", "read-only", "full"],
 )
-def test_a_volume_that_cannot_be_written(volume: Path, mount: str, expected: str) -> None:
-    """The message says what is wrong with a volume, and what to do."""
+def test_a_volume_without_write_access(volume: Path, mount: str, expected: str) -> None:
+    """The message says what is wrong with the volume, and what to do."""
     assert locked(volume, mount) == expected

@@ -1,4 +1,4 @@
-"""Long walks: one line in the log every 30 seconds, and none for short ones."""
+"""The log of a long poll: one line every 30 seconds, and no line for a short poll."""
 
 import logging
 from contextlib import ExitStack
@@ -21,12 +21,12 @@ from tests.fleet import Fleet
 
 
 def target(number: int = 0) -> FakeCollector:
-    """A target that nobody polls."""
+    """A target that is never polled."""
     return FakeCollector(Key(f"account-{number}", "users", "users"), lambda *_: None, lambda _: ())
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, Any]]]:
-    """Return the messages since the last call, with their facts."""
+    """Return the log messages since the last call, with their facts."""
     found = [(record.getMessage(), record.__dict__["facts"]) for record in caplog.records]
     caplog.clear()
     return found
@@ -37,8 +37,8 @@ def _info(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
 
 
-def test_long_walk_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) -> None:
-    """A walk of 260 pages at two a second has a line every 30 s, with what is done, expected and left."""
+def test_long_poll_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    """A poll of 260 pages at two pages a second logs its pages, the expected pages and the time left every 30 s."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     with under_way.follow(target()) as progress:
@@ -57,8 +57,8 @@ def test_long_walk_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) 
     assert lines(caplog) == []
 
 
-def test_short_walks_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A poll that began less than 30 s ago, and one that waits for its first page, have no line."""
+def test_short_polls_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A poll that began less than 30 s ago is not logged, and neither is a poll that waits for its first page."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     with under_way.follow(target(1)):
@@ -70,8 +70,8 @@ def test_short_walks_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert lines(caplog) == []
 
 
-def test_unknown_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    """Where nobody knows how long the list is, the line says only what was read."""
+def test_unknown_values_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """If the length of the list is unknown, the log line has only the number of pages read."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     with under_way.follow(target()) as progress:
@@ -82,8 +82,8 @@ def test_unknown_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     assert (facts["pages"], "expected" in facts, "remaining_seconds" in facts) == (1, False, False)
 
 
-def test_many_walks_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A thousand accounts at their first poll do not fill the log: they have one line together."""
+def test_many_polls_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Many polls at once share one log line, so a thousand accounts at their first poll do not fill the log."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     with ExitStack() as stack:
@@ -96,7 +96,7 @@ def test_many_walks_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_progress_ends_with_the_poll() -> None:
-    """What the status page shows of a poll is gone when that is over, also where it failed."""
+    """The progress of a poll disappears from the status page when the poll ends, even if it failed."""
     clock = FakeClock()
     under_way = UnderWay(clock)
     poll = ExitStack()
@@ -108,7 +108,7 @@ def test_progress_ends_with_the_poll() -> None:
 
 
 def test_poller_reports_while_a_poll_takes_long() -> None:
-    """The poller, which has nothing else to do until the next poll is due, logs how far the present one is."""
+    """The poller logs the progress of a long poll even when no other poll is due."""
     clock, walking, finish, logged = FakeClock(), Event(), Event(), Event()
 
     class Long(FakeCollector):
@@ -143,8 +143,8 @@ def test_poller_reports_while_a_poll_takes_long() -> None:
         logging.getLogger().removeHandler(handler)
 
 
-def test_whole_exporter_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    """While users, devices and the rows of a policy test are walked over, page and log have what the API counts."""
+def test_exporter_shows_its_progress(caplog: pytest.LogCaptureFixture) -> None:
+    """Log and status page show how many pages of users and of policy test results are read and expected."""
     seen: dict[str, str] = {}
     test = simulator.PolicyTest("t" * 8, "complete", [PolicyTestUser(f"u{number}") for number in range(20)])
     account = simulator.Account(ACCOUNT_ID, [User(f"u{number}") for number in range(20)], [test])

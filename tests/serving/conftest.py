@@ -1,4 +1,4 @@
-"""Files for web configurations, and a real process to serve them."""
+"""Fixtures for tests of the web server: certificates, web configurations and a running exporter."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.processes import Exporter, exporter
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates and keys, good ones and others, and a configuration that polls nothing."""
+    """Return a folder with valid and invalid certificates and keys, and with a configuration that polls nothing."""
     folder = tmp_path_factory.mktemp("web")
     authority = Authority(folder)
     server = authority.issue("server")
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
-    """A real process, which has nothing to say at the end but what it said at the start."""
+    """Run the exporter as a process. While the tests run, it must log nothing except `stopped`."""
     config = tmp_path_factory.mktemp("hostile") / "config.yaml"
     config.write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")
     with exporter(f"--config.file={config}") as started:
@@ -42,7 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
 
 @pytest.fixture
 def check(folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process on a web configuration of this content."""
+    """Return a function that writes a web configuration and runs the exporter's command on it in this process."""
 
     def check(content: str, *flags: str) -> tuple[int, str, str]:
         (folder / "web.yaml").write_text(content, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Large answers: how many are under way, who makes room, and what is left of those that nobody reads."""
+"""Large responses: the server sends a limited number at a time, in turns, and drops clients to make room."""
 
 import socket
 import time
@@ -22,10 +22,16 @@ from tests.running_server import (
 )
 
 ANOTHER = "127.0.0.9"
+SMALL = REQUEST.replace(b"/-/healthy", b"/small")
+
+
+async def large_or_small(request: Request) -> Response:
+    """Answer SMALL with a small response, and other requests with a large one that takes a turn."""
+    return await (sending(10) if request.path == "/small" else taking_turns(BIG))(request)
 
 
 def unread(port: int, source: str = "127.0.0.1") -> socket.socket:
-    """Ask for an answer, wait until it has begun, and read no more of it."""
+    """Send a request, read the first byte of the response, and read no more."""
     client = connect(port, source, SO_RCVBUF=65536)
     client.sendall(REQUEST)
     assert client.recv(1)
@@ -33,14 +39,14 @@ def unread(port: int, source: str = "127.0.0.1") -> socket.socket:
 
 
 def asking(port: int, source: str = "127.0.0.1") -> socket.socket:
-    """Ask for an answer, and do not wait for it."""
+    """Send a request and do not read the response."""
     client = connect(port, source, SO_RCVBUF=65536)
     client.sendall(REQUEST)
     return client
 
 
 def rest(client: socket.socket) -> bytes:
-    """Return the body of an answer of which a byte was read."""
+    """Return the body of a response after its first byte was read."""
     received = b"H"
     while len(received.partition(b"\r\n\r\n")[2]) < BIG and (data := client.recv(65536)):
         received += data
@@ -48,14 +54,14 @@ def rest(client: socket.socket) -> bytes:
 
 
 def untaken(port: int) -> list[str]:
-    """Return the sockets of a port for which the system holds bytes that nobody takes, whoever owns them."""
+    """Return the sockets of a port that have bytes in the kernel's send queue, in any process."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return [line[1] for line in lines if line[1].endswith(f":{port:04X}") and int(line[4].partition(":")[0], 16)]
 
 
 class TestTurns:
-    def test_who_does_not_read_makes_room(self) -> None:
-        """Where no turn is free, the client that has not read for longest is dropped for the next one."""
+    def test_client_that_does_not_read_is_dropped(self) -> None:
+        """If all turns for large responses are taken, the server drops the client that read least recently."""
         with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
             first = opened.enter_context(unread(port))
             for source in ("127.0.0.1", ANOTHER):
@@ -63,8 +69,8 @@ class TestTurns:
                 assert answered(other) == b"HTTP/1.1 200 OK"
             assert len(everything(first)) < BIG
 
-    def test_who_reads_is_not_dropped(self) -> None:
-        """A client that reads gets its whole answer, however many wait meanwhile."""
+    def test_client_that_reads_is_not_dropped(self) -> None:
+        """A client that reads gets its whole response, even while many other clients wait."""
         with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
             reader = opened.enter_context(asking(port))
             crowd = [opened.enter_context(asking(port, ANOTHER)) for _ in range(20)]
@@ -75,8 +81,8 @@ class TestTurns:
                 received += len(data)
             assert crowd
 
-    def test_some_turns_are_for_other_addresses(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One address cannot use up all turns, even if it is never dropped."""
+    def test_one_address_cannot_take_all_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One client address cannot take all turns for large responses, even if the server drops no client."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
         with serving(taking_turns(BIG), most_answers=4) as port, ExitStack() as opened:
             for _ in range(3):
@@ -85,29 +91,45 @@ class TestTurns:
                 opened.enter_context(asking(port))
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
-    def test_small_answers_need_no_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Probes are answered while no turn is free."""
+    def test_client_that_leaves_while_it_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server drops a client that closes its side of the connection while it waits for a turn."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
-        large, small = taking_turns(BIG), sending(10)
+        with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
+            opened.enter_context(unread(port))
+            waiting = opened.enter_context(asking(port))
+            waiting.shutdown(socket.SHUT_WR)
+            assert everything(waiting) == b""
 
-        async def respond(request: Request) -> Response:
-            return await (small if request.path == "/-/healthy" else large)(request)
+    def test_second_request_of_a_client_that_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that sends a second request while it waits for a turn gets one response, and then the end."""
+        monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
+        with serving(large_or_small, most_answers=1) as port, ExitStack() as opened:
+            first = opened.enter_context(unread(port))
+            waiting = opened.enter_context(asking(port))
+            answered(opened.enter_context(connect(port)), SMALL)  # so the server has read the first request
+            waiting.sendall(REQUEST)
+            answered(opened.enter_context(connect(port)), SMALL)
+            assert len(rest(first)) == BIG
+            response = everything(waiting)
+            assert response.count(b"HTTP/1.1 200 OK") == 1
+            assert response.partition(b"\r\n\r\n")[2] == bytes(BIG)
 
-        with serving(respond, most_answers=1) as port, ExitStack() as opened:
-            client = opened.enter_context(connect(port, SO_RCVBUF=65536))
-            client.sendall(REQUEST.replace(b"/-/healthy", b"/"))
-            assert client.recv(1)
-            assert answered(opened.enter_context(connect(port))) == b"HTTP/1.1 200 OK"
+    def test_small_responses_need_no_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server answers health probes even if all turns for large responses are taken."""
+        monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
+        with serving(large_or_small, most_answers=1) as port, ExitStack() as opened:
+            opened.enter_context(unread(port))
+            assert answered(opened.enter_context(connect(port)), SMALL) == b"HTTP/1.1 200 OK"
 
-    def test_a_crowd_of_many_addresses(self) -> None:
-        """Of many addresses with one answer each, the one that asks last waits for no more than one to make room."""
+    def test_many_addresses(self) -> None:
+        """If 100 addresses wait for a response each, the server drops one client and answers the newest."""
         with serving(taking_turns(BIG), most_answers=4) as port, ExitStack() as opened:
             for number in range(100):
                 opened.enter_context(asking(port, f"127.0.1.{1 + number}"))
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
 
-    def test_a_crowd_is_answered_slowly(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """After so many drops, who does not read is dropped for nobody, and the next one waits until a turn ends."""
+    def test_number_of_drops_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After two drops the server may drop no more, so the next client waits until another has read its response."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 0)
         monkeypatch.setattr(answers, "QUICK_DROPS", 2)
         monkeypatch.setattr(answers, "DROPS_PER_SECOND", 0)
@@ -118,8 +140,8 @@ class TestTurns:
             assert len(rest(third)) == BIG
             assert last.recv(1)
 
-    def test_a_turn_lasts_until_the_answer_is_taken(self) -> None:
-        """An answer that the system has taken, but not the client, is still under way, and makes room for the next."""
+    def test_a_turn_lasts_until_the_client_has_read(self) -> None:
+        """A response in the buffers of the kernel keeps its turn until the client reads it or the server drops it."""
         with serving(taking_turns(150_000), most_answers=1) as port, ExitStack() as opened:
             first = opened.enter_context(connect(port, SO_RCVBUF=4096))
             first.sendall(REQUEST)
@@ -128,14 +150,14 @@ class TestTurns:
                 assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
             assert len(everything(first)) < 150_000
 
-    def test_requests_one_after_the_other(self) -> None:
-        """A client that asks again on its connection as soon as it has its answer keeps no turn by that."""
+    def test_next_request_waits_for_a_new_turn(self) -> None:
+        """A client that sends request after request does not keep the only turn: another client is served too."""
         with serving(taking_turns(150_000), most_answers=1) as port, connect(port) as client, connect(port) as other:
             for _ in range(50):
                 assert answered(client) == answered(other) == b"HTTP/1.1 200 OK"
 
-    def test_dropped_while_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A request that gets no turn until its deadline is dropped, and the next one gets the turn."""
+    def test_no_turn_before_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server drops a request that gets no turn before its deadline, and gives the turn to the next request."""
         monkeypatch.setattr(answers, "UNREAD_SECONDS", 2 * PATIENCE_SECONDS)
         with serving(taking_turns(BIG), most_answers=1) as port, ExitStack() as opened:
             first = opened.enter_context(unread(port))
@@ -147,8 +169,8 @@ class TestTurns:
 
 
 class TestBytes:
-    def test_unread_pages_make_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Answers that hold too much together drop the one that was read last, though there are turns."""
+    def test_too_many_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If responses hold too much memory, the server drops a client that does not read, even if turns are free."""
         monkeypatch.setattr(answers, "MAX_HELD_BYTES", 2 * BIG)
         with serving(taking_turns(BIG)) as port, ExitStack() as opened:
             first, *others = [opened.enter_context(unread(port)) for _ in range(3)]
@@ -156,8 +178,8 @@ class TestBytes:
             assert [len(rest(client)) for client in others] == [BIG, BIG]
 
     @pytest.mark.parametrize("asked", [REQUEST, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")])
-    def test_nothing_is_left_in_the_system(self, asked: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of an answer that fits into the system's buffers and that nobody takes, nothing stays there."""
+    def test_kernel_buffers_are_freed(self, asked: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If a client never reads a small response, the kernel frees the buffered bytes after a timeout."""
         monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.1)
         with serving(sending(100_000)) as port, ExitStack() as opened:
             for _ in range(5):

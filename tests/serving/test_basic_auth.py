@@ -1,4 +1,4 @@
-"""Basic auth over real connections; bcrypt is watched, or held in the middle of a check."""
+"""HTTP basic authentication over real connections. The tests count bcrypt checks, and pause some of them."""
 
 import base64
 import threading
@@ -18,7 +18,7 @@ checkpw = bcrypt.checkpw
 
 
 def hashed(password: bytes, cost: int = 4, prefix: bytes = b"2b") -> str:
-    """A hash as the usual tools make it: of the first 72 bytes."""
+    """Return a bcrypt hash of the first 72 bytes of a password, as the usual tools make it."""
     made = bcrypt.hashpw(password[:72], bcrypt.gensalt(cost))
     return made.replace(b"$2b$", b"$" + prefix + b"$").decode()
 
@@ -35,7 +35,7 @@ def basic(name: bytes, password: bytes) -> str:
 
 @dataclass
 class Bcrypt:
-    """What bcrypt is asked; it answers at once, or while `held` when the test says so."""
+    """Replaces `bcrypt.checkpw`: it records each call, and after `hold()` it waits until the test sets `go_on`."""
 
     calls: list[bytes]  # the hashes
     asked: threading.Semaphore
@@ -70,14 +70,14 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(web: Path) -> Iterator[int]:
-    """The port of an exporter that looks at its web configuration at each request."""
+    """Return the port of an exporter that looks for changes of its web configuration at each request."""
     with serving(pages(web)) as port:
         yield port
 
 
 @pytest.fixture
 def site(web: Path, port: int, watched: Bcrypt) -> Ask:
-    """Asks an exporter that knows alice with a cheap and bob with a dearer hash, and remembers nobody."""
+    """Return a function that sends a request to an exporter with the users alice and bob and an empty cache."""
     write(web, alice=hashed(b"open sesame"), bob=hashed(b"let me in", cost=5))
 
     def ask(authorization: str | None = None, path: str = "/metrics") -> requests.Response:
@@ -93,23 +93,23 @@ WRONG = basic(b"alice", b"guess")
 
 class TestVerdicts:
     @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nowhere"])
-    def test_everything_needs_it(self, site: Ask, path: str) -> None:
-        """Without a credential every path answers the same 401; with one each answers what it has."""
+    def test_every_path_needs_a_credential(self, site: Ask, path: str) -> None:
+        """Without a credential every path gets the same 401 response; with one, no path gets 401."""
         refused = site(path=path)
         assert (refused.status_code, refused.text) == (401, "Unauthorized.\n")
         assert refused.headers["www-authenticate"] == "Basic"
         assert site(RIGHT, path).status_code != 401
 
-    def test_unknown_user_and_wrong_password_are_alike(self, site: Ask, watched: Bcrypt) -> None:
-        """A wrong password and an unknown name get the same answer, after one check of a hash."""
+    def test_unknown_user_and_wrong_password_get_the_same_response(self, site: Ask, watched: Bcrypt) -> None:
+        """A wrong password and an unknown user get the same response, after one bcrypt check."""
         wrong, unknown = site(WRONG), site(basic(b"mallory", b"guess"))
         site(basic(b"bob", b"guess"))
         assert [call[:7] for call in watched.calls] == [b"$2b$04$", b"$2b$05$", b"$2b$05$"]
         assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content) == (401, b"Unauthorized.\n")
         assert wrong.headers == unknown.headers
 
-    def test_nobody_has_a_password_of_another(self, site: Ask) -> None:
-        """What stands in for the hash of a name lets nobody in, whoever's hash that is."""
+    def test_password_of_another_user(self, site: Ask) -> None:
+        """The exporter refuses a known or unknown user who sends the password of another user."""
         for name in (b"alice", b"bob", b"mallory"):
             assert [site(basic(name, password)).status_code for password in (b"open sesame", b"let me in")] == [
                 200 if name == b"alice" else 401,
@@ -117,7 +117,7 @@ class TestVerdicts:
             ]
 
     def test_passwords(self, site: Ask, web: Path) -> None:
-        """Any bytes can be a password, of which bcrypt looks at the first 72; each usual prefix of a hash is known."""
+        """A password may be any bytes: bcrypt reads the first 72, and hashes may start with 2a, 2b or 2y."""
         right_and_wrong = [
             (b"", b" "),
             (b"with:colons:", b"with"),
@@ -153,19 +153,19 @@ class TestVerdicts:
         ],
     )
     def test_malformed_headers(self, site: Ask, watched: Bcrypt, header: str) -> None:
-        """What is no credential at all is refused without a check."""
+        """The exporter refuses a malformed Authorization header without a bcrypt check."""
         assert site(header).status_code == 401
         assert watched.calls == []
 
     @pytest.mark.parametrize("header", [RIGHT.replace("Basic", "bAsIc"), RIGHT.replace(" ", "   ") + "  "])
     def test_tolerated_headers(self, site: Ask, header: str) -> None:
-        """The scheme's case and spaces around the credential do not matter."""
+        """The case of the word `Basic` and spaces around the credential do not matter."""
         assert site(header).status_code == 200
 
 
 class TestLoad:
-    def test_nobody_waits_for_a_check(self, site: Ask, watched: Bcrypt) -> None:
-        """While checks are queued, known credentials are admitted and missing ones refused at once."""
+    def test_other_requests_do_not_wait_for_a_check(self, site: Ask, watched: Bcrypt) -> None:
+        """While bcrypt checks are queued, the exporter admits cached credentials and refuses missing ones at once."""
         assert site(RIGHT).status_code == 200
         watched.hold()
         with in_background(site, WRONG) as answers:
@@ -177,7 +177,7 @@ class TestLoad:
         assert answers == [401]
 
     def test_one_check_at_a_time(self, site: Ask, watched: Bcrypt) -> None:
-        """However many credentials of an address come at once, one is checked after the other, and each is answered."""
+        """The exporter checks the credentials of one address one after the other, and answers each request."""
         watched.hold()
         with ExitStack() as under_way:
             answers = [under_way.enter_context(in_background(site, header)) for header in (WRONG, RIGHT, WRONG, RIGHT)]
@@ -187,8 +187,8 @@ class TestLoad:
             watched.go_on.set()
         assert answers == [[401], [200], [401], [200]]
 
-    def test_remembered(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What was found right is not checked again, unless too much was found right since."""
+    def test_right_password_is_cached(self, site: Ask, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A right password is checked again only if too many other right passwords were cached since."""
         monkeypatch.setattr(basic_auth, "MAX_REMEMBERED", 1)
         bob = basic(b"bob", b"let me in")
         assert [site(header).status_code for header in (RIGHT, RIGHT, RIGHT)] == [200] * 3
@@ -196,8 +196,8 @@ class TestLoad:
         assert [site(header).status_code for header in (bob, bob, RIGHT)] == [200] * 3
         assert len(watched.calls) == 3
 
-    def test_remembered_when_the_users_change(self, site: Ask, web: Path, watched: Bcrypt) -> None:
-        """Another user who comes or goes makes nobody be checked again; another hash of one's own does."""
+    def test_cache_after_a_change_of_users(self, site: Ask, web: Path, watched: Bcrypt) -> None:
+        """A cached password stays valid if other users are added or removed, but not if its own hash changes."""
         bob = basic(b"bob", b"let me in")
         alice = hashed(b"open sesame")
         write(web, alice=alice)
@@ -211,13 +211,13 @@ class TestLoad:
         write(web, alice=hashed(b"another"))
         assert [site(RIGHT).status_code, len(watched.calls)] == [401, calls + 1]
 
-    def test_wrong_is_not_remembered(self, site: Ask, watched: Bcrypt) -> None:
-        """What was found wrong is checked again, so that nothing is learned from how long that takes."""
+    def test_wrong_password_is_not_cached(self, site: Ask, watched: Bcrypt) -> None:
+        """A wrong password is checked again each time, so that the response time reveals nothing."""
         assert [site(WRONG).status_code, site(WRONG).status_code] == [401, 401]
         assert len(watched.calls) == 2
 
     def test_bcrypt_that_fails(self, site: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A check that fails is an error of its own request only."""
+        """If bcrypt raises an exception, only that request fails."""
         monkeypatch.setattr(bcrypt, "checkpw", lambda *_: 1 / 0)
         assert site(RIGHT).status_code == 500
         monkeypatch.setattr(bcrypt, "checkpw", checkpw)
@@ -226,7 +226,7 @@ class TestLoad:
 
 class TestChanges:
     def test_changed_password(self, site: Ask, web: Path, watched: Bcrypt) -> None:
-        """A password that was taken back is refused from the next request on, and a check under way is answered."""
+        """After a password changes, the old one is refused at the next request, and a check in progress still ends."""
         assert site(RIGHT).status_code == 200
         watched.hold()
         with in_background(site, WRONG) as answers:
@@ -238,9 +238,9 @@ class TestChanges:
         assert answers == [401]
         assert [site(RIGHT).status_code, site(basic(b"alice", b"new")).status_code] == [401, 200]
 
-    @pytest.mark.parametrize("content", ["", "# nobody", "basic_auth_users:", "http_server_config: {}"])
-    def test_half_a_file(self, site: Ask, web: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
-        """A file that is just being written lets nobody in: to take all users away needs a restart, and is told."""
+    @pytest.mark.parametrize("content", ["", "# no users", "basic_auth_users:", "http_server_config: {}"])
+    def test_half_written_file(self, site: Ask, web: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A half-written file removes no user and is logged as a warning: only a restart can remove all users."""
         assert site(RIGHT).status_code == 200
         web.write_text(content, encoding="utf-8")
         assert [site().status_code, site(RIGHT).status_code] == [401, 200]
@@ -249,7 +249,7 @@ class TestChanges:
     def test_stop_does_not_wait_for_a_check(
         self, tmp_path: Path, watched: Bcrypt, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither the server nor the end of the process waits for a check that takes long."""
+        """Neither the server nor the process waits for a long bcrypt check when it stops."""
         monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
         watched.hold()
         with serving(pages(write(tmp_path / "web.yaml", alice=hashed(b"x")))) as port, connect(port) as asking:
@@ -262,7 +262,7 @@ class TestChanges:
 
 
 class in_background:  # noqa: N801 – a context manager
-    """Asks in a thread; gives the list that will hold the status."""
+    """Sends a request in a thread; returns a list that will hold the status of the response."""
 
     def __init__(self, ask: Ask, authorization: str) -> None:
         self._statuses: list[int] = []

@@ -1,13 +1,15 @@
-"""Only the named user's hash is checked, addresses have fair turns, and what was right is remembered."""
+"""Order and number of bcrypt checks: one per wrong password, in fair turns between client addresses."""
 
 import asyncio
 import base64
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import bcrypt
 import pytest
 
-from access_exporter.serving import basic_auth, turns
+from access_exporter.serving import basic_auth
 from access_exporter.serving.basic_auth import BasicAuth
 from access_exporter.serving.web_settings import WebSettings
 from tests.running_server import Asker
@@ -19,7 +21,7 @@ def header(name: bytes, password: bytes) -> str:
 
 
 def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[bool], list[bytes]]:
-    """Return who was admitted, and the hashes that bcrypt was asked about."""
+    """Return for each credential whether it is admitted, and the hashes that bcrypt was called with."""
     asked = []
     real = bcrypt.checkpw
 
@@ -37,7 +39,7 @@ def checked(*authorizations: str, users: dict[str, str]) -> tuple[list[bool], li
 
 
 def test_only_the_hash_of_the_named_user_is_checked() -> None:
-    """A check takes as long as the user's own hash, whatever the others cost."""
+    """A check takes as long as the hash of the named user, even if the hashes of other users cost more."""
     other = bcrypt.hashpw(b"other", bcrypt.gensalt(5)).decode()
     users = {"prometheus": HASH, "other": other}
     verdicts, asked = checked(header(b"prometheus", b"wrong"), header(b"other", b"other"), users=users)
@@ -45,25 +47,25 @@ def test_only_the_hash_of_the_named_user_is_checked() -> None:
     assert asked == [HASH.encode(), other.encode()]
 
 
-def test_unknown_users_take_the_time_of_most() -> None:
-    """A name that does not exist costs one check at the cost that most users have, and is refused whatever is sent."""
+def test_unknown_user_costs_as_much_as_most_users() -> None:
+    """An unknown user is refused with any password, after one check at the bcrypt cost that most users have."""
     cheap, dear, also_dear = (bcrypt.hashpw(b"pw", bcrypt.gensalt(cost)).decode() for cost in (4, 5, 5))
-    tries = [header(b"nobody", b"wrong"), header(b"nobody", b"pw"), header(b"", b"pw")]
+    tries = [header(b"mallory", b"wrong"), header(b"mallory", b"pw"), header(b"", b"pw")]
     verdicts, asked = checked(*tries, users={"a": cheap, "b": dear, "c": also_dear})
     assert verdicts == [False] * 3
     assert [hashed[:7] for hashed in asked] == [b"$2b$05$"] * 3
 
 
-def test_what_was_right_is_remembered() -> None:
-    """A password that was right once is not checked by bcrypt again; a wrong one always is."""
+def test_right_passwords_are_cached() -> None:
+    """A right password is checked by bcrypt once, and a wrong password each time."""
     right, wrong = header(b"prometheus", PASSWORD.encode()), header(b"prometheus", b"wrong")
     verdicts, asked = checked(right, right, wrong, wrong, right, users={"prometheus": HASH})
     assert verdicts == [True, True, False, False, True]
     assert len(asked) == 3
 
 
-def test_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many passwords are remembered, the oldest goes first."""
+def test_size_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache holds a limited number of passwords and drops the oldest first."""
     monkeypatch.setattr(basic_auth, "MAX_REMEMBERED", 1)
     other = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
     tries = [header(b"a", PASSWORD.encode()), header(b"b", b"other"), header(b"a", PASSWORD.encode())]
@@ -74,13 +76,13 @@ def test_little_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     "authorization", ["", "Basic", "Basic !", "Bearer abc", "Basic bm9jb2xvbg==", "Basic \xff", "Digest username=x"]
 )
 def test_malformed_headers_are_refused(authorization: str) -> None:
-    """A header that is none is refused without bcrypt."""
+    """The exporter refuses a malformed Authorization header without a call of bcrypt."""
     assert checked(authorization, users={"prometheus": HASH}) == ([False], [])
 
 
 @pytest.mark.parametrize("password", [b"", b"\0", b"\xff\xfe", b"a:b", b"x" * 73, b"y" * 5000])
-def test_odd_passwords(password: bytes) -> None:
-    """Any bytes may be tried as a password; what is right beyond bcrypt's 72 bytes is right."""
+def test_unusual_passwords(password: bytes) -> None:
+    """A password may be any bytes, and may be longer than the 72 bytes that bcrypt reads."""
     hashed = bcrypt.hashpw(password[:72], bcrypt.gensalt(4)).decode()
     tries = [header(b"prometheus", password), header(b"prometheus", b"not" + password)]
     assert checked(*tries, users={"prometheus": hashed})[0] == [True, False]
@@ -88,7 +90,7 @@ def test_odd_passwords(password: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["$2a$", "$2b$", "$2y$"])
 def test_every_usual_kind_of_hash(kind: str, tmp_path: Path) -> None:
-    """The hashes of htpasswd and of every bcrypt library are taken."""
+    """The exporter accepts bcrypt hashes with the prefixes $2a$, $2b$ and $2y$, as the usual tools make them."""
     hashed = kind + HASH[4:]
     config = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{hashed}'}}\n")
     assert WebSettings(str(config)).auth is not None
@@ -97,12 +99,12 @@ def test_every_usual_kind_of_hash(kind: str, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong passwords are refused without the pause that they have while others wait."""
+    """Refuse wrong passwords at once, without the pause that the exporter makes while other requests wait."""
     monkeypatch.setattr(basic_auth, "MAX_REFUSAL_SECONDS", 0)
 
 
 class Held:
-    """bcrypt that ends one check after the other when the test says so; it remembers whose checks began."""
+    """Replaces the bcrypt check: each check ends when the test says so; `began` lists the checked passwords."""
 
     def __init__(self) -> None:
         self.began: list[bytes] = []
@@ -115,14 +117,23 @@ class Held:
 
     async def end(self, password: bytes, *, right: bool = False) -> None:
         self._ends[password].set_result(right)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await let_run()
+
+    async def end_oldest(self) -> None:
+        """End the check that began first, as wrong."""
+        await self.end(next(password for password in self.began if not self._ends[password].done()))
+
+
+async def let_run() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[asyncio.Task[bool]]]:
-    """Start wrong passwords from so many addresses, and let one of each be found wrong."""
+    """Send wrong passwords from several addresses, and end the first check of each address."""
     basic = BasicAuth({"prometheus": HASH})
-    basic._is_right = held.check  # type: ignore[method-assign]  # noqa: SLF001 – time is in the test's hand
+    basic._is_right = held.check  # type: ignore[method-assign]  # noqa: SLF001 – the test decides when a check ends
     tasks = []
     for address in range(addresses):
         for number in range(each):
@@ -135,27 +146,27 @@ async def flood(held: Held, addresses: int, each: int) -> tuple[BasicAuth, list[
 
 
 async def is_admitted(held: Held, right: "asyncio.Task[bool]") -> None:
-    """Check that the check of the right password is the last that began, and that it admits."""
+    """Expect that the newest check is that of the right password, and that it admits the client."""
     assert held.began[-1] == b"right"
     await held.end(b"right", right=True)
     assert await right
 
 
 async def ended(held: Held, tasks: list[asyncio.Task[bool]]) -> None:
-    """End every check that begins, until all are answered."""
+    """End every check that begins, until all requests are answered."""
     done: set[bytes] = set()
     while not all(task.done() for task in tasks):
         await asyncio.sleep(0)
         for password in [each for each in held.began if each not in done]:
             done.add(password)
-            if not held._ends[password].done():  # noqa: SLF001 – its own class
+            if not held._ends[password].done():  # noqa: SLF001 – a class of this test
                 await held.end(password)
     await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize(("addresses", "each"), [(1, 64), (8, 8), (64, 2)])
-def test_a_flood_keeps_no_other_address_waiting(addresses: int, each: int) -> None:
-    """However many wrong passwords wait, a check of an address that sent none begins at once."""
+def test_a_flood_does_not_delay_other_addresses(addresses: int, each: int) -> None:
+    """A client that sent no wrong password is checked at once, even while many wrong passwords of others wait."""
 
     async def run() -> None:
         held = Held()
@@ -170,7 +181,7 @@ def test_a_flood_keeps_no_other_address_waiting(addresses: int, each: int) -> No
 
 
 def test_a_flood_is_checked_one_after_the_other() -> None:
-    """Addresses that sent a wrong password have one check at a time, all together, and take turns."""
+    """All addresses that sent a wrong password share one check at a time, and take turns."""
 
     async def run() -> None:
         held = Held()
@@ -185,24 +196,69 @@ def test_a_flood_is_checked_one_after_the_other() -> None:
     asyncio.run(run())
 
 
-def test_who_waits_at_the_address_of_a_flood_is_soon_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the queue of an address is long, the newest are checked first: an old one is likely given up."""
-    monkeypatch.setattr(turns, "PATIENT_SECONDS", 0)
+async def guess(basic: BasicAuth, passwords: Iterator[int], client: Asker, *, keeps_connection: bool) -> None:
+    """Send wrong passwords one after the other, over one connection or over a new one each time."""
+    for number in passwords:
+        password = f"guess {number} from {client.address}".encode()
+        assert not await basic.admits(header(b"prometheus", password), client)
+        if not keeps_connection:
+            client = left(client)
+
+
+def left(client: Asker) -> Asker:
+    """End the connection of a refused client, and return a new connection from its address."""
+    assert client.after_refusal
+    client.after_refusal()
+    return Asker(client.address)
+
+
+@pytest.mark.parametrize("keeps_connection", [True, False])
+@pytest.mark.parametrize(("addresses", "each"), [(1, 64), (8, 8), (64, 2)])
+def test_right_password_from_the_address_of_a_flood(addresses: int, each: int, keeps_connection: bool) -> None:
+    """The next check is that of a client that was not refused, even if refused clients of its address wait longer."""
+
+    async def run() -> None:
+        held, basic, passwords = Held(), BasicAuth({"prometheus": HASH}), count()
+        basic._is_right = held.check  # type: ignore[method-assign]  # noqa: SLF001 – the test decides when a check ends
+        clients = [Asker(f"198.51.100.{number}") for number in range(addresses) for _ in range(each)]
+        guessers = [
+            asyncio.create_task(guess(basic, passwords, client, keeps_connection=keeps_connection))
+            for client in clients
+        ]
+        await let_run()
+        for _ in clients:
+            await held.end_oldest()
+        busiest = held.began[-1].decode().rpartition(" ")[2]
+        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker(busiest)))
+        await let_run()
+        await held.end_oldest()
+        await is_admitted(held, right)
+        for guesser in guessers:
+            guesser.cancel()
+        await asyncio.wait(guessers)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("return_seconds", "order"), [(3600, [b"new", b"again"]), (-1, [b"again", b"new"])])
+def test_client_that_leaves_before_its_check(
+    return_seconds: float, order: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that closes its connection while it waits, and connects again soon, counts as refused."""
+    monkeypatch.setattr(basic_auth, "RETURN_SECONDS", return_seconds)
 
     async def run() -> None:
         held = Held()
-        basic, tasks = await flood(held, 1, 64)
-        right = asyncio.create_task(basic.admits(header(b"prometheus", b"right"), Asker("198.51.100.0")))
-        await asyncio.sleep(0)
-        for _ in range(60):
-            if b"right" in held.began:
-                break
-            await held.end(held.began[-1])
-            # The flood sends the next one as soon as one is refused.
-            wrong = header(b"prometheus", b"another %d" % len(tasks))
-            tasks.append(asyncio.create_task(basic.admits(wrong, Asker("198.51.100.0"))))
-            await asyncio.sleep(0)
-        await is_admitted(held, right)
+        basic, tasks = await flood(held, 1, 2)
+        client = Asker("198.51.100.0")
+        leaving = asyncio.create_task(basic.admits(header(b"prometheus", b"leaving"), client))
+        await let_run()
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+        for password, each in ((b"again", left(client)), (b"new", Asker(client.address))):
+            tasks.append(asyncio.create_task(basic.admits(header(b"prometheus", password), each)))
+            await let_run()
         await ended(held, tasks)
+        assert held.began[-2:] == order
 
     asyncio.run(run())

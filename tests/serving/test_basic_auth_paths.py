@@ -1,4 +1,4 @@
-"""`auth_excluded_paths`: what needs no password; and what is stored of passwords, which is nothing."""
+"""`auth_excluded_paths`: paths that need no password. Also: the exporter stores no password on disk."""
 
 import base64
 import hashlib
@@ -17,22 +17,22 @@ EXCLUDED = "auth_excluded_paths: [/-/healthy, /-/ready]\n"
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of an exporter whose probes need no password."""
+    """Return the port of an exporter that answers health probes without a password."""
     web = tmp_path_factory.mktemp("auth") / "web.yaml"
     with serving(pages(write(web, f"basic_auth_users: {{prometheus: '{HASH}'}}\n{EXCLUDED}"))) as port:
         yield port
 
 
 def asked(port: int, target: str, method: str = "GET") -> int:
-    """Return the status of an answer to a request without a password."""
+    """Return the status of the response to a request without a password."""
     with connect(port) as client:
         client.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         return int(status(everything(client)).split()[1])
 
 
 @pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/healthy?a=b", "/%2D/healthy", "http://x/-/healthy"])
-def test_excluded(port: int, target: str) -> None:
-    """An excluded path needs no password, however its address is written."""
+def test_excluded_path(port: int, target: str) -> None:
+    """An excluded path needs no password, even if its URL is percent-encoded or has a query."""
     assert [asked(port, target), asked(port, target, "HEAD"), asked(port, target, "POST")] == [200, 200, 405]
 
 
@@ -43,13 +43,13 @@ def test_excluded(port: int, target: str) -> None:
         *("/-/healthy/../../metrics", "/-/healthy%3F", "/metrics?/-/healthy", "/metrics#/-/healthy", "/x/-/healthy"),
     ],
 )
-def test_not_excluded(port: int, target: str) -> None:
-    """Every other path needs a password, also one that begins, ends or looks alike."""
+def test_other_path(port: int, target: str) -> None:
+    """Every other path needs a password, even if it starts or ends like an excluded path."""
     assert asked(port, target) == 401
 
 
-def test_nothing_of_a_password_is_stored(tmp_path: Path) -> None:
-    """Nothing that is made from a password is in the folder of --storage.path, after right and wrong ones."""
+def test_no_password_is_stored(tmp_path: Path) -> None:
+    """After right and wrong passwords, no file in --storage.path holds a password, a hash or an encoded credential."""
     web = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{HASH}'}}\n{EXCLUDED}")
     storage = tmp_path / "storage"
     storage.mkdir()

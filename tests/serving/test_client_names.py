@@ -1,4 +1,4 @@
-"""`client_allowed_sans`: which names in a client's certificate admit it."""
+"""`client_allowed_sans`: the names in a client certificate that admit the client."""
 
 import ssl
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates of a server, and of clients with many names and with none."""
+    """Return a folder with certificates of a server, of a client with many names, and of a client without names."""
     folder = tmp_path_factory.mktemp("named")
     Authority(folder).issue("server")
     sign(folder, "authority", "client", NAMES)
@@ -39,7 +39,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sign(folder: Path, authority: str, name: str, names: Sequence[x509.GeneralName]) -> None:
-    """Sign a certificate for a client with names of any kind."""
+    """Write a client certificate with names of any kind, signed by an authority, and its key."""
     issuer = x509.load_pem_x509_certificate((folder / f"{authority}.pem").read_bytes()).subject
     signer = load_pem_private_key((folder / f"{authority}.key").read_bytes(), password=None)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -60,7 +60,7 @@ def sign(folder: Path, authority: str, name: str, names: Sequence[x509.GeneralNa
 
 
 def asks(more: str) -> str:
-    """A web configuration that admits clients by their names."""
+    """Return a web configuration with `client_allowed_sans` and further settings."""
     return tls(f"client_ca_file: authority.pem, client_allowed_sans: {more}")
 
 
@@ -85,8 +85,8 @@ def asks(more: str) -> str:
     ],
 )
 def test_names(named: Path, kind: str, version: ssl.TLSVersion, allowed: str, expected: bool) -> None:
-    """A client gets in only with a name that is in the list as it is, of whatever kind, and never without any."""
-    with served(named, asks(f"[nobody, {allowed}], client_auth_type: {kind}")) as port:
+    """A client is admitted only if its certificate has a name, of any kind, that equals one in the list."""
+    with served(named, asks(f"[other, {allowed}], client_auth_type: {kind}")) as port:
         for name in ("client", "nameless", ""):
             context = client(named, name)
             context.minimum_version = context.maximum_version = version
@@ -94,8 +94,8 @@ def test_names(named: Path, kind: str, version: ssl.TLSVersion, allowed: str, ex
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_an_unverified_name(named: Path, tmp_path: Path, version: ssl.TLSVersion) -> None:
-    """The right name in a certificate of another authority does not help."""
+def test_name_in_a_certificate_of_another_authority(named: Path, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """The right name in a certificate of another authority does not admit the client."""
     Authority(tmp_path, "stranger")
     sign(tmp_path, "stranger", "client", NAMES)
     context = client(named)

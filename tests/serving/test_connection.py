@@ -1,4 +1,4 @@
-"""What a client may do with a connection, and how long it may take."""
+"""HTTP connections: deadlines, request bodies, repeated headers, and how a connection ends."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ from tests.running_server import (
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines that a test can wait for."""
+    """Shorten the deadlines, so that a test can wait for them."""
     monkeypatch.setattr(connection, "HANDSHAKE_SECONDS", 0.1)
     monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.1)
 
@@ -49,7 +49,7 @@ def tls(authority: Authority) -> ssl.SSLContext:
 
 class TestDeadlines:
     def test_request_that_never_ends(self, short: None) -> None:
-        """A connection that does not send a whole request in time is dropped without an answer."""
+        """The server closes a connection without a response if the request is not complete in time."""
         starts = [b"", b"GET", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n"]
         with serving(pages()) as port, ExitStack() as opened:
             clients = [opened.enter_context(connect(port)) for _ in starts]
@@ -57,14 +57,14 @@ class TestDeadlines:
                 client.sendall(start)
             assert [everything(client) for client in clients] == [b""] * len(starts)
 
-    def test_bytes_do_not_buy_time(self, short: None) -> None:
-        """A byte now and then does not move the deadline of a request."""
+    def test_slow_bytes_do_not_extend_the_deadline(self, short: None) -> None:
+        """A client that sends one byte now and then does not extend the deadline of its request."""
         with serving(pages()) as port, connect(port) as client:
             drip(client)
             assert everything(client) == b""
 
     def test_second_request_that_never_ends(self, short: None) -> None:
-        """The deadline holds for a later request of a connection as well."""
+        """The deadline also applies to a later request on the same connection."""
         with serving(pages()) as port, connect(port) as client:
             assert answered(client) == b"HTTP/1.1 200 OK"
             client.sendall(b"G")
@@ -72,15 +72,15 @@ class TestDeadlines:
             assert everything(client) == b""
 
     def test_body_that_never_ends(self, short: None) -> None:
-        """A body is neither read nor waited for, and the connection that goes on sending one is dropped."""
+        """The server answers without reading the request body, and drops a client that never ends its body."""
         with serving(pages()) as port, connect(port) as client:
             endless = REQUEST.replace(b"\r\n\r\n", b"\r\nContent-Length: 1000000000000\r\n\r\n")
             assert answered(client, endless) == b"HTTP/1.1 200 OK"
             drip(client)
             assert everything(client) == b""
 
-    def test_kept_open(self, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A connection may rest between requests for longer than a request may take, but not for ever."""
+    def test_keep_alive(self, short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A connection may be idle between requests for longer than a request may take, but not for ever."""
         monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.3)
         with serving(pages()) as port, connect(port) as client, connect(port) as shorter:
             assert answered(client) == b"HTTP/1.1 200 OK"
@@ -89,10 +89,10 @@ class TestDeadlines:
             assert everything(client) == b""
 
     @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
-    def test_answer_that_is_not_read(
+    def test_response_that_is_not_read(
         self, encrypted: bool, tls: ssl.SSLContext, authority: Authority, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A client that does not read its answer is dropped, although all of it was written."""
+        """The server drops a client that does not read its response, even if the server has written all of it."""
         monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.05)
         monkeypatch.setattr(connection, "CLOSE_SECONDS", 0.05)
         monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
@@ -113,11 +113,11 @@ class TestDeadlines:
                 assert client.recv(1)
             with connect(port) as later:
                 assert everything(later) == b""  # by then the first deadlines are over
-            # What the system took of an answer arrives, what the exporter kept does not.
+            # The client gets the bytes in the buffers of the kernel, but not those that the exporter still held.
             assert any(len(everything(client)) < size for client, size in zip(clients, sizes, strict=True))
 
-    def test_answer_under_way_that_is_not_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An answer that cannot be sent to its end in time ends with its connection."""
+    def test_response_that_cannot_be_sent_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If a client reads too slowly to get its response in time, the server drops it."""
         monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.1)
         monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
         with serving(sending(BIG, parts=3)) as port, connect(port, SO_RCVBUF=65536) as client:
@@ -128,13 +128,13 @@ class TestDeadlines:
             assert len(received + everything(client)) < BIG
 
     def test_requests_sent_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of requests that come in one piece the first is answered: the others would be for nobody, who reads none."""
+        """If a client sends several requests without waiting for a response, the server answers only the first."""
         with serving(pages()) as port, connect(port) as client:
             client.sendall(3 * REQUEST)
             assert everything(client).count(b"HTTP/1.1 200 OK") == 1
 
     def test_request_sent_while_another_is_answered(self) -> None:
-        """A request that comes while the one before is being answered is answered after it."""
+        """A request that arrives while the previous one is being answered is answered next."""
         begun, finish = threading.Event(), threading.Event()
 
         async def respond(request: Request) -> Response:
@@ -152,15 +152,15 @@ class TestDeadlines:
             assert (first.endswith(b"/slow"), second.endswith(b"/-/healthy")) == (True, True)
 
     def test_body_that_comes_later(self) -> None:
-        """The body of a request that was answered is read away, and the next request is answered."""
+        """If a request body arrives after the response, the server discards the body and answers the next request."""
         with serving(pages()) as port, connect(port) as client:
             for _ in range(2):
                 begun = REQUEST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
                 assert answered(client, begun) == b"HTTP/1.1 200 OK"
                 client.sendall(b"5\r\nhello\r\n0\r\n\r\n")
 
-    def test_body_that_becomes_nonsense(self) -> None:
-        """A body that is no HTTP any more ends the connection of a request that was answered."""
+    def test_invalid_body(self) -> None:
+        """If an invalid request body arrives after the response, the server closes the connection."""
         with serving(pages()) as port, connect(port) as client:
             begun = REQUEST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
             assert answered(client, begun) == b"HTTP/1.1 200 OK"
@@ -168,7 +168,7 @@ class TestDeadlines:
             assert everything(client) == b""
 
     def test_head(self) -> None:
-        """HEAD has the headers of GET, and a connection goes on after it."""
+        """The response to HEAD has the headers of GET, and the connection stays open."""
         with serving(pages()) as port, connect(port) as client:
             client.sendall(REQUEST.replace(b"GET", b"HEAD"))
             head = client.recv(65536)
@@ -192,8 +192,8 @@ class TestDeadlines:
             (["Accept-Encoding:", "Accept-Encoding: gzip"], False, True),
         ],
     )
-    def test_a_list_on_several_lines(self, lines: list[str], openmetrics: bool, gzip: bool) -> None:
-        """A header that is a list may come on several lines, which count as one."""
+    def test_repeated_header(self, lines: list[str], openmetrics: bool, gzip: bool) -> None:
+        """Several lines of Accept or Accept-Encoding count as one list."""
         asked = "\r\n".join(["GET /metrics HTTP/1.1", "Host: x", *lines, "Connection: close", "", ""])
         with serving(pages()) as port, connect(port) as client:
             client.sendall(asked.encode())
@@ -201,7 +201,7 @@ class TestDeadlines:
         assert (b"openmetrics" in head, b"content-encoding: gzip" in head) == (openmetrics, gzip)
 
     def test_page_that_fails(self) -> None:
-        """Whatever goes wrong while an answer is made, its connection is closed."""
+        """If an exception occurs while a response is being made, the server closes the connection."""
 
         async def respond(request: Request) -> Response:
             raise ZeroDivisionError
@@ -210,8 +210,8 @@ class TestDeadlines:
             client.sendall(REQUEST)
             assert everything(client) == b""
 
-    def test_a_client_that_says_no_more(self) -> None:
-        """Who closes the sending side after the request is answered, and one who has asked for nothing is not kept."""
+    def test_half_closed_connection(self) -> None:
+        """A client that shuts down its sending side gets a response only if its request is complete."""
         with serving(pages()) as port:
             for asked, answers in ((REQUEST, 1), (b"", 0), (REQUEST[:-2], 0)):
                 with connect(port) as client:
@@ -219,8 +219,8 @@ class TestDeadlines:
                     client.shutdown(socket.SHUT_WR)
                     assert everything(client).count(b"HTTP/1.1 200 OK") == answers
 
-    def test_nothing_is_left_of_a_reset(self) -> None:
-        """Of a connection that a client resets, nothing is kept until a deadline would have ended it."""
+    def test_reset_connection_is_freed(self) -> None:
+        """The server frees a connection as soon as the client resets it, not only after a deadline."""
         with serving(pages()) as port:
             for _ in range(20):
                 with connect(port) as client:
@@ -234,7 +234,7 @@ class TestDeadlines:
 
     @pytest.mark.parametrize("start", ["silent", "half", "drip", "garbage", "plain"])
     def test_handshake_that_never_ends(self, short: None, tls: ssl.SSLContext, start: str) -> None:
-        """A TLS handshake that is not finished in time, or never begun, ends with its connection."""
+        """The server closes a connection if the TLS handshake is not complete in time or never begins."""
         hello = b"\x16\x03\x01\x02\x00\x01\x00"  # the start of a ClientHello
         with serving(pages(), lambda: tls) as port, connect(port) as client:
             client.sendall({"half": hello, "garbage": b"\x00" * 100, "plain": REQUEST}.get(start, b""))
@@ -244,7 +244,7 @@ class TestDeadlines:
             assert REQUEST not in everything(client)
 
     def test_silent_after_the_handshake(self, short: None, tls: ssl.SSLContext, authority: Authority) -> None:
-        """The deadline of a request begins with the end of the handshake."""
+        """The deadline of a request starts when the TLS handshake ends."""
         trusting = authority.client_context()
         with (
             serving(pages(), lambda: tls) as port,
@@ -256,7 +256,7 @@ class TestDeadlines:
 
 @pytest.mark.parametrize(("headers", "status"), [(150, b"200 OK"), (250, b"400 Bad Request")])
 def test_many_headers(headers: int, status: bytes) -> None:
-    """A request of more header lines than any client sends is refused before they are looked at."""
+    """A request with more header lines than any real client sends gets status 400."""
     with serving(pages()) as port, connect(port) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * headers + b"Connection: close\r\n\r\n")
         assert everything(client).startswith(b"HTTP/1.1 " + status)

@@ -1,4 +1,4 @@
-"""Bytes that are no request, or an odd one, sent to the real process."""
+"""Unusual and invalid bytes, sent to a running exporter."""
 
 import random
 import socket
@@ -58,8 +58,8 @@ class TestHostileBytes:
         ],
         ids=lambda value: repr(value)[2:42] if isinstance(value, bytes) else str(value),
     )
-    def test_odd_requests(self, running: Exporter, sent: bytes, expected: int) -> None:
-        """An odd request gets the answer that HTTP has for it, and the next scrape is answered."""
+    def test_unusual_requests(self, running: Exporter, sent: bytes, expected: int) -> None:
+        """An unusual request gets the status that HTTP defines for it, and the exporter answers the next scrape."""
         with connect(running.port) as client:
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
@@ -81,15 +81,15 @@ class TestHostileBytes:
         ids=["line", "header", "headers", "empty lines", "newlines", "pipeline", "chunks", "chunk extension"],
     )
     def test_megabytes(self, running: Exporter, sent: bytes) -> None:
-        """A megabyte where a line is expected is refused or read away, and the next scrape is answered."""
+        """The server refuses or discards a megabyte sent in place of a short line, and answers the next scrape."""
         with connect(running.port) as client, connect(running.port) as other:
-            with suppress(OSError):  # refused before the end
+            with suppress(OSError):  # the server may refuse before it has read everything
                 client.sendall(sent[:-1])
             assert answered(other) == b"HTTP/1.1 200 OK"
         assert scrape(running.port) == 200
 
     def test_random_bytes(self, running: Exporter) -> None:
-        """Ten thousand times something at random, alone or inside a request, does nothing to the next scrape."""
+        """10,000 requests with random bytes, alone or inside a valid request, do not affect the next scrape."""
         chance = random.Random(20260921)
         for number in range(10_000):
             noise = chance.randbytes(chance.randrange(1, 64))

@@ -1,4 +1,4 @@
-"""Addresses to serve on: several of them, host names, both families, and what is wrong with those that fail."""
+"""Listen addresses: several addresses, host names, IPv4 and IPv6, and error messages."""
 
 import errno
 import socket
@@ -22,11 +22,11 @@ Resolve = Callable[[dict[str, Sequence[str]]], None]
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Lets host names mean addresses, as a hosts file does."""
+    """Return a function that maps host names to addresses, as a hosts file does."""
     ask = socket.getaddrinfo
 
     def resolve(known: dict[str, Sequence[str]]) -> None:
-        def answer(host: bytes, port: int, *, type: int) -> list[Any]:  # noqa: A002 – that of getaddrinfo
+        def answer(host: bytes, port: int, *, type: int) -> list[Any]:  # noqa: A002 – the name of getaddrinfo's parameter
             listed = known.get(host.decode(), [host.decode()])
             return [found for each in listed for found in ask(each, port, type=type)]
 
@@ -36,21 +36,21 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 
 def opened(*texts: str) -> list[tuple[int, str, int]]:
-    """Return the family, the host and the port of each socket that serves these addresses, and close them."""
+    """Listen on these addresses, stop, and return the family, host and port of each socket."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(each) for each in listen(map(Address.parse, texts))]
         return [(each.family, *each.getsockname()[:2]) for each in listeners]
 
 
 def refusal(*texts: str) -> str:
-    """Return why these addresses are not served."""
+    """Return the error message of an attempt to listen on these addresses."""
     with pytest.raises(CommandError) as error:
         opened(*texts)
     return str(error.value)
 
 
 def lacking(family: int) -> Callable[..., socket.socket]:
-    """Return what opens sockets on a machine without a family of addresses."""
+    """Return a replacement of `socket.create_server` for a machine without one family of addresses."""
     create = socket.create_server
 
     def create_server(*arguments: Any, **options: Any) -> socket.socket:
@@ -62,7 +62,7 @@ def lacking(family: int) -> Callable[..., socket.socket]:
 
 
 def test_keep_alive() -> None:
-    """The system asks a silent client from a minute on whether it is still there."""
+    """After one minute of silence the kernel checks whether the client still exists (TCP keep-alive)."""
     (listener,) = listen([Address("127.0.0.1", 0)])
     with listener, connect(listener.getsockname()[1]), listener.accept()[0] as accepted:
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
@@ -71,7 +71,7 @@ def test_keep_alive() -> None:
 
 @needs.ipv6
 def test_several_addresses() -> None:
-    """Each address gets a socket of its own."""
+    """Each address gets its own socket."""
     assert [(family, host) for family, host, _ in opened("127.0.0.1:0", "127.0.0.2:0", "[::1]:0")] == [
         (V4, "127.0.0.1"),
         (V4, "127.0.0.2"),
@@ -81,38 +81,38 @@ def test_several_addresses() -> None:
 
 @needs.ipv6
 def test_every_address() -> None:
-    """Without a host a single socket serves IPv4 and IPv6; `0.0.0.0` and `[::]` serve one of them each."""
+    """Without a host, one socket serves IPv4 and IPv6; `0.0.0.0` serves only IPv4 and `[::]` only IPv6."""
     ((family, host, port),) = opened(":0")
     assert (family, host) == (V6, "::")
-    assert opened(f"0.0.0.0:{port}", f"[::]:{port}") == [(V4, "0.0.0.0", port), (V6, "::", port)]  # noqa: S104 – at once closed
+    assert opened(f"0.0.0.0:{port}", f"[::]:{port}") == [(V4, "0.0.0.0", port), (V6, "::", port)]  # noqa: S104 – closed at once
     with listen([Address("", 0)])[0] as listener:
         for loopback in ("127.0.0.1", "::1"):
             socket.create_connection((loopback, listener.getsockname()[1]), timeout=10).close()
 
 
 def test_every_address_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine without IPv6, no host means every IPv4 address."""
+    """On a machine without IPv6, an address without a host means every IPv4 address."""
     monkeypatch.setattr(socket, "create_server", lacking(V6))
-    assert [place[:2] for place in opened(":0")] == [(V4, "0.0.0.0")]  # noqa: S104 – at once closed
+    assert [place[:2] for place in opened(":0")] == [(V4, "0.0.0.0")]  # noqa: S104 – closed at once
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
-    assert [place[:2] for place in opened(":0")] == [(V4, "0.0.0.0")]  # noqa: S104 – at once closed
+    assert [place[:2] for place in opened(":0")] == [(V4, "0.0.0.0")]  # noqa: S104 – closed at once
 
 
 @needs.ipv6
 def test_names(names: Resolve) -> None:
-    """A host name is served at every address it has, of both families."""
+    """The exporter listens on every IPv4 and IPv6 address of a host name."""
     names({"six.example": ["::1"], "both.example": ["::1", "127.0.0.1", "::1"]})
     assert [place[:2] for place in opened("six.example:0")] == [(V6, "::1")]
     assert [place[:2] for place in opened("both.example:0")] == [(V6, "::1"), (V4, "127.0.0.1")]
 
 
 def test_names_with_addresses_of_other_machines(names: Resolve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses of a host name that this machine does not have are left out, unless it has none of them."""
+    """The exporter skips addresses of a host name that belong to other machines; if none is left, that is an error."""
     names({"some.example": ["192.0.2.1", "127.0.0.1"], "none.example": ["192.0.2.1", "2001:db8::1"]})
     assert [place[:2] for place in opened("some.example:0")] == [(V4, "127.0.0.1")]
     assert refusal("none.example:10060") == (
         "cannot listen on none.example:10060: this machine does not have the address; "
-        "--web.listen-address=:10060 serves every address that it has"
+        "--web.listen-address=:10060 serves all its addresses"
     )
     names({"both.example": ["::1", "127.0.0.1"]})
     monkeypatch.setattr(socket, "create_server", lacking(V6))
@@ -132,7 +132,7 @@ def test_names_with_addresses_of_other_machines(names: Resolve, monkeypatch: pyt
     ],
 )
 def test_addresses_that_overlap(first: str, second: str) -> None:
-    """An address that another one covers is a clear error, which does not speak of other programs."""
+    """If one listen address covers another, the error says so and does not blame another program."""
     ((_, _, port),) = opened(":0")
     assert refusal(first.format(port), second.format(port)) == (
         f"cannot listen on {second.format(port)}: another --web.listen-address serves it already; "
@@ -141,7 +141,7 @@ def test_addresses_that_overlap(first: str, second: str) -> None:
 
 
 def test_a_port_in_use() -> None:
-    """If a port is in use, the error says which one and names another; no other address is served meanwhile."""
+    """If a port is in use, the error names the port and suggests another; the exporter then listens nowhere."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ((_, _, free),) = opened("127.0.0.2:0")
@@ -170,7 +170,7 @@ def test_a_port_in_use() -> None:
     ],
 )
 def test_refusals(monkeypatch: pytest.MonkeyPatch, number: int, address: str, expected: str) -> None:
-    """What the system refuses is said in words, with another port to choose."""
+    """If the system refuses an address, the error says why and may suggest another port."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "refused")
@@ -181,13 +181,13 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch, number: int, address: str, ex
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "[::1%nowhere]", "x" * 300, "-"])
 def test_unknown_names(host: str) -> None:
-    """A host that does not exist is an error that names it."""
+    """If a host name cannot be resolved, the error shows the host name."""
     assert refusal(f"{host}:10060").startswith(f"cannot listen on {host}:10060: the host name cannot be resolved (")
 
 
 @needs.ipv6
 def test_one_exporter_on_several_addresses() -> None:
-    """The exporter logs each address with the port it has, and answers at each."""
+    """The exporter logs each listen address with its port, and answers requests on each."""
     with exporter("--demo", "--web.listen-address=127.0.0.1:0", "--web.listen-address=[::1]:0") as running:
         second = running.wait_for("serving")
         assert second["address"].startswith("[::1]:")

@@ -1,4 +1,4 @@
-"""Accept and Accept-Encoding headers in, the format and the encoding of the page out."""
+"""Content negotiation: the Accept and Accept-Encoding headers decide the format and the compression of the page."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from access_exporter.serving.negotiation import gzip_accepted, negotiate
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
 def test_escaping(kind: str) -> None:
-    """No name is escaped, and so no escaping is claimed that would change one."""
+    """The exporter escapes no metric name, so the Content-Type promises no escaping."""
     for escaping in ("dots", "values", "underscores", "allow-utf-8"):
         content_type = negotiate(f"{kind};version=1.0.0;escaping={escaping}")[1]
         assert content_type.startswith(kind)
@@ -26,8 +26,8 @@ def test_escaping(kind: str) -> None:
         (";q=x,,application/openmetrics-text; q=0.2", "openmetrics"),
     ],
 )
-def test_what_is_preferred(accept: str, kind: str) -> None:
-    """The format is the one that the client prefers of the two, and the text format where it says nothing of them."""
+def test_preferred_format(accept: str, kind: str) -> None:
+    """The page has the format that the client prefers, and the text format if the client names neither."""
     assert kind in negotiate(accept)[1]
 
 
@@ -35,6 +35,6 @@ def test_what_is_preferred(accept: str, kind: str) -> None:
     ("accept_encoding", "accepted"),
     [("gzip", True), ("br, gzip;q=0.1", True), ("gzip;q=0", False), ("identity", False), ("", False), ("xgzip", False)],
 )
-def test_what_may_be_compressed(accept_encoding: str, accepted: bool) -> None:
-    """A page is compressed for whoever says so, and not for whoever refuses it."""
+def test_compression(accept_encoding: str, accepted: bool) -> None:
+    """The page is compressed only if the client accepts gzip."""
     assert gzip_accepted(accept_encoding) is accepted

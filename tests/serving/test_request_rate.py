@@ -1,4 +1,4 @@
-"""`rate_limit`: how many requests are answered."""
+"""`rate_limit`: how many requests the web server answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from tests.running_server import connect, everything, pages, serving, status
 from tests.serving.web_files import HASH
 
 OK, TOO_MANY = b"HTTP/1.1 200 OK", b"HTTP/1.1 429 Too Many Requests"
-# Requests that need no password; a file without users would be refused.
+# The test requests need no password, but the exporter refuses a web configuration without users.
 OPEN = f"basic_auth_users: {{alice: '{HASH}'}}\nauth_excluded_paths: [/-/healthy]\n"
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
 class Clock:
-    """A monotonic clock in the hand of the test."""
+    """A monotonic clock that the test sets."""
 
     now: float = 1000.0
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 def answers(port: int, number: int, request: bytes = REQUEST) -> list[bytes]:
-    """Return the status lines of so many requests."""
+    """Send this number of requests, and return the status lines of the responses."""
     lines = []
     for _ in range(number):
         with connect(port) as connection:
@@ -37,7 +37,7 @@ def answers(port: int, number: int, request: bytes = REQUEST) -> list[bytes]:
 
 class TestRequestRate:
     def test_a_burst_and_then_one_in_each_interval(self) -> None:
-        """So many requests are allowed at once, and after that one for each interval that has passed."""
+        """The burst of requests is allowed at once, and then one request for each interval that has passed."""
         clock = Clock()
         rate = RequestRate(2.0, 3, clock)
         assert [rate.allows() for _ in range(5)] == [True, True, True, False, False]
@@ -49,7 +49,7 @@ class TestRequestRate:
         assert [rate.allows() for _ in range(4)] == [True, True, True, False]
 
     def test_no_burst(self) -> None:
-        """With a burst of 0 no request is ever allowed, as in the exporter-toolkit."""
+        """With a burst of 0 no request is allowed, as in the exporter-toolkit of Prometheus."""
         clock = Clock()
         rate = RequestRate(1.0, 0, clock)
         clock.now += 3600
@@ -81,7 +81,7 @@ class TestRequestRate:
     ],
 )
 def test_intervals(interval: str | int, expected: float) -> None:
-    """An interval is a duration as Go writes it, or 0."""
+    """An interval is 0 or a duration in the notation of Go."""
     assert seconds(interval) == pytest.approx(expected)
 
 
@@ -98,14 +98,14 @@ class TestRequests:
         ],
     )
     def test_status(self, tmp_path: Path, limit: str, expected: list[bytes]) -> None:
-        """What is beyond the limit gets the status 429, and without an interval nothing does."""
+        """A request over the limit gets status 429; without an interval there is no limit."""
         web = tmp_path / "web.yaml"
         web.write_text(f"{OPEN}rate_limit: {limit}\n", encoding="utf-8")
         with serving(pages(web)) as port:
             assert answers(port, 5) == expected
 
     def test_before_the_password(self, tmp_path: Path) -> None:
-        """Requests without a password count too, and beyond the limit none is checked."""
+        """The rate limit counts requests without a password too, and applies before the password is checked."""
         web = tmp_path / "web.yaml"
         web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8")
         with serving(pages(web)) as port:
@@ -114,8 +114,8 @@ class TestRequests:
                 TOO_MANY,
             ]
 
-    def test_changed(self, tmp_path: Path) -> None:
-        """Another limit in the file is used for the next request; a change elsewhere does not fill the bucket."""
+    def test_changed_limit(self, tmp_path: Path) -> None:
+        """A new limit applies to the next request; a change elsewhere in the file does not allow more requests."""
         web = tmp_path / "web.yaml"
         web.write_text(f"{OPEN}rate_limit: {{interval: 1h, burst: 1}}\n", encoding="utf-8")
         with serving(pages(web)) as port:

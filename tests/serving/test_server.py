@@ -1,4 +1,4 @@
-"""How connections are accepted, and how serving ends."""
+"""How the server accepts connections, and how it stops."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ from tests.running_server import BIG, PATIENCE_SECONDS, REQUEST, answered, conne
 
 
 def test_too_many_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection for which there is no open file left is accepted when there is one."""
+    """If the process has too many open files, the server accepts the connection later."""
     accept = socket.socket.accept
     failures = [OSError(errno.EMFILE, "too many"), OSError(errno.ENFILE, "too many"), ConnectionAbortedError()]
 
@@ -30,8 +30,8 @@ def test_too_many_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
         assert failures == []
 
 
-def test_a_stop_answers_what_is_under_way() -> None:
-    """At a stop a request that is being worked on is answered; whoever has not asked by then is hung up on."""
+def test_stop_finishes_requests_in_progress() -> None:
+    """When the server stops, it answers the requests in progress and closes all other connections."""
     begun, finish = threading.Event(), threading.Event()
 
     async def respond(request: Request) -> Response:
@@ -57,8 +57,8 @@ def test_a_stop_answers_what_is_under_way() -> None:
         assert everything(half) == everything(silent) == b""
 
 
-def test_a_stop_waits_for_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a stop a client that does not read its answer is dropped before the rest of it is sent."""
+def test_stop_drops_a_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server stops, it drops a client that does not read its response in time."""
     monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
     with ExitStack() as opened:
         with serving(sending(BIG)) as port:

@@ -1,4 +1,4 @@
-"""TLS and client certificates of a real process: what is refused, and which certificates are used."""
+"""TLS and client certificates of a running exporter: refused clients, and renewed certificates."""
 
 import socket
 import ssl
@@ -18,12 +18,12 @@ from tests.secured import PASSWORD, get, install, write
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"])
-def test_everything_asks_for_the_password(secured: Exporter, authority: Authority, path: str) -> None:
-    """Without the password every path answers 401 and how to give it, with it the page; headers are always there."""
+def test_every_path_needs_the_password(secured: Exporter, authority: Authority, path: str) -> None:
+    """Every path gets 401 without the password and its page with it; each response has the configured headers."""
     refused = get(secured, authority, path)
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
     wrong = get(secured, authority, path, auth=("prometheus", "wrong"))
-    unknown = get(secured, authority, path, auth=("nobody", PASSWORD))
+    unknown = get(secured, authority, path, auth=("mallory", PASSWORD))
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert wrong.text == unknown.text == refused.text
     admitted = get(secured, authority, path, auth=("prometheus", PASSWORD))
@@ -32,7 +32,7 @@ def test_everything_asks_for_the_password(secured: Exporter, authority: Authorit
 
 
 def test_older_tls_is_refused(secured: Exporter) -> None:
-    """With min_version TLS13 a client that speaks at most TLS 1.2 is refused."""
+    """With min_version TLS13, the exporter refuses a client that supports at most TLS 1.2."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -43,7 +43,7 @@ def test_older_tls_is_refused(secured: Exporter) -> None:
 @pytest.mark.skipif(not ssl.HAS_TLSv1_1, reason="this Python's OpenSSL cannot offer TLS 1.1")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 def test_tls_1_1_is_always_refused(authority: Authority, tmp_path: Path) -> None:
-    """The server refuses a client that offers TLS 1.1 alone, and all that client's ciphers, by default."""
+    """By default the exporter refuses a client that offers only TLS 1.1, with any cipher."""
     install(authority, tmp_path)
     config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
     with exporter("--demo", f"--web.config.file={config}") as running:
@@ -62,10 +62,10 @@ def test_tls_1_1_is_always_refused(authority: Authority, tmp_path: Path) -> None
 
 
 def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
-    """With RequireAndVerifyClientCert only who has a certificate of the authority gets an answer."""
+    """With RequireAndVerifyClientCert, only a client with a certificate of the authority gets a response."""
     install(authority, tmp_path)
     client = authority.issue("client")
-    stranger = Authority(tmp_path_factory_folder(tmp_path), "stranger").issue("strange")
+    stranger = Authority(other_folder(tmp_path), "stranger").issue("strange")
     config = write(
         tmp_path / "web.yaml",
         "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: ca.crt, "
@@ -81,10 +81,10 @@ def test_client_certificates(authority: Authority, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_resumed_session_is_no_younger(
+def test_resumed_session_with_an_expired_certificate(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
 ) -> None:
-    """A client whose certificate has expired is refused, even where its TLS session was begun before that."""
+    """The server refuses a client with an expired certificate, even if the client resumes an older TLS session."""
     issued = authority.issue("client")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("server").files)
@@ -109,14 +109,14 @@ def test_a_resumed_session_is_no_younger(
             assert ask(port, session)[0] == b""
 
 
-def tmp_path_factory_folder(folder: Path) -> Path:
+def other_folder(folder: Path) -> Path:
     made = folder / "other"
     made.mkdir()
     return made
 
 
 def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> None:
-    """A certificate that is exchanged is used for the next connection; one that cannot be used leaves the old one."""
+    """A new certificate is used for the next connection; if it is invalid, the old one stays in use."""
     install(authority, tmp_path, "first")
     config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
     context = authority.client_context()
@@ -128,7 +128,7 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
         ):
             certificate = tls.getpeercert()
             assert certificate is not None
-            return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc]  # the certificate is typed as any of many
+            return str(dict(part[0] for part in certificate["subject"])["commonName"])  # type: ignore[misc]  # its type is a union of many
 
     with exporter("--demo", f"--web.config.file={config}") as running:
         assert name(running.port) == "first"
@@ -142,7 +142,7 @@ def test_certificates_are_picked_up(authority: Authority, tmp_path: Path) -> Non
 
 
 def test_all_in_one_file(authority: Authority, tmp_path: Path) -> None:
-    """With certificate, key and authority in the file, a client with an allowed name is served, and no key logged."""
+    """With certificate, key and authority inline, a client with an allowed name is admitted, and no key is logged."""
     server, client = authority.issue("server"), authority.issue("client")
     texts = {"cert": server.cert, "key": server.key, "client_ca": authority.cert}
     inline = "".join(f"  {key}: |\n{indent(path.read_text(encoding='utf-8'), '    ')}" for key, path in texts.items())

@@ -1,4 +1,4 @@
-"""What is made for all who wait for it."""
+"""Work that is done once for several requests, such as making a page."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from tests.running_server import PATIENCE_SECONDS
 
 
 class Maker:
-    """Makes numbers, each when the test says so."""
+    """Makes numbers; each is ready when the test says so."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -28,8 +28,8 @@ async def begun(maker: Maker) -> None:
     assert await asyncio.to_thread(maker.begun.acquire, timeout=PATIENCE_SECONDS)
 
 
-def test_who_asks_while_one_is_made_shares_the_next() -> None:
-    """Nobody gets what was begun before they asked, and however many ask, one more is made."""
+def test_requests_during_the_work_share_the_next_result() -> None:
+    """Requests that arrive while a page is being made all share the next page, which is made once."""
 
     async def run() -> None:
         maker = Maker()
@@ -46,8 +46,8 @@ def test_who_asks_while_one_is_made_shares_the_next() -> None:
     asyncio.run(run())
 
 
-def test_who_stops_waiting_stops_it_for_nobody() -> None:
-    """What is being made goes on for others when one who waits for it is dropped."""
+def test_cancelled_request_does_not_stop_the_work() -> None:
+    """If one of the waiting requests is cancelled, the others still get their page."""
 
     async def run() -> None:
         maker = Maker()
@@ -63,8 +63,8 @@ def test_who_stops_waiting_stops_it_for_nobody() -> None:
     asyncio.run(run())
 
 
-def test_a_failure_is_of_those_who_waited() -> None:
-    """A page that cannot be made fails for those who wait for it, and the next one is made."""
+def test_error_reaches_only_the_waiting_requests() -> None:
+    """If a page cannot be made, the waiting requests fail, and the next request gets a new page."""
 
     async def run() -> None:
         failing = [True]

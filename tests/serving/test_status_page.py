@@ -1,4 +1,4 @@
-"""The status page over HTTP: when it refreshes, what comes first, and what it says of an account."""
+"""The status page over HTTP: its refresh, the order of accounts, first polls, policy tests and seats."""
 
 import asyncio
 import re
@@ -30,13 +30,13 @@ COUNTS = {"approved": 4, "blocked": 3, "error": 0}
 
 
 def people(used: int, **more: Any) -> UsersSummary:
-    """Return what is known of an account that uses so many seats."""
-    nobody = {"users_by_devices": {}, "users_logged_in": {"7d": 0}, "last_login": None}
-    return UsersSummary({"access": used}, {"access": used}, used, active_devices=0, **(nobody | more))
+    """Return the users summary of an account that uses this number of seats."""
+    defaults = {"users_by_devices": {}, "users_logged_in": {"7d": 0}, "last_login": None}
+    return UsersSummary({"access": used}, {"access": used}, used, active_devices=0, **(defaults | more))
 
 
 class Target(FakeCollector):
-    """A target about users or a policy test, with what the page asks of a collector."""
+    """A target about users or a policy test, with the methods that the status page calls."""
 
     def level(self, summary: Any) -> float | None:
         return summary.seats_used if isinstance(summary, UsersSummary) else None
@@ -49,7 +49,7 @@ class Target(FakeCollector):
 
 
 class Stored:
-    """A store that kept the same summary of every target, from a minute ago, and keeps nothing more."""
+    """A store that has the same summary for every target, one minute old, and saves nothing."""
 
     def __init__(self, summary: object) -> None:
         self._kept = Kept(summary, START - 60, {})
@@ -64,7 +64,7 @@ class Stored:
 
 
 class Site:
-    """An exporter that polls nothing by itself; the test says what came of each poll."""
+    """An exporter that polls nothing; the test sets the result of each poll."""
 
     def __init__(self, *names: str, tests: bool = False, store: Store | None = None) -> None:
         self.clock = FakeClock()
@@ -92,29 +92,29 @@ class Site:
 
 
 def order(page: str) -> list[str]:
-    """Return the names of the accounts as they follow each other."""
+    """Return the names of the accounts in the order of the page."""
     return re.findall(r'(?:<h2>|class="name">)<bdi>([\w-]+)</bdi>', page)
 
 
 def targets(page: str) -> list[str]:
-    """Return the text of each target."""
+    """Return the text that the page shows for each target."""
     found = re.findall(r"<li><h3>(.*?)</li>", page, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", " ", each).replace("\N{NO-BREAK SPACE}", " ").split()) for each in found]
 
 
 class TestRefresh:
-    """The browser asks again by itself, unless people tell it not to."""
+    """The browser reloads the page by itself, unless the reader stops that."""
 
-    def test_by_a_header(self) -> None:
-        """Every 30 s, and every 10 s while a first poll is under way."""
+    def test_interval(self) -> None:
+        """The page reloads every 30 s, and every 10 s while a first poll is in progress."""
         site = Site("a")
         assert site.answer().headers["refresh"] == "10"
         site.clock.now += 1
         site.polled("a", people(5))
         assert site.answer().headers["refresh"] == "30"
 
-    def test_people_can_stop_it(self) -> None:
-        """A link leads to a page that stays, and back; a page of one account stays one of that account."""
+    def test_refresh_can_be_stopped(self) -> None:
+        """A link stops the refresh and another starts it again; both keep the selected account."""
         site = Site("a&b")
         for query in ("", "account=a%26b"):
             page = site.page(query)
@@ -125,17 +125,17 @@ class TestRefresh:
             assert start == query
 
     def test_metrics_are_never_refreshed(self) -> None:
-        """No other answer has such a header."""
+        """The metrics page has no Refresh header."""
         request = Request("GET", "/metrics", "", {}, Asker())
         assert "refresh" not in asyncio.run(Site("a").web.respond(request)).headers
 
 
 class TestOrder:
-    """What is urgent comes first."""
+    """Urgent accounts come first."""
 
     @pytest.mark.parametrize("calm", [1, 10])
-    def test_failing_over_near_and_the_rest(self, calm: int) -> None:
-        """First what fails, then who is over the limit, then who is near it; each by how much, as cards or as lines."""
+    def test_order_of_accounts(self, calm: int) -> None:
+        """Failing accounts come first, then those over the seat limit, near it and below it; the fullest come first."""
         rest = [f"calm-{number}" for number in range(calm)]
         site = Site(*rest, "near", "nearer", "over", "further", "failing")
         for name, used in {"near": 80, "nearer": 95, "over": 101, "further": 140}.items():
@@ -149,13 +149,13 @@ class TestOrder:
         ("used", "words"), [(101, "1 over"), (1100, "1,000 over"), (100, "100%"), (99.9, "99%"), (79.99, "79%")]
     )
     def test_share_is_never_rounded_up(self, used: float, words: str) -> None:
-        """A limit that is exceeded is exceeded by a number of seats, and 100 % means that every seat is taken."""
+        """Over the limit the page shows the seats in excess, and it shows 100% only if all seats are used."""
         site = Site("a")
-        site.polled("a", people(used))  # type: ignore[arg-type]  # parts of a seat, to save a limit of 10,000
+        site.polled("a", people(used))  # type: ignore[arg-type]  # part of a seat, so that the limit can be 100
         assert re.search(f'<p class="(?:bad|warn|calm)">{words}</p>', site.page())
 
-    def test_many_accounts_are_lines_that_lead_to_cards(self) -> None:
-        """Of many accounts each has a line with a link to all that is known of it; an unknown account is not found."""
+    def test_many_accounts_are_a_list(self) -> None:
+        """Each of many accounts has a line with a link to its details; an unknown account gets status 404."""
         site = Site(*(f"a-{number}" for number in range(7)))
         for number in range(7):
             site.polled(f"a-{number}", people(number))
@@ -164,14 +164,14 @@ class TestOrder:
         links = re.findall(r'href="\?(account=[^"]+)"', page)
         assert [order(site.page(link)) for link in links] == [[f"a-{number}"] for number in range(7)]
         assert "last poll" in site.page(links[0])
-        assert site.answer("account=nobody").status == 404
+        assert site.answer("account=unknown").status == 404
 
 
 class TestFirstPoll:
-    """People who wait see for how long."""
+    """The page shows the progress of a first poll."""
 
     def test_pages_and_time(self) -> None:
-        """The page says how many pages are read, how many are expected, and how long the rest takes."""
+        """The page shows the pages read, the expected pages and the remaining time."""
         site = Site("a")
         assert targets(site.page())[0].startswith("Users first poll under way every")
         with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
@@ -184,14 +184,14 @@ class TestFirstPoll:
         assert "<p>20 of 260 pages read, about 2 min left</p>" in page
 
     def test_in_a_list(self) -> None:
-        """Of many accounts, the line of each says how far its first polls are."""
+        """With many accounts, the line of an account shows the progress of its first poll."""
         site = Site(*(f"a-{number}" for number in range(7)))
         with site.snapshots.under_way.follow(site.targets["a-3", "users"]) as progress:
             progress.note(1000, 5000)
             assert "first poll: 1 of 5 pages" in site.page()
 
     def test_after_a_restart(self) -> None:
-        """A first poll that replaces stored numbers shows its progress beside them."""
+        """After a restart, the page shows the progress of the first poll beside the stored numbers."""
         site = Site("a", store=Stored(people(7)))
         with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
             progress.note(1000, 5000)
@@ -200,7 +200,7 @@ class TestFirstPoll:
         assert "<strong>7</strong> of" in page
 
     def test_after_a_failure(self) -> None:
-        """A poll that follows a failed first one shows its progress too, since there are no numbers yet."""
+        """After a failed first poll, the page shows the progress of the next poll, because there are no numbers yet."""
         site = Site("a")
         site.snapshots.failed(site.targets["a", "users"], AuthError("401"), 1)
         with site.snapshots.under_way.follow(site.targets["a", "users"]) as progress:
@@ -209,7 +209,7 @@ class TestFirstPoll:
 
 
 class TestPolicyTests:
-    """A test without a result is no good news."""
+    """The page does not show a policy test without a result in green."""
 
     def shown(self, **test: Any) -> str:
         site = Site("a", tests=True)
@@ -219,7 +219,7 @@ class TestPolicyTests:
 
     @pytest.mark.parametrize("status", ["exceeded time", "blocked", "undocumented"])
     def test_no_green_label(self, status: str) -> None:
-        """A test that ended without a result has its status as an amber label, and no green one."""
+        """A policy test that ended without a result has an amber label with its status, and no green label."""
         site = Site("a", tests=True)
         site.polled("a", PolicyTestSummary(status), "policy_tests")
         page = site.page()
@@ -227,23 +227,23 @@ class TestPolicyTests:
         assert ">polled</span>" not in page
 
     def test_complete_is_green(self) -> None:
-        """A complete test is polled, and its counts are its own."""
+        """A complete policy test has the label `polled` and its own counts."""
         line = self.shown(status="complete", users=COUNTS)
         assert "polled complete, 4 approved, 3 blocked, 0 error last poll" in line
 
     @pytest.mark.parametrize("status", ["processing", "exceeded time", "blocked", None])
     def test_older_counts_are_marked(self, status: str | None) -> None:
-        """Counts beside a test that has none yet are said to be of an older test, and when that finished."""
+        """If a policy test has no counts yet, the page marks the counts of an older test with its finish time."""
         line = self.shown(status=status, users=COUNTS, finished=1_790_000_000)
         older = "the counts are from an older test, finished on 2026-09-21 at 14:13 UTC: 4 approved, 3 blocked, 0 error"
         assert older in line
 
 
 class TestSeats:
-    """What is said of seats."""
+    """The page shows used and idle seats."""
 
     def test_every_idle_day_and_unknown_activity(self) -> None:
-        """Idle seats are shown for every configured number of days, and the unknown ones beside them."""
+        """The page shows idle seats for each configured number of days, and beside them seats of unknown activity."""
         site = Site("a")
         site.polled("a", people(40, idle={"30": 9, "60": 5, "90": 0}, activity_unknown={"30": 2, "60": 1, "90": 0}))
         found = dict(re.findall(r"<dt>Idle for (\d+) days</dt><dd>(.*?)</dd>", site.page()))
@@ -251,7 +251,7 @@ class TestSeats:
         assert found == {"30": "9" + unknown.format(2), "60": "5" + unknown.format(1), "90": "0"}
 
     def test_history(self) -> None:
-        """From the second poll on, a line shows the seats since the start, also after a failed poll, and in lists."""
+        """After the second poll, a chart shows the used seats since the start, even if a later poll fails."""
         site = Site("a")
         site.polled("a", people(40))
         assert "<polyline" not in site.page()
@@ -264,7 +264,7 @@ class TestSeats:
         assert '<polyline points="0,13 33,0 67,20 100,10"/>' in page
 
     def test_history_has_few_points(self) -> None:
-        """A day of polls every minute is drawn with as few points as an hour of them."""
+        """After a day of polls, one a minute, the chart has fewer than 60 points."""
         site = Site("a")
         for poll in range(1440):
             site.clock.now += 60
@@ -274,7 +274,7 @@ class TestSeats:
 
 
 def test_links() -> None:
-    """Metrics, runbook and the changes of the version are a click away."""
+    """The page links to the metrics, the runbook and the changelog of the version."""
     page = Site("a").page()
     assert '<a href="/metrics">Metrics</a>' in page
     assert f'<a href="{__homepage__}/blob/main/docs/runbook.md">Runbook</a>' in page
@@ -282,7 +282,7 @@ def test_links() -> None:
 
 
 def test_ages_count_in_the_browser() -> None:
-    """Seconds and minutes have what the style counts from; each age has its moment, for those whose browser cannot."""
+    """Ages keep counting in the browser without JavaScript, and each has its exact time as a tooltip."""
     site = Site("a")
     site.polled("a", people(4))
     for passed, shown in ((17, '"s t1 u7"'), (102, '"s t11 u9"'), (661, '"min t1 u3"')):

@@ -1,4 +1,4 @@
-"""TLS as `tls_server_config` asks for it: which clients get in, and what they agree on with the server."""
+"""`tls_server_config` in use: admitted clients, and the cipher suite and curve of a connection."""
 
 import ssl
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 @pytest.fixture(scope="module")
 def made(folder: Path) -> Path:
-    """The folder with more certificates: with an RSA key, and of clients."""
+    """Add an RSA certificate and client certificates to the folder, and return it."""
     authority = Authority(folder)
     for name in ("server", "client"):
         authority.issue(name)
@@ -34,7 +34,7 @@ def made(folder: Path) -> Path:
 
 
 def client(folder: Path, name: str = "") -> ssl.SSLContext:
-    """A client that trusts the authority and may have a certificate."""
+    """Return the TLS context of a client that trusts the authority and may have a certificate."""
     context = ssl.create_default_context(cafile=folder / "authority.pem")
     if name:
         context.load_cert_chain(*Certificate(folder / f"{name}.pem", folder / f"{name}.key").files)
@@ -43,7 +43,7 @@ def client(folder: Path, name: str = "") -> ssl.SSLContext:
 
 @contextmanager
 def served(folder: Path, content: str) -> Iterator[int]:
-    """Serve with this web configuration; give the port."""
+    """Serve with this web configuration for the length of a `with` block; give the port."""
     web = folder / "web.yaml"
     web.write_text(content, encoding="utf-8")
     settings = WebSettings(str(web))
@@ -52,7 +52,7 @@ def served(folder: Path, content: str) -> Iterator[int]:
 
 
 def ask(port: int, context: ssl.SSLContext) -> tuple[bytes, str]:
-    """Ask for a page; return the status line, or nothing where the server ends the connection, and the cipher."""
+    """Send a request; return the status line and the cipher, both empty if the server ends the connection."""
     try:
         with context.wrap_socket(connect(port), server_hostname="127.0.0.1") as connection:
             connection.sendall(REQUEST)
@@ -62,7 +62,7 @@ def ask(port: int, context: ssl.SSLContext) -> tuple[bytes, str]:
 
 
 def inline(folder: Path, *keys: str) -> str:
-    """A section with the text of files instead of their names."""
+    """Return settings with the text of files instead of their names."""
     names = {"cert": "server.pem", "key": "server.key", "client_ca": "authority.pem"}
     return "".join(f"  {key}: |\n{indent((folder / names[key]).read_text(encoding='utf-8'), '    ')}" for key in keys)
 
@@ -82,13 +82,13 @@ class TestCertificates:
         ],
     )
     def test_inline(self, made: Path, keys: tuple[str, ...], files: str) -> None:
-        """Certificate, key and authority may stand in the file itself, each or all of them."""
+        """The certificate, the key and the authority can each be inline in the web configuration."""
         with served(made, f"tls_server_config:\n{inline(made, *keys)}{files}") as port:
             assert ask(port, client(made, "client"))[0] == OK
             assert ask(port, client(made))[0] == (b"" if "client_ca" in keys else OK)
 
     def test_renewed_inline(self, made: Path, tmp_path: Path) -> None:
-        """A certificate that is exchanged in the file is used for the next connection, and a mistake keeps it."""
+        """A new inline certificate is used for the next connection; without its key it is not used."""
         web = tmp_path / "web.yaml"
         web.write_text(f"tls_server_config:\n{inline(made, 'cert', 'key')}", encoding="utf-8")
         settings = WebSettings(str(web))
@@ -102,8 +102,8 @@ class TestCertificates:
         settings.refresh()
         assert settings.context is not before
 
-    def test_words_beside_an_authority(self, made: Path) -> None:
-        """What stands between inline certificates, such as a name with an umlaut, is passed over."""
+    def test_text_between_inline_certificates(self, made: Path) -> None:
+        """Text between inline certificates, such as a name with an umlaut, is ignored."""
         authority = inline(made, "client_ca").replace("|\n", "|\n    # Größe\n")
         content = tls().replace("{", "\n  ").replace("}", "").replace(", ", "\n  ")
         with served(made, f"{content}  client_auth_type: RequireAndVerifyClientCert\n{authority}") as port:
@@ -124,8 +124,8 @@ class TestClientCertificates:
         ],
     )
     @pytest.mark.parametrize("version", [TLS12, TLS13])
-    def test_who_gets_in(self, made: Path, more: str, admitted: set[str], version: ssl.TLSVersion) -> None:
-        """Only clients that the type asks for get an answer; without an authority, no certificate can be verified."""
+    def test_admitted_clients(self, made: Path, more: str, admitted: set[str], version: ssl.TLSVersion) -> None:
+        """Only clients that client_auth_type allows get a response; without an authority, no certificate is valid."""
         with served(made, tls(more)) as port:
             for name in ("", "client", "strange"):
                 context = client(made, name)
@@ -136,7 +136,7 @@ class TestClientCertificates:
 class TestCipherSuites:
     @pytest.mark.parametrize("name", CIPHERS)
     def test_one(self, made: Path, name: str) -> None:
-        """With TLS 1.2 a client gets the one cipher suite that is allowed, and no connection with any other."""
+        """With TLS 1.2 a client connects with the one allowed cipher suite and with no other."""
         key = "rsa" if "_RSA_" in name else "server"
         given = tls(f"cipher_suites: [{name}], max_version: TLS12", cert=f"{key}.pem", key=f"{key}.key")
         with served(made, given + NO_HTTP2) as port:
@@ -146,23 +146,23 @@ class TestCipherSuites:
             context.set_ciphers(f"ALL:!{CIPHERS[name]}")
             assert ask(port, context)[0] == b""
 
-    def test_of_tls_1_3(self, made: Path) -> None:
-        """Where all are of TLS 1.3, TLS 1.2 is refused: it has no cipher suite left."""
+    def test_only_suites_of_tls_1_3(self, made: Path) -> None:
+        """If the list has only cipher suites of TLS 1.3, the server refuses TLS 1.2, which has none left."""
         with served(made, tls(f"cipher_suites: [{', '.join(TLS13_CIPHERS)}]") + NO_HTTP2) as port:
             context = client(made)
             assert ask(port, context)[0] == OK
             context.maximum_version = TLS12
             assert ask(port, context)[0] == b""
 
-    def test_none_of_tls_1_3(self, made: Path) -> None:
-        """TLS 1.3 keeps its own cipher suites, whatever is listed, as with Go."""
+    def test_no_suite_of_tls_1_3(self, made: Path) -> None:
+        """TLS 1.3 keeps its own cipher suites even if the list has none of them, as in Go."""
         with served(made, tls("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]")) as port:
             answer, cipher = ask(port, client(made))
         assert (answer, cipher.startswith("TLS_")) == (OK, True)
 
     @pytest.mark.parametrize(("prefers", "expected"), [("true", "AES256"), ("false", "AES128")])
     def test_preference(self, made: Path, prefers: str, expected: str) -> None:
-        """The server chooses by its order, unless the client is to choose by its own."""
+        """The server chooses the cipher suite by its own order, or by the client's order if so configured."""
         suites = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
         with served(made, tls(f"cipher_suites: [{suites}], prefer_server_cipher_suites: {prefers}")) as port:
             context = client(made)
@@ -184,7 +184,7 @@ class TestCurves:
     @pytest.mark.parametrize("version", [TLS12, TLS13])
     @pytest.mark.parametrize("name", CURVES)
     def test_one(self, made: Path, name: str, version: ssl.TLSVersion) -> None:
-        """A client that knows the curve gets in, and one that knows only another does not."""
+        """A client that supports the allowed curve connects, and a client that supports only another does not."""
         with served(made, tls(f"curve_preferences: [{name}, {name}]", cert="rsa.pem", key="rsa.key")) as port:
             for other, curve in CURVES.items():
                 context = client(made)
@@ -193,7 +193,7 @@ class TestCurves:
                 assert ask(port, context)[0] == (OK if other == name else b"")
 
     def test_several(self, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A Python that can set several curves is asked for all of them, in their order."""
+        """If Python can set several curves, the exporter sets all of them in the configured order."""
         asked: list[str] = []
         monkeypatch.setattr(web_tls, "SETS_SEVERAL_CURVES", True)
         monkeypatch.setattr(ssl.SSLContext, "set_groups", lambda _, groups: asked.append(groups), raising=False)
@@ -201,8 +201,8 @@ class TestCurves:
             assert ask(port, client(made))[0] == OK
         assert set(asked) == {"X25519:prime256v1:secp384r1"}
 
-    def test_who_knows_one_of_several(self, made: Path) -> None:
-        """With several curves, only clients that know one of them get in; an older Python refuses the list."""
+    def test_clients_with_one_of_several_curves(self, made: Path) -> None:
+        """With several curves, a client needs one of them; an older Python refuses the list."""
         try:
             with served(made, tls("curve_preferences: [X25519, CurveP256]")) as port:
                 for name, curve in CURVES.items():

@@ -1,4 +1,4 @@
-"""Connections that stall by the thousand: what they cost others, which is nothing."""
+"""Thousands of stalled connections do not delay other clients."""
 
 import asyncio
 import resource
@@ -29,8 +29,8 @@ from tests.running_server import (
 
 
 class TestCrowds:
-    def test_the_longest_waiting_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where too many connections wait, the one that waits longest is dropped for the newest, which is answered."""
+    def test_longest_waiting_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If too many connections wait, the server drops the one that has waited longest and answers the newest."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 3)
         with serving(pages()) as port, ExitStack() as opened:
             first, *others = [opened.enter_context(connect(port)) for _ in range(4)]
@@ -38,8 +38,8 @@ class TestCrowds:
             for connection in others:
                 assert answered(connection) == b"HTTP/1.1 200 OK"
 
-    def test_all_addresses_share_the_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Connections to one address that is served make room for those to another one."""
+    def test_one_limit_for_all_listen_addresses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The limit on waiting connections counts the connections to all listen addresses together."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 3)
         with serving_at(["127.0.0.1", "127.0.0.1"], pages()) as (one, other), ExitStack() as opened:
             first = opened.enter_context(connect(one))
@@ -48,8 +48,8 @@ class TestCrowds:
             for connection in others:
                 assert answered(connection) == b"HTTP/1.1 200 OK"
 
-    def test_the_busiest_address_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A crowd drops its own connections: one of another address stays, however long it waits."""
+    def test_busiest_client_address_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If one client address opens too many connections, the server drops only connections from that address."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 5)
         with serving(pages()) as port, ExitStack() as opened:
             other = opened.enter_context(connect(port, "127.0.0.9"))
@@ -58,8 +58,8 @@ class TestCrowds:
             assert answered(other) == b"HTTP/1.1 200 OK"
             assert answered(crowd[-1]) == b"HTTP/1.1 200 OK"
 
-    def test_bytes_that_nobody_takes_make_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of answers that rest in the system's buffers, the oldest of the busiest address goes first."""
+    def test_unread_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If unread responses fill the kernel buffers, the server drops the oldest of the busiest client address."""
         monkeypatch.setattr(waiting, "MAX_UNTAKEN_BYTES", 500_000)
         with serving(sending(100_000)) as port, ExitStack() as opened:
             other = opened.enter_context(connect(port, "127.0.0.9", SO_RCVBUF=4096))
@@ -72,16 +72,16 @@ class TestCrowds:
             assert answered(opened.enter_context(connect(port))) == b"HTTP/1.1 200 OK"
             assert len(read_whole(other, 100_000)) == 100_000
 
-    def test_bytes_that_were_taken_do_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Connections that have read their answers stay, however much they read."""
+    def test_bytes_that_were_read_do_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server keeps connections that have read their responses, even if the responses were large."""
         monkeypatch.setattr(waiting, "MAX_UNTAKEN_BYTES", 500_000)
         with serving(sending(400_000)) as port, ExitStack() as opened:
             clients = [opened.enter_context(connect(port)) for _ in range(10)]
             for _ in range(2):
                 assert [answered(client) for client in clients] == [b"HTTP/1.1 200 OK"] * 10
 
-    def test_who_is_being_answered_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A request that is being worked on is never dropped for others that wait."""
+    def test_request_in_progress_is_not_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server never drops a request in progress to make room for waiting connections."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 2)
         begun, finish = threading.Event(), threading.Event()
 
@@ -99,8 +99,8 @@ class TestCrowds:
             finish.set()
             assert status(slow.recv(65536)) == b"HTTP/1.1 200 OK"
 
-    def test_who_does_not_read_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A client that does not read its answer waits like any other, and is dropped for newer ones."""
+    def test_client_that_does_not_read_is_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that does not read its response counts as waiting, and is dropped for newer clients."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 10)
         with serving(sending(BIG // 100, parts=100)) as port, ExitStack() as opened:
             reader = opened.enter_context(connect(port, SO_RCVBUF=65536))
@@ -110,8 +110,8 @@ class TestCrowds:
             assert [everything(connection) for connection in crowd[:10]] == [b""] * 10
             assert len(received + everything(reader)) < BIG
 
-    def test_who_reads_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A client that reads slowly but steadily gets its whole answer, however many others wait meanwhile."""
+    def test_slow_reader_is_not_dropped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that reads slowly but steadily gets its whole response, even while many others wait."""
         monkeypatch.setattr(waiting, "MAX_WAITING", 10)
         with serving(sending(BIG // 100, parts=100)) as port, ExitStack() as opened:
             reader = opened.enter_context(connect(port, SO_RCVBUF=65536))
@@ -138,7 +138,7 @@ class TestCrowds:
     def test_open_files(
         self, monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, raised: int | None, allowed: int
     ) -> None:
-        """The limit of open files is raised as far as it may be, and half of it is left for everything else."""
+        """The exporter raises the limit of open files as far as allowed, and keeps half of them for other uses."""
         limits: list[tuple[int, int]] = []
         monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
         monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
@@ -149,7 +149,7 @@ class TestCrowds:
     def test_the_limit_cannot_be_raised(
         self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]], refusal: Exception
     ) -> None:
-        """Where a sandbox refuses a higher limit of open files, the exporter serves with the one there is."""
+        """If a sandbox refuses a higher limit of open files, the exporter logs that and serves with the old one."""
 
         def refuse(*_: object) -> None:
             raise refusal
@@ -163,7 +163,7 @@ class TestCrowds:
         assert waiting.allowed_connections() == 128
 
     def test_the_limit_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch, log: Callable[[], list[str]]) -> None:
-        """Where a sandbox even hides the limit of open files, the usual one is assumed."""
+        """If a sandbox hides the limit of open files, the exporter assumes the usual limit of 1024."""
 
         def refuse(*_: object) -> None:
             raise PermissionError("refused")
@@ -174,7 +174,7 @@ class TestCrowds:
 
 
 def read_whole(connection: socket.socket, size: int) -> bytes:
-    """Return the body of an answer."""
+    """Return the body of a response of this size."""
     received = b""
     while len(received.partition(b"\r\n\r\n")[2]) < size and (data := connection.recv(65536)):
         received += data
@@ -182,12 +182,12 @@ def read_whole(connection: socket.socket, size: int) -> bytes:
 
 
 def test_stalled_connections_of_every_kind(running: Exporter) -> None:
-    """With more connections of each kind stalled than may wait, every scrape is answered."""
+    """The exporter answers every scrape, even with more stalled connections than may wait."""
     starts = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", REQUEST, b"\x16\x03\x01"]
     with ExitStack() as opened:
         for number in range(waiting.MAX_WAITING + 200):
             connection = opened.enter_context(connect(running.port, SO_RCVBUF=65536))
-            with suppress(OSError):  # dropped for a newer one
+            with suppress(OSError):  # the server may have dropped it for a newer one
                 connection.sendall(starts[number % len(starts)])
             if number % 100 == 0:
                 assert scrape(running.port) == 200
@@ -195,7 +195,7 @@ def test_stalled_connections_of_every_kind(running: Exporter) -> None:
 
 
 def test_few_open_files(tmp_path: Path) -> None:
-    """A process that starts with room for few files makes more."""
+    """The exporter raises a low limit of open files when it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     config = tmp_path / "config.yaml"
     config.write_text("accounts: [{id: a, api_token: t, users: false}]\n", encoding="utf-8")

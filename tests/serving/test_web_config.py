@@ -1,4 +1,4 @@
-"""`--web.config.file`: what is refused and in which words, and what is good."""
+"""`--web.config.file`: errors and their messages, and what --config.check prints for valid files."""
 
 import shlex
 import subprocess
@@ -16,7 +16,7 @@ HEADERS = (
     "expected one of Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, "
     "X-XSS-Protection"
 )
-CUT = "expected a value; a file that was cut looks like this"
+CUT = "expected a value; the file may be truncated"
 LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
 OPEN = f"expected tls_server_config or basic_auth_users: nothing is protected; {LEAVE_OUT}"
 USERS = f"basic_auth_users: {{alice: '{HASH}'}}\n"
@@ -24,8 +24,8 @@ FRAME, SNIFF = "http_server_config.headers.X-Frame-Options", "http_server_config
 BCRYPT = "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
 
 
-MISTAKES = [
-    # What is no such file.
+ERRORS = [
+    # Files that are no web configuration.
     (
         "- a\n",
         "expected a mapping with the keys tls_server_config, http_server_config, basic_auth_users, "
@@ -38,7 +38,7 @@ MISTAKES = [
     ("!!python/name:os.system x", "line 1: expected no tag (`!name`); put a string that begins with ! or = in quotes"),
     ("[" * 1500, "line 1: expected less nesting"),
     ("tls_server_config: 3", "tls_server_config: expected a mapping, got a whole number"),
-    # What a file looks like that is empty or was cut: it would open what it is there to protect.
+    # Empty or truncated files: without this error, the exporter would serve without protection.
     ("", f"the file is empty; {LEAVE_OUT}"),
     ("# TLS and users\n\n", f"the file is empty; {LEAVE_OUT}"),
     ("---\n", f"the file is empty; {LEAVE_OUT}"),
@@ -64,7 +64,7 @@ MISTAKES = [
     ),
     ("tls_server_config: {cert_file: server.pem, key_file: }", f"tls_server_config.key_file: {CUT}"),
     (tls() + "http_server_config: {headers: }\n", f"http_server_config.headers: {CUT}"),
-    # What needs no password.
+    # Paths that need no password.
     *(
         (
             USERS + f"auth_excluded_paths: [/-/ready, {path}]",
@@ -72,7 +72,7 @@ MISTAKES = [
         )
         for path in ("/", "metrics", "''", "'/-/healthy?a'", "'/a b'", "'/%2d/healthy'", "/*")
     ),
-    (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users beside it"),
+    (tls() + "auth_excluded_paths: [/-/healthy]", "auth_excluded_paths: expected basic_auth_users, too"),
     (USERS + "auth_excluded_paths: /-/healthy", "auth_excluded_paths: expected a list, got a string"),
     # Users and headers.
     ("basic_auth_users: [alice]", "basic_auth_users: expected a mapping, got a list"),
@@ -82,7 +82,7 @@ MISTAKES = [
     (f"basic_auth_users: {{alice: {HASH.replace('$2b', '$2x')}}}", BCRYPT),
     (f"basic_auth_users: {{alice: {HASH.replace('$04', '$03')}}}", BCRYPT),
     (f"basic_auth_users: {{alice: {HASH.replace('$04', '$32')}}}", BCRYPT),
-    (f"basic_auth_users: {{alice: {HASH.replace('XDTO', 'XDTA')}}}", BCRYPT),  # no 128 bits end like that
+    (f"basic_auth_users: {{alice: {HASH.replace('XDTO', 'XDTA')}}}", BCRYPT),  # no salt of 128 bits ends like that
     *(
         (
             f"basic_auth_users: {{alice: {HASH.replace('$04', f'${cost}')}}}",
@@ -145,14 +145,16 @@ MISTAKES = [
 ]
 
 
-class TestMistakes:
-    @pytest.mark.parametrize(("content", "expected"), MISTAKES)
-    def test_words(self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str) -> None:
-        """A mistake is one line on standard error and exit code 1, when starting and when checking."""
+class TestErrors:
+    @pytest.mark.parametrize(("content", "expected"), ERRORS)
+    def test_message(
+        self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str
+    ) -> None:
+        """An error in the file is one line on standard error and exit code 1, at a start and with --config.check."""
         refuses(check, folder, content, expected)
 
-    def test_as_a_process(self, folder: Path) -> None:
-        """The real command asks nobody for the password of a key, though there is a terminal to ask at."""
+    def test_no_question_for_a_password(self, folder: Path) -> None:
+        """The command does not ask for the password of an encrypted key, even in a terminal."""
         web = folder / "encrypted.yaml"
         web.write_text(tls(key="encrypted.key"), encoding="utf-8")
         flags = "--config.check", f"--config.file={folder}/config.yaml", f"--web.config.file={web}"
@@ -169,7 +171,7 @@ class TestMistakes:
         assert (ended.returncode, ended.stdout) == (1, f"cloudflare-access-exporter: {web}: {PEM}\n")
 
     def test_missing(self, folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> None:
-        """A file that is not there is one line and exit code 1."""
+        """A missing file is one error line and exit code 1."""
         assert cli.main([f"--config.file={folder}/config.yaml", "--web.config.file=/nowhere/web.yaml"]) == 1
         expected = "cloudflare-access-exporter: /nowhere/web.yaml: cannot be read: No such file or directory"
         assert capsys.readouterr().err.splitlines() == [expected]
@@ -200,8 +202,8 @@ class TestCheck:
             ),
         ],
     )
-    def test_plan(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
-        """A good file is checked with its certificates, and put in words without a hash."""
+    def test_description(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
+        """--config.check reads a valid file with its certificates and describes it without a hash."""
         code, out, err = check(content, "--config.check")
         assert (code, err) == (0, "")
         assert f"web: {expected}" in out.splitlines()
@@ -220,20 +222,20 @@ class TestCheck:
         ],
     )
     def test_warnings(self, check: Callable[..., tuple[int, str, str]], content: str, expected: str) -> None:
-        """What admits nobody is allowed and a warning."""
+        """A configuration that refuses every client is valid, but --config.check prints a warning."""
         code, out, err = check(content, "--config.check")
         assert (code, err) == (0, "")
         assert f"warning: {expected}" in out.splitlines()
 
     @pytest.mark.parametrize(("cost", "warned"), [(12, False), (13, True), (16, True)])
-    def test_costs(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
-        """A bcrypt cost above 12 is a warning, because a first scrape then takes long."""
+    def test_high_bcrypt_cost(self, check: Callable[..., tuple[int, str, str]], cost: int, *, warned: bool) -> None:
+        """A bcrypt cost above 12 is a warning, because the first scrape then takes long."""
         code, out, _ = check(USERS.replace("$04", f"${cost}"), "--config.check")
         warning = f"warning: basic_auth_users: user 1 has a bcrypt cost of {cost}: above 12, a check takes seconds"
         assert (code, warning in out.splitlines()) == (0, warned)
 
-    def test_without(self, folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> None:
-        """Without a file, nothing is said of it."""
+    def test_without_a_file(self, folder: Path, capsys: pytest.CaptureFixture[str], own_logging: None) -> None:
+        """Without the flag, --config.check prints nothing about a web configuration."""
         assert cli.main(["--config.check", f"--config.file={folder}/config.yaml"]) == 0
         assert "web:" not in capsys.readouterr().out
 
@@ -241,7 +243,7 @@ class TestCheck:
     def test_an_empty_name(
         self, folder: Path, flags: list[str], capsys: pytest.CaptureFixture[str], own_logging: None
     ) -> None:
-        """An empty name for the file, as an unset variable makes it, opens nothing."""
+        """An empty file name, as from an unset variable, is an error: the exporter does not serve unprotected."""
         config = f"--config.file={folder}/config.yaml", "--web.listen-address=127.0.0.1:0", "--log.level=error"
         assert cli.main([*config, "--web.config.file=", *flags]) == 1
         expected = f"cloudflare-access-exporter: --web.config.file: expected the name of a file; {LEAVE_OUT}\n"

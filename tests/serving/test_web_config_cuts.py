@@ -1,4 +1,4 @@
-"""A web configuration that was cut somewhere, as by a full disk."""
+"""A truncated web configuration, for example after a full disk."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ rate_limit:
 """
 
 
-# What protects comes last here: a cut at the end of a line can leave a file that is well formed and protects nothing.
+# Here the users come last: a file truncated at the end of a line can be valid YAML without any protection.
 LATE = f"""\
 http_server_config:
   headers:
@@ -40,8 +40,8 @@ basic_auth_users:
 
 
 @pytest.mark.parametrize("whole", [WHOLE, LATE])
-def test_every_cut_of_a_file(tmp_path: Path, whole: str) -> None:
-    """Wherever a file is cut, it is refused, or still asks for a password, and excludes no page."""
+def test_truncated_file(tmp_path: Path, whole: str) -> None:
+    """A file truncated at any byte is refused, or it still requires a password for every page."""
     configs = loaded(tmp_path / "web.yaml", whole)
     assert configs
     for config in configs:
@@ -50,7 +50,7 @@ def test_every_cut_of_a_file(tmp_path: Path, whole: str) -> None:
 
 
 def loaded(web: Path, content: str) -> list[WebConfig]:
-    """Return what could be loaded of all the beginnings of a file."""
+    """Return the configurations that load from all truncated versions of a file."""
     found = []
     for length in range(len(content) + 1):
         web.write_text(content[:length], encoding="utf-8")

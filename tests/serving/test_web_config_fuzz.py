@@ -1,4 +1,4 @@
-"""`--web.config.file`: whatever stands in it."""
+"""`--web.config.file` with random content."""
 
 from pathlib import Path
 
@@ -74,19 +74,19 @@ class TestFuzz:
     @given(st.binary(max_size=200) | _YAML.map(lambda text: text.encode(errors="replace")))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_bytes(self, tmp_path: Path, content: bytes) -> None:
-        """Whatever stands in the file, it is a configuration or a mistake told in one line without a secret."""
-        assert_loaded_or_told(tmp_path / "web.yaml", content)
+        """A file of random bytes is a valid configuration, or a one-line error that shows no secret."""
+        assert_loaded_or_refused(tmp_path / "web.yaml", content)
 
     @pytest.mark.fuzz
     @given(st.dictionaries(st.sampled_from(WebConfig.__struct_fields__) | _KEYS, _TREES, max_size=4))
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_tree(self, tmp_path: Path, tree: object) -> None:
-        """Whatever stands in which place, it is a configuration or a mistake told in one line without a secret."""
+        """A file of random YAML is a valid configuration, or a one-line error that shows no secret."""
         content = yaml.safe_dump(tree, allow_unicode=True, encoding="utf-8")
-        assert_loaded_or_told(tmp_path / "web.yaml", content)
+        assert_loaded_or_refused(tmp_path / "web.yaml", content)
 
 
-def assert_loaded_or_told(path: Path, content: bytes) -> None:
+def assert_loaded_or_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     try:
         loaded = web_config.load(str(path))

@@ -1,4 +1,4 @@
-"""`--web.config.file`: what happens when its files change."""
+"""`--web.config.file`: reloads after the file or its certificates change, and response headers."""
 
 import errno
 import logging
@@ -27,7 +27,7 @@ HEADER = "http_server_config: {headers: {X-Frame-Options: DENY}}\n"
 
 
 def fails(number: int) -> Callable[..., bytes]:
-    """What reads a file, and fails with this error."""
+    """Return a replacement of a read function that raises this error."""
 
     def read(*_: object) -> bytes:
         raise OSError(number, os.strerror(number))
@@ -35,8 +35,8 @@ def fails(number: int) -> Callable[..., bytes]:
     return read
 
 
-def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
-    """A file that asks for a header since it was read, and the settings as they were read."""
+def with_a_new_header(folder: Path) -> tuple[Path, WebSettings]:
+    """Write a file, read its settings, and then add a header to the file; return the file and the settings."""
     web = folder / "web.yaml"
     web.write_text(USERS, encoding="utf-8")
     settings = WebSettings(str(web))
@@ -46,7 +46,7 @@ def with_a_header_since(folder: Path) -> tuple[Path, WebSettings]:
 
 class TestChanges:
     def test_file_that_comes_later(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A certificate that was missing is used as soon as it is there, without a change of the configuration."""
+        """A missing certificate is used as soon as its file exists, without a change of the web configuration."""
         web = tmp_path / "web.yaml"
         web.write_text(USERS, encoding="utf-8")
         settings = WebSettings(str(web))
@@ -62,7 +62,7 @@ class TestChanges:
     def test_change_while_it_is_read(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A certificate that is replaced in the very moment it is read is read again."""
+        """If a certificate is replaced while it is being read (a race condition), it is read again."""
         caplog.set_level(logging.INFO)
         for name in ("server.pem", "server.key"):
             (tmp_path / name).write_bytes((folder / name).read_bytes())
@@ -84,8 +84,10 @@ class TestChanges:
         settings.refresh()
         assert [record.message for record in caplog.records] == ["web configuration reloaded"]
 
-    def test_renewed_beside_a_mistake(self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A mistake in the configuration keeps no renewed certificate from being used, and is told once."""
+    def test_renewed_certificate_despite_an_error(
+        self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Despite an error in the web configuration, a renewed certificate is used; the error is logged once."""
         for name in ("server.pem", "server.key"):
             (tmp_path / name).write_bytes((folder / name).read_bytes())
         web = tmp_path / "web.yaml"
@@ -101,7 +103,7 @@ class TestChanges:
         assert len(caplog.records) == 1
 
     def test_a_named_pipe(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A named pipe in the place of the file is not opened: whoever asks for a page would wait for it."""
+        """A named pipe in place of the file is not opened, because requests would hang."""
         web = tmp_path / "web.yaml"
         web.write_text(USERS + HEADER, encoding="utf-8")
         settings = WebSettings(str(web))
@@ -110,11 +112,11 @@ class TestChanges:
         settings.refresh()
         assert settings.headers == {"X-Frame-Options": "DENY"}
         (record,) = caplog.records
-        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger puts it there
+        assert str(record.facts["error"]) == f"{web}: cannot be read: it is not a file"  # type: ignore[attr-defined]  # the logger sets it
 
-    def test_other_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A file that could not be read is read again when its permissions change."""
-        web, settings = with_a_header_since(tmp_path)
+    def test_changed_permissions(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that could not be read is read again after its permissions change."""
+        web, settings = with_a_new_header(tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(files, "check", fails(errno.EACCES))
             settings.refresh()
@@ -124,12 +126,12 @@ class TestChanges:
         settings.refresh()
         assert settings.headers == {"X-Frame-Options": "DENY"}
 
-    def test_tried_again(
+    def test_too_many_open_files(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What could not be read for want of files is tried again soon, and told once."""
+        """If too many files are open to read the web configuration, the exporter retries soon and logs that once."""
         monkeypatch.setattr(web_settings, "TRY_AGAIN_SECONDS", 0)
-        _, settings = with_a_header_since(tmp_path)
+        _, settings = with_a_new_header(tmp_path)
         with monkeypatch.context() as patch:
             patch.setattr(files, "read", fails(errno.EMFILE))
             settings.refresh()
@@ -143,23 +145,25 @@ class TestChanges:
         [
             ("", "the file is empty"),
             (HEADER, "nothing is protected"),
-            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: taken away"),
-            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: taken away"),
-            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: taken away"),
-            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: taken away"),
-            (tls(), "tls_server_config.client_auth_type: taken away"),
+            (tls(STRICT.replace(", client_allowed_sans: [a]", "")), "client_allowed_sans: less protection"),
+            (tls(STRICT.replace(", curve_preferences: [CurveP256]", "")), "curve_preferences: less protection"),
+            (tls(STRICT.replace(f", cipher_suites: [{CIPHER}]", "")), "cipher_suites: less protection"),
+            (f"basic_auth_users: {{alice: '{HASH}'}}", "tls_server_config: less protection"),
+            (tls(), "tls_server_config.client_auth_type: less protection"),
             (
                 tls("client_ca_file: server.pem, client_auth_type: VerifyClientCertIfGiven"),
-                "client_auth_type: taken away",
+                "client_auth_type: less protection",
             ),
             (
                 tls("client_ca_file: server.pem, client_auth_type: RequireAndVerifyClientCert"),
-                "tls_server_config.min_version: taken away",
+                "tls_server_config.min_version: less protection",
             ),
         ],
     )
-    def test_nothing_opens(self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture) -> None:
-        """What protects stays while the file is half written, or without it: to take it away needs a restart."""
+    def test_a_reload_removes_no_protection(
+        self, folder: Path, content: str, expected: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A reload removes no protection, even if the file is half-written: that needs a restart."""
         web = folder / "web.yaml"
         web.write_text(tls(STRICT), encoding="utf-8")
         settings = WebSettings(str(web))
@@ -168,7 +172,7 @@ class TestChanges:
         settings.refresh()
         assert settings.context is before
         (record,) = caplog.records
-        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger puts it there
+        assert expected in str(record.facts["error"])  # type: ignore[attr-defined]  # the logger sets it
 
 
 class TestHeaders:
@@ -189,8 +193,8 @@ class TestHeaders:
             ("X-Content-Type-Options", "nosniff", "nosniff"),
         ],
     )
-    def test_value(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
-        """A value is sent as it stands in the file, numbers without quotes too, and a blank one is left out."""
+    def test_value_as_written(self, tmp_path: Path, name: str, written: str, sent: str | None) -> None:
+        """A header is sent as written in the file, even a number without quotes; an empty header is not sent."""
         web = tmp_path / "web.yaml"
         web.write_text(
             f"basic_auth_users: {{alice: '{HASH}'}}\nhttp_server_config:\n  headers:\n    {name}: {written}\n",

@@ -1,4 +1,4 @@
-"""`tls_server_config`: what is refused and in which words."""
+"""`tls_server_config`: errors and their messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +17,15 @@ HTTP2 = (
     "tls_server_config.cipher_suites: expected TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or "
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, which HTTP/2 needs, or http2: false in http_server_config"
 )
-CUT = "expected a value; a file that was cut looks like this"
+CUT = "expected a value; the file may be truncated"
 
-MISTAKES = [
+ERRORS = [
     (tls("cert_filse: x"), f"tls_server_config: unknown key `cert_filse`; expected one of {KEYS}"),
     # Certificate and key.
     *(
         (
             f"tls_server_config: {{{given}}}",
-            f"tls_server_config.{missing}_file: required, but missing, and so is {missing}, the text itself",
+            f"tls_server_config.{missing}_file: required, but missing; set it, or set {missing} to the PEM text",
         )
         for given, missing in (
             ("cert_file: server.pem", "key"),
@@ -37,7 +37,7 @@ MISTAKES = [
     *(
         (
             tls(f"client_ca_file: authority.pem, client_auth_type: VerifyClientCertIfGiven, {key}: x"),
-            f"tls_server_config.{key}: expected it or {key}_file, not both",
+            f"tls_server_config.{key}: expected {key} or {key}_file, not both",
         )
         for key in ("cert", "key", "client_ca")
     ),
@@ -104,7 +104,7 @@ MISTAKES = [
     ),
     (
         tls("client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []"),
-        "tls_server_config.client_allowed_sans: expected at least one name: an empty list admits nobody",
+        "tls_server_config.client_allowed_sans: expected at least one name: an empty list admits no client",
     ),
     (
         tls("client_ca_file: authority.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: a"),
@@ -129,7 +129,7 @@ MISTAKES = [
     (tls("cipher_suites: [TLS_AES_128_GCM_SHA256]") + "http_server_config: {http2: true}\n", HTTP2),
     (
         tls("cipher_suites: [TLS_AES_128_GCM_SHA256], max_version: TLS12") + "http_server_config: {http2: false}\n",
-        "tls_server_config.cipher_suites: expected a cipher suite of TLS 1.2, which max_version asks for",
+        "tls_server_config.cipher_suites: expected a cipher suite of TLS 1.2, because max_version is TLS12",
     ),
     *(
         (
@@ -144,7 +144,7 @@ MISTAKES = [
         for key in KEYS.split(", ")
         if key not in ("cert_file", "key_file")
     ),
-    # Files that are not what they should be.
+    # Files that are missing or have the wrong content.
     (
         tls(cert="missing.pem"),
         "tls_server_config.cert_file: the file `missing.pem` cannot be read: No such file or directory",
@@ -172,14 +172,16 @@ MISTAKES = [
 ]
 
 
-class TestMistakes:
-    @pytest.mark.parametrize(("content", "expected"), MISTAKES)
-    def test_words(self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str) -> None:
-        """A mistake is one line on standard error and exit code 1, when starting and when checking."""
+class TestErrors:
+    @pytest.mark.parametrize(("content", "expected"), ERRORS)
+    def test_message(
+        self, check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str
+    ) -> None:
+        """An error in the file is one line on standard error and exit code 1, at a start and with --config.check."""
         refuses(check, folder, content, expected)
 
     def test_several_curves(self, check: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Several curves are refused where Python can only set one, with the version that can."""
+        """If Python can set only one curve, several curves are an error that names the Python version needed."""
         monkeypatch.setattr(web_tls, "SETS_SEVERAL_CURVES", False)
         code, out, err = check(tls("curve_preferences: [X25519, CurveP256]"), "--config.check")
         assert (code, out) == (1, "")
@@ -187,7 +189,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("indented", ["", "  ", "    "])
     def test_no_key_is_shown(self, check: Callable[..., tuple[int, str, str]], folder: Path, indented: str) -> None:
-        """No message repeats a line of a key in the file, however it is indented."""
+        """No error message shows a line of a private key, even if the key is indented wrongly."""
         key = (folder / "server.key").read_text(encoding="utf-8").splitlines()
         for begin in (
             "key: |",

@@ -1,4 +1,4 @@
-"""Pieces of web configuration files, and how the exporter refuses one."""
+"""Parts of web configuration files, and a check for error messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ def tls(more: str = "", *, cert: str = "server.pem", key: str = "server.key") ->
 
 
 def refuses(check: Callable[..., tuple[int, str, str]], folder: Path, content: str, expected: str) -> None:
-    """Expect one line on standard error and exit code 1, both at a start and at a check."""
+    """Expect one line on standard error and exit code 1, both at a start and with --config.check."""
     line = f"cloudflare-access-exporter: {folder}/web.yaml: {expected}\n"
     assert check(content, "--config.check") == (1, "", line)
     assert check(content) == (1, "", line)

@@ -1,4 +1,4 @@
-"""Simulated accounts, where they are asked, and what is read of the answers."""
+"""Simulated accounts, their URLs, and helpers that read responses."""
 
 from typing import Any
 
@@ -17,22 +17,22 @@ POLICY_TEST = "/accounts/" + ACCOUNT + "/access/policy-tests/" + TEST
 
 
 def account(users: int = 0, **options: Any) -> Account:
-    """The account with so many users, numbered from 0."""
+    """Return the account with this number of users, numbered from 0."""
     return Account(ACCOUNT, [User(str(number)) for number in range(users)], **options)
 
 
 def policy_test(users: int, **options: Any) -> PolicyTest:
-    """The policy test of so many users, numbered from 0, all approved."""
+    """Return the policy test of this number of users, numbered from 0, all approved."""
     return PolicyTest(TEST, results=[PolicyTestUser(str(number)) for number in range(users)], **options)
 
 
 def ids(answer: requests.Response) -> list[str]:
-    """The ids of the rows of a good answer."""
+    """Return the ids of the rows of a successful response."""
     return [row["id"] for row in answer.json()["result"]]
 
 
 def code(answer: requests.Response) -> int:
-    """The error code of a failure, after a look at the envelope around it."""
+    """Check the envelope of an error response and return the error code."""
     body = answer.json()
     assert (body["success"], body["messages"], body["result"]) == (False, [], None)
     number: int = body["errors"][0]["code"]

@@ -1,4 +1,4 @@
-"""A client of the simulator."""
+"""An HTTP client of the simulator."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.simulator.accounts import BEARER
 
 @pytest.fixture
 def http() -> Iterator[requests.Session]:
-    """A client with the right token."""
+    """Return a client with the right token."""
     with requests.Session() as session:
         session.trust_env = False  # no proxy between the test and the loopback interface
         session.headers.update(BEARER)

@@ -1,4 +1,4 @@
-"""What is in a simulated account, as it is seen from outside."""
+"""Simulated accounts, as a client sees them."""
 
 import pytest
 import requests
@@ -9,15 +9,15 @@ from tests.simulator.accounts import ACCOUNT, POLICY_TEST, TEST, USERS, account,
 
 
 class TestUsers:
-    def test_odd_rows(self, http: requests.Session) -> None:
-        """A field that is None is left out, and a mapping is sent as it is."""
-        odd = {"id": "", "access_seat": None, "active_device_count": 1.5, "created_at": "soon"}
-        with Simulator([Account(ACCOUNT, [User("1", access_seat=None), odd])]) as simulator:
+    def test_unusual_rows(self, http: requests.Session) -> None:
+        """A field that is None is left out, and a mapping is sent unchanged."""
+        unusual = {"id": "", "access_seat": None, "active_device_count": 1.5, "created_at": "soon"}
+        with Simulator([Account(ACCOUNT, [User("1", access_seat=None), unusual])]) as simulator:
             rows = http.get(simulator.url + USERS).json()["result"]
-        assert rows == [{"id": "1", "gateway_seat": False, "active_device_count": 0}, odd]
+        assert rows == [{"id": "1", "gateway_seat": False, "active_device_count": 0}, unusual]
 
     def test_replaced_users(self, http: requests.Session) -> None:
-        """Users that are replaced while the simulator runs are seen by the next request."""
+        """If a test replaces the users while the simulator runs, the next request shows the new users."""
         with Simulator([account(1)]) as simulator:
             assert ids(http.get(simulator.url + USERS)) == ["0"]
             simulator.accounts[ACCOUNT].users = [User("new")]
@@ -26,7 +26,7 @@ class TestUsers:
 
 class TestPolicyTests:
     def test_summary(self, http: requests.Session) -> None:
-        """A summary counts the processed users and gives whole percents of them."""
+        """The summary of a policy test counts the processed users and shows whole percents of them."""
         statuses = ["approved", "blocked", "error", "approved", "approved", "blocked", "approved"]
         rows = [PolicyTestUser(str(number), status=status) for number, status in enumerate(statuses)]
         test = PolicyTest(TEST, "processing", rows, processed=3)
@@ -51,22 +51,22 @@ class TestPolicyTests:
         }
 
     @pytest.mark.parametrize("users", [0, 5])
-    def test_summary_of_nobody(self, http: requests.Session, users: int) -> None:
-        """A test that has processed nobody is at zero percent of everything."""
+    def test_summary_without_processed_users(self, http: requests.Session, users: int) -> None:
+        """A policy test that has processed no user shows zero percent everywhere."""
         with Simulator([account(policy_tests=[policy_test(users, processed=0)])]) as simulator:
             result = http.get(simulator.url + POLICY_TEST).json()["result"]
         assert result["total_users"] == users
         assert [value for name, value in result.items() if name.startswith("percent")] == [0, 0, 0, 0]
 
     def test_users_of_a_running_test(self, http: requests.Session) -> None:
-        """Only the users that are processed are listed, and progress is seen by the next request."""
+        """Only processed users are listed, and the next request shows the progress."""
         with Simulator([account(policy_tests=[policy_test(5, processed=1)])]) as simulator:
             assert ids(http.get(simulator.url + POLICY_TEST + "/users")) == ["0"]
             simulator.accounts[ACCOUNT].policy_tests[TEST] = policy_test(5, processed=2)
             assert ids(http.get(simulator.url + POLICY_TEST + "/users")) == ["0", "1"]
 
     def test_start(self, http: requests.Session) -> None:
-        """A test is started by the ids of its policies, takes its time, and ends as it was told to."""
+        """A policy test that a client starts takes the given time and ends with the given results."""
         now = 1000.0
         known = account()
         known.lives["one", "two"] = lambda: Life(policy_test(4).results, seconds=60)
@@ -86,7 +86,7 @@ class TestPolicyTests:
 class TestOrganization:
     @pytest.mark.parametrize("expiration", [None, "730h"])
     def test_settings(self, http: requests.Session, expiration: str | None) -> None:
-        """The organization has its seat expiration where there is one, and may be asked for by GET alone."""
+        """The organization shows its seat expiration if it has one, and only GET with a credential is allowed."""
         with Simulator([account(seat_expiration=expiration)]) as simulator:
             url = f"{simulator.url}/accounts/{ACCOUNT}/access/organizations"
             settings = http.get(url).json()["result"]

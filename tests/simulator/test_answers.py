@@ -1,4 +1,4 @@
-"""The envelope around answers, and lists that are cut into pages."""
+"""The envelope of responses, and lists in pages."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -20,7 +20,7 @@ from tests.simulator.accounts import ACCOUNT, USERS, account, ids
 
 class TestUsers:
     def test_documented_example(self, http: requests.Session) -> None:
-        """A user comes as the example of the API page: names, types, and times in UTC without trailing zeros."""
+        """A user has the names and types of the documented example, and times in UTC without trailing zeros."""
         user = User(
             id="f174e90a-fafe-4643-bbbc-4a0ed4fc8415",
             uid="uid",
@@ -60,13 +60,13 @@ class TestUsers:
         }
 
     def test_unserialisable_row(self, http: requests.Session, capsys: pytest.CaptureFixture[str]) -> None:
-        """A mistake in a test's own data is shown on stderr instead of passing for a network fault."""
+        """An error in a test's own data is printed on stderr, so that it does not look like a network error."""
         with Simulator([Account(ACCOUNT, [{"id": object()}])]) as simulator, pytest.raises(requests.ConnectionError):
             http.get(simulator.url + USERS)
         assert "TypeError: a row cannot hold a object" in capsys.readouterr().err
 
-    def test_walk(self, http: requests.Session) -> None:
-        """The pages together hold every user once, in order, and the page past the end is empty."""
+    def test_pages(self, http: requests.Session) -> None:
+        """The pages together hold each user once and in order, and the page after the last is empty."""
         with Simulator([account(7)]) as simulator:
             answers = [http.get(simulator.url + USERS, params={"page": page, "per_page": 3}) for page in (1, 2, 3, 4)]
         assert [ids(answer) for answer in answers] == [["0", "1", "2"], ["3", "4", "5"], ["6"], []]
@@ -79,7 +79,7 @@ class TestUsers:
         ]
 
     def test_no_users(self, http: requests.Session) -> None:
-        """An account without users answers an empty first page of none."""
+        """An account without users has an empty first page and zero pages."""
         with Simulator([account()]) as simulator:
             body = http.get(simulator.url + USERS).json()
         assert body["result"] == []
@@ -96,7 +96,7 @@ class TestPaging:
         ],
     )
     def test_wrong_totals(self, http: requests.Session, paging: Paging, totals: tuple[int, int]) -> None:
-        """Totals can be wrong on each page, past the end too, while the rows stay right."""
+        """The totals can be wrong on each page, even after the last, while the rows are right."""
         with Simulator([account(5)], paging=paging) as simulator:
             answers = [http.get(simulator.url + USERS, params={"page": page, "per_page": 2}) for page in (1, 2, 3, 4)]
         assert [ids(answer) for answer in answers] == [["0", "1"], ["2", "3"], ["4"], []]
@@ -104,19 +104,19 @@ class TestPaging:
         assert {(info["total_count"], info["total_pages"]) for info in infos} == {totals}
 
     def test_no_result_info(self, http: requests.Session) -> None:
-        """result_info can be left out of the users page."""
+        """A page of users can lack result_info."""
         with Simulator([account(1)], paging=no_result_info) as simulator:
             assert "result_info" not in http.get(simulator.url + USERS).json()
 
     def test_null_result_info(self, http: requests.Session) -> None:
-        """result_info can be null."""
+        """The result_info of a page can be null."""
         with Simulator([account(1)], paging=null_result_info) as simulator:
             assert http.get(simulator.url + USERS).json()["result_info"] is None
 
     @pytest.mark.parametrize("users", range(8))
     @pytest.mark.parametrize("repeat", [1, 2, 5])
     def test_repeats_at_borders(self, http: requests.Session, users: int, repeat: int) -> None:
-        """Rows repeat where two pages meet, and the pages that result_info tells of still hold every user."""
+        """Rows repeat where two pages meet, and the pages that result_info counts still hold every user."""
         with Simulator([account(users)], repeat_at_borders=repeat) as simulator:
 
             def page(number: int) -> requests.Response:

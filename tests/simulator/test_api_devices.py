@@ -1,4 +1,4 @@
-"""Registrations of devices, as the simulator lists them."""
+"""Device registrations in the simulator."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,19 +15,19 @@ GONE = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 def account(*rows: Row) -> Account:
-    """An account with these registrations."""
+    """Return an account with these registrations."""
     known = Account(ACCOUNT)
     known.registrations = rows
     return known
 
 
 def registrations(number: int) -> list[Registration]:
-    """So many registrations, numbered from 0."""
+    """Return this number of registrations, numbered from 0."""
     return [Registration(str(index), {"id": "user"}, {"client_version": "1"}) for index in range(number)]
 
 
 def test_cursor(http: requests.Session) -> None:
-    """Each page but the last has a cursor for the next, and none says how many rows there are."""
+    """Each page except the last has a cursor for the next one, and no page has a total."""
     asked: dict[str, Any] = {"per_page": 2}
     pages: list[requests.Response] = []
     with Simulator([account(*registrations(5))]) as simulator:
@@ -47,7 +47,7 @@ def test_cursor(http: requests.Session) -> None:
 
 @pytest.mark.parametrize("query", [{"cursor": "planted"}, {"cursor": "page-0"}, {"status": "gone"}, {"per_page": "0"}])
 def test_bad_parameters(http: requests.Session, query: dict[str, str]) -> None:
-    """A cursor that was never given, an unknown status and a page size of nothing are bad requests."""
+    """An invented cursor, an unknown status and a page size of 0 get status 400."""
     with Simulator([account(*registrations(1))]) as simulator:
         answer = http.get(simulator.url + PATH, params=query)
     assert (answer.status_code, code(answer)) == (400, 12130)
@@ -63,7 +63,7 @@ def test_bad_parameters(http: requests.Session, query: dict[str, str]) -> None:
     ],
 )
 def test_status(http: requests.Session, query: dict[str, str], found: list[str]) -> None:
-    """Registrations that were neither revoked nor deleted are active, and listed where nothing else is asked for."""
+    """A registration that is neither revoked nor deleted is active; without a filter only active ones are listed."""
     rows: list[Row] = [
         Registration("1", {}, {}),
         Registration("2", {}, {}, revoked_at=GONE),
@@ -75,14 +75,14 @@ def test_status(http: requests.Session, query: dict[str, str], found: list[str])
 
 
 def test_without_permission(http: requests.Session) -> None:
-    """An account whose registrations may not be listed refuses them as a bad token is refused."""
+    """If a token may not list the registrations of an account, it gets status 403."""
     with Simulator([Account(ACCOUNT)]) as simulator:
         answer = http.get(simulator.url + PATH)
     assert (answer.status_code, code(answer)) == (403, 10000)
 
 
 def test_demo() -> None:
-    """In the demo most devices were seen lately, a few long ago, and all belong to people of the account."""
+    """In the demo most devices were seen recently, a few long ago, and all belong to users of the account."""
     now = 1_750_000_000.0
     with demo(clock=lambda: now) as simulator, requests.Session() as http:
         http.trust_env = False

@@ -1,3 +1,5 @@
+"""The simulated account of `--demo`: its users, devices, policies and policy tests."""
+
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -13,7 +15,7 @@ WIKI, PAYROLL, LEGACY_VPN = DEMO.policy_tests
 
 
 class Life:
-    """A demo at a clock turned by hand."""
+    """A demo with a clock that the test sets."""
 
     def __init__(self, seed: int = 1) -> None:
         self.now = START
@@ -31,37 +33,37 @@ class Life:
         self.simulator.stop()
 
     def get(self, path: str) -> Any:
-        """What the account answers, without the envelope."""
+        """Return the result of a response of the account, without the envelope."""
         answer = self._http.get(f"{self.simulator.url}/accounts/{DEMO.account_id}/access/{path}")
         answer.raise_for_status()
         return answer.json()["result"]
 
     def users(self, after: float = 0) -> list[dict[str, Any]]:
-        """The users so many seconds after the start."""
+        """Return the users this number of seconds after the start."""
         self.now = START + after
         rows: list[dict[str, Any]] = self.get("users")
         return rows
 
     def seats_used(self, after: float) -> int:
-        """The seats in use so many seconds after the start."""
+        """Return the number of seats in use this number of seconds after the start."""
         return sum(row["access_seat"] or row["gateway_seat"] for row in self.users(after))
 
 
 @pytest.fixture
 def life() -> Iterator[Life]:
-    """A demo that has just started."""
+    """Return a demo that has just started."""
     with Life() as life:
         yield life
 
 
 def idle_days(row: dict[str, Any], now: float) -> float:
-    """Days from a user's last login to `now`, Unix seconds."""
+    """Return the days from a user's last login to `now`, in Unix seconds."""
     login = datetime.fromisoformat(row["last_successful_login"])
     return (datetime.fromtimestamp(now, UTC) - login).total_seconds() / 86_400
 
 
-def test_people_of_all_kinds(life: Life) -> None:
-    """The demo starts with users of every kind that a metric tells apart."""
+def test_users_of_all_kinds(life: Life) -> None:
+    """The demo starts with users of every kind that a metric distinguishes."""
     rows = life.users()
     holders = [row for row in rows if row["access_seat"] or row["gateway_seat"]]
     assert len(holders) == 40
@@ -80,8 +82,8 @@ def test_people_of_all_kinds(life: Life) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
-def test_nobody_real(life: Life) -> None:
-    """Names are numbered, some of them awkward, and addresses are at domains reserved for examples."""
+def test_no_real_person(life: Life) -> None:
+    """Names are numbered, some with unusual characters, and e-mail addresses are at domains reserved for examples."""
     rows = life.users()
     assert {row["email"].partition("@")[2] for row in rows} == {"example.com", "example.org", "example.net"}
     assert all(row["name"].startswith(f"User {number}") for number, row in enumerate(rows))
@@ -89,8 +91,8 @@ def test_nobody_real(life: Life) -> None:
     assert any(not row["name"].isascii() for row in rows)
 
 
-def test_idle_stay_idle(life: Life) -> None:
-    """After hours of logins there is still someone idle for 90 days."""
+def test_some_users_stay_idle(life: Life) -> None:
+    """After hours of logins, at least one user is still idle for 90 days."""
     rows = life.users(after=5 * 3600)
     assert any(
         idle_days(row, life.now) >= 90
@@ -100,8 +102,8 @@ def test_idle_stay_idle(life: Life) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_seats_wander(seed: int) -> None:
-    """Each minute the number of seats moves, and it never passes the limit."""
+def test_seats_change(seed: int) -> None:
+    """Each minute the number of used seats changes, and it never exceeds the limit."""
     with Life(seed) as life:
         used = [life.seats_used(after=seconds) for seconds in range(0, 1800, 10)]
     assert 30 < min(used) < max(used) <= DEMO.seat_limit
@@ -109,15 +111,15 @@ def test_seats_wander(seed: int) -> None:
     assert all(any(moves[first : first + 6]) for first in range(0, len(moves), 6))
 
 
-def test_logins_and_devices_move(life: Life) -> None:
-    """Within a minute people log in, and devices come and go."""
+def test_logins_and_devices_change(life: Life) -> None:
+    """Within a minute, logins happen and the numbers of devices change."""
     before, after = life.users(), life.users(after=60)
     for field in ("last_successful_login", "active_device_count", "updated_at"):
         assert [row.get(field) for row in before] != [row.get(field) for row in after]
 
 
-def test_same_seed_same_life(life: Life) -> None:
-    """The state follows from the seed and the elapsed time alone, however often it is asked for."""
+def test_same_seed_same_state(life: Life) -> None:
+    """The state depends only on the seed and the elapsed time, not on the number of requests."""
     for seconds in range(0, 300, 7):
         life.users(after=seconds)
     with Life() as twin, Life(seed=2) as stranger:
@@ -126,18 +128,18 @@ def test_same_seed_same_life(life: Life) -> None:
 
 
 def test_clock_set_back(life: Life) -> None:
-    """A clock that goes back changes nothing."""
+    """If the clock goes back, the state does not change."""
     assert life.users(after=100) == life.users(after=-100)
 
 
 def test_clock_jumps_ahead(life: Life) -> None:
-    """A clock that jumps by years is caught up with, without living through all of it."""
+    """If the clock jumps by 50 years, the demo catches up without simulating the whole time."""
     rows = life.users(after=50 * 365 * 86_400)
     assert any(idle_days(row, life.now) < 1 for row in rows if "last_successful_login" in row)
 
 
 def test_running_policy_test(life: Life) -> None:
-    """One policy test takes two minutes from nothing to complete, and then never changes again."""
+    """One policy test takes two minutes from start to completion, and then stays unchanged."""
     summaries = []
     for seconds in (0, 30, 60, 118, 120, 3600):
         life.now = START + seconds
@@ -150,7 +152,7 @@ def test_running_policy_test(life: Life) -> None:
 
 
 def test_finished_policy_tests(life: Life) -> None:
-    """One policy test is complete and one gave up half way, and neither ever changes."""
+    """One policy test is complete, one exceeded its time half-way, and neither changes."""
     before = [life.get(f"policy-tests/{test}") for test in (WIKI, LEGACY_VPN)]
     life.now += 600
     assert [life.get(f"policy-tests/{test}") for test in (WIKI, LEGACY_VPN)] == before
@@ -160,7 +162,7 @@ def test_finished_policy_tests(life: Life) -> None:
 
 
 def test_edits_of_policies(life: Life) -> None:
-    """Within two hours somebody edits policies, opens an application by a bypass policy, and takes away a last one."""
+    """Within two hours policies are edited, one application gets a bypass policy, and one loses its last policy."""
     pages = []
     for life.now in range(int(START), int(START) + 7200, 60):
         pages.append({row["name"]: [each["decision"] for each in row["policies"]] for row in life.get("apps")})

@@ -1,4 +1,4 @@
-"""Whom the simulated policies let in."""
+"""Results of simulated policies: which users they approve."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from access_exporter.simulator import Account, User
 from access_exporter.simulator.evaluation import results
 
-ANN, BOB, NOBODY = User("1", email="ann@example.com"), User("2", email="Bob@Example.org"), User("3")
+ANN, BOB, NO_ADDRESS = User("1", email="ann@example.com"), User("2", email="Bob@Example.org"), User("3")
 EVERYONE: dict[str, Any] = {"everyone": {}}
 IS_ANN = {"email": {"email": "ANN@example.com"}}
 IS_ORG = {"email_domain": {"domain": "example.org"}}
@@ -40,8 +40,8 @@ def policy(decision: str, *include: dict[str, Any], **fields: Any) -> dict[str, 
     ],
 )
 def test_results(policies: list[Any], expected: list[str]) -> None:
-    """The first policy that applies decides; who has no address ends in an error."""
-    account = Account("a", [ANN, BOB, NOBODY])
+    """The first policy that applies decides; a user without an e-mail address ends in an error."""
+    account = Account("a", [ANN, BOB, NO_ADDRESS])
     account.lists["policies"] = ({"id": "saved", **policy("allow", IS_ANN)},)
     rows = list(results(account, policies, {"g": {"2"}}))
     assert [row.status for row in rows] == [*expected, "error"]
@@ -49,7 +49,7 @@ def test_results(policies: list[Any], expected: list[str]) -> None:
 
 
 def test_rules_that_are_not_simulated() -> None:
-    """Some fit any other rule, always the same people, and other people another one."""
+    """An unknown rule matches some users, always the same ones; another rule matches other users."""
     account = Account("a", [User(str(number), email=f"{number}@example.com") for number in range(200)])
     first, again, other = (
         [row.status for row in results(account, [policy("allow", {"okta": {"name": name}})])]

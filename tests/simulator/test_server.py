@@ -1,4 +1,4 @@
-"""The simulator's HTTP server, and the faults it has on demand."""
+"""The HTTP server of the simulator, and the faults it can produce."""
 
 import socket
 import ssl
@@ -30,7 +30,7 @@ from tests.simulator.accounts import (
 
 class TestServer:
     def test_arrivals(self, http: requests.Session) -> None:
-        """Each request is noted with the time of the given clock and what was asked for."""
+        """The simulator records each request with its time, path, page and account."""
         now = 1000.0
         with Simulator([account(policy_tests=[policy_test(1)])], clock=lambda: now) as simulator:
             http.get(simulator.url + USERS, headers={"User-Agent": "tester/1"})
@@ -53,18 +53,18 @@ class TestServer:
         assert len({arrival.client for arrival in simulator.arrivals}) == 1
 
     def test_unread_body(self, http: requests.Session) -> None:
-        """A chunked body is not read, and the answer says that the connection ends."""
+        """The simulator does not read a chunked body, and its response closes the connection."""
         with Simulator([account()]) as simulator:
             answer = http.post(simulator.url + USERS, data=iter([b"chunk"]))
         assert (answer.status_code, answer.headers["Connection"]) == (405, "close")
 
-    def test_stop_hangs_up(self, http: requests.Session) -> None:
-        """A stopped simulator is gone for idle connections too, and comes back on the same port."""
+    def test_stop_and_start(self, http: requests.Session) -> None:
+        """A stopped simulator closes idle connections too, and starts again on the same port."""
         with Simulator([account()]) as simulator:
             url = simulator.url
             assert http.get(url + USERS).status_code == 200
             simulator.stop()
-            simulator.stop()  # once more does no harm
+            simulator.stop()  # a second stop changes nothing
             with pytest.raises(requests.ConnectionError):
                 http.get(url + USERS)
             simulator.start()
@@ -72,12 +72,12 @@ class TestServer:
             assert http.get(url + USERS).status_code == 200
 
     def test_loopback_only(self) -> None:
-        """Nothing but the machine itself can reach a simulator."""
+        """Only clients on the same machine can reach a simulator."""
         with pytest.raises(ValueError, match="loopback"):
-            Simulator([account()], address=("0.0.0.0", 0))  # noqa: S104 – this is what is refused
+            Simulator([account()], address=("0.0.0.0", 0))  # noqa: S104 – the simulator must refuse it
 
     def test_tls(self, http: requests.Session, authority: Authority) -> None:
-        """With a TLS context answers come over https, and a client that never shakes hands blocks nobody."""
+        """With a TLS context the simulator serves https, and a client without a handshake blocks no other client."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.issue("server").files)
         with Simulator([account(1)], ssl_context=context) as simulator:
@@ -90,7 +90,7 @@ class TestServer:
 
 class TestFaults:
     def test_raw_bytes(self, http: requests.Session) -> None:
-        """A fault can write anything, and the connection ends with it."""
+        """A fault can write any bytes, and then the connection ends."""
 
         def torn(handler: Handler) -> None:
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
@@ -101,7 +101,7 @@ class TestFaults:
                 _ = answer.content
 
     def test_reset(self, http: requests.Session) -> None:
-        """A fault can reset the connection without a word."""
+        """A fault can reset the connection without a response."""
 
         def reset(handler: Handler) -> None:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -111,7 +111,7 @@ class TestFaults:
             http.get(simulator.url + USERS)
 
     def test_lost_client(self, http: requests.Session, capsys: pytest.CaptureFixture[str]) -> None:
-        """A connection that breaks while it is answered is no news."""
+        """If a connection breaks during a response, the simulator prints no error."""
 
         def lose(_handler: Handler) -> None:
             raise BrokenPipeError
@@ -121,7 +121,7 @@ class TestFaults:
         assert capsys.readouterr().err == ""
 
     def test_chosen_by_request(self, http: requests.Session) -> None:
-        """A fault is chosen request by request, can be switched while the simulator runs, and may keep the line."""
+        """A test can choose a fault for each request, change it while the simulator runs, and keep the connection."""
 
         def refuse(handler: Handler) -> None:
             handler.send(replace(error(429, 971, "Please wait"), headers={"Retry-After": "3"}))
@@ -138,8 +138,8 @@ class TestFaults:
         assert (code(answers[1]), answers[1].headers["Retry-After"]) == (971, "3")
         assert len({arrival.client for arrival in simulator.arrivals}) == 1
 
-    def test_changed_answer(self, http: requests.Session) -> None:
-        """A fault can change the proper answer on its way out."""
+    def test_changed_response(self, http: requests.Session) -> None:
+        """A fault can change the normal response."""
 
         def crash(handler: Handler) -> None:
             handler.send(replace(handler.response(), status=520))
@@ -153,7 +153,7 @@ class TestFaults:
         assert (page.status_code, page.text, page.headers["Content-Type"]) == (502, "<html>", "text/html")
 
     def test_hanging(self, http: requests.Session) -> None:
-        """A request that hangs blocks no other one."""
+        """A request that hangs does not block other requests."""
         release = threading.Event()
 
         def hang(handler: Handler) -> None:

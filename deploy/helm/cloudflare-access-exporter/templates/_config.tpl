@@ -16,7 +16,7 @@
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* Refuse a text that holds a secret of the values, or anything like a token or key of Cloudflare, and do not show it. */ -}}
+{{- /* Refuse a text that contains a secret of the values, or text that looks like a token or key of Cloudflare. Do not show it. */ -}}
 {{- define "cloudflare-access-exporter.noSecret" -}}
 {{- $place := index . 0 }}
 {{- $text := index . 1 }}
@@ -45,7 +45,7 @@
 {{- default (include "cloudflare-access-exporter.fullname" .) .Values.secret.existingSecret }}
 {{- end }}
 
-{{- /* Whether the Secret is mounted: if the chart creates it, it is named, or an account reads a file of it. */ -}}
+{{- /* Whether the pod mounts the Secret: if the chart creates it, if a value names it, or if an account reads a file from it. */ -}}
 {{- define "cloudflare-access-exporter.mountsSecret" -}}
 {{- $files := contains "/run/secrets/cloudflare/" (include "cloudflare-access-exporter.config" .) }}
 {{- if or .Values.secret.data .Values.secret.existingSecret $files }}true{{ end }}
@@ -69,7 +69,7 @@
 {{- toYaml (concat $args .Values.extraArgs) }}
 {{- end }}
 
-{{- /* The environment of the container: the configuration, also for `kubectl exec`, the pod's name for shards, variables from the Secret, and more of the values. */ -}}
+{{- /* The environment of the container: the path of the configuration (also for `kubectl exec`), the pod name for shards, variables from the Secret, and extraEnv. */ -}}
 {{- define "cloudflare-access-exporter.env" -}}
 {{- $env := list (dict "name" "CLOUDFLARE_ACCESS_CONFIG_FILE" "value" "/etc/cloudflare-access-exporter/config.yaml") }}
 {{- if include "cloudflare-access-exporter.sharded" . }}

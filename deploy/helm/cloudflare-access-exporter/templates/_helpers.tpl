@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* At most 52 characters: Kubernetes adds a hash of ten to the name of a StatefulSet and makes a label of it. */ -}}
+{{- /* At most 52 characters: Kubernetes adds a hash of ten characters to the name of a StatefulSet, and uses the result as a label. */ -}}
 {{- define "cloudflare-access-exporter.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $both := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
@@ -14,7 +14,7 @@ app.kubernetes.io/name: {{ include "cloudflare-access-exporter.name" . | quote }
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* Labels of every object. Those of the values do not replace what is selected by. */ -}}
+{{- /* Labels of every object. Labels from the values do not replace labels that selectors use. */ -}}
 {{- define "cloudflare-access-exporter.labels" -}}
 {{- $selected := include "cloudflare-access-exporter.selectorLabels" . | fromYaml }}
 {{- $chart := include "cloudflare-access-exporter.chartLabels" . | fromYaml }}
@@ -27,7 +27,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- /* Metadata of an object: name and labels. The argument is a list of the root and what the name ends in. */ -}}
+{{- /* Metadata of an object: name and labels. The argument is a list: the root, and the end of the name. */ -}}
 {{- define "cloudflare-access-exporter.metadata" -}}
 {{- $root := first . -}}
 name: {{ printf "%s%s" (include "cloudflare-access-exporter.fullname" $root) (last .) | quote }}

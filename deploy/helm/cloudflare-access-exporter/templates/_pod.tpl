@@ -1,6 +1,6 @@
 {{- /* The pod of the Deployment and of the StatefulSet. */ -}}
 {{- define "cloudflare-access-exporter.pod" -}}
-{{- /* A change of the configuration, or of a variable from the Secret, rolls out new pods. */ -}}
+{{- /* A change of the configuration, or of a variable from the Secret, starts new pods. */ -}}
 {{- $checksums := dict "checksum/config" (include "cloudflare-access-exporter.config" . | sha256sum) }}
 {{- if and .Values.secret.environment .Values.secret.data }}
   {{- $_ := set $checksums "checksum/secret" (.Values.secret.data | toJson | sha256sum) }}
@@ -15,7 +15,7 @@ spec:
   serviceAccountName: {{ include "cloudflare-access-exporter.serviceAccount" . | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: 10 # it stops within 5 s
+  terminationGracePeriodSeconds: 10 # the exporter stops within 5 s
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -38,7 +38,7 @@ spec:
           containerPort: 10060
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}
-      # Ready once every target was polled once, with or without success. Cloudflare being down restarts nothing.
+      # Ready when every target was polled once, with or without success. If Cloudflare is down, nothing restarts.
       {{- include "cloudflare-access-exporter.probes" . | trim | nindent 6 }}
       resources:
         {{- toYaml .Values.resources | nindent 8 }}
@@ -54,7 +54,7 @@ spec:
   mountPath: /etc/cloudflare-access-exporter
   readOnly: true
 {{- if include "cloudflare-access-exporter.mountsSecret" . }}
-# A whole folder, not a subPath: a rotated token then arrives without a restart.
+# Mount the whole folder, not a subPath. Then a rotated token arrives without a restart.
 - name: secret
   mountPath: /run/secrets/cloudflare
   readOnly: true
@@ -84,7 +84,7 @@ spec:
     defaultMode: 0440
 {{- end }}
 {{- if not $storage.enabled }}
-# Everybody in the pod may write to it, so the exporter makes a folder of its own in it.
+# Every user in the pod may write to this volume, so the exporter creates its own folder in it.
 - name: storage
   emptyDir:
     sizeLimit: 16Mi
@@ -110,7 +110,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{- /* Where the pods run. By default shards prefer different nodes and zones: one that fails takes one shard with it. */ -}}
+{{- /* Where the pods run. By default, shards prefer different nodes and zones, so that a failed node stops only one shard. */ -}}
 {{- define "cloudflare-access-exporter.scheduling" -}}
 {{- $pods := dict "matchLabels" (include "cloudflare-access-exporter.selectorLabels" . | fromYaml) }}
 {{- $affinity := .Values.affinity }}

@@ -41,7 +41,7 @@
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* The probes. Without a client certificate the kubelet cannot ask, so the image's health check asks from inside. */ -}}
+{{- /* The probes. The kubelet has no client certificate, so the health check of the image runs inside the pod. */ -}}
 {{- define "cloudflare-access-exporter.probes" -}}
 {{- if include "cloudflare-access-exporter.web.clientCertificates" . }}
 {{- range list "readinessProbe" "livenessProbe" }}
@@ -63,7 +63,7 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
-{{- /* Where Prometheus finds the authority that signed the certificate; required where the chart knows that it is missing. */ -}}
+{{- /* Where Prometheus finds the certificate authority of the server. Fails if the chart knows that the certificate authority is missing. */ -}}
 {{- define "cloudflare-access-exporter.web.authority" -}}
 {{- $web := .Values.web }}
 {{- if not (or $web.existingSecret $web.certificateSecret (hasKey $web.files "ca.crt")) }}

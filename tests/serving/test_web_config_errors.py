@@ -1,4 +1,4 @@
-"""`--web.config.file` at the start of the command: each mistake is one line."""
+"""`--web.config.file` on the command line: each error is one line."""
 
 import subprocess
 import sys
@@ -11,9 +11,9 @@ from tests.certificates import Authority, lock
 from tests.processes import ROOT
 from tests.secured import HASH, install, write
 
-MISTAKES = {
+ERRORS = {
     "tls_server_config: {cert_file: a}": (
-        "tls_server_config.key_file: required, but missing, and so is key, the text itself"
+        "tls_server_config.key_file: required, but missing; set it, or set key to the PEM text"
     ),
     "basic_auth_users: {prometheus: secret-word}": (
         "basic_auth_users: expected a bcrypt hash for user 1, such as `htpasswd -nBC 10 ''` prints"
@@ -44,29 +44,27 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES)
-def test_mistakes_are_one_line(
+@pytest.mark.parametrize("text", ERRORS)
+def test_errors_are_one_line(
     text: str, authority: Authority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each mistake in the file is one line that names file, place and expectation, exit code 1, and no secret."""
+    """Each error is one line with the file, the key and the expected value, exit code 1, and no secret."""
     install(authority, tmp_path)
     config = write(tmp_path / "web.yaml", text + "\n")
     assert cli.main(["--demo", "--config.check", f"--web.config.file={config}"]) == 1
-    assert capsys.readouterr().err == f"cloudflare-access-exporter: {config}: {MISTAKES[text]}\n"
+    assert capsys.readouterr().err == f"cloudflare-access-exporter: {config}: {ERRORS[text]}\n"
 
 
 @pytest.mark.parametrize(("key", "value"), [("min_version", "TLS11"), ("client_auth_type", "RequireAnyClientCert")])
-def test_unsupported_values_are_refused_by_name(
-    key: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A value that is not supported is refused, with the place it stands at."""
+def test_unsupported_values(key: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unsupported value is an error that names the key."""
     config = write(tmp_path / "web.yaml", f"tls_server_config: {{cert_file: a, key_file: b, {key}: {value}}}\n")
     assert cli.main(["--demo", "--config.check", f"--web.config.file={config}"]) == 1
     assert f"tls_server_config.{key}: " in capsys.readouterr().err
 
 
-def test_an_encrypted_key_is_an_error_and_no_question(authority: Authority, tmp_path: Path) -> None:
-    """A key with a password is a clear error, even at a terminal."""
+def test_encrypted_key(authority: Authority, tmp_path: Path) -> None:
+    """An encrypted key is an error, and the command does not ask for its password."""
     install(authority, tmp_path)
     lock(tmp_path / "tls.key", tmp_path / "locked.key")
     config = write(tmp_path / "web.yaml", "tls_server_config: {cert_file: tls.crt, key_file: locked.key}\n")
@@ -76,8 +74,8 @@ def test_an_encrypted_key_is_an_error_and_no_question(authority: Authority, tmp_
     assert "without a password" in checked.stderr
 
 
-def test_a_check_tells_what_the_web_configuration_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--config.check says that the web configuration was read, and nothing of its secrets."""
+def test_check_describes_the_web_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--config.check describes the web configuration in one line, without a secret."""
     config = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{HASH}'}}\n")
     assert cli.main(["--demo", "--config.check", f"--web.config.file={config}"]) == 0
     out = capsys.readouterr().out
