@@ -62,7 +62,7 @@ class Server:
 
 
 class Canned(Server):
-    """A list of prepared pages without totals."""
+    """A list of prepared pages, without totals."""
 
     def __init__(self, page_of: Callable[[int], list[User]]) -> None:
         super().__init__(0)
@@ -231,7 +231,7 @@ class TestRepeats:
         assert Canned(lambda number: pages[number - 1]).walk(1) == (2 if repeats < 10 else 1)
 
     def test_repeated_list(self) -> None:
-        """The error for a list that repeats itself says so."""
+        """If ten pages in a row have no new rows, the error says that the list repeats itself."""
         full = [User(id=str(number)) for number in range(10)]
         with pytest.raises(InvalidResponseError, match="the list repeats itself: 10 pages in a row had no new rows"):
             list(Walk(Canned(lambda _: full), 10, 1, Found()))

@@ -164,7 +164,7 @@ answers = st.lists(good | good | refusals, min_size=1, max_size=3)
     ],
 )
 def test_first_responses_in_many_threads(answer: str) -> None:
-    """Many threads can decode the first responses at the same moment, without a mix-up or a crash."""
+    """If many threads decode their first responses at the same moment, each gets its own result."""
     code = """
 import sys, threading
 from access_exporter.cloudflare import responses as answers

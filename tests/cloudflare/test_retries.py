@@ -136,7 +136,7 @@ class TestRetryAfter:
     def test_retry_after_in_the_body(
         self, mock: responses.RequestsMock, body: dict[str, object], least: float, most: float
     ) -> None:
-        """The client obeys a `retry_after` in the body if it is longer than the other waits."""
+        """The client waits for the longest of `retry_after` in the body, Retry-After and its own pause."""
         bench = Bench()
         Script(mock, (429, {"Retry-After": "0"}, json.dumps(body)), good())
         assert bench.get() == Anything()

@@ -38,7 +38,7 @@ def revision(*rows: object, reusable: dict[str, Policy] = REUSABLE) -> str:
 
 
 def test_an_own_policy_is_an_object() -> None:
-    """For a policy of one application, a test gets only the fields that a test accepts, without null values."""
+    """From a policy of one application, a test gets only the fields that it accepts, without null values."""
     kept = ("name", "decision", "include", "exclude", "session_duration", "approval_required")
     assert body(OWN) == [{name: OWN[name] for name in kept}]
 

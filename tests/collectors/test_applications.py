@@ -143,7 +143,7 @@ class TestSelection:
         assert found.value('undiscovered_applications reason="excluded"') == 2
 
     def test_limit(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """The exporter tests the first applications by name, up to the limit, and counts the rest with one warning."""
+        """The exporter tests the first applications by name up to the limit, counts the rest, and logs one warning."""
         found = discover(*(application(name, own()) for name in "dbca"), tests=[discovery(limit=2)])
         found.run(3 * HOUR)
         assert set(found.labels().values()) == {"a", "b"}

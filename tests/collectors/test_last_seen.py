@@ -82,7 +82,7 @@ def test_the_latest_of_all_devices() -> None:
 
 
 def test_an_address_that_changed() -> None:
-    """A user found by id gets the time of a device with the user's address too."""
+    """If the address of a user has changed, devices match by the id and by the new address."""
     known = known_of([Device("a", "old@example.com", START - 9), Device("b", "new@example.com", START - 1)])
     assert of(known, User("a", None, "old@example.com"))[0] == START - 9
     assert of(known, User("a", None, "new@example.com"))[0] == START - 1
