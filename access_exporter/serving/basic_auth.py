@@ -1,8 +1,9 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit. Password checks do not block other clients.
 
 bcrypt is slow on purpose. So the server checks passwords in a thread, caches the credentials that are right, and gives
-each address its fair turn: after a wrong password, an address waits behind all other addresses. The server checks one
-hash for each request. For an unknown user name, the check takes as long as for a wrong password of most users.
+each address its fair turn: after a wrong password, an address waits behind all other addresses, and a refused client
+waits behind the other clients of its address. The server checks one hash for each request. For an unknown user name,
+the check takes as long as for a wrong password of most users.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # for all addresses together that sent a 
 # While other clients wait for a check, the server delays the refusal of a wrong password by the time of 64 checks, at
 # most 8 s. So a client that guesses passwords on dozens of connections leaves time for other clients of its address.
 REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
-# A client that connects so soon after a refused client of its address has left is taken for the same one.
+# A client that guesses passwords may use a new connection for each. So if a refused client closes its connection, the
+# server treats the next new client of its address as refused, if it comes so soon.
 RETURN_SECONDS, MAX_LEFT = 0.25, 1000
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt ignores the rest of a password, and tools that make hashes truncate the password here
@@ -79,7 +81,7 @@ class BasicAuth:
         return right
 
     def _recognize(self, client: Waiter) -> None:
-        """Take a new client for a refused one of its address that has just closed its connection, if there is one."""
+        """Treat a new client as refused if a refused client of its address has just closed its connection."""
         while self._left and self._left[0][0] < monotonic() - RETURN_SECONDS:
             self._left.popleft()
         left = next((each for each in self._left if each[1] == client.address), None)

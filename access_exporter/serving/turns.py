@@ -114,7 +114,7 @@ class Turns:
         return address in self._trusted
 
     def _rank(self, address: str) -> tuple[bool, int, bool]:
-        """Return the place of an address among those that wait; the smallest is next."""
+        """Return the rank of an address with waiting clients; the smallest rank is next."""
         burden = self.burden(address)
         was_refused = bool(burden) and all(waiter.after_refusal for waiter in self._waiting[address].values())
         return was_refused, burden, address not in self._trusted
