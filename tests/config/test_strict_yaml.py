@@ -1,16 +1,16 @@
 import pytest
 
-from access_exporter.config.model import Account
+from access_exporter.config.model import Account, Api, PolicyTest, Users
 from tests.config.refusals import refusal, table
 from tests.config_files import SECRET, account, api, policy_tests, users, with_credential
 
 pytestmark = pytest.mark.usefixtures("secret_files")
 
 ROOT_KEYS = "expected one of api, accounts"
-API_KEYS = "expected one of url, timeout, page_size, requests_per_second, burst, concurrency"
+API_KEYS = f"expected one of {', '.join(Api.__struct_fields__)}"
 ACCOUNT_KEYS = f"expected one of {', '.join(Account.__struct_fields__)}"
-USERS_KEYS = "expected one of interval, stale_after, idle_days, domains"
-POLICY_TEST_KEYS = "expected one of id, name, interval, stale_after, policies, refresh, discover, match, exclude, limit"
+USERS_KEYS = f"expected one of {', '.join(Users.__struct_fields__)}"
+POLICY_TEST_KEYS = f"expected one of {', '.join(PolicyTest.__struct_fields__)}"
 MAPPING = "expected a mapping with the keys `accounts` and, optionally, `api`"
 PLAIN_KEY = "expected a key that is a plain word, such as `users`"
 NO_TAG = "expected no tag (`!name`); put a string that begins with ! or = in quotes"
