@@ -18,7 +18,7 @@ main,header,footer{max-width:76rem;margin:0 auto;padding:0 1rem}
 header{padding-top:1.5rem;display:flex;flex-wrap:wrap;align-items:baseline;gap:.2rem 1.5rem}
 footer{padding:1rem 1rem 2rem;color:var(--soft);font-variant-numeric:tabular-nums}
 h1{font-size:1.4rem;margin:0;width:100%}h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}h3{font-size:1em;margin:0}
-h2 span{color:var(--soft);font-weight:400}p{margin:0}
+.verdict strong{display:inline-block}h2 span{color:var(--soft);font-weight:400}p{margin:0}
 nav{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 a{color:var(--link)}code{font-size:.85em;font-weight:400;color:var(--soft);overflow-wrap:anywhere}
 code:only-child{color:inherit;font-weight:600}

@@ -83,7 +83,7 @@ def _progress(walked: Walked) -> str:
 def _times(row: Row, now: float) -> str:
     """Return the times of a target. A line breaks between them, rather than between a number and its unit."""
     *others, last = _each_time(row, now)
-    return "".join((*(f"<span>{each} ·</span> " for each in others), f"<span>{last}</span>"))
+    return "".join((*(f"<span>{each}&nbsp;·</span> " for each in others), f"<span>{last}</span>"))
 
 
 def _each_time(row: Row, now: float) -> Iterator[str]:
