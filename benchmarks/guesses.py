@@ -31,7 +31,7 @@ MOST_CHECKS = 2  # that a scrape from another address may take
 NOISE_SECONDS = 0.25  # of this machine, on top of that
 MOST_SECONDS = 10.0  # of a scrape from an address of the flood
 USERS = [f"user{number}" for number in range(8)]  # the password of each is its name
-PAUSE_SECONDS = 2.0  # from the start of a flood to the first scrape
+PAUSE_SECONDS = 3.0  # from the start of a flood to the first scrape
 
 
 class Flood(NamedTuple):
