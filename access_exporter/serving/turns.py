@@ -16,7 +16,7 @@ from typing import Protocol
 # If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
 # queue, the oldest requests likely belong to a patient flood, so the newest request goes first. Some turns still go to
 # the oldest request, because a flood that connects again and again has the newest requests. Of refused clients, a flood
-# has both, so a client that was refused by mistake needs more of these turns.
+# has both, so a client that was refused in error needs more of these turns.
 PATIENT_SECONDS = 3
 OLDEST_SHARE, OLDEST_SHARE_OF_REFUSED = 1 / 16, 1 / 2
 MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
