@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-deploy fuzz soak stalled crowd hostile bench simulation lint format \
+.PHONY: help demo test test-faults test-deploy fuzz soak stalled guesses crowd hostile bench simulation lint format \
   requirements docs pictures home chart wheel publish sbom audit image clean
 
 # Stamp files that record what the virtual environment contains. `demo` needs a few packages, tests and lint need all.
@@ -59,6 +59,9 @@ stalled: $(DEV) ## measure scrapes while 5,000 connections stall, in six differe
 hostile: $(DEV) ## measure how long one hostile response of Cloudflare delays other threads
 	$(BIN)/python -m benchmarks.hostile
 
+guesses: $(DEV) ## measure first scrapes during floods of wrong passwords
+	$(BIN)/python -m benchmarks.guesses $(ARGS)
+
 crowd: $(DEV) ## measure memory and scrapes while 950 clients do not read their responses
 	$(BIN)/python -m benchmarks.crowd $(ARGS)
 
@@ -82,7 +85,7 @@ format: $(DEV) ## fix style errors that ruff can fix, and format the code
 
 requirements: $(DEV) ## pin the newest versions (needs the oldest supported Python, 3.11)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo 'make requirements: the pins are made with Python 3.11, so that they hold for every later one:' \
+	  || { echo 'make requirements: needs Python 3.11, so that the pins work with every later version; run:' \
 	  'make requirements PYTHON=python3.11 VENV=.venv311' >&2; exit 1; }
 	$(PIN) --output-file=requirements.txt pyproject.toml
 	$(PIN) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
@@ -163,7 +166,7 @@ clean: ## remove everything that make created
 # files.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "make: $(PYTHON) is missing or older than 3.11; name another one: make PYTHON=python3.13 …" >&2; exit 1; }
+	  || { echo "make: $(PYTHON) is missing or older than 3.11; use another one: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo \
 	  "make: $(PYTHON) cannot create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 

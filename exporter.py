@@ -1,4 +1,4 @@
-"""The entry point for a checkout: python exporter.py."""
+"""The entry point in a checkout, which runs the exporter: python exporter.py."""
 
 from access_exporter.cli import run
 

@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-# Where the documents are; `make home` changes it here too.
+# The project's page, which messages link to. `make home` changes this address here and in all documents.
 __homepage__ = "https://github.com/cloudflare-access-exporter/cloudflare-access-exporter"

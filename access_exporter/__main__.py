@@ -1,4 +1,4 @@
-"""The entry point for an installed package: python -m access_exporter."""
+"""The entry point of the installed package, which runs the exporter: python -m access_exporter."""
 
 from access_exporter.cli import run
 

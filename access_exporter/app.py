@@ -1,4 +1,4 @@
-"""Wires the parts, and starts, reloads and stops the exporter."""
+"""The running exporter: connects its parts, and starts, reloads and stops them."""
 
 import asyncio
 import contextlib
@@ -30,24 +30,24 @@ from access_exporter.serving import Server, StatusPage, Web, WebSettings, listen
 
 log = logging.getLogger(__name__)
 
-OPTIONAL_SECONDS = 5  # what a single round of polls waits for each optional answer when all others are there
+OPTIONAL_SECONDS = 5  # `--once` waits this long for each optional target, after all other targets
 
 
 class App:
     """The running exporter."""
 
     def __init__(self, options: Options, load: Callable[[], Config], clock: Clock | None = None) -> None:
-        """Wire the parts; nothing runs and nothing is polled yet. `load` raises ConfigError.
+        """Connect the parts, but start nothing yet. `load` returns the configuration or raises ConfigError.
 
-        Raises StorageError for a folder that cannot be used.
+        Raises StorageError if the folder of `--storage.path` cannot be used.
         """
         self._options = options
         self._load = load
         self._clock = clock or Clock()
         self._reloading = threading.Lock()
         self._reload_waits = threading.Event()
-        # A series beside each counter that nobody asks for.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
+        # The library would add a time series `…_created` for each counter. The exporter has no use for it.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the function has no types
         self._registry = prometheus_client.CollectorRegistry()
         self._own = ExporterMetrics(self._registry, options.shard_number(), options.total_shards)
         self._web_settings = WebSettings(options.web_config_file, options.allowed_hosts)
@@ -59,7 +59,7 @@ class App:
         self._status_page = StatusPage(self._snapshots, options.metrics_path, demo=options.demo)
 
     def reload(self) -> None:
-        """Load as `load` does, and report an error in the log and the metrics."""
+        """Load the configuration again. Logs and counts an error, and then raises it as ConfigError."""
         try:
             self.load()
         except ConfigError as error:
@@ -68,7 +68,10 @@ class App:
             raise
 
     def load(self) -> None:
-        """Load the configuration and poll by it; raises ConfigError and changes nothing if it has an error."""
+        """Load the configuration, and poll its targets from now on.
+
+        Raises ConfigError if the configuration has an error. The exporter then keeps the configuration it has.
+        """
         with self._reloading:
             self._reload_waits.clear()
             loaded = self._load()
@@ -85,14 +88,14 @@ class App:
         log.info("configuration loaded", extra=facts(accounts=len(loaded.accounts), targets=targets))
 
     def poll_once(self) -> int:
-        """Poll every target once and print the metrics; return 0, or 1 if a poll failed."""
+        """Poll every target once and print the metrics. Return 0, or 1 if a poll of a required target failed."""
         self.poll()
         sys.stdout.buffer.write(self.page())
         sys.stdout.flush()
         return int(any(each.failure for each in self._snapshots.all() if not each.collector.is_optional))
 
     def poll(self) -> None:
-        """Poll every target once: first those whose numbers others look at, then all others, and then optional ones."""
+        """Poll every target once: first targets that others need, then other required ones, then optional ones."""
         self._poll([each for each in self._collectors(is_optional=False) if each.is_first])
         self._poll([each for each in self._collectors(is_optional=False) if not each.is_first])
         self._poll(self._collectors(is_optional=True), OPTIONAL_SECONDS)
@@ -102,11 +105,11 @@ class App:
         return [each for each in collectors if each.is_optional is is_optional]
 
     def _targets(self) -> int:
-        """Return how many targets are polled, optional ones aside."""
+        """Return the number of targets, without the optional ones."""
         return len(self._collectors(is_optional=False))
 
     def _poll(self, collectors: Iterable[AnyCollector], patience: float | None = None) -> None:
-        """Poll these targets at the same time, and wait for them, each for at most so many seconds."""
+        """Poll these targets at the same time, and wait for each of them for at most `patience` seconds."""
         polls = [threading.Thread(target=self._poller.poll, args=(each,), daemon=True) for each in collectors]
         for poll in polls:
             poll.start()
@@ -117,12 +120,15 @@ class App:
                 poll.join(self._snapshots.under_way.report())
 
     def page(self) -> bytes:
-        """Return the metrics in the text format."""
+        """Return all metrics in the text format of Prometheus."""
         own = exposition.encode(self._registry.collect(), Format.TEXT)
         return b"".join(self._snapshots.page(Format.TEXT).text_with(own))
 
     def serve(self) -> int:
-        """Poll and serve until SIGTERM or SIGINT; return the exit code. Raises CommandError if it cannot serve."""
+        """Poll and serve until SIGTERM or SIGINT, and return the exit code.
+
+        Raises CommandError if the exporter cannot listen on an address.
+        """
         listeners = listen(self._options.listen_addresses)
         with logs.in_background():
             threading.Thread(target=self._poller.run, name="poller", daemon=True).start()
@@ -142,7 +148,7 @@ class App:
         serving = Server(web.respond, self._tls_context, self._options.max_requests)
 
         def stop() -> None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # once is enough
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])  # stop only once
             self._clock.stop.set()
             self._poller.wake()
             serving.stop()
@@ -157,7 +163,7 @@ class App:
         await serving.serve(listeners)
 
     def _announce(self, address: Address) -> None:
-        """Log an address that is served, with the port that the system chose if it was to."""
+        """Log an address that the exporter serves on. For port 0, the log line has the port that the system chose."""
         scheme = "https" if self._web_settings.context else "http"
         shown = address._replace(host="localhost") if ipaddress.ip_address(address.host).is_unspecified else address
         log.info("serving", extra=facts(address=str(address), status_page=f"{scheme}://{shown}/"))
@@ -167,11 +173,11 @@ class App:
         return self._web_settings.context
 
     def _reload_soon(self) -> None:
-        """Reload in the background; what waits for its turn is as good for whoever asks again meanwhile."""
+        """Reload in the background. If a reload already waits to start, do not add another one."""
         if not self._reload_waits.is_set():
             self._reload_waits.set()
             call(self._reload_quietly, "reload")
 
     def _reload_quietly(self) -> None:
-        with contextlib.suppress(ConfigError):  # logged and counted where it was raised
+        with contextlib.suppress(ConfigError):  # `reload` has logged and counted it
             self.reload()

@@ -1,4 +1,4 @@
-"""The command: reads the flags, loads the configuration, chooses what to do, and returns the exit code."""
+"""The command line: reads the flags, loads the configuration, runs the chosen command and returns the exit code."""
 
 import logging
 import os
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What takes tenths of a second to import is imported where it runs: `--version` and a wrong flag are answered at once.
+# Some modules take tenths of a second to import. Functions import them when they need them, so that `--version` and
+# the error for a wrong flag come at once.
 
 
 def run() -> NoReturn:
-    """Be the process: run the exporter with the arguments of the command line, and end."""
-    # Python would wait for threads that hold the log, and end in an abort where one is in a library written in Rust.
+    """Run the exporter with the arguments of the command line, and exit."""
+    # A normal exit of Python waits for threads that write the log, and aborts if a thread is in a library in Rust.
     os._exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the exporter; return the exit code."""
+    """Run the exporter with these arguments, and return the exit code."""
     try:
         _watch_signals()
         chosen = options.parse(arguments)
@@ -42,16 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
-        return 130  # as a shell says of a program ended by Ctrl-C
+        return 130  # the exit code that a shell reports after Ctrl-C
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # nobody reads the rest, as with `| head`
+        if not isinstance(error, BrokenPipeError):  # the reader has ended, as in `| head`, and needs no message
             sys.stderr.write(f"cloudflare-access-exporter: cannot write: {error.strerror}\n")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python can flush its buffer without another error
         return 1
 
 
 def execute(chosen: Options) -> int:
-    """Do what the flags say; return 0, or 1 for a failure, 2 for a usage error and 3 for a limit, and say why."""
+    """Run the command that the flags choose, and return its exit code.
+
+    The code is 0 for success, 1 for a failure, 2 for a usage error and 3 for an exceeded limit.
+    """
     from access_exporter import logs, memory  # noqa: PLC0415 – see the top of the file
 
     logs.setup(chosen.log_level, chosen.log_format)
@@ -64,8 +68,8 @@ def execute(chosen: Options) -> int:
 
 
 def _fail(error: ExporterError, code: int) -> int:
-    if sys.stderr is not None:  # closed
-        with suppress(OSError):  # full: the exit code still says it
+    if sys.stderr is not None:  # None where standard error is closed
+        with suppress(OSError):  # where the disk is full, the exit code still reports the failure
             sys.stderr.write(f"cloudflare-access-exporter: {without_tokens(str(error))}\n")
     return code
 
@@ -118,7 +122,7 @@ def _test_policy(chosen: Options, file: str, loaded: "Config") -> int:
 
 
 def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
-    """Return what loads the accounts of this shard, at the start and at every reload."""
+    """Return a function that loads the accounts of this shard, at the start and at every reload."""
     from access_exporter import config  # noqa: PLC0415 – see the top of the file
 
     shard, total = chosen.shard_number(), chosen.total_shards
@@ -128,7 +132,7 @@ def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
         simulated = stack.enter_context(demo.account())
         return lambda: simulated.shard(shard, total)
 
-    file = chosen.configuration()  # chosen once: a file that vanishes later is an error, not another configuration
+    file = chosen.configuration()  # chosen once: if this file is deleted later, a reload reports an error
 
     def load() -> "Config":
         loaded = config.load(file, os.environ)
@@ -138,26 +142,30 @@ def _loader(chosen: Options, stack: ExitStack) -> "Callable[[], Config]":
 
 
 def _without_fresh_tests(loaded: "Config") -> "Config":
-    """Leave out what would be started: without a memory each run would start a test, and see none of them finish."""
+    """Leave out the policy tests that the exporter would start.
+
+    Without a folder for its data, each run would start a test again, and would exit before the test finishes.
+    """
     existing = loaded.without_fresh_tests()
     if existing != loaded:
-        log.warning("no policy test is started: --once needs --storage.path to know what it started before")
+        log.warning("no policy test is started: --once needs --storage.path to remember the tests it has started")
     return existing
 
 
 def _watch_signals() -> None:
-    # It would end a process that is starting. Blocked, it waits until a reload is possible, and is not forgotten.
+    # SIGHUP ends a process that has no handler for it. A blocked SIGHUP waits until the exporter can reload.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
-    signal.signal(signal.SIGTERM, _end)  # without a handler, the first process of a container would not notice it
+    signal.signal(signal.SIGTERM, _end)  # without a handler, the first process of a container ignores SIGTERM
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)  # as a shell says of a program ended by a signal
+    sys.exit(128 + number)  # the exit code that a shell reports after a signal
 
 
 def _check_output(*, needed: bool) -> None:
     if sys.stdout is not None:
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what the locale cannot write
+        # A character that the locale cannot write is written as an escape.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
     elif needed:
         sys.exit("cloudflare-access-exporter: standard output is closed")
 

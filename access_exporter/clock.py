@@ -1,4 +1,4 @@
-"""The clock, passed to everything that reads the time, so that tests can set it."""
+"""The clock. Everything that reads the time gets it as an argument, so that tests can set the time."""
 
 import secrets
 import threading
@@ -6,44 +6,41 @@ import time
 
 from access_exporter.errors import StoppingError
 
-# Python's waits stand still while the machine is suspended. Nothing waits longer than this without looking at the
-# clock, so after a resume nothing is later than this; and an idle exporter wakes up no more often.
+# A wait in Python does not count the time that the machine is suspended. So every wait looks at the clock at least this
+# often, and after a resume no poll is later than this. An idle exporter wakes up this often, and not more often.
 LONGEST_WAIT_SECONDS = 60
 
-# Two machines that share a folder, or one before and after it asked a time server, differ by seconds. And numbers that
-# are a minute older than they seem are still shown for hardly longer than they should be.
+# Two machines that share a folder may have clocks that differ by seconds. A time server may correct a clock by seconds.
+# If numbers are one minute older than they seem, the exporter shows them for one minute too long at most.
 CLOCK_SKEW_SECONDS = 60
 
 
 class Clock:
-    """The machine's clocks, and a sleep that ends early when the process stops."""
+    """The clocks of the machine, and a sleep that ends early when the process stops."""
 
     def __init__(self) -> None:
-        """Start with nobody having asked to stop; `run` names this run of the process."""
+        """Choose a clock. `run` is a random name for this run of the process, and `stop` is set when it has to stop."""
         self.run = secrets.token_hex(8)
         self.stop = threading.Event()
         self._clock_id = _clock_id()
 
     def time(self) -> float:
-        """Return seconds since the epoch, for timestamps people read."""
+        """Return the seconds since the epoch, for timestamps that people read."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Return seconds that never jump back, for intervals, ages and what the server asks to wait.
+        """Return seconds that never jump back, for intervals, ages and `Retry-After`.
 
-        They include the time that the machine was suspended, where the system counts that.
+        They include the time that the machine was suspended, if the system has such a clock.
         """
         return time.clock_gettime(self._clock_id)
 
     def awake(self) -> float:
-        """Return seconds that stand still while the machine is suspended, for how long something took."""
+        """Return seconds that do not count while the machine is suspended, to measure how long work takes."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait so many seconds.
-
-        Raises StoppingError as soon as the process is asked to stop.
-        """
+        """Wait for this many seconds. Raises StoppingError as soon as the process has to stop."""
         end = self.monotonic() + seconds
         while not self.stop.wait(min(max(0.0, end - self.monotonic()), LONGEST_WAIT_SECONDS)):
             if self.monotonic() >= end:
@@ -52,32 +49,32 @@ class Clock:
 
 
 class Stopwatch:
-    """How long something takes, from the moment that the watch is made."""
+    """Measures how long something takes, from the moment that the stopwatch is created."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start to measure."""
+        """Start the measurement."""
         self._clock = clock
         self._started, self._awake = clock.monotonic(), clock.awake()
 
     def seconds(self) -> float:
-        """Return how long it took, without the time that the machine was suspended."""
+        """Return the seconds since the start, without the time that the machine was suspended."""
         return self._clock.awake() - self._awake
 
     def suspended(self) -> float:
-        """Return for how many seconds the machine was suspended meanwhile."""
+        """Return for how many seconds since the start the machine was suspended."""
         return self._clock.monotonic() - self._started - self.seconds()
 
 
 def is_future(moment: float | None, now: float) -> bool:
-    """Tell whether a moment that was noted is further ahead than clocks differ: when it really was is not known."""
+    """Return whether a stored time is more than CLOCK_SKEW_SECONDS in the future. Such a time is wrong."""
     return moment is not None and not moment <= now + CLOCK_SKEW_SECONDS
 
 
 def _clock_id() -> int:
-    """Return the clock that goes on while the machine is suspended, or else one that never jumps."""
-    clock_id: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # on macOS CLOCK_MONOTONIC goes on, too
+    """Return a clock that counts while the machine is suspended. Otherwise return one that never jumps."""
+    clock_id: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # on macOS CLOCK_MONOTONIC counts as well
     try:
         time.clock_gettime(clock_id)
-    except OSError:  # a kernel or a sandbox that does not know it
+    except OSError:  # a kernel or a sandbox without CLOCK_BOOTTIME
         return time.CLOCK_MONOTONIC
     return clock_id

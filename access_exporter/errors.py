@@ -1,53 +1,56 @@
-"""What can go wrong: one base error, each subclass says when it is raised and carries the facts.
+"""The errors of this package: one base class, and a subclass for each kind of error.
 
-Messages name what failed, on what, and what to do next. They never hold a secret, a header, a body or a person.
+A message names what failed, where, and what to do next. It never contains a secret, a header, a body or a person.
 """
 
 import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    import msgspec  # takes longer to import than all the rest of `--version`, and only names a type here
+    import msgspec  # needed for a type only, and slow: its import takes longer than the rest of `--version`
 
 
 class ExporterError(Exception):
-    """The base of every error this package raises on purpose."""
+    """The base of every error that this package raises on purpose."""
 
 
 class ConfigError(ExporterError):
-    """The configuration, or a secret it names, cannot be used; the message names the file and the place in it."""
+    """Raised if the configuration, or a secret that it names, cannot be used.
+
+    The message names the file and the place in the file.
+    """
 
 
 class DocumentError(ExporterError):
-    """A value in a file is wrong; whoever knows the file's name makes a ConfigError of it."""
+    """Raised if a value in a file is wrong. A caller that knows the name of the file turns it into a ConfigError."""
 
     def __init__(self, where: str, problem: str) -> None:
-        """`where` is a line or the path of a key, or empty for the whole file; `problem` says what is wrong."""
+        """`where` is a line or the path of a key, and empty for the whole file. `problem` says what is wrong."""
         self.where, self.problem = where, problem
         super().__init__(f"{where}: {problem}" if where else problem)
 
 
 class UsageError(ExporterError):
-    """A flag names something that is not there; the message names the flag and what was expected."""
+    """Raised if a flag or its value is wrong. The message names the flag and what was expected."""
 
 
 class CommandError(ExporterError):
-    """A command could not do what it was asked to; the message says why, and what to do next."""
+    """Raised if a command fails. The message says why, and what to do next."""
 
 
 class StorageError(ExporterError):
-    """The folder of `--storage.path` cannot be used; the message says why, and what to do next."""
+    """Raised if the folder of `--storage.path` cannot be used. The message says why, and what to do next."""
 
 
 class StoppingError(ExporterError):
-    """The process is stopping, so a wait was cut short."""
+    """Raised if a wait ends early because the process is stopping."""
 
 
 class PollError(ExporterError):
-    """A poll failed; `reason` is the label it is counted under in `cloudflare_access_poll_errors_total`.
+    """Raised if a poll fails. `reason` is the label of its counter `cloudflare_access_poll_errors_total`.
 
-    `was_sent` is False where nothing of the request that failed can have left. `status` is the HTTP status of an answer
-    that was a refusal, and `total` is how many rows the list has whose page failed, if a page before said so.
+    `was_sent` is False if no part of the failed request can have reached Cloudflare. `status` is the HTTP status of a
+    response that refused the request. `total` is the number of rows of the list, if an earlier page announced it.
     """
 
     reason: ClassVar[str]
@@ -57,58 +60,58 @@ class PollError(ExporterError):
 
 
 class RetryableError(PollError):
-    """A poll failed in a way that may pass; `retry_after` is the wait in seconds the answer asked for, if it did."""
+    """Raised if a poll fails for a reason that may pass. `retry_after` is the wait of `Retry-After`, in seconds."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        """Keep the message and the wait asked for, in seconds."""
+        """`retry_after` is None if the response had no `Retry-After`."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class AuthError(PollError):
-    """Cloudflare does not accept the credential: 401, or a malformed token or header."""
+    """Raised if Cloudflare does not accept the credential: status 401, or a malformed token or header."""
 
     reason = "auth"
 
 
 class PermissionMissingError(PollError):
-    """Cloudflare knows the credential but refuses the call: 403, or the codes 10000 and 9109."""
+    """Raised if Cloudflare accepts the credential but refuses the request: status 403, or the codes 10000 and 9109."""
 
     reason = "permission"
 
 
 class NotFoundError(PollError):
-    """The account, its Zero Trust organization or the policy test does not exist."""
+    """Raised if the account, its Zero Trust organization or the policy test does not exist."""
 
     reason = "not_found"
 
 
 class RateLimitedError(RetryableError):
-    """Cloudflare answered 429, or the credential is still paused by an earlier 429."""
+    """Raised if Cloudflare answers 429, or if the credential still waits because of an earlier 429."""
 
     reason = "rate_limited"
 
 
 class ServerError(RetryableError):
-    """Cloudflare or its edge answered with a 5xx status."""
+    """Raised if Cloudflare or its edge answers with a 5xx status."""
 
     reason = "server"
 
 
 class PollTimeoutError(RetryableError):
-    """A request took longer than `api.timeout`, or a whole walk longer than `stale_after`."""
+    """Raised if a request takes longer than `api.timeout`, or all pages of a list take longer than `stale_after`."""
 
     reason = "timeout"
 
 
 class NetworkError(RetryableError):
-    """Raised if no complete response came: name resolution, connection, TLS, or a response that ended early."""
+    """Raised if no complete response arrives: name resolution, connection or TLS fails, or the answer is truncated."""
 
     reason = "network"
 
 
 class InvalidResponseError(PollError):
-    """An answer came but is not what the API page promises; the numbers in it cannot be trusted."""
+    """Raised if a response is not what the API documentation promises. Its numbers may be wrong."""
 
     reason = "invalid_response"
 
@@ -129,14 +132,15 @@ BY_REASON: dict[str, type[PollError]] = {
 REASONS = tuple(BY_REASON)
 
 
-# The shortest secrets of Cloudflare have 37 letters and digits, names that long have no digit; no name holds an @.
+# Names that cannot be secrets. Cloudflare's shortest secrets have 37 letters and digits. So a name has at most 24
+# characters, or at most 36 without a digit. It contains no @, which an e-mail address has.
 _NAME = r"(?:[A-Za-z_-]{1,36}|[\w.-]{1,24})"
 _NAME_OR_PATH = re.compile(rf"/?{_NAME}(?:/{_NAME})*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def named(what: str, name: str) -> str:
-    """Return what it is, followed by its name or path unless that could be a secret."""
+    """Return `what`, followed by the name or path unless the name could be a secret."""
     return f"{what} `{name}`" if _NAME_OR_PATH.fullmatch(name) or _VARIABLE.fullmatch(name) else what
 
 
@@ -156,7 +160,7 @@ _TYPES = {
 def describe(error: "msgspec.ValidationError") -> tuple[str, str]:
     """Return the place of a value of the wrong type, such as `accounts[0].name`, and what was expected there.
 
-    The place is empty where it is the whole. No value is repeated.
+    The place is empty if the whole document has the wrong type. The text never contains the value.
     """
     problem, _, where = str(error).partition(" - at `")
     where = where.rstrip("`").removeprefix("$").removeprefix(".")
@@ -164,6 +168,8 @@ def describe(error: "msgspec.ValidationError") -> tuple[str, str]:
         return f"{where}.{field[1]}".lstrip("."), "required, but missing"
     problem = problem.replace("Invalid RFC3339 encoded datetime", "Expected a date such as 2026-01-31T09:30:00Z")
     problem = problem.replace(" | null", "")
+    problem = problem.replace("of length >= ", "with a length of at least ")
+    problem = problem.replace("of length <= ", "with a length of at most ")
     problem = problem.replace("int | float", "float")
     problem = re.sub(r"`([a-z |]+)`", lambda match: _types_in_words(match[1]), problem)
     return where, problem[0].lower() + problem[1:]

@@ -1,11 +1,11 @@
-"""TCP keep-alive: what the system sends on a connection without traffic, so that nothing on the way forgets it."""
+"""TCP keep-alive: the system sends packets on an idle connection, so that no firewall drops the connection."""
 
 import socket
 
-# Firewalls forget connections after as little as four minutes. macOS has another name for the first.
+# Some firewalls drop an idle connection after four minutes. TCP_KEEPALIVE is the name of TCP_KEEPIDLE on macOS.
 _SECONDS_AND_TRIES = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
-# Options of a socket, as its method `setsockopt` takes them.
+# The arguments for the method `setsockopt` of a socket.
 SOCKET_OPTIONS = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(

@@ -1,7 +1,7 @@
-"""Log lines: one event a line, a constant message and facts as key=value, in logfmt or JSON, on standard error.
+"""The log: one line for each event, with a constant message and facts as key=value, on standard error.
 
-Both formats escape control characters, so that no string from the API or the configuration can forge a line
-or drive a terminal.
+The format is logfmt or JSON. Both escape control characters, so that no text from the API or the configuration can
+forge a log line or send commands to a terminal.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from queue import Full, Queue
 
 LEVELS = ("debug", "info", "warn", "error")
 FORMATS = ("logfmt", "json")
-MOST_WAITING = 1000  # lines that nobody reads
-PATIENCE_SECONDS = 1  # with the last of them
+MOST_WAITING = 1000  # log lines that wait to be written; further lines are lost
+PATIENCE_SECONDS = 1  # the exporter waits this long at its end until the last log lines are written
 _BARE = re.compile(r"[A-Za-z0-9_./:@+-]+")
 
 
@@ -31,14 +31,17 @@ def setup(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else LogfmtFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper().replace("WARN", "WARNING"), force=True)
-    # These speak of single connections: what matters of them reaches the poll log line or a metric.
+    # These libraries log single connections. The exporter logs or counts what matters about a connection.
     for name in ("urllib3", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager
 def in_background() -> Iterator[None]:
-    """Within the block nobody who logs waits for whoever reads the log; lines for which there is no room are lost."""
+    """Within the block, write the log in another thread, so that a slow reader of the log delays no other thread.
+
+    At most 1,000 lines wait to be written. Further lines are lost.
+    """
     root = logging.getLogger()
     writers = [each for each in root.handlers if isinstance(each.formatter, JsonFormatter | LogfmtFormatter)]
     waiting: Queue[logging.LogRecord] = Queue(MOST_WAITING)
@@ -50,7 +53,7 @@ def in_background() -> Iterator[None]:
     finally:
         with waiting.all_tasks_done:
             is_written = waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, PATIENCE_SECONDS)
-        if is_written:  # or else its thread ends with the process
+        if is_written:  # otherwise the thread is blocked, and ends with the process
             listener.stop()
         root.handlers = [*(each for each in root.handlers if not isinstance(each, _Queued)), *writers]
 
@@ -74,7 +77,7 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Writes each log line as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for this record."""
@@ -82,7 +85,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class LogfmtFormatter(logging.Formatter):
-    """`key=value` pairs, the value quoted as in JSON where it needs to be."""
+    """Writes each log line as `key=value` pairs. A value with special characters is quoted as in JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for this record."""
@@ -97,4 +100,4 @@ def _logfmt(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, default=str).replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is
+    return json.dumps(value, default=str).replace("\x7f", "\\u007f")  # JSON does not escape this control character

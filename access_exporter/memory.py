@@ -1,17 +1,17 @@
-"""Memory that was freed goes back to the system, so that an odd answer of Cloudflare leaves the process no larger."""
+"""Memory: the process returns freed memory to the system, so that it shrinks again after an unusual response."""
 
 import contextlib
 import ctypes
 
-# Of glibc's malloc.h; https://man7.org/linux/man-pages/man3/mallopt.3.html
+# From malloc.h of glibc; see https://man7.org/linux/man-pages/man3/mallopt.3.html
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def keep_small() -> None:
-    """Let glibc share two heaps among all threads, not have one for each; other C libraries are left as they are.
+    """Let all threads share two heaps of glibc, instead of one heap for each thread. Change no other C library.
 
-    What is larger than any page of rows goes back to the system at once, as it would not after the first time; what is
-    as large as one is kept for the next.
+    Freed blocks of 1 MiB and more, which are larger than any page of rows, return to the system at once. By default
+    glibc would keep such blocks after the first one. It keeps smaller blocks for the next page.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -21,6 +21,6 @@ def keep_small() -> None:
 
 
 def give_back() -> None:
-    """Give what glibc keeps of freed memory back to the system, as it does not where something is in use above it."""
+    """Return all freed memory to the system. By itself, glibc keeps freed memory that lies below memory in use."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

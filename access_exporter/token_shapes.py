@@ -1,7 +1,7 @@
-"""What a token or key of Cloudflare looks like, to find one that was pasted where an id, a name or a flag belongs.
+"""The shape of Cloudflare's tokens and keys, to find one that somebody pasted in place of an id, a name or a flag.
 
-The known beginnings are those of https://developers.cloudflare.com/fundamentals/api/get-started/token-formats/. Older
-tokens are 40 letters, digits, `-` and `_`, and older keys 37 hexadecimal digits.
+https://developers.cloudflare.com/fundamentals/api/get-started/token-formats/ lists the prefixes of new tokens. An older
+token has 40 characters (letters, digits, `-` and `_`). An older key has 37 hexadecimal digits.
 """
 
 import re
@@ -10,23 +10,23 @@ from collections.abc import Iterator
 PART, _STEP = 16, 4  # characters; so every part of 19 characters or more is found
 _KNOWN = re.compile(
     r"(?<![A-Za-z0-9])(?:cf[a-z]{1,4}_[A-Za-z0-9_-]{16,}"  # cfut_, cfat_, cfk_
-    r"|v1\.0-[0-9a-f]{24}-[0-9a-f-]{40,}"  # of an Origin CA
-    r"|eyJ[A-Za-z0-9_-]{30,})"  # a JSON Web Token, or the token of a tunnel
+    r"|v1\.0-[0-9a-f]{24}-[0-9a-f-]{40,}"  # a key of an Origin CA
+    r"|eyJ[A-Za-z0-9_-]{30,})"  # a JSON Web Token or the token of a tunnel
 )
 _RUN = re.compile(r"[A-Za-z0-9_-]{37,}")
 _PIECE = re.compile(r"[A-Za-z0-9]+")
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-_KEY_DIGITS = 37  # no id has so many
-_SHORTEST_MIX = 10  # words and numbers joined by dashes, as in names, have no piece that long and that mixed
+_KEY_DIGITS = 37  # no id has this many digits
+_SHORTEST_MIX = 10  # no part of a name is this long and mixes upper case, lower case and digits
 
 
 def has_token(text: str) -> bool:
-    """Tell whether a token or key may stand in a text."""
+    """Return whether the text may contain a token or key."""
     return _KNOWN.search(text) is not None or any(_is_random(run[0]) for run in _RUN.finditer(text))
 
 
 def without_tokens(text: str) -> str:
-    """Return a text with everything replaced that may be a token or key."""
+    """Return the text with `<hidden>` in place of everything that may be a token or key."""
     hidden = _KNOWN.sub("<hidden>", text)
     return _RUN.sub(lambda run: "<hidden>" if _is_random(run[0]) else run[0], hidden)
 
@@ -38,7 +38,7 @@ def parts(secret: str) -> Iterator[str]:
 
 
 def _is_random(run: str) -> bool:
-    """Tell whether a long run of letters, digits, dashes and underscores is none of people's words, and no id."""
+    """Return whether a long run of letters, digits, dashes and underscores looks random: neither words nor an id."""
     return any(_is_key(piece) or _is_mixed(piece) for piece in _PIECE.findall(run))
 
 

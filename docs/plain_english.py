@@ -38,12 +38,12 @@ _PATTERNS = {re.compile(rf"\b(?:{phrase})\b", re.IGNORECASE): phrase for phrase 
 
 # Of each kind of text: its files, and how many phrases it has at most.
 KINDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "documents": (("*.md", "docs/*.md", "deploy/**/*.md", "config.yaml"), 33),
-    "alerts": (("deploy/rules/*.yaml",), 2),
-    "package": (("access_exporter/**/*.py",), 145),
+    "documents": (("*.md", "docs/*.md", "deploy/**/*.md", "config.yaml"), 7),
+    "alerts": (("deploy/rules/*.yaml",), 0),
+    "package": (("access_exporter/**/*.py",), 8),
     "tests and scripts": (
         ("tests/**/*.py", "docs/**/*.py", "benchmarks/*.py", "deploy/**/*.py", "Makefile", ".ci/run"),
-        541,
+        15,
     ),
 }
 

@@ -36,7 +36,8 @@ class Asker:
 
     def __init__(self, address: str = "192.0.2.1") -> None:
         self.address = address
-        self.after_refusal: Callable[[], None] | None = None
+        self.was_refused = False
+        self.at_end: Callable[[], None] | None = None
 
     async def wait(self, turn: asyncio.Future[Turn]) -> Turn:
         return await turn

@@ -38,7 +38,7 @@ class TestConfigCheck:
             code, out, err = run("--config.check", "--total-shards=2", f"--shard={number}")
             mine = re.findall("(?m)^account '(.*)'$", out)
             assert (code, err) == (0, "")
-            assert f"shard: {number} of 0 to 1, with {len(mine)} of the accounts\n" in out
+            assert f"shard: {number} (of 0 to 1), which polls {len(mine)} of the accounts\n" in out
             planned += mine
         assert sorted(planned) == names
         assert run("--config.check", "--total-shards=2", "--shard=2")[::2] == (
@@ -48,10 +48,10 @@ class TestConfigCheck:
 
     def test_hostile_names(self, run: Run) -> None:
         """A name cannot forge a line of the plan, nor send commands to the terminal."""
-        write(account('name: "x\\nin all: \\e[31m"'))
+        write(account('name: "x\\ntotal: \\e[31m"'))
         code, out, _ = run("--config.check")
         assert code == 0
-        assert out.splitlines()[2] == r"account 'example' ('x\nin all: \x1b[31m')"
+        assert out.splitlines()[2] == r"account 'example' ('x\ntotal: \x1b[31m')"
 
     @pytest.mark.parametrize("check", [True, False], ids=["check", "start"])
     @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ class TestConfigCheck:
             (
                 policy_tests("id: a", "{id: b, name: a}"),
                 "accounts[0].policy_tests[1]: "
-                "another policy test of this account has the label 'a'; expected each once",
+                "another policy test of this account has the label 'a'; give each its own name",
             ),
             (
                 policy_tests("{id: a, interval: 9s}"),
@@ -124,7 +124,7 @@ class TestConfigCheck:
         good.write_text(account(), encoding="utf-8")
         bad.write_text(with_credential(f"api_token: {SECRET} {SECRET}"), encoding="utf-8")
         code, out, err = command("--config.check", "--config.file", str(good))
-        assert (code, out.splitlines()[-2], err) == (0, "in all: at least 16 requests/h", "")
+        assert (code, out.splitlines()[-2], err) == (0, "total: at least 16 requests/h", "")
         assert SECRET not in out
         assert command("--config.check", f"--config.file={bad}") == (
             1,
@@ -179,7 +179,8 @@ class TestOnce:
         assert targets >= 5
         assert samples(out)["cloudflare_access_poll_success"] == [1] * int(targets)
         assert samples(out)["cloudflare_access_seats_limit"] == [50]
-        assert err.count('msg="poll succeeded"') == targets
+        optional = 2  # when the token and when seats expire
+        assert err.count('level=info msg="poll succeeded"') == targets + optional
         assert is_log(err)
 
     def test_demo_as_a_process(self) -> None:
@@ -217,7 +218,7 @@ class TestOnce:
         code, out, err = run("--once")
         assert code == 0
         assert "cloudflare_access_exporter_build_info" in samples(out)
-        assert 'level=warn msg="configuration warning" warning="account \'example\': nothing of it is polled"' in err
+        assert 'level=warn msg="configuration warning" warning="account \'example\': nothing is polled; ' in err
 
 
 class TestListening:

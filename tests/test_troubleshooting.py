@@ -25,3 +25,10 @@ def test_links_to_headings_work() -> None:
     titles = re.findall("^#+ (.*)$", PAGE, re.MULTILINE)
     headings = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]*)\)", PAGE)) <= headings
+
+
+def test_entries_start_with_the_screen() -> None:
+    """Each entry starts with what the reader sees on the screen."""
+    starts = re.findall(r"^### .*\n\n(.*)$", PAGE, re.MULTILINE)
+    assert len(starts) == PAGE.count("\n### ")
+    assert all(start.startswith("**On the screen.** ") for start in starts)

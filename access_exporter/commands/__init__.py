@@ -1,1 +1,1 @@
-"""What the command line does besides serving: one file for each command, imported only when it is used."""
+"""The commands besides serving, one file for each. The command line imports a file only when it runs its command."""

@@ -1,9 +1,10 @@
-"""What a configuration means, in words: for `--config.check`. Says where each secret comes from, never the secret."""
+"""`--config.check`: prints what a configuration means, and where each secret comes from, but never the secret."""
 
 import contextlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -18,13 +19,17 @@ from access_exporter.config import Account, Config
 from access_exporter.errors import ConfigError
 from access_exporter.serving import WebConfig, WebSettings
 
-# What follows each other by which key of the configuration.
+# The key `interval` sets the time between two polls, and the key `refresh` the time between two tests.
 BETWEEN = {"interval": "polls", "refresh": "tests"}
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_COLUMNS = 100  # of a line, unless a single word is longer
+_NAME_COLUMNS = 21  # a longer name of a target stands on a line of its own; the id of a policy test fits beside it
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What to check beside the configuration of the accounts; with `online`, the permissions of their tokens, too."""
+    """What else to check: this shard, the web configuration and, with `online`, the permissions of the tokens."""
 
     shard: int = 0
     total_shards: int = 1
@@ -33,34 +38,50 @@ class Asked:
 
 
 def run(config: Config, asked: Asked) -> int:
-    """Print what the configuration means, and return 0, or 1 if a token lacks a permission.
+    """Print what the configuration means, and return the exit code.
 
-    Raises ConfigError for an error in the web configuration.
+    The code is 1 if a token lacks a required permission or if the check cannot find out, and 0 otherwise. Raises
+    ConfigError if the web configuration has an error.
     """
     written = list(lines(config))
     if asked.total_shards > 1:
-        shards = f"{asked.shard} of 0 to {asked.total_shards - 1}"
-        written.append(f"shard: {shards}, with {len(config.accounts)} of the accounts")
-    questionable = list(warnings(config))
+        shards = f"{asked.shard} (of 0 to {asked.total_shards - 1})"
+        written.append(f"shard: {shards}, which polls {len(config.accounts)} of the accounts")
+    warned = list(warnings(config))
     if asked.web_config_file is not None:
         web_config = WebSettings(asked.web_config_file).config
         written.append(web(web_config))
-        questionable += web_config.warnings()
-    written += [f"warning: {warning}" for warning in questionable]
-    sys.stdout.write("".join(f"{line}\n" for line in written))
+        warned += web_config.warnings()
+    _print([*written, *(f"warning: {warning}" for warning in warned)])
     return 0 if not asked.online or _has_permissions(config) else 1
 
 
+def _print(texts: Iterable[str]) -> None:
+    """Print a line for each text. A line that is too long continues on the next one, with a deeper indentation."""
+    for line in texts:
+        indent = len(line) - len(line.lstrip()) + 4
+        sys.stdout.write("".join(f"{part}\n" for part in _wrapped(line, indent)))
+    sys.stdout.flush()
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    # No word is broken, so that ids and paths can be copied, and no line ends between a number and its unit.
+    whole = re.sub(r"(?<=\d) (?=s\b)", _NO_BREAK, line)
+    parts = textwrap.wrap(
+        whole, _COLUMNS, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [part.replace(_NO_BREAK, " ") for part in parts]
+
+
 def _has_permissions(config: Config) -> bool:
-    """Print which permissions the tokens have, as the answers come; return whether no required one is missing."""
+    """Print whether the tokens have each permission. Return whether they have all required ones."""
     has_all = True
-    sys.stdout.write("permissions, as Cloudflare answers now:\n")
+    _print(["permissions of the tokens, as Cloudflare reports them now:"])
     clients = _clients(config)
     for account in config.accounts:
-        sys.stdout.write(f"  account {account.id!r}\n")
+        _print([f"  account {account.id!r}"])
         for answer in permissions.answers(account, clients.of(account)):
-            sys.stdout.write(f"{answer.line()}\n")
-            sys.stdout.flush()
+            _print([answer.line()])
             has_all = has_all and answer.is_good
     return has_all
 
@@ -72,15 +93,16 @@ def _clients(config: Config) -> Clients:
 
 
 def lines(config: Config) -> Iterator[str]:
-    """Yield the plan, line by line."""
+    """Yield lines that say what the exporter polls, how often, and how many requests it needs."""
     api = config.api
-    yield f"api: {api.url}, {api.timeout:g} s a request, {api.page_size} rows a page"
+    yield f"api: {api.url}, timeout of {api.timeout:g} s per request, {api.page_size} rows per page"
     yield (
-        f"pace: {api.requests_per_second:g} requests/s and bursts of {api.burst} per credential, "
-        f"{api.concurrency} in flight"
+        f"pace: {api.requests_per_second:g} requests/s, bursts of {api.burst} and {api.concurrency} requests at a time "
+        "per credential"
     )
     clients = _clients(config)
-    totals: dict[tuple[tuple[str, str], ...], float] = {}  # requests/h by what is sent: one secret has one budget
+    # Requests/h by the headers of a credential: accounts with the same credential share its rate limit.
+    totals: dict[tuple[tuple[str, str], ...], float] = {}
     names: dict[tuple[tuple[str, str], ...], str] = {}
     for account in config.accounts:
         name = f" ({account.name!r})" if account.name else ""
@@ -96,12 +118,13 @@ def lines(config: Config) -> Iterator[str]:
         yield from _written(bill)
     allowed = api.requests_per_second * 3600
     for sent, total in totals.items():
-        yield f"credential of account {names[sent]!r}: at least {total:.10g} of {allowed:.10g} requests/h"
-    yield f"in all: at least {sum(totals.values()):.10g} requests/h"
+        needed = f"needs at least {total:.10g} of {allowed:.10g} requests/h"
+        yield f"credential of account {names[sent]!r}: {needed}"
+    yield f"total: at least {sum(totals.values()):.10g} requests/h"
 
 
 class _Item(NamedTuple):
-    """A line of the bill: what is polled, its requests in an hour, and the lines about that."""
+    """A target, its requests per hour, and the lines that describe it."""
 
     what: str
     requests_per_hour: float
@@ -109,7 +132,7 @@ class _Item(NamedTuple):
 
 
 def _bill(account: Account, client: Client) -> Iterator[_Item]:
-    """Yield what is polled of an account: its cost, how it is polled, and the permissions that it needs."""
+    """Yield the targets of an account with their cost, their schedule and the permissions that they need."""
     for collector in configured(account, client):
         if plan := collector.plan():
             needed = " and ".join(permission.name for permission in collector.permissions())
@@ -117,21 +140,26 @@ def _bill(account: Account, client: Client) -> Iterator[_Item]:
 
 
 def _written(bill: Sequence[_Item]) -> Iterator[str]:
-    """Yield the lines of all items, with the names in one column."""
-    widest = max((len(item.what) for item in bill), default=0)
+    """Yield the lines of all targets, with the names in one column and a long name on a line of its own."""
+    widest = max((len(item.what) for item in bill if len(item.what) <= _NAME_COLUMNS), default=0)
     for item in bill:
-        for number, line in enumerate(item.lines):
-            yield f"  {'' if number else item.what:<{widest}}  {line}"
+        name = item.what
+        if len(name) > _NAME_COLUMNS:
+            yield f"  {name}"
+            name = ""
+        for line in item.lines:
+            yield from _wrapped(f"  {name:<{widest}}  {line}", widest + 6)
+            name = ""
 
 
 def web(config: WebConfig) -> str:
-    """Return what a web configuration means, in a line."""
+    """Return a line that says what a web configuration means."""
     tls, users, headers, limit = config.tls_server_config, config.basic_auth_users, config.headers, config.rate_limit
     encryption = f"{tls.min_version} to {tls.max_version} with {tls.client_auth_type}" if tls else "no TLS"
-    auth = f"basic auth for {len(users)} users" if users else "no basic auth"
+    auth = f"basic auth for {len(users)} user{'s' * (len(users) > 1)}" if users else "no basic auth"
     if config.auth_excluded_paths:
-        auth += f" but not for {' and '.join(config.auth_excluded_paths)}"
-    rate = f", a request each {limit.seconds:g} s and bursts of {limit.burst}" if limit.seconds else ""
+        auth += f" except for {' and '.join(config.auth_excluded_paths)}"
+    rate = f", one request per {limit.seconds:g} s with bursts of {limit.burst}" if limit.seconds else ""
     return f"web: {encryption}, {auth}, {'headers ' + ' and '.join(headers) if headers else 'no headers'}{rate}"
 
 
@@ -146,10 +174,10 @@ def _kind(account: Account) -> str:
 
 
 def warnings(config: Config) -> Iterator[str]:
-    """Yield what is allowed but is likely a mistake."""
+    """Yield a warning for each setting that is allowed but is probably an error."""
     url = urlsplit(config.api.url)
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
-        yield "api.url is not https: the credential is sent in clear"
+        yield "api.url is not https, so the credential is sent unencrypted; use https"
     for account in config.accounts:
         yield from _account_warnings(account)
         polled = list(account.polled())
@@ -157,15 +185,17 @@ def warnings(config: Config) -> Iterator[str]:
             if section.stale_after < getattr(section, section.renewed_by):
                 between = BETWEEN[section.renewed_by]
                 shorter = f"stale_after is shorter than {section.renewed_by}"
-                yield f"{where} of account {account.id!r}: {shorter}, so its series vanish between {between}"
+                effect = f"so the series disappear between {between}; raise stale_after"
+                yield f"{where} of account {account.id!r}: {shorter}, {effect}"
         if not polled:
-            yield f"account {account.id!r}: nothing of it is polled"
+            yield f"account {account.id!r}: nothing is polled; add users, devices, service_tokens or policy_tests"
 
 
 def _account_warnings(account: Account) -> Iterator[str]:
     if not re.fullmatch("[0-9A-Fa-f]{32}", account.id):
-        yield f"account {account.id!r}: the id of an account is 32 hexadecimal digits, and this is something else"
+        yield f"account {account.id!r}: the id is not 32 hexadecimal digits; copy it from Cloudflare's dashboard"
     for what, secret in ((f"API {_kind(account)}", account.secret), ("e-mail address", account.api_email)):
-        with contextlib.suppress(ConfigError):  # a file that is being replaced
+        with contextlib.suppress(ConfigError):  # somebody is replacing the file at this moment
             if secret and secret.is_in_quotes():
-                yield f"account {account.id!r}: the {what} is in quotes ({secret.source}), which are sent with it"
+                fix = "Cloudflare gets the quotes as well; remove them"
+                yield f"account {account.id!r}: the {what} is in quotes ({secret.source}); {fix}"

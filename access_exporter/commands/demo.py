@@ -1,4 +1,4 @@
-"""`--demo`: the simulated account, and the configuration that polls it."""
+"""`--demo`: a simulated account, and the configuration that polls it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,10 @@ from access_exporter.simulator import DEMO, demo
 
 @contextmanager
 def account(clock: Callable[[], float] = time.time) -> Iterator[Config]:
-    """Run the simulated account by a clock in Unix seconds, and give the configuration that polls it."""
+    """Run the simulated account within the block, and yield a configuration that polls it.
+
+    `clock` returns the time in Unix seconds.
+    """
     with demo(clock=clock) as simulated:
         polled = {
             "id": DEMO.account_id,

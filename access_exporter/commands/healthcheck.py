@@ -1,9 +1,10 @@
-"""Tells whether the exporter on this machine answers: python -m access_exporter.commands.healthcheck [ADDRESS …].
+"""Checks whether the exporter answers: python -m access_exporter.commands.healthcheck [ADDRESS …].
 
-An address is a port, or what `--web.listen-address` has. Exits 0 if the exporter answers at each address, 1 otherwise.
-It needs no credential: behind basic auth a 401 is the answer of a living exporter, behind a rate limit a 429, and so is
-behind TLS the demand for a client certificate. The server's certificate is not looked at: no secret is sent, and the
-connection leaves the machine only if an address does, as for `helm test`.
+An address is a port, or an address as in `--web.listen-address`. Exits with 0 if the exporter answers at each address,
+and with 1 otherwise. The check needs no credential. It accepts a 401 of basic auth, a 429 of the rate limit, and a TLS
+alert that asks for a client certificate: only a running exporter answers so. The check does not verify the certificate
+of the server, because it sends no secret. It connects to another machine only if an address names one, as in `helm
+test`.
 """
 
 import http.client
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 from access_exporter.addresses import Address
 
 TIMEOUT_SECONDS = 4
-# Where a server is found that listens on all addresses.
-_EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1",)}  # noqa: S104 – nothing listens
+# Where to reach a server that listens on all addresses.
+_EVERYWHERE = {"": ("127.0.0.1", "::1"), "0.0.0.0": ("127.0.0.1",), "::": ("::1",)}  # noqa: S104 – this code does not listen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code."""
+    """Check every address, and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         addresses = [Address.parse(each if ":" in each else f":{each}") for each in given] or [Address()]
@@ -43,16 +44,16 @@ def _status(address: Address) -> int:
     for host in others:
         try:
             return _status_at(host, address.port)
-        except ConnectionRefusedError:  # it may listen on the other loopback address only
+        except ConnectionRefusedError:  # the server may listen on the other loopback address only
             pass
     return _status_at(last, address.port)
 
 
 def _status_at(host: str, port: int) -> int:
-    """Return the status of the answer, which is asked for over TLS where the port does not speak HTTP."""
+    """Return the HTTP status of the response. Try HTTP first, and then HTTPS."""
     try:
         return _ask(http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS))
-    except (http.client.HTTPException, ConnectionError):  # the goodbye to what is no TLS may come at any moment
+    except (http.client.HTTPException, ConnectionError):  # a TLS server may close a plain connection at any time
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,9 +1,9 @@
-"""Who holds idle seats: `--idle-seats=90d` lists the people that cloudflare_access_seats_idle counts.
+"""`--idle-seats=90d`: lists the people with idle seats, whom cloudflare_access_seats_idle counts.
 
     account_id  email             name      last_login            …  idle_days  active_devices  seats   seat_uid
     023e…       jdoe@example.com  Jane Doe  2026-01-01T05:20:12Z  …  102        0               access  a1b2…
 
-They are shown on standard output and nowhere else. It only reads: what becomes of a seat is decided by people.
+The exporter prints the people on standard output and nowhere else. It never removes a seat: people decide that.
 """
 
 import logging
@@ -27,11 +27,11 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-_LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # a later time may not exist in UTC
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # Python may fail to convert a later time to UTC
 
 
 class IdleTime(Duration):
-    """How long a seat has to be idle to be listed, in seconds: as long as `idle_days` can be, and with a unit."""
+    """The least time that a listed seat has been idle, in seconds. Its maximum is that of `idle_days`."""
 
     minimum = 0
     maximum = 36500 * 86400
@@ -39,19 +39,19 @@ class IdleTime(Duration):
 
     @classmethod
     def parse(cls, value: object) -> Duration:
-        """As Duration, but for a bare number: who writes 90 means days, and Duration would take it for seconds."""
+        """Return the duration. A number needs a unit: a person who writes 90 means days, and not seconds."""
         return super().parse(value if re.search("[a-z]", str(value)) else None)
 
 
 class Person(users_summary.UserWithEmail, gc=False):
-    """A row with what tells people whose seat it is."""
+    """A row with the fields that identify the person and the seat."""
 
     name: str | None = None
     seat_uid: str | None = None
 
 
 class IdleSeat(msgspec.Struct, frozen=True):
-    """A line of the list; times are ISO 8601 in UTC, and None is what is not known."""
+    """A line of the list. Times are ISO 8601 in UTC. None means unknown."""
 
     account_id: str
     email: str | None
@@ -68,7 +68,7 @@ class IdleSeat(msgspec.Struct, frozen=True):
 
 
 class Holder(NamedTuple):
-    """A person who holds an idle seat, with what the list is sorted by first."""
+    """A person with an idle seat. The first four fields are the sort key of the list."""
 
     since: datetime
     email: str
@@ -80,21 +80,21 @@ class Holder(NamedTuple):
 
 
 class IdleSeats:
-    """The idle seats of all accounts, by the rule of cloudflare_access_seats_idle; times are those of `present`."""
+    """The idle seats of all accounts, at the time `present`. A seat is idle as in cloudflare_access_seats_idle."""
 
     def __init__(self, present: datetime, idle: timedelta) -> None:
-        """Start with none."""
+        """Start with an empty list."""
         self.found: list[Holder] = []
         self.unknown = 0
-        self.lacks_devices = False  # whether there is an account whose devices cannot be read
+        self.lacks_devices = False  # whether the exporter cannot read the devices of an account
         self._present = present
         self._moment = present - idle
         self._latest = present + seats.LATEST_AHEAD
 
     def add(self, account_id: str, pages: Iterable[list[Person]], known: last_seen.LastSeen | None) -> None:
-        """Add those of an account, or none if its pages raise a PollError.
+        """Add the idle seats of an account. If its pages raise a PollError, add none.
 
-        `known` says when devices were last seen; None means that they cannot be read.
+        `known` says when each device was last seen; None means that the exporter cannot read devices.
         """
         found: list[Holder] = []
         unknown = 0
@@ -129,11 +129,11 @@ def _found(person: Person, account_id: str, activity: seats.Activity, seen: date
 
 
 def run(config: Config, idle: float, account_id: str | None, form: str, clock: Clock) -> int:
-    """List the seats that have been idle for so many seconds, those idle longest first, in one of FORMATS.
+    """Print the seats that have been idle for at least `idle` seconds, in the format `form`.
 
-    Returns 0 when the list is complete, and 1 when it may lack people: an account could not be read to its end, and
-    nothing of it is listed, or it announces more users than it lists.
-    Raises UsageError for an account that is not configured, and ConfigError.
+    Returns 0 if the list is complete, and 1 if people may be missing. That happens if the exporter cannot read all
+    pages of an account, which then has no line in the list, or if Cloudflare announces more users than it lists.
+    Raises UsageError if `account_id` is not configured, and ConfigError if a secret cannot be read.
     """
     accounts = _chosen(config, account_id)
     clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
@@ -150,8 +150,8 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
             except PollError as failure:
                 failed = True
                 progress.clear()
-                told = facts(account_id=account.id, reason=failure.reason, error=failure)
-                log.error("account not listed: it could not be read to the end", extra=told)
+                why = facts(account_id=account.id, reason=failure.reason, error=failure)
+                log.error("account not listed: the exporter could not read all users", extra=why)
             else:
                 if walk.found.missing or walk.found.invalid_rows:
                     progress.clear()
@@ -167,31 +167,31 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
 
 
 def _lacks_some(account: Account, read: Found) -> bool:
-    """Tell whether users of an account are missing, and log what is odd about the list."""
+    """Return whether users of an account are missing. Log missing users and users with invalid values."""
     if read.invalid_rows:
-        told = facts(account_id=account.id, users=read.invalid_rows)
-        log.warning("users with invalid values are listed only as far as the rest is known", extra=told)
+        number = facts(account_id=account.id, users=read.invalid_rows)
+        log.warning("some users have invalid values, which the list leaves out", extra=number)
     if not read.missing:
         return False
-    told = facts(account_id=account.id, listed=read.rows, announced=read.announced, missing=read.missing)
-    log.error("idle seats may be missing: the account lists fewer users than it announces", extra=told)
+    numbers = facts(account_id=account.id, listed=read.rows, announced=read.announced, missing=read.missing)
+    log.error("idle seats may be missing: Cloudflare lists fewer users than it announces", extra=numbers)
     return True
 
 
 def _chosen(config: Config, account_id: str | None) -> list[Account]:
-    """Return the account of this id or, without one, all whose users are polled."""
+    """Return the account with this id. Without an id, return all accounts with a poll of users."""
     if account_id is None:
         return [account for account in config.accounts if account.users_config]
     chosen = [account for account in config.accounts if account.id == account_id]
     if not chosen:
         raise UsageError(
-            "--account: expected the id of an account in the configuration and of this shard; --config.check lists them"
+            "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
         )
     return chosen
 
 
 def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen | None:
-    """Return when devices were last seen; None where they are not to be read, or the token may not."""
+    """Return when each device was last seen. Return None if devices are switched off or the token lacks permission."""
     if not account.devices_config:
         return None
     summary = devices.DevicesCollector(account, client).fetch(Poll(None, now, lambda _: True))
@@ -199,7 +199,7 @@ def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen
 
 
 class _Rows:
-    """What was found as rows, made one by one and as often as they are gone through."""
+    """The rows of the list. Each iteration makes the rows again, one by one, which saves memory."""
 
     def __init__(self, found: list[Holder], present: datetime) -> None:
         self._found = found
@@ -238,14 +238,14 @@ def _number(number: float | None) -> float | None:
 
 
 class _Progress(ProgressLine):
-    """Tells how many users were read so far."""
+    """A progress line with the number of users read so far."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._read = 0
 
     def of(self, pages: Iterable[list[Person]]) -> Iterator[list[Person]]:
-        """Yield the pages as they come, and tell of them."""
+        """Yield the pages, and show the number of users after each."""
         for people in pages:
             self._read += len(people)
             self.show(f"{self._read} users read")

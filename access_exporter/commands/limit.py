@@ -1,4 +1,4 @@
-"""A limit for the number of people with some result: `--max-blocked=5`, or `5%` of the people tested."""
+"""A limit for the number of people with a result: `--max-blocked=5`, or `--max-blocked=5%` of the people tested."""
 
 import re
 from fractions import Fraction
@@ -9,7 +9,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
 
 class Limit(NamedTuple):
-    """The limit as it was written, and what it means: a number of people, or a share of them in percent."""
+    """The limit as text, and its meaning: a number of people, or a share of the people in percent."""
 
     text: str
     number: Fraction
@@ -17,7 +17,7 @@ class Limit(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Limit":
-        """Return the limit; raises ValueError saying what was expected."""
+        """Return the limit that a text names. Raises ValueError with what was expected."""
         if _NUMBER.fullmatch(text):
             return cls(text, Fraction(text), is_share=False)
         share = _SHARE.fullmatch(text)
@@ -26,5 +26,5 @@ class Limit(NamedTuple):
         raise ValueError(f"expected a whole number, or a share from 0% to 100%, got {text!r}")
 
     def is_exceeded(self, people: int, tested: int) -> bool:
-        """Tell whether so many people are more than the limit allows, where so many were tested."""
+        """Return whether `people` of `tested` people are more than the limit allows."""
         return people * 100 > self.number * tested if self.is_share else people > self.number

@@ -1,4 +1,4 @@
-"""The permissions that the tokens have: for `--config.check --online`. Shows nothing that Cloudflare answers."""
+"""The permissions of the tokens, for `--config.check --online`. Prints no data from the responses of Cloudflare."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from access_exporter.errors import AuthError, PermissionMissingError, PollError
 
 
 class Answer(NamedTuple):
-    """Whether the token has a permission, in a word, and why not; `is_good` if nothing has to be done."""
+    """Whether the token has a permission, and why not. If `is_good` is True, nothing has to be done."""
 
     permission: Permission
     verdict: str
@@ -18,14 +18,14 @@ class Answer(NamedTuple):
     is_good: bool
 
     def line(self) -> str:
-        """Return the answer as a line."""
+        """Return the line to print."""
         optional = " (optional)" if self.permission.is_optional else ""
         why = f": {self.why}" if self.why else ""
         return f"    {self.verdict:<11}  {self.permission.name}{optional}{why}"
 
 
 def answers(account: Account, client: Client) -> Iterator[Answer]:
-    """Ask once for each permission that the account needs, and yield the answers."""
+    """Send one request for each permission that the account needs, and yield the answers."""
     needed: dict[str, Permission] = {}
     for collector in configured(account, client):
         for permission in collector.permissions():
@@ -38,7 +38,9 @@ def answers(account: Account, client: Client) -> Iterator[Answer]:
 
 def _answer(permission: Permission, client: Client) -> Answer:
     if permission.resource is None:
-        return Answer(permission, "not checked", "only to start a test would tell", is_good=True)
+        return Answer(
+            permission, "not checked", "only starting a policy test shows whether the token has it", is_good=True
+        )
     try:
         client.get_once(permission.resource.one_row(), object)
     except (AuthError, PermissionMissingError) as failure:

@@ -1,4 +1,4 @@
-"""What a policy would do, before it is saved: `--test-policy=FILE`.
+"""`--test-policy=FILE`: tests policies before somebody saves them.
 
     status    users
     approved  60
@@ -7,8 +7,8 @@
     status   email             name      id
     blocked  jdoe@example.com  Jane Doe  f3b1…
 
-With `--compare-with`, the policies that an application has now are tested as well, and the people are listed whose
-result changes. People are shown on standard output and nowhere else. Nothing is saved at Cloudflare.
+With `--compare-with`, the command also tests the present policies of an application, and lists the people who get
+another result. It prints people on standard output and nowhere else. It saves no policy at Cloudflare.
 """
 
 import sys
@@ -34,12 +34,12 @@ from access_exporter.errors import CommandError, PollError, UsageError
 DEFAULT_TIMEOUT_SECONDS = 30 * 60
 LIMIT_EXCEEDED = 3
 _LEAST_REQUEST_SECONDS = 10
-_MOST_IDS = 100  # in a message
+_MOST_IDS = 100  # in an error message
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the flags ask for: the file, and how to test and to show it; `timeout` is in seconds."""
+    """The values of the flags: the file to test, and how to test it and show the result. `timeout` is in seconds."""
 
     file: str
     account_id: str | None = None
@@ -51,14 +51,15 @@ class Asked:
 
 
 def run(config: Config, asked: Asked, clock: Clock) -> int:
-    """Test the policies in a file, and show the result.
+    """Test the policies in a file, and print the result.
 
-    Returns 0, or 3 when a limit is exceeded, or 1 when the result is not complete. Raises ConfigError for the file or
-    the configuration, UsageError for an account, an application or a policy that is not there, and CommandError.
+    Returns 0 for success, 1 if the result is incomplete, and 3 if a limit is exceeded. Raises ConfigError for an error
+    in the file or the configuration, UsageError for an unknown account, application or policy, and CommandError if the
+    test fails.
     """
     policies = policy_file.read(asked.file)
     account = _chosen(config, asked.account_id)
-    # So that one request that hangs does not take much longer than all of it may.
+    # Without this limit, a single slow request could take much longer than `--timeout`.
     longest = max(asked.timeout, _LEAST_REQUEST_SECONDS)
     api = replace(config.api, timeout=Duration(min(config.api.timeout, longest)))
     clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
@@ -75,7 +76,10 @@ def run(config: Config, asked: Asked, clock: Clock) -> int:
 def _tested(
     preview: policy_preview.PolicyPreview, policies: list[policy_preview.Tested], asked: Asked, clock: Clock
 ) -> tuple[policy_preview.Saved | None, Results, Results | None]:
-    """Return what the policies are compared with, their results, and the present ones."""
+    """Run the tests. Return the saved policies, the results of the new policies, and those of the saved policies.
+
+    The first and the last are None without `--compare-with`.
+    """
     with ProgressLine(sys.stderr) as line:
         running = RunningTests(preview, clock, asked.timeout, line)
         try:
@@ -93,7 +97,7 @@ def _tested(
 
 
 def _judged(report: Report) -> int:
-    """Say what is not complete and which limits are exceeded, and return the exit code."""
+    """Print why the result is incomplete, and which limits are exceeded or kept. Return the exit code."""
     problems, verdicts = list(report.problems()), report.verdicts()
     for problem in problems:
         sys.stderr.write(f"cloudflare-access-exporter: incomplete: {problem}\n")
@@ -105,34 +109,37 @@ def _judged(report: Report) -> int:
 
 
 def _chosen(config: Config, account_id: str | None) -> Account:
-    """Return the account of this id or, without one, the only one."""
+    """Return the account with this id. Without an id, return the only account."""
     chosen = [account for account in config.accounts if account_id in (None, account.id)]
     if len(chosen) == 1:
         return chosen[0]
     if account_id is None and chosen:
-        raise UsageError(f"--account: required, since the configuration has {len(chosen)} accounts")
+        raise UsageError(f"--account: required, because the configuration has {len(chosen)} accounts")
     raise UsageError(
-        "--account: expected the id of an account in the configuration and of this shard; --config.check lists them"
+        "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
     )
 
 
 def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> policy_preview.Saved:
-    """Return the application or the reusable policy with this id or name."""
+    """Return the application or the reusable policy with this id or name.
+
+    Raises CommandError if Cloudflare does not answer, and UsageError if not exactly one has this id or name.
+    """
     try:
         found = preview.named(name, within)
     except PollError as failure:
-        raise CommandError(f"no policy test was started: cannot read the present policies: {failure}") from None
+        raise CommandError(f"no policy test was started: the exporter cannot read the policies: {failure}") from None
     if preview.missing and not any(each.id == name for each in found):
-        lists = f"{preview.missing:,} applications or policies are announced and not listed"
-        raise CommandError(f"--compare-with: {lists}, so a name may be missing or not the only one; give an id")
+        lists = f"Cloudflare announces {preview.missing:,} applications or policies that it does not list"
+        raise CommandError(f"--compare-with: {lists}, so this name may not be the only one; use an id")
     if not found:
-        raise UsageError("--compare-with: expected the name or id of an application or of a reusable policy")
+        raise UsageError("--compare-with: no application or reusable policy has this name or id")
     if len(found) > 1:
         ids = ", ".join(f"{each.id} ({each.kind})" for each in found[:_MOST_IDS])
-        raise UsageError(f"--compare-with: expected one of the ids, since several have this name: {ids}")
+        raise UsageError(f"--compare-with: several have this name; use one of the ids: {ids}")
     (saved,) = found
     if saved.policies is None:
-        raise CommandError(f"--compare-with: the policies of the {saved.kind} {saved.id} cannot be read")
+        raise CommandError(f"--compare-with: the exporter cannot read the policies of the {saved.kind} {saved.id}")
     if not saved.policies:
-        raise CommandError(f"--compare-with: the {saved.kind} {saved.id} has no policy that evaluates people")
+        raise CommandError(f"--compare-with: the {saved.kind} {saved.id} has no policy that a test can evaluate")
     return saved

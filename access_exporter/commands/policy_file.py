@@ -1,11 +1,11 @@
-"""The policies in a file: JSON or YAML, one policy object as the API has it, or a list of objects and ids.
+"""The file of `--test-policy`, in JSON or YAML: a policy object as in the API, or a list of policy objects and ids.
 
     name: Staff
     decision: allow
     include:
       - email_domain: {domain: example.com}
 
-Keys that are not known here are passed on: Cloudflare decides what it accepts.
+The exporter sends unknown keys as well, and Cloudflare decides whether it accepts them.
 """
 
 import sys
@@ -24,15 +24,15 @@ _WORDS = {str: "a string", list: "a list"}
 
 
 def read(path: str) -> list[policy_preview.Tested]:
-    """Return the policies as a test takes them; raises ConfigError, with everything that is missing."""
+    """Return the policies in a file. Raises ConfigError, which lists everything that is missing."""
     try:
         return _policies(strict_yaml.read_json(_content(path)))
-    except DocumentError as mistake:
-        raise ConfigError(f"{name(path)}: {mistake}") from None
+    except DocumentError as error:
+        raise ConfigError(f"{name(path)}: {error}") from None
 
 
 def name(path: str) -> str:
-    """Return what a file is called for people."""
+    """Return the name of the file for messages."""
     return "standard input" if path == STANDARD_INPUT else path
 
 
@@ -53,13 +53,13 @@ def _policies(data: object) -> list[policy_preview.Tested]:
         raise DocumentError("", "expected a policy object, or a list of policy objects and ids of reusable policies")
     listed = data if isinstance(data, list) else [data]
     places = [f"policies[{number}]" for number in range(len(listed))] if isinstance(data, list) else [""]
-    if mistakes := [mistake for place, each in zip(places, listed, strict=True) for mistake in _mistakes(place, each)]:
-        raise DocumentError("", "; ".join(mistakes))
+    if problems := [problem for place, each in zip(places, listed, strict=True) for problem in _problems(place, each)]:
+        raise DocumentError("", "; ".join(problems))
     return listed
 
 
-def _mistakes(place: str, policy: object) -> Iterator[str]:
-    """Yield what is wrong with one of the policies, in words that repeat no rule: these may name people."""
+def _problems(place: str, policy: object) -> Iterator[str]:
+    """Yield the errors of a policy. The text contains no rule of the policy, because a rule may name people."""
     before = f"{place}: " if place else ""
     if isinstance(policy, str) and policy.strip():
         return

@@ -1,4 +1,4 @@
-"""What a command says of a policy: how many people get which result, who changes, and whether that is within limits."""
+"""The report on a policy: how many people get each result, which results change, and which limits are exceeded."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _WORDS = {MAX_BLOCKED: "blocked", MAX_NEWLY_BLOCKED: "newly blocked"}
 
 
 class Verdict(NamedTuple):
-    """A limit, the number of people that it limits, and of how many."""
+    """A limit, the number of people that it counts, and the number of people tested."""
 
     flag: str
     limit: Limit
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether there are more than the limit allows."""
+        """Whether there are more people than the limit allows."""
         return self.limit.is_exceeded(self.people, self.tested)
 
     def __str__(self) -> str:
@@ -39,10 +39,10 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """The results of a policy and, where it is compared, of what is saved as it is now.
+    """The results of the new policies and, with `--compare-with`, those of the saved policies.
 
-    `limits` are by their flags. Only those are listed by name who are blocked, in error or get another result, unless
-    `lists_all`.
+    `limits` has each limit by its flag. With `lists_all`, the report lists all people by name. Otherwise it lists only
+    the people who are blocked, in error or get another result.
     """
 
     account_id: str
@@ -54,17 +54,17 @@ class Report:
 
     @cached_property
     def changes(self) -> list[Change]:
-        """Everybody, by how their result changes; nobody where nothing is compared."""
+        """All people with the change of their result; empty without a comparison."""
         return policy_results.changes(self.present, self.proposed) if self.present else []
 
     @cached_property
     def changed(self) -> dict[str, int]:
-        """The number of people by change."""
+        """The number of people with each change."""
         found = Counter(each.kind for each in self.changes)
         return {kind: found[kind] for kind in CHANGES}
 
     def verdicts(self) -> list[Verdict]:
-        """Return the limits and whether they are kept; none where the results are not complete."""
+        """Return for each limit whether it is exceeded. Return nothing if the results are incomplete."""
         if list(self.problems()):
             return []
         people = {MAX_BLOCKED: self.proposed.counts["blocked"], MAX_NEWLY_BLOCKED: self.changed["newly_blocked"]}
@@ -72,7 +72,7 @@ class Report:
         return [Verdict(flag, limit, people[flag], tested) for flag, limit in self.limits.items()]
 
     def problems(self) -> Iterator[str]:
-        """Yield why nothing can be concluded."""
+        """Yield the reasons why the results are incomplete."""
         yield from self.proposed.problems()
         if not self.present:
             return
@@ -81,10 +81,10 @@ class Report:
             if each.unnamed:
                 yield f"policy test {each.test_id} lists {each.unnamed:,} people without an id, who cannot be compared"
         if sum(self.changed.values()) == self.changed[NOT_COMPARED] > 0:
-            yield "the two tests have nobody in common, so nothing can be compared"
+            yield "no person is in both tests, so they cannot be compared"
 
     def counts(self) -> Iterator[tuple[str, int, int | None]]:
-        """Yield each result with the number of people who get it, and how many have it now."""
+        """Yield each result with the number of people who would get it, and the number who have it now."""
         present = self.present.counts if self.present else {}
         for name, number in self.proposed.counts.items():
             before = present.get(name)
@@ -93,11 +93,11 @@ class Report:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What is said of a person."""
+        """The columns of the list of people."""
         return ("change", "status_before", "status", *_PERSON) if self.present else ("status", *_PERSON)
 
     def people(self) -> Iterator[Row]:
-        """Yield the people who are listed, a row each."""
+        """Yield a row for each listed person."""
         if self.present:
             for change in self.changes:
                 if self.lists_all or change.kind.startswith("newly_"):

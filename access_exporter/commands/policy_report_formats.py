@@ -1,6 +1,6 @@
-"""A report on a policy as a table, as CSV, as JSON, or as Markdown for a comment on a change.
+"""The formats of a report on a policy: a table, CSV, JSON, and Markdown for a comment on a pull request.
 
-Markdown says how many people, and names them only where everybody is asked for.
+Markdown lists no people, only numbers, unless `--show=all` asks for all people.
 """
 
 import json
@@ -20,29 +20,29 @@ _CHANGES_IN_WORDS = {
 
 
 def as_table(report: Report) -> Iterator[str]:
-    """Yield the counts, and then the people."""
+    """Yield tables of the counts, and then a table of the people."""
     for columns, rows in _counts(report):
         yield from table.as_table(columns, rows)
         yield "\n"
     people = list(report.people())
-    yield from table.as_table(report.columns, people) if people else ["nobody to list\n"]
+    yield from table.as_table(report.columns, people) if people else ["no people to list\n"]
 
 
 def as_csv(report: Report) -> Iterator[str]:
-    """Yield one list: first the counts, which have a number of users, and then the people, who have none."""
-    before = len(report.columns) - 4  # columns that stand before `status`
+    """Yield one list: first the counts, with a number in the column `users`, and then the people, without a number."""
+    before = len(report.columns) - 4  # columns before `status`
     columns = (*report.columns[: before + 1], "users", *report.columns[before + 1 :])
-    nobody = (None,) * 3
-    rows: list[Row] = [(*(None,) * before, name, number, *nobody) for name, number, _ in report.counts()]
+    no_person = (None,) * 3
+    rows: list[Row] = [(*(None,) * before, name, number, *no_person) for name, number, _ in report.counts()]
     if report.present:
-        rows += [(None, name, None, number, *nobody) for name, _, number in report.counts()]
-        rows += [(name, None, None, number, *nobody) for name, number in report.changed.items()]
+        rows += [(None, name, None, number, *no_person) for name, _, number in report.counts()]
+        rows += [(name, None, None, number, *no_person) for name, number in report.changed.items()]
     rows += [(*row[: before + 1], None, *row[before + 1 :]) for row in report.people()]
     return table.as_csv(columns, rows)
 
 
 def as_json(report: Report) -> Iterator[str]:
-    """Yield an object, with a person a line."""
+    """Yield a JSON object, with one line for each person."""
     whole: dict[str, object] = {
         "account_id": report.account_id,
         "policy_test_id": report.proposed.test_id,
@@ -68,7 +68,7 @@ def as_json(report: Report) -> Iterator[str]:
 
 
 def as_markdown(report: Report) -> Iterator[str]:
-    """Yield headings and tables for a comment on a change."""
+    """Yield headings and tables for a comment on a pull request."""
     blocked, tested = report.proposed.counts["blocked"], len(report.proposed.people)
     yield f"### Policy test: {blocked:,} of {tested:,} people are blocked\n"
     if report.saved:
@@ -85,7 +85,7 @@ def as_markdown(report: Report) -> Iterator[str]:
 
 
 def _counts(report: Report) -> Iterator[tuple[Sequence[str], list[Row]]]:
-    """Yield the counts, as columns and rows: by result and, where there is something to compare, by change."""
+    """Yield the counts by result and, with `--compare-with`, by change. Each is a pair of columns and rows."""
     if not report.present:
         yield ("status", "users"), [row[:2] for row in report.counts()]
         return
@@ -99,7 +99,7 @@ def _markdown_table(columns: Sequence[str], rows: Iterable[Row], shown: Callable
 
 
 def _code(cell: Cell) -> str:
-    """Return a cell as code, so that no name becomes a link, a mention, markup, or the end of the cell."""
+    """Return a cell as Markdown code, so that a name cannot become a link, a mention or markup, or end the cell."""
     text = table.fitted(cell).translate({ord("|"): "¦", ord("`"): "'"}).strip()
     return f"`{text}`" if text else ""
 

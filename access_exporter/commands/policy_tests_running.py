@@ -1,4 +1,4 @@
-"""Policy tests that run at Cloudflare: each started once, followed until it ends, and its rows read to their end."""
+"""Policy tests that run at Cloudflare. The command starts each test once, waits until it ends, and reads all rows."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
 
-LATE_ROWS_SECONDS = 30  # `complete` can arrive before all rows do
-FAILING_SECONDS = 30  # beyond the retries of each request
+LATE_ROWS_SECONDS = 30  # Cloudflare can report `complete` before it lists all rows
+FAILING_SECONDS = 30  # how long requests may fail, besides the retries of each request
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1, 10
 _UNKNOWN_POLICIES = (400, 404, 422)
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass
 class RunningTest:
-    """A test: what it tests, its id, and how far it was when that was asked last."""
+    """A test: what it tests, its id, and its progress in the last response."""
 
     name: str
     id: str
@@ -32,7 +32,7 @@ class RunningTest:
 
     @property
     def words(self) -> str:
-        """How far it is, for people."""
+        """The progress as text for people."""
         total, ratio = self.progress.population, self.progress.processed_ratio
         if total is None or ratio is None:
             return f"{self.name}: waiting"
@@ -40,10 +40,10 @@ class RunningTest:
 
 
 class RunningTests:
-    """The tests of one command, which may take `timeout` seconds in all."""
+    """The tests of one command, which may take `timeout` seconds together."""
 
     def __init__(self, preview: policy_preview.PolicyPreview, clock: Clock, timeout: float, line: ProgressLine) -> None:
-        """Start none yet; the time runs."""
+        """Start no test yet. The time of `timeout` starts now."""
         self._preview = preview
         self._clock = clock
         self._timeout = timeout
@@ -53,7 +53,7 @@ class RunningTests:
         self._is_starting = False
 
     def start(self, name: str, policies: list[policy_preview.Tested]) -> None:
-        """Start a test, or raise CommandError. Nothing is asked for twice."""
+        """Start a test. Raises CommandError if it fails, and never sends the request a second time."""
         try:
             test_id = self._preview.start(policies, before=self._note_start)
         except PollError as failure:
@@ -68,20 +68,23 @@ class RunningTests:
         self._is_starting = True
 
     def left_behind(self) -> str | None:
-        """Return what goes on at Cloudflare when nobody follows the tests any more; None where nothing does."""
+        """Return a message about tests that continue at Cloudflare after this command ends, or None without tests."""
         if ids := " and ".join(each.id for each in self._tests):
             return f"the policy test continues at Cloudflare, with the id {ids}; no policy was saved"
-        return "a policy test may have started; it continues at Cloudflare" if self._is_starting else None
+        return "a policy test may have started, and would continue at Cloudflare" if self._is_starting else None
 
     def results(self) -> list[Results]:
-        """Return the results of the tests, in the order of their start. Raises CommandError where there are none."""
+        """Return the results of the tests, in the order of their start. Raises CommandError if a test has no result."""
         waiting = self._tests
         while waiting := [test for test in waiting if not self._has_finished(test)]:
             self._pause(waiting[0])
         return [self._read(test) for test in self._tests]
 
     def _has_finished(self, test: RunningTest) -> bool:
-        """Ask how far a test is; raises CommandError for one that has ended without results."""
+        """Request the progress of a test, and return whether it has finished.
+
+        Raises CommandError if the test ended without results.
+        """
         test.progress = self._patiently(test, lambda: self._preview.progress(test.id))
         self._show()
         state = test.progress.state
@@ -89,11 +92,11 @@ class RunningTests:
             return False
         if state == "complete":
             return True
-        words = "a status that is not documented" if state == "undocumented" else f"the status `{state}`"
-        raise CommandError(f"{_named(test)} ended with {words}, so there is no result")
+        words = "a status that the exporter does not know" if state == "undocumented" else f"the status `{state}`"
+        raise CommandError(f"{_named(test)} ended with {words}, so there is no result; try again")
 
     def _read(self, test: RunningTest) -> Results:
-        """Read the rows of a finished test; those that do not add up are read again for a while."""
+        """Read the rows of a finished test. If rows are missing, read them again for at most LATE_ROWS_SECONDS."""
         finished = self._clock.monotonic()
         announced = policy_preview.expected_rows(test.progress.population, test.progress.processed)
         while True:
@@ -107,9 +110,10 @@ class RunningTests:
             self._clock.sleep(min(max(_SHORTEST_PAUSE_SECONDS, waited / 2), max(0.0, self._remaining())))
 
     def _patiently(self, test: RunningTest, ask: Callable[[], T]) -> T:
-        """Return an answer; a failure that may pass is endured for a while, and a 429 as long as there is time.
+        """Send a request, and repeat it after a temporary failure for at most FAILING_SECONDS.
 
-        An answer that contradicts itself may be right when it is asked for again.
+        After a 429, repeat it until `timeout` ends. A contradictory response is a temporary failure as well. Raises
+        CommandError if the request still fails.
         """
         failing_since: float | None = None
         while True:
@@ -125,7 +129,7 @@ class RunningTests:
                 raise _unreadable(test, failure) from None
 
     def _pause(self, test: RunningTest) -> None:
-        """Wait a tenth of the time so far; raises CommandError where there is no time left."""
+        """Wait for a tenth of the time since the start. Raises CommandError if `timeout` has ended."""
         left = self._remaining()
         if left <= 0:
             exceeded = f"exceeded --timeout of {self._timeout:g} s"
@@ -152,10 +156,10 @@ def _unreadable(test: RunningTest, failure: PollError) -> CommandError:
 
 
 def _not_started(failure: PollError, *, was_sent: bool) -> str:
-    """Return why there is no test; where that is not known, no second one is asked for."""
+    """Return why there is no test. If Cloudflare may have started one, the command does not start a second test."""
     if was_sent and (failure.status is None or failure.status >= 500):
-        return f"Cloudflare may have started a policy test, and it is not asked for again: {failure}"
+        return f"Cloudflare may have started a policy test, so the exporter starts no second one: {failure}"
     hint = ""
     if failure.status in _UNKNOWN_POLICIES:
-        hint = "; if the account is right, check the fields of the policies, and the ids of reusable ones"
+        hint = "; check the id of the account, the fields of the policies, and the ids of reusable policies"
     return f"no policy test was started: {failure}{hint}"

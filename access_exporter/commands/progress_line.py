@@ -1,14 +1,14 @@
-"""A line on a terminal that says how far something is. Elsewhere nothing is written."""
+"""A line that shows progress on a terminal. Without a terminal, the exporter writes no such line."""
 
 from types import TracebackType
 from typing import Self, TextIO
 
 
 class ProgressLine:
-    """The line, which is gone after the block."""
+    """The progress line. It disappears at the end of the `with` block."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Show nothing yet."""
+        """Use this stream if it is a terminal, but show nothing yet."""
         self._terminal = stream if stream.isatty() else None
         self._width = 0
 
@@ -19,12 +19,12 @@ class ProgressLine:
         self.clear()
 
     def show(self, text: str) -> None:
-        """Replace the line."""
+        """Show this text in place of the line."""
         self._write("\r" + text.ljust(self._width))
         self._width = len(text)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._write("\r\x1b[K")
         self._width = 0
 

@@ -1,6 +1,6 @@
-"""A list for standard output: as CSV, as JSON, or as a table for people. All three are given out line by line.
+"""A list for standard output, line by line: as CSV, as JSON, or as a table for people.
 
-The cells may hold any text, so none of it can become a formula in a spreadsheet, drive a terminal or break a column.
+A cell may contain any text. It cannot become a formula in a spreadsheet, send commands to a terminal or break a column.
 """
 
 import csv
@@ -17,19 +17,19 @@ Row: TypeAlias = Sequence[Cell]
 
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_WIDEST = 64  # columns of a terminal for one cell; CSV and JSON have it whole
+_WIDEST = 64  # columns of a terminal for one cell; CSV and JSON do not truncate cells
 _GAP = "  "
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are not UTF-8; it cannot be written
+_SURROGATE = re.compile("[\ud800-\udfff]")  # Python cannot write a surrogate as UTF-8
 
 
 def writable(text: str | None) -> str | None:
-    """Return a text for a cell; None for one that is missing or empty."""
+    """Return the text of a cell. Return None if the text is missing or empty."""
     return _SURROGATE.sub("\ufffd", text) if text else None
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the lines of RFC 4180; text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    writer = csv.writer(SimpleNamespace(write=str))  # which hands back each line it is given
+    """Yield lines as in RFC 4180. A text that looks like a formula gets an apostrophe before it."""
+    writer = csv.writer(SimpleNamespace(write=str))  # `writerow` returns what `write` returns: the line
     for row in chain([columns], rows):
         yield str(writer.writerow([_harmless(cell) for cell in row]))
 
@@ -39,7 +39,7 @@ def _harmless(cell: Cell) -> Cell:
 
 
 def as_json(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Yield an array with an object a line, in ASCII; what is not known is null."""
+    """Yield a JSON array in ASCII, with one object on each line. Unknown values are null."""
     before = "["
     for row in rows:
         yield before + "\n" + escaped(dict(zip(columns, row, strict=True)))
@@ -48,12 +48,15 @@ def as_json(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 
 
 def escaped(value: object) -> str:
-    """Return JSON in ASCII that no terminal takes for a command."""
-    return json.dumps(value).replace("\x7f", "\\u007f")  # the one control character JSON leaves as it is
+    """Return JSON in ASCII, without control characters."""
+    return json.dumps(value).replace("\x7f", "\\u007f")  # JSON does not escape this control character
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the lines of a table; `rows` is gone through twice. A long cell is cut, and what is not known is empty."""
+    """Yield the lines of a table. Long cells are truncated, and unknown values are empty.
+
+    The function iterates twice over `rows`: first to find the width of each column.
+    """
     widths = [0] * len(columns)
     for row in chain([columns], rows):
         widths = [max(width, _width(fitted(cell))) for width, cell in zip(widths, row, strict=True)]
@@ -64,10 +67,10 @@ def as_table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 
 
 def fitted(cell: Cell) -> str:
-    """Return a cell as a terminal can show it, cut to a bearable width."""
+    """Return a cell as text for a terminal, truncated to 64 columns."""
     whole = "" if cell is None else str(cell)
     if len(whole) <= _WIDEST and whole.isascii() and whole.isprintable():
-        return whole  # as nearly every cell
+        return whole  # the fast path for nearly every cell
     text = "".join(map(_visible, unicodedata.normalize("NFC", whole[:_WIDEST])))
     if len(whole) <= _WIDEST and _width(text) <= _WIDEST:
         return text
@@ -77,14 +80,14 @@ def fitted(cell: Cell) -> str:
 
 
 def _visible(character: str) -> str:
-    """Return a character, or its escape where it would move the cursor, turn the line around or not be seen."""
+    """Return a printable character as it is. Return the escape of a control, direction or invisible character."""
     if character.isprintable():
         return character
     return " " if unicodedata.category(character) == "Zs" else character.encode("unicode_escape").decode()
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the number of columns of a terminal that a text fills."""
     return sum(map(_columns, text)) if not text.isascii() else len(text)
 
 

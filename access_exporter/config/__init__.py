@@ -1,7 +1,7 @@
-"""A YAML file and the environment in, one frozen and checked Config out.
+"""The configuration: reads a YAML file and the environment, checks both, and returns one frozen Config.
 
-`load` reads the configuration file, and `parse` checks a mapping. Every error is one ConfigError that names the file,
-the key and what was expected. `files` and `strict_yaml` read other files that people write.
+`load` reads the configuration file, and `parse` checks a mapping. Every error is a ConfigError that names the file, the
+key and what was expected. Other packages read their files with `files` and `strict_yaml`.
 """
 
 from access_exporter.config import files, strict_yaml

@@ -1,4 +1,4 @@
-"""What the types of a configuration cannot say: addresses, credentials, and labels that must be unique."""
+"""Checks of a configuration that its types cannot express: addresses, credentials, and labels that must be unique."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ _DISCOVERY = PolicyTest(discover="applications")
 
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield what the types cannot say, as place and expectation."""
+    """Yield the place of each error, and what was expected there."""
     if not _is_address(config.api.url):
-        yield "api.url", "expected an address such as https://api.cloudflare.com/client/v4, without user and query"
+        yield "api.url", "expected an address such as https://api.cloudflare.com/client/v4, without user or query"
     ids: set[str] = set()
     for index, account in enumerate(config.accounts):
         where = f"accounts[{index}]"
@@ -33,8 +33,9 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             place = f"{where}.policy_tests[{number}]"
             yield from _policy_test_problems(test, place)
             if test.label in labels:
-                other = f"has the label {test.label!r}" if test.label else "has discover"
-                yield place, f"another policy test of this account {other}; expected each once"
+                name = f"has the label {test.label!r}; give each its own name"
+                other = name if test.label else "has discover; use discover only once"
+                yield place, f"another policy test of this account {other}"
             labels.add(test.label)
 
 
@@ -42,7 +43,7 @@ def _is_address(text: str) -> bool:
     try:
         url = urlsplit(text)
         host_and_port = bool(url.hostname) and url.port != 0
-        requests.Request("GET", text).prepare()  # has an opinion on names of hosts, too
+        requests.Request("GET", text).prepare()  # checks the host name, too
     except ValueError:
         return False
     return url.scheme in ("https", "http") and host_and_port and not re.search(r"[\s@?#]", text)
@@ -65,7 +66,7 @@ def _credential_problems(account: Account, where: str) -> Iterator[tuple[str, st
     if with_key and not account.api_email:
         yield f"{where}.api_email", f"required with {given[0]}, but missing"
     if account.api_email and not with_key:
-        yield f"{where}.api_email", f"goes with api_key or api_key_file, not with {given[0]}"
+        yield f"{where}.api_email", f"allowed with api_key or api_key_file only, not with {given[0]}"
     for name, secret in ((given[0], account.secret), ("api_email", account.api_email)):
         try:
             if secret:
@@ -80,24 +81,24 @@ def _policy_test_problems(test: PolicyTest, where: str) -> Iterator[tuple[str, s
         return
     for key in ("match", "exclude", "limit"):
         if getattr(test, key) != getattr(_DISCOVERY, key):
-            yield f"{where}.{key}", "goes with discover, not with id or policies"
+            yield f"{where}.{key}", "allowed with discover only, not with id or policies"
     if (test.id is None) == (not test.policies):
         yield (
             where,
-            "expected one of id, to follow a policy test, policies, to start fresh ones, or discover, to start one for "
-            "each application",
+            "expected one of the keys id (to follow a policy test), policies (to start policy tests), or discover (to "
+            "start a policy test for each application)",
         )
     elif test.id in (".", ".."):
         yield f"{where}.id", "expected a policy test id"
     elif test.policies and not test.name:
         yield f"{where}.name", "required with policies, but missing"
     elif test.refresh and not test.policies:
-        yield f"{where}.refresh", "goes with policies, not with id"
+        yield f"{where}.refresh", "allowed with policies or discover only, not with id"
 
 
 def _discovery_problems(test: PolicyTest, where: str) -> Iterator[tuple[str, str]]:
     for key in ("id", "name", "policies"):
         if getattr(test, key):
-            yield f"{where}.{key}", "does not go with discover"
+            yield f"{where}.{key}", "not allowed with discover"
     if not test.match:
-        yield f"{where}.match", "expected at least one name, or leave out match for all applications"
+        yield f"{where}.match", "expected at least one name; to test all applications, remove match"

@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `5m`, `1h30m`, `1d`, or a number of seconds."""
+"""Durations such as `90s`, `5m`, `1h30m` or `1d`, or a number of seconds."""
 
 import re
 from typing import ClassVar
@@ -8,15 +8,15 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 class Duration(float):
-    """A time span in seconds, written as `90s`, `5m`, `1h30m`, `1d` or a number of seconds."""
+    """A time span in seconds. People write it as `90s`, `5m`, `1h30m`, `1d` or a number of seconds."""
 
     minimum: ClassVar[float] = 0.001
-    maximum: ClassVar[float] = 365 * 86400  # a wait of centuries is more than the system's timers take
+    maximum: ClassVar[float] = 365 * 86400  # the timers of the system cannot wait for centuries
     expectation: ClassVar[str] = "a duration from 1ms to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"
 
     @classmethod
     def parse(cls, value: object) -> "Duration":
-        """Return the span a configuration value names; raises ValueError saying what was expected."""
+        """Return the time span of a value. Raises ValueError, which says what was expected."""
         seconds = _seconds(value)
         if seconds is None or not cls.minimum <= seconds <= cls.maximum:
             raise ValueError(f"expected {cls.expectation}")
@@ -24,7 +24,7 @@ class Duration(float):
 
 
 class Interval(Duration):
-    """A time between two polls: at least ten seconds, so that a typing error cannot eat Cloudflare's budget."""
+    """A time between two polls. It is at least ten seconds, so that a typing error cannot use up the rate limit."""
 
     minimum = 10.0
     expectation = "a duration from 10s to 365d, such as 90s, 5m, 2h or 1d, or a number of seconds"

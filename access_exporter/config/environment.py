@@ -1,6 +1,6 @@
-"""The configuration from the environment alone: one account, with a variable for each key.
+"""The configuration from environment variables alone: one account, with one variable for each key.
 
-config.yaml as it is shipped has the same keys with the same variables, so both start alike.
+The shipped config.yaml has the same keys with the same variables, so an exporter with it behaves the same.
 """
 
 import re
@@ -35,7 +35,7 @@ TREE: dict[str, object] = {
 
 
 def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each key with its text."""
+    """Yield the path of each key, and its text."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _texts(value, f"{where}.{key}".lstrip("."))
@@ -53,13 +53,13 @@ _KEY = re.compile(rf"(?<![`'/\w.])(?:{'|'.join(key for key in _BY_KEY if key.sta
 
 
 def is_set(environ: Mapping[str, str]) -> bool:
-    """Tell whether the environment configures anything."""
+    """Return whether the environment sets any of the variables."""
     return any(environ.get(name) for name in VARIABLES.values())
 
 
-def in_words(mistake: DocumentError) -> str:
-    """Return an error that names variables instead of places and keys of a file."""
-    if isinstance(mistake, MissingError):
-        return f"environment variables are not set or are empty: {'; '.join(map(str, mistake.missing))}"
-    problem = _KEY.sub(lambda match: _BY_KEY[match[0]], mistake.problem)
-    return f"{VARIABLES.get(mistake.where, 'the environment')}: {problem}"
+def in_words(error: DocumentError) -> str:
+    """Return the message of an error, with the names of variables in place of the keys of a file."""
+    if isinstance(error, MissingError):
+        return f"environment variables are not set or are empty: {'; '.join(map(str, error.missing))}"
+    problem = _KEY.sub(lambda match: _BY_KEY[match[0]], error.problem)
+    return f"{VARIABLES.get(error.where, 'the environment')}: {problem}"

@@ -1,6 +1,6 @@
-"""The tree of a configuration, completed from the environment: known keys only, and only those with a value.
+"""Replaces the variables in the tree of a configuration, and removes the keys that have no value.
 
-What consists of nothing but variables that need not be set, and are not, is as if it did not stand there.
+If all values of a section come from optional variables and none of the variables is set, the section is removed, too.
 """
 
 import re
@@ -21,9 +21,10 @@ _SWITCHES = {"true": True, "false": False}
 
 
 def expand(tree: dict[str, object], environ: Mapping[str, str]) -> object:
-    """Return the tree with the values of the variables, and without keys that have no value: their defaults hold.
+    """Return the tree with the values of the variables, and without the keys that have no value.
 
-    Raises DocumentError for an unknown key or a wrong `${`, and MissingError with all variables that are missing.
+    A removed key gets its default. Raises DocumentError for an unknown key or an invalid `${`, and MissingError with
+    all missing variables.
     """
     variables = Variables(environ)
     expanded = _expand(tree, "", variables)
@@ -57,7 +58,7 @@ def _string(text: str, where: str, variables: Variables) -> object:
 
 
 def _typed(text: str, types: set[object]) -> object:
-    """Return what a text from the environment stands for, if its key takes that: a number, or true or false."""
+    """Return a text from the environment as a number or as true or false, if its key takes such a value."""
     if bool in types and text.strip() in _SWITCHES:
         return _SWITCHES[text.strip()]
     if not {int, float} & types:
@@ -69,14 +70,14 @@ def _typed(text: str, types: set[object]) -> object:
 
 
 def choices(where: str) -> str:
-    """Return in words what may stand at a place that takes only certain words."""
+    """Return, for a message, the words that the key at this place takes."""
     types = _TYPES[where.rpartition(".")[2]]
     words = [f"`{word}`" for word in sorted(each for each in types if isinstance(each, str))]
     return " or ".join(words + ["true or false"] * (bool in types))
 
 
 def _missing_credentials(tree: object, unset: Mapping[str, str]) -> Iterator[Missing]:
-    """Yield, for each account that could take its credential from variables, those of which one must be set."""
+    """Yield, for each account without a credential, the unset variables that could contain the credential."""
     accounts = tree.get("accounts") if isinstance(tree, dict) else None
     for index, account in enumerate(accounts if isinstance(accounts, list) else ()):
         where = f"accounts[{index}]"
@@ -89,7 +90,7 @@ def _missing_credentials(tree: object, unset: Mapping[str, str]) -> Iterator[Mis
 
 
 def _leaves(kind: object, suffix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the types that a type is made of, each with `[]` for the list that it is in."""
+    """Yield the types that a type consists of. The text before a type has `[]` for each list around the type."""
     parts = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
     if not parts:
         yield suffix, kind
@@ -98,7 +99,7 @@ def _leaves(kind: object, suffix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _sections(kind: msgspec.StructMeta, where: str = "") -> Iterator[tuple[str, msgspec.StructMeta]]:
-    """Yield every section of the configuration with its path, such as `accounts[].users`."""
+    """Yield the path of every section of the configuration, such as `accounts[].users`, and its type."""
     yield where, kind
     for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]  # the stubs of msgspec want a Struct
         for suffix, part in _leaves(field.type):
@@ -107,7 +108,7 @@ def _sections(kind: msgspec.StructMeta, where: str = "") -> Iterator[tuple[str, 
 
 
 _SECTIONS = dict(_sections(Config))
-# Of each key, the types that a value of it, or of its list, may have.
+# For each key: the types that its value, or the values in its list, may have.
 _TYPES = {
     field.name: {kind for _, kind in _leaves(field.type)}
     for section in _SECTIONS.values()

@@ -1,7 +1,7 @@
-"""Secrets that stand where values are shown: in an id, a name, a path or the address of the API.
+"""Finds secrets in texts that the exporter shows: in an id, a name, a path or the address of the API.
 
-Every text of the configuration but the secrets themselves may be served or logged, so none may hold a secret: neither
-one of the configuration, whichever account it belongs to, nor a long part of one, nor anything that looks like one.
+The exporter may serve or log every text of the configuration except the secrets. So no text may contain a secret of any
+account, nor a long part of one, nor a text that looks like a token or key.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,29 +15,29 @@ from access_exporter.token_shapes import PART, has_token, parts
 if TYPE_CHECKING:
     from access_exporter.config.model import Config  # which imports this file
 
-_SHORTEST_PART = 8  # a shorter secret, such as `x`, is only looked for as the whole of a text
+_SHORTEST_PART = 8  # a shorter secret, such as `x`, must be the whole text to be found
 _MOST_IN_PARTS = 200  # characters; limits the memory, and Cloudflare's secrets are shorter
 _MAY_LOOK_RANDOM = "url"
 
 
 def problems(config: "Config") -> Iterator[tuple[str, str]]:
-    """Yield where a secret stands in a text that is shown, as place and expectation, which repeats neither."""
+    """Yield the place of each text that contains a secret, and a message without the text and the secret."""
     secrets = _Secrets([*_readable(config)])
     for where, text in _shown(config, ""):
         if secrets.stand_in(text):
-            yield where, "a secret of the configuration stands here, where it would be shown; remove it"
+            yield where, "this text contains a secret of the configuration, and the exporter would show it; remove it"
         elif has_token(text) and not where.endswith(_MAY_LOOK_RANDOM):
-            yield where, "this looks like a token or key, and would be shown; remove it"
+            yield where, "this text looks like a token or key, and the exporter would show it; remove it"
 
 
 def shows(config: "Config", secret: str) -> bool:
-    """Tell whether a secret stands in a text that is shown."""
+    """Return whether any text that the exporter shows contains this secret."""
     secrets = _Secrets([secret])
     return any(secrets.stand_in(text) for _, text in _shown(config, ""))
 
 
 class _Secrets:
-    """Secrets by their beginning and by their parts, so that a text is compared with all of them at once."""
+    """Secrets with an index of their first characters and of their parts, to compare a text with all at once."""
 
     def __init__(self, secrets: Collection[str]) -> None:
         self._whole = {secret.casefold() for secret in secrets}
@@ -62,7 +62,7 @@ class _Secrets:
 
 
 def _readable(config: "Config") -> Iterator[str]:
-    """Yield every secret once; one that cannot be read is a problem of its own."""
+    """Yield every secret once. Skip a secret that cannot be read, because another check reports it."""
     for secret in {each for account in config.accounts for each in (account.secret, account.api_email) if each}:
         try:
             yield secret.read()
@@ -71,7 +71,7 @@ def _readable(config: "Config") -> Iterator[str]:
 
 
 def _shown(value: object, where: str) -> Iterator[tuple[str, str]]:
-    """Yield every text below a section, with its path."""
+    """Yield the path and the value of every text in a section."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, msgspec.Struct):

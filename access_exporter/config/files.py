@@ -1,4 +1,4 @@
-"""Files that people name: read no further than they can be of use, and waited for no longer than a person would."""
+"""Reads the files that a person names, with a limit on size and time: the path may be an endless file or a pipe."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ _PIECE_BYTES = 64 * 1024
 
 
 def read(path: str | Path, limit: int) -> bytes:
-    """Return the content of a file, or of a pipe, such as a shell makes of `<(sops -d config.yaml)`.
+    """Return the content of a file or a pipe. A shell makes a pipe of `<(sops -d config.yaml)`.
 
-    Raises OSError for what cannot be read, has more than `limit` bytes, or does not come to its end in time, as a named
-    pipe that nobody writes into, and ValueError for what is no path.
+    Raises OSError if the file cannot be read or has more than `limit` bytes, and after five seconds, for example if no
+    process writes into a named pipe. Raises ValueError if `path` is not a valid path.
     """
     content = bytearray()
     end = monotonic() + PATIENCE_SECONDS
@@ -33,9 +33,9 @@ def read(path: str | Path, limit: int) -> bytes:
 
 
 def check(path: str | Path) -> None:
-    """Raise OSError where a file cannot be opened or is none, and ValueError for what is no path.
+    """Raise OSError if the path cannot be opened or is not a file, and ValueError if it is not a valid path.
 
-    A library that opens a named pipe waits until somebody writes into it.
+    Call this before a library opens the file: it would wait without limit for a writer of a named pipe.
     """
     with open(path, "rb", opener=_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,7 +1,7 @@
-"""From a file, or the environment alone, to a Config: read, completed from the environment, and checked.
+"""Loads a Config from a file or from the environment alone: reads it, replaces the variables, and checks it.
 
-Every error raises ConfigError with one message: the file, the path in it (`accounts[0].users.interval`) and what
-was expected. Values are only named where they cannot be a secret.
+Every error is a ConfigError with one message: the file, the path in the file (`accounts[0].users.interval`), and what
+was expected. The message contains a value only if the value cannot be a secret.
 """
 
 from collections.abc import Mapping
@@ -17,26 +17,26 @@ from access_exporter.errors import ConfigError, DocumentError
 
 
 def load(path: str | None, environ: Mapping[str, str]) -> Config:
-    """Read, complete and check the configuration file or, without one, what the environment says.
+    """Load the configuration file. If `path` is None, load the configuration from the environment.
 
-    Raises ConfigError, saying the file, the place and the expectation, for anything that is not as documented.
+    Raises ConfigError for every error, with the file, the place and what was expected.
     """
     if path is None:
         return _of_the_environment(environ)
     try:
         return _config(strict_yaml.read(path), environ)
-    except DocumentError as mistake:
-        is_first_start = isinstance(mistake, MissingError) and not environment.is_set(environ)
+    except DocumentError as error:
+        is_first_start = isinstance(error, MissingError) and not environment.is_set(environ)
         hint = f"; {environment.HOW_TO_START}" if is_first_start else ""
-        raise ConfigError(f"{path}: {mistake}{hint}") from None
+        raise ConfigError(f"{path}: {error}{hint}") from None
 
 
 def parse(tree: Mapping[str, object]) -> Config:
-    """Check a configuration that is not in a file; raises ConfigError as `load`."""
+    """Check a configuration that is not in a file. Raises ConfigError like `load`."""
     try:
         return _config(tree, {})
-    except DocumentError as mistake:
-        raise ConfigError(str(mistake)) from None
+    except DocumentError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _of_the_environment(environ: Mapping[str, str]) -> Config:
@@ -44,15 +44,16 @@ def _of_the_environment(environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"no configuration: {environment.HOW_TO_START}")
     try:
         return _config(environment.TREE, environ)
-    except DocumentError as mistake:
-        raise ConfigError(environment.in_words(mistake)) from None
+    except DocumentError as error:
+        raise ConfigError(environment.in_words(error)) from None
 
 
 def _config(tree: object, environ: Mapping[str, str]) -> Config:
     if not isinstance(tree, dict):
         raise DocumentError("", "expected a mapping with the keys `accounts` and, optionally, `api`")
     config = _converted(expand(tree, environ))
-    for where, problem in chain(exposure.problems(config), checks.problems(config)):  # no other may repeat a secret
+    # `exposure` comes first, so that no other message can contain a secret.
+    for where, problem in chain(exposure.problems(config), checks.problems(config)):
         raise DocumentError(where, problem)
     return config
 
@@ -60,9 +61,9 @@ def _config(tree: object, environ: Mapping[str, str]) -> Config:
 def _converted(tree: object) -> Config:
     try:
         return strict_yaml.convert(tree, Config, _hook)
-    except DocumentError as mistake:
-        if mistake.problem.startswith("invalid enum value"):
-            raise DocumentError(mistake.where, f"expected {choices(mistake.where)}") from None
+    except DocumentError as error:
+        if error.problem.startswith("invalid enum value"):
+            raise DocumentError(error.where, f"expected {choices(error.where)}") from None
         raise
 
 

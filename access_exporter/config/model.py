@@ -1,7 +1,7 @@
-"""What a configuration can say: every section, typed and frozen.
+"""The sections of a configuration, as typed and frozen classes.
 
-The meanings, limits, defaults and examples stand here only: `make docs` writes docs/configuration.md and config.yaml
-from them.
+The meanings, limits, defaults and examples of the keys are here only. `make docs` writes docs/configuration.md and
+config.yaml from them.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _Seats = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 def _means(
     meaning: str, example: object = None, *, default: str = "", ge: float | None = None, le: float | None = None
 ) -> Meta:
-    """Say what a key means; an example and a default in words are for keys whose default is None or empty."""
+    """Return the description of a key. Keys with an empty default have an example and a default in words."""
     return Meta(
         description=meaning,
         examples=None if example is None else [example],
@@ -40,7 +40,7 @@ def _means(
 
 
 class Api(_Section, frozen=True, kw_only=True):
-    """How to call the API; every limit counts per credential."""
+    """How to call the API. Each limit applies to each credential separately."""
 
     url: Annotated[str, _means("address of the API")] = "https://api.cloudflare.com/client/v4"
     timeout: Annotated[Duration, _means("time limit for one request")] = Duration(30)
@@ -52,21 +52,21 @@ class Api(_Section, frozen=True, kw_only=True):
         int, _means("requests that may be sent at once; they count in the average", ge=1, le=1_000_000)
     ] = 40
     concurrency: Annotated[int, _means("maximum number of requests in flight at the same time", ge=1, le=64)] = 4
-    uses_proxy: ClassVar[bool] = True  # of the environment, if it names one
+    uses_proxy: ClassVar[bool] = True  # whether requests use the proxy of the environment
 
 
 class _OfThisMachine(Api, frozen=True, kw_only=True):
-    """An API that no request leaves this machine for."""
+    """An API on this machine, which requests reach without a proxy."""
 
     uses_proxy: ClassVar[bool] = False
 
 
-# Not given: the default depends on the interval, or on the kind of policy test.
+# These values mean that a key is not set. Its default depends on the interval, or on the kind of policy test.
 _BY_OTHERS, _POLLS_BY_KIND = Duration(0), Interval(0)
 
 
 class _Polled(_Section, frozen=True, kw_only=True):
-    """What is polled at each interval."""
+    """The settings of a target that is polled at an interval."""
 
     interval: Annotated[Interval, _means("time from the start of one poll to the start of the next")] = Interval(900)
     stale_after: Annotated[Duration, _means("remove numbers that are older than this")] = _BY_OTHERS
@@ -74,7 +74,7 @@ class _Polled(_Section, frozen=True, kw_only=True):
     usual_interval: ClassVar[float] = 900
 
     def __post_init__(self) -> None:
-        """Fill in the default of `stale_after`: six intervals, so that a longer one alone hides no numbers."""
+        """Set the default of `stale_after`: six intervals, or six usual intervals if the interval is shorter."""
         if self.stale_after == _BY_OTHERS:
             default = Duration(6 * max(self.interval, self.usual_interval))
             msgspec.structs.force_setattr(self, "stale_after", default)
@@ -94,9 +94,10 @@ class Users(_Polled, frozen=True, kw_only=True):
 
 
 class PolicyTest(_Section, frozen=True, kw_only=True):
-    """One policy test that is followed by its id or started from reusable policies, or one for each application.
+    """A policy test to follow by its id, or to start from reusable policies, or one to start for each application.
 
-    What is started is stale after twice `refresh`, which is a day if not given: one missed test hides no numbers.
+    The default of `refresh` is a day. If the exporter starts the test, the default of `stale_after` is twice `refresh`,
+    so that the numbers stay if one test fails.
     """
 
     id: Annotated[_PolicyId | None, _means("existing policy test to follow", "f1a8b3…")] = None
@@ -115,7 +116,7 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
     limit: Annotated[int, _means("maximum number of applications to test, in order of name", ge=1, le=1000)] = 50
 
     def __post_init__(self) -> None:
-        """Fill in the defaults that depend on the kind of test."""
+        """Set the defaults that depend on the kind of test."""
         if self.is_fresh and self.refresh is None:
             msgspec.structs.force_setattr(self, "refresh", Interval(86400))
         if self.interval == _POLLS_BY_KIND:
@@ -127,17 +128,17 @@ class PolicyTest(_Section, frozen=True, kw_only=True):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the exporter starts it."""
+        """Whether the exporter starts this test."""
         return bool(self.policies or self.discover)
 
     @property
     def renewed_by(self) -> str:
-        """The key that says how often there are new numbers."""
+        """The key that sets how often there are new numbers."""
         return "refresh" if self.refresh else "interval"
 
     @property
     def label(self) -> str:
-        """The value of the label `policy_test`: the name, or else the id."""
+        """The value of the label `policy_test`: the name or, without a name, the id."""
         return self.name or self.id or ""
 
 
@@ -173,7 +174,7 @@ class Account(_Section, frozen=True, kw_only=True):
     service_tokens: Annotated[ServiceTokens | bool, _means("how to poll service tokens; `true` turns it on")] = False
 
     def polled(self) -> Iterator[tuple[str, "Users | Devices | PolicyTest | ServiceTokens"]]:
-        """Yield the sections that say what is polled, each with its path in the account."""
+        """Yield the path and the settings of each section that the exporter polls."""
         if self.users_config:
             yield "users", self.users_config
         if self.devices_config:
@@ -195,34 +196,34 @@ class Account(_Section, frozen=True, kw_only=True):
 
     @property
     def users_config(self) -> Users | None:
-        """The settings of the users poll, or None where it is switched off."""
+        """The settings of the poll of users, or None if it is off."""
         return self.users_settings if self.users else None
 
     @property
     def users_settings(self) -> Users:
-        """The settings of a walk over the users, also where they are not polled."""
+        """The settings of the list of users. `--idle-seats` needs them even if the poll of users is off."""
         return self.users if isinstance(self.users, Users) else Users()
 
     @property
     def devices_config(self) -> Devices | None:
-        """The settings of the devices poll, or None if it is off, or if nothing would use it."""
+        """The settings of the poll of devices, or None if it is off or if nothing needs devices."""
         return self.devices_settings if self.devices and (self.devices != "auto" or self.users) else None
 
     @property
     def devices_settings(self) -> Devices:
-        """The settings of a walk over the devices."""
+        """The settings of the list of devices."""
         return self.devices if isinstance(self.devices, Devices) else Devices()
 
     @property
     def service_tokens_config(self) -> ServiceTokens | None:
-        """The settings of the service tokens poll, or None where it is switched off."""
+        """The settings of the poll of service tokens, or None if it is off."""
         if isinstance(self.service_tokens, ServiceTokens):
             return self.service_tokens
         return ServiceTokens() if self.service_tokens else None
 
     @property
     def secret(self) -> Secret:
-        """The token or key of this account, wherever it is kept."""
+        """The token or key of this account, from the configuration or from a file."""
         secret = self.api_token or self.api_key
         if secret:
             return secret
@@ -242,7 +243,7 @@ class Config(_Section, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, accounts=accounts)
 
     def of_this_machine(self) -> "Config":
-        """Return the configuration with an API that ignores the proxy of the environment."""
+        """Return the configuration for an API on this machine, without the proxy of the environment."""
         return msgspec.structs.replace(self, api=_OfThisMachine(**msgspec.structs.asdict(self.api)))
 
     def shows(self, secret: str) -> bool:

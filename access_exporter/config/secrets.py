@@ -1,23 +1,23 @@
-"""Where a token, key or address comes from: a value of the configuration, or a file that is read again."""
+"""A token, key or e-mail address, from a value of the configuration or from a file, which is read each time."""
 
 import re
 
 from access_exporter.config import files
 from access_exporter.errors import ConfigError, named
 
-# What may stand in an HTTP header: anything else would be refused later, with the secret in the message.
+# The characters allowed in an HTTP header. The HTTP library refuses others with a message that contains the secret.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
-# Those of keyboards and of word processors.
+# The quotes of keyboards and of word processors.
 _QUOTES = "'\"`\xb4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\xab\xbb"
 _MAX_BYTES = 16 * 1024  # more than a header may have
 
 
 class Secret:
-    """A token, key or address: its value or the file that holds it. Only the source may be shown."""
+    """A token, key or e-mail address: its value, or the path of its file. Only `source` may be shown."""
 
-    # Not a dataclass: the configuration would then take a mapping in its place.
+    # Not a dataclass: the configuration would then accept a mapping as a secret.
     def __init__(self, source: str, value: str | None = None, path: str | None = None) -> None:
-        """Keep where it comes from; nothing is read yet."""
+        """`source` says where the secret comes from. The file is not read yet."""
         self.source = source
         self._value = value
         self._path = path
@@ -35,9 +35,9 @@ class Secret:
         return self.source, self._value, self._path
 
     def read(self) -> str:
-        """Return the secret, reading its file again if it has one.
+        """Return the secret. If it is in a file, read the file again.
 
-        Raises ConfigError, without the secret, when there is none or it cannot stand in a header.
+        Raises ConfigError if the secret is empty or is not allowed in a header. The message never contains the secret.
         """
         text = (self._value if self._path is None else _file_text(self._path)) or ""
         text = text.strip()
@@ -50,7 +50,7 @@ class Secret:
         return text
 
     def is_in_quotes(self) -> bool:
-        """Tell whether a quote begins or ends the secret, which no token, key or address has; raises as `read`."""
+        """Return whether the secret begins or ends with a quote, which is wrong. Raises ConfigError like `read`."""
         return _is_in_quotes(self.read())
 
 
@@ -66,5 +66,5 @@ def _file_text(path: str) -> str:
     except UnicodeDecodeError:
         reason = "it is not text"
     except ValueError:
-        reason = "this is not a path"
+        reason = "it is not a path"
     raise ConfigError(f"{named('the secret file', path)} cannot be read: {reason}")

@@ -1,7 +1,8 @@
-"""Which of several exporters polls an account: each account has exactly one, and a new exporter moves few accounts.
+"""Chooses the shard of an account: each account belongs to exactly one shard, and a new shard moves few accounts.
 
-Rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing): an account belongs to the shard whose hash with
-its id is the highest, so another shard takes over only the accounts it wins.
+This is rendezvous hashing (https://en.wikipedia.org/wiki/Rendezvous_hashing). Each shard has a hash for the account,
+and the account belongs to the shard with the highest hash. A new shard takes over only the accounts where its hash is
+the highest.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""YAML without its traps: it loses nothing silently, expands nothing endlessly, runs no code; errors name their line.
+"""Reads YAML strictly: duplicate keys, tags and endless aliases are errors, and no code runs. Errors name the line.
 
-What stands in the file may be a secret, so no message repeats any of it but what can only be the name of a key.
+The file may contain secrets. So a message repeats no text of the file except names of keys that cannot be secrets.
 """
 
 import contextlib
@@ -22,31 +22,31 @@ Sections: TypeAlias = Mapping[str, msgspec.StructMeta]  # by their place, such a
 _KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
 _TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _KEY = re.compile(r"[\w.@+-]+|<<")
-_READ_DIFFERENTLY = re.compile("[\t\ufeff?]")  # libyaml takes more of them for part of a text than PyYAML does
-MAX_BYTES = 32 * 1024 * 1024  # tens of thousands of accounts
+_READ_DIFFERENTLY = re.compile("[\t\ufeff?]")  # libyaml accepts these characters in more places than PyYAML
+MAX_BYTES = 32 * 1024 * 1024  # enough for tens of thousands of accounts
 _MOST_NODES = 1_000_000
-_MOST_LEVELS = 50  # PyYAML takes some of Python's stack for each
-_TOO_DEEP = "expected less nesting"
+_MOST_LEVELS = 50  # each level uses some of Python's stack
+_TOO_DEEP = f"expected at most {_MOST_LEVELS} levels of nesting"
 
 
 def read(path: str) -> object:
-    """Return what a file holds; raises DocumentError."""
+    """Return the content of a YAML file. Raises DocumentError."""
     text = _text(_content(path))
     if yaml.__with_libyaml__ and not _READ_DIFFERENTLY.search(text):
         with contextlib.suppress(yaml.YAMLError, DocumentError, ValueError, OverflowError):
             return _FastLoader(text).get_single_data()
-    return _parse(text, _Loader)  # what is wrong is told in the words of PyYAML, with or without libyaml
+    return _parse(text, _Loader)  # reports an error in the same words with and without libyaml
 
 
 def read_words(path: str) -> object:
-    """Return what a file holds, with fractions and dates as the text that stands there; raises DocumentError."""
+    """Return the content of a YAML file, with fractions and dates as strings. Raises DocumentError."""
     return _parse(_text(_content(path)), _WordLoader)
 
 
 def read_json(content: bytes) -> object:
-    """Return what JSON holds, or YAML that stands for it: `no`, `12:30` and `2026-01-31` are strings there.
+    """Return the content of JSON or YAML. In this YAML, `no`, `12:30` and `2026-01-31` are strings.
 
-    Raises DocumentError, also for what JSON cannot hold.
+    Raises DocumentError, also for a value that JSON cannot express.
     """
     text = _text(content).removeprefix("\ufeff")
     try:
@@ -56,12 +56,12 @@ def read_json(content: bytes) -> object:
     try:
         json.dumps(data, allow_nan=False)
     except (TypeError, ValueError):
-        raise DocumentError("", "expected only what JSON can hold: no dates and no infinite numbers") from None
+        raise DocumentError("", "expected only values of JSON: no dates and no infinite numbers") from None
     return data
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object; raises DocumentError where one of two values would be lost in silence."""
+    """Return the object with these keys. Raises DocumentError for a duplicate key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise DocumentError("", "duplicate key in an object")
@@ -83,7 +83,7 @@ def _parse(text: str, loader: "type[_Loader]") -> object:
         raise DocumentError(where, f"expected no control character, got U+{error.character:04X}") from None
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret out of quotes
+        problem = re.sub(r"(alias|tag handle) .*", r"\1", str(error.problem))  # the name may be a secret without quotes
         raise DocumentError(where, f"expected valid YAML: {problem}") from None
     except (ValueError, OverflowError):
         raise DocumentError("", "expected valid YAML: an escape such as \\U00110000 is not a character") from None
@@ -98,17 +98,17 @@ def _text(content: bytes) -> str:
 
 
 class _Extent(NamedTuple):
-    """How many values a node stands for, aliases included, and on how many levels."""
+    """The number of values and of levels in a node, with all aliases expanded."""
 
     nodes: int
     levels: int
 
 
-_ENDLESS = _Extent(1000 * _MOST_NODES, 0)  # of what has not ended where it is asked for: an alias inside its own anchor
+_ENDLESS = _Extent(1000 * _MOST_NODES, 0)  # the extent of an alias inside its own anchor, which never ends
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reports the line of every error, and refuses values that YAML would lose or never end."""
+    """A SafeLoader that reports the line of every error, and refuses duplicate keys, tags and endless aliases."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -134,13 +134,11 @@ class _Loader(yaml.SafeLoader):
             )
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
-        # A few lines of aliases of aliases stand for billions of values, or for a thousand levels.
+        # With aliases of aliases, a few lines can mean billions of values or a thousand levels.
         inner = [self._extents.get(child, _ENDLESS) for child in _children(node)]
         extent = _Extent(1 + sum(child.nodes for child in inner), 1 + max((child.levels for child in inner), default=0))
-        if extent.nodes > _MOST_NODES + len(self._extents):  # these stand in the file
-            raise DocumentError(
-                _line(node), f"expected aliases (`*name`) that stand for less than {_MOST_NODES:,} values"
-            )
+        if extent.nodes > _MOST_NODES + len(self._extents):  # values written in the file do not count
+            raise DocumentError(_line(node), f"expected aliases (`*name`) with less than {_MOST_NODES:,} values in all")
         if extent.levels > _MOST_LEVELS:
             raise DocumentError(_line(node), _TOO_DEEP)
         self._extents[node] = extent
@@ -149,11 +147,11 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError):  # 2026-02-30, !!bool x, !!timestamp x
-            raise DocumentError(_line(node), "expected a number or date that exists; put a string in quotes") from None
+            raise DocumentError(_line(node), "expected a valid number or date; put a string in quotes") from None
 
 
 class _FastLoader(_Loader):
-    """The same with libyaml as its parser: that takes a third of the time with ten thousand accounts."""
+    """A _Loader with the parser of libyaml, which takes a third of the time for ten thousand accounts."""
 
     def __init__(self, text: str) -> None:
         super().__init__("")
@@ -163,13 +161,13 @@ class _FastLoader(_Loader):
 
 
 class _JsonLoader(_Loader):
-    """Takes a plain word for what it would be in JSON, or else for a string."""
+    """Reads a word without quotes as its value in JSON, and every other word as a string."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
 
 
 class _WordLoader(_Loader):
-    """Takes a plain word for a string, unless it is a whole number, a YAML 1.1 boolean or nothing."""
+    """Reads a word without quotes as a string, unless it is a whole number, a boolean of YAML 1.1 or null."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 – as in PyYAML
 
@@ -208,7 +206,7 @@ def _line(node: yaml.Node) -> str:
 
 
 def check_known(mapping: Mapping[str, object], where: str, sections: Sections) -> None:
-    """Raise DocumentError for a key that the section at this place, such as `accounts[0]`, does not have."""
+    """Raise DocumentError if the section at this place, such as `accounts[0]`, has an unknown key."""
     section = sections.get(re.sub(r"\d+", "", where))
     if section and (unknown := [key for key in mapping if key not in section.__struct_fields__]):
         known = ", ".join(section.__struct_fields__)
@@ -216,7 +214,7 @@ def check_known(mapping: Mapping[str, object], where: str, sections: Sections) -
 
 
 def convert(tree: object, kind: type[T], hook: Callable[[type, object], object] | None = None) -> T:
-    """Return the tree as this type; raises DocumentError, with the path of the key, where it does not fit."""
+    """Return the tree as this type. Raises DocumentError, with the path of the key, for a value of a wrong type."""
     try:
         return msgspec.convert(tree, kind, dec_hook=hook)
     except msgspec.ValidationError as error:

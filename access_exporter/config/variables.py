@@ -1,6 +1,6 @@
-"""`${NAME}` and `${NAME:-default}` in the strings of a configuration, replaced from the environment as a shell does.
+"""Replaces `${NAME}` and `${NAME:-default}` in the strings of a configuration with environment variables, like a shell.
 
-A default may be empty, and may hold more of them. It is used where the variable is not set or is empty.
+The default replaces a variable that is not set or is empty. It may be empty, and may contain more variables.
 """
 
 import re
@@ -16,27 +16,27 @@ _EXPECTED = "expected ${NAME} or ${NAME:-default} with the name of an environmen
 
 
 class Expanded(str):
-    """A string that holds values of the environment, and says of which variables."""
+    """A string with values of environment variables. `source` names the variables."""
 
     source: str
 
 
 class Missing(NamedTuple):
-    """A variable that must be set, or several of which one must be, and the first place that asks for it."""
+    """A variable that must be set, or several variables if one of them must be set. `where` is their first place."""
 
     names: tuple[str, ...]
     where: str
 
     def __str__(self) -> str:
-        shown = [named("", name).strip() or "one with a name that may be a secret" for name in self.names]
+        shown = [named("", name).strip() or "a variable (its name may be a secret)" for name in self.names]
         return shown[0] if len(shown) == 1 else f"one of {', '.join(shown)}"
 
 
 class MissingError(DocumentError):
-    """Variables that must be set are not set, or are empty; names all of them at once."""
+    """Raised if required variables are not set or are empty. The message names all of them."""
 
     def __init__(self, missing: Sequence[Missing]) -> None:
-        """Keep them, for whoever has a better word for their places."""
+        """Keep `missing`, so that a caller can write another message."""
         self.missing = missing
         if len(missing) == len(missing[0].names) == 1:
             ((name,), where) = missing[0]
@@ -47,24 +47,27 @@ class MissingError(DocumentError):
 
 
 class Variables:
-    """Replaces variables, and remembers which are missing.
+    """Replaces variables, and remembers the missing ones.
 
-    `unset` has, by its place, the name of each variable that need not be set and left its place empty.
+    `unset` maps each empty place to the optional variable that left it empty.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Read nothing yet."""
+        """Use the variables of this environment."""
         self._environ = environ
         self._missing: dict[str, str] = {}
         self.unset: dict[str, str] = {}
 
     @property
     def missing(self) -> list[Missing]:
-        """What must be set."""
+        """The required variables that are not set or are empty."""
         return [Missing((name,), where) for name, where in self._missing.items()]
 
     def expand(self, text: str, where: str) -> str | None:
-        """Return the text with the values, or None if nothing is left; raises DocumentError for a wrong `${`."""
+        """Return the text with the values, or None if the result is empty.
+
+        Raises DocumentError for an invalid `${`.
+        """
         if "${" not in text:
             return text
         expansion = _Expansion(text, self._environ, where)
@@ -72,13 +75,13 @@ class Variables:
         for name in expansion.missing:
             self._missing.setdefault(name, where)
         if not expanded and not expansion.missing:
-            self.unset[where] = expansion.unset[-1]  # of nested ones the outermost
+            self.unset[where] = expansion.unset[-1]  # the outermost of nested variables
             return None
         if not expansion.used:
             return expanded
-        told = Expanded(expanded)
-        told.source = f"environment variable {' and '.join(expansion.used)}"
-        return told
+        result = Expanded(expanded)
+        result.source = f"environment variable {' and '.join(expansion.used)}"
+        return result
 
 
 class _Expansion:
@@ -97,7 +100,7 @@ class _Expansion:
         return self._until_the_end(0, wanted=True)
 
     def _until_the_end(self, level: int, *, wanted: bool) -> str:
-        """Return the text from here to its end or, in braces, to the brace that closes them."""
+        """Return the text from here to its end. Within braces, return the text up to the closing brace."""
         parts: list[str] = []
         while mark := _MARK.search(self._text, self._position):
             parts.append(self._text[self._position : mark.start()])
@@ -113,7 +116,7 @@ class _Expansion:
         return "".join([*parts, self._text[self._position :]])
 
     def _variable(self, start: int, level: int, *, wanted: bool) -> str:
-        """Return what a variable stands for; the position moves behind its last brace."""
+        """Return the value of the variable at `start`, and move the position behind its closing brace."""
         beginning = _BEGINNING.match(self._text, start)
         if beginning is None or level == _MOST_LEVELS:
             raise DocumentError(self._where, _EXPECTED)

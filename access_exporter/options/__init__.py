@@ -1,4 +1,4 @@
-"""The arguments of the command line in, checked options out; one table of flags says what there is."""
+"""The flags of the command line: reads and checks them with one table of all flags, and returns the options."""
 
 from access_exporter.options.options import Options, parse
 from access_exporter.options.table import FLAGS, GROUPS, Flag

@@ -1,4 +1,4 @@
-"""The arguments of the command line in, the values of flags out, or a UsageError: one line that says how to fix it."""
+"""Reads the values of flags from the command line. A UsageError is one line that says how to fix the arguments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,20 +7,20 @@ from access_exporter.errors import UsageError
 from access_exporter.options import suggestions
 from access_exporter.options.table import BY_NAME, FLAGS, Flag
 
-Texts = Mapping[str, Sequence[str]]  # what was given for each flag, by its name; a switch has an empty text
-# What a value of a flag needs, in the place of what the flag needs.
+Texts = Mapping[str, Sequence[str]]  # the values of each flag, by its name; a switch has an empty value
+# A value of a flag that needs another flag.
 _NEEDED_BY_VALUES = {("--format", "markdown"): "--test-policy"}
 
 
 def read(arguments: Sequence[str]) -> dict[str, Any]:  # Any: each field of Options has a type of its own
-    """Return the values of the flags that are given, by the field of Options they set."""
+    """Return the values of the flags, by the field of Options that each flag sets. Raises UsageError."""
     given = _texts(arguments)
     _check_together(given)
     return {flag.destination: _value(flag, given[flag.name]) for flag in FLAGS if flag.name in given}
 
 
 def _texts(arguments: Sequence[str]) -> Texts:
-    """Take `--flag`, `--flag=value` and `--flag value` apart."""
+    """Split the arguments into flags and values: `--flag`, `--flag=value` or `--flag value`."""
     given: dict[str, list[str]] = {}
     rest = iter(arguments)
     for argument in rest:
@@ -29,21 +29,21 @@ def _texts(arguments: Sequence[str]) -> Texts:
         if flag is None:
             raise UsageError(suggestions.unknown(argument))
         if equals and not flag.takes_value:
-            raise UsageError(f"{name} takes no value; leave out what follows it")
+            raise UsageError(f"{name} takes no value; write {name} without =")
         if not equals and flag.takes_value:
             text = next(rest, "--")
-            if text.startswith("-") and text != "-":  # the next flag
+            if text.startswith("-") and text != "-":  # this is the next flag
                 raise UsageError(f"{name} needs a value: {name}={flag.metavar or '|'.join(flag.choices)}")
         given.setdefault(name, []).append(text)
     return given
 
 
 def _check_together(given: Texts) -> None:
-    """Raise UsageError if a flag lacks one that it needs, or there is one that it does not go with."""
+    """Raise UsageError for a flag without another flag that it needs, and for two flags that exclude each other."""
     for flag in (BY_NAME[name] for name in given):
         for other in flag.not_with:
             if other in given and other != flag.name:
-                raise UsageError(f"{flag.name} and {other} do not go together; leave one of them out")
+                raise UsageError(f"{flag.name} and {other} cannot be used together; remove one of them")
         if flag.needs and not any(other in given for other in flag.needs):
             raise UsageError(f"{flag.name} needs {' or '.join(flag.needs)}")
     for (name, text), other in _NEEDED_BY_VALUES.items():
@@ -52,15 +52,15 @@ def _check_together(given: Texts) -> None:
 
 
 def _value(flag: Flag, texts: Sequence[str]) -> object:
-    """Return the value of the field, which is True for a switch."""
+    """Return the value for the field of Options, which is True for a switch."""
     if len(texts) > 1 and not flag.may_repeat:
-        raise UsageError(f"{flag.name} is given {len(texts)} times; give it once")
+        raise UsageError(f"{flag.name} is given {len(texts)} times; use it once")
     if not flag.takes_value:
         return True
     values = [_parsed(flag, text) for text in texts]
     for value in values:
         if values.count(value) > 1:
-            raise UsageError(f"{flag.name}={value} is given {values.count(value)} times; give it once")
+            raise UsageError(f"{flag.name}={value} is given {values.count(value)} times; use it once")
     return tuple(values) if flag.may_repeat else values[0]
 
 

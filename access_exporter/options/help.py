@@ -16,7 +16,7 @@ Documentation:
 {DOCUMENTATION}
 """
 _WIDTH = 80
-_COLUMN = 34  # where the meanings begin
+_COLUMN = 34  # the meanings of the flags begin here
 
 
 def help_text() -> str:
@@ -33,8 +33,8 @@ def _lines(flag: Flag) -> str:
 
 
 def _columns(name: str, meaning: str) -> Iterator[str]:
-    """Yield the name with the meaning beside it, or below it if the name is long."""
-    # No word is broken: a flag that is cut at its hyphen cannot be found.
+    """Yield the lines of a flag: its name, and its meaning beside the name, or below a long name."""
+    # No word is broken: a reader could not search for a flag that is broken at its hyphen.
     lines = textwrap.wrap(meaning, _WIDTH - _COLUMN, break_long_words=False, break_on_hyphens=False)
     if len(name) > _COLUMN - 2:
         yield name

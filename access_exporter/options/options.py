@@ -1,4 +1,4 @@
-"""What the flags say."""
+"""The options: the values of all flags."""
 
 import os
 import re
@@ -34,7 +34,7 @@ class Options:
     storage_path: str | None = None
     lifecycle: bool = False
     max_requests: int = 40
-    allowed_hosts: tuple[str, ...] | None = None  # None: every host
+    allowed_hosts: tuple[str, ...] | None = None  # None allows every host
     shard: int | None = None
     total_shards: int = 1
     idle_seats: float | None = None
@@ -53,21 +53,21 @@ class Options:
 
     @property
     def answer(self) -> str:
-        """What --help or --version prints; empty without them."""
+        """The text that --help or --version prints, and an empty text without these flags."""
         if self.help:
             return help_text()
         return f"cloudflare-access-exporter {__version__}\n" if self.version else ""
 
     @property
     def lists_people(self) -> bool:
-        """Whether people are listed on standard output."""
+        """Whether the command prints a list of people."""
         return self.idle_seats is not None or self.test_policy is not None
 
     def configuration(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """Return the path of the configuration file; None where there is none, and the environment has to do.
+        """Return the path of the configuration file, or None if the configuration comes from the environment alone.
 
-        It is that of the flag, or else of the environment's CLOUDFLARE_ACCESS_CONFIG_FILE, or else config.yaml, if that
-        is there.
+        The path is the value of --config.file, or else of the variable CLOUDFLARE_ACCESS_CONFIG_FILE, or else
+        config.yaml if this file exists.
         """
         if self.config_file is not None:
             return self.config_file
@@ -75,10 +75,10 @@ class Options:
         return environ.get("CLOUDFLARE_ACCESS_CONFIG_FILE") or default
 
     def shard_number(self, environ: Mapping[str, str] = os.environ) -> int:
-        """Return the number of this shard; without --shard, that at the end of a StatefulSet's pod name.
+        """Return the number of this shard. Without --shard, it is the number at the end of the pod's name.
 
-        The name is the environment's POD_NAME, or else the host name. Raises UsageError where there is no such shard,
-        or no number to be found.
+        The name is the value of the variable POD_NAME, or else the host name. Raises UsageError if the name has no
+        number or if the number is not below --total-shards.
         """
         number = self.shard if self.shard is not None or self.total_shards == 1 else _ordinal(environ)
         if not 0 <= (number or 0) < self.total_shards:
@@ -88,18 +88,18 @@ class Options:
 
 
 def _ordinal(environ: Mapping[str, str]) -> int:
-    """Return the number at the end of the name of a StatefulSet's pod."""
+    """Return the number at the end of the name of a pod in a StatefulSet."""
     named = environ.get("POD_NAME")
     found = re.fullmatch(r".*-([0-9]{1,6})", named or socket.gethostname())
     if found is None:
         where = "POD_NAME" if named else "the host name"
-        raise UsageError(f"--shard: required with --total-shards, since {where} ends in no pod's number")
+        raise UsageError(f"--shard: required with --total-shards, because {where} does not end with a number like -0")
     return int(found[1])
 
 
 def parse(given: Sequence[str] | None) -> Options:
-    """Return what the flags say, by default those of the command line; raises UsageError where they are wrong."""
+    """Return the options of these arguments, or of the command line for None. Raises UsageError for a wrong flag."""
     given = sys.argv[1:] if given is None else given
-    if "--help" in given or "-h" in given:  # whatever else is wrong
+    if "--help" in given or "-h" in given:  # help comes first, even if another flag is wrong
         return Options(help=True)
     return replace(Options(), **arguments.read(given))

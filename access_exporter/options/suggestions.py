@@ -1,4 +1,4 @@
-"""What somebody may have meant: the closest flag or choice to one that does not exist."""
+"""Suggestions for an unknown flag or value: the most similar flag or value that exists."""
 
 import difflib
 import re
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from access_exporter.options.table import FLAGS
 
-_DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")  # a text processor makes a longer one of two hyphens
+_DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")  # a word processor turns two hyphens into a dash
 _FILE = re.compile(r"[\w./-]+\.ya?ml", re.ASCII)
 
 
 def unknown(argument: str) -> str:
-    """Return what is wrong with an argument that is no flag, and what may have been meant."""
+    """Return a message about an argument that is not a flag, with the most similar flag."""
     name = argument.partition("=")[0]
     if not name.startswith(_DASHES):
         meant = f"--config.file={argument}" if _FILE.fullmatch(argument) else _closest_flag(name)
@@ -23,7 +23,7 @@ def unknown(argument: str) -> str:
 
 
 def no_choice(text: str, choices: Sequence[str]) -> str:
-    """Return what was expected in the place of a text that is none of the choices, and what may have been meant."""
+    """Return a message about a value that is not one of the choices, with the most similar choice."""
     problem = f"expected {', '.join(choices[:-1])} or {choices[-1]}, got {text!r}"
     meant = _closest(text, {choice: choice for choice in choices})
     return f"{problem}; did you mean {meant}?" if meant else problem
@@ -34,7 +34,7 @@ def _closest_flag(name: str) -> str | None:
 
 
 def _closest(text: str, known: Mapping[str, str]) -> str | None:
-    """Return the value of the key that is most like a text, or of the only key that contains it."""
+    """Return the value for the key that is most similar to a text, or for the only key that contains the text."""
     text = text.lower()
     if alike := difflib.get_close_matches(text, known, n=1):
         return known[alike[0]]

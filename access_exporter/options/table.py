@@ -1,4 +1,4 @@
-"""The table of flags, which the parser, `--help` and docs/flags.md are made from."""
+"""The table of flags. The parser, `--help` and docs/flags.md use it."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -9,35 +9,35 @@ from access_exporter.options import values
 
 DEFAULT_FILE = "config.yaml"
 _LEVELS = ("debug", "info", "warn", "error")
-# Each of them does its work and exits, so two of them do not go together.
+# Each of these flags does its work and exits, so two of them cannot be used together.
 _MODES = ("--config.check", "--once", "--idle-seats", "--test-policy", "--version")
-_LISTS = ("--idle-seats", "--test-policy")  # print a list of people
+_LISTS = ("--idle-seats", "--test-policy")  # flags that print a list of people
 _SERVES_NOTHING = ("--once", *_LISTS)
 _TESTS = ("--test-policy",)
 
 
 class Flag(NamedTuple):
-    """A row of the table: a flag, the field of Options it sets, how people read it, and what it goes with."""
+    """A flag: its name, the field of Options that it sets, its description, and the flags that it needs or excludes."""
 
     name: str
     destination: str
     meaning: str
-    metavar: str = ""  # without it and without choices, the flag takes no value
-    default: str = ""  # as shown to people; empty where there is none
+    metavar: str = ""  # a flag without metavar and choices takes no value
+    default: str = ""  # as text for people; empty if there is no default
     parse: Callable[[str], object] = str  # raises ValueError
     choices: tuple[str, ...] = ()
-    may_repeat: bool = False  # the field is then a tuple
-    needs: tuple[str, ...] = ()  # one of these
-    not_with: tuple[str, ...] = ()  # none of these, itself aside
+    may_repeat: bool = False  # if True, the field is a tuple
+    needs: tuple[str, ...] = ()  # the flag needs one of these flags
+    not_with: tuple[str, ...] = ()  # the flag excludes these flags; its own name is ignored
 
     @property
     def takes_value(self) -> bool:
-        """Whether something follows the flag."""
+        """Whether the flag takes a value."""
         return bool(self.metavar or self.choices)
 
     @property
     def text(self) -> str:
-        """The meaning and the flags it needs, as people read it."""
+        """The meaning, with the flags that this flag needs."""
         return f"{self.meaning}; needs {' or '.join(self.needs)}" if self.needs else self.meaning
 
 
@@ -209,7 +209,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
             "the number in the pod's name",
             values.count,
         ),
-        Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.count),
+        Flag("--total-shards", "total_shards", "number of exporters that share the accounts", "N", "1", values.most),
     ),
     "Log": (
         Flag("--log.level", "log_level", "lowest level of messages to log", default="info", choices=_LEVELS),

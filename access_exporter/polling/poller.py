@@ -145,9 +145,10 @@ class Poller:
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
             self._note_failure(collector, unforeseen, watch.seconds())
         else:
-            news = not collector.is_optional and (before.polled_at is None or before.failure is not None)
+            is_first = before.polled_at is None or before.succeeded_at is None
+            has_recovered = before.failure is not None and not collector.is_optional  # its failure is at debug
             log.log(
-                logging.INFO if news else logging.DEBUG,
+                logging.INFO if is_first or has_recovered else logging.DEBUG,
                 "poll succeeded",
                 extra=facts(**collector.key._asdict(), duration=duration),
             )

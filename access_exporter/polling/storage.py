@@ -137,10 +137,10 @@ class Storage:
             aside = self._folder.set_aside(file.name)
         except OSError as error:
             details = facts(file=file, reason=reason, error=error.strerror)
-            log.warning("stored snapshot cannot be used", extra=details)
+            log.warning("stored snapshot not used, and its file cannot be renamed", extra=details)
         else:
             details = facts(file=file, reason=reason, aside=aside)
-            log.warning("stored snapshot cannot be used and is set aside", extra=details)
+            log.warning("stored snapshot not used and set aside; the next poll brings new numbers", extra=details)
 
     def _adopt(self, folder: Path) -> None:
         """Move the files of older versions from the parent folder to the folder `snapshots`."""
@@ -151,7 +151,7 @@ class Storage:
                 except (OSError, ValueError) as error:
                     self._errors.inc()
                     details = facts(file=file, reason=error.strerror if isinstance(error, OSError) else error)
-                    log.warning("stored snapshot of an older version cannot be used", extra=details)
+                    log.warning("stored snapshot of an older version not used", extra=details)
 
     def _warn(self, message: str, error: OSError) -> None:
         self._errors.inc()

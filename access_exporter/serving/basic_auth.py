@@ -1,8 +1,9 @@
 """Basic auth with bcrypt hashes, as in the exporter-toolkit. Password checks do not block other clients.
 
 bcrypt is slow on purpose. So the server checks passwords in a thread, caches the credentials that are right, and gives
-each address its fair turn: after a wrong password, an address waits behind all other addresses. The server checks one
-hash for each request. For an unknown user name, the check takes as long as for a wrong password of most users.
+each address its fair turn: after a wrong password, an address waits behind all other addresses, and a refused client
+waits behind the other clients of its address. The server checks one hash for each request. For an unknown user name,
+the check takes as long as for a wrong password of most users.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ MAX_CHECKS_AFTER_A_WRONG_PASSWORD = 1  # for all addresses together that sent a 
 # While other clients wait for a check, the server delays the refusal of a wrong password by the time of 64 checks, at
 # most 8 s. So a client that guesses passwords on dozens of connections leaves time for other clients of its address.
 REFUSAL_CHECKS, MAX_REFUSAL_SECONDS = 64, 8
-# A client that connects so soon after a refused client of its address has left is taken for the same one.
+# A client that guesses passwords may use a new connection for each. So if a client leaves without a right password, the
+# server treats the next new client of its address as refused, if it comes so soon.
 RETURN_SECONDS, MAX_LEFT = 0.25, 1000
 MAX_REMEMBERED = 100
 _BCRYPT_BYTES = 72  # bcrypt ignores the rest of a password, and tools that make hashes truncate the password here
@@ -43,7 +45,7 @@ class BasicAuth:
         self._key = os.urandom(32)
         self._remembered: dict[bytes, bytes] = {}  # the cache: fingerprint of the credentials -> user name
         self._turns = Turns(MAX_CHECKS, MAX_CHECKS_AFTER_A_WRONG_PASSWORD)
-        # When the connections of refused clients ended, and the addresses of these clients.
+        # When clients left without a right password, and their addresses.
         self._left: deque[tuple[float, str]] = deque(maxlen=MAX_LEFT)
         if before:
             self._key, self._remembered, self._turns = before.still_right(self._hashes)
@@ -63,29 +65,29 @@ class BasicAuth:
         if fingerprint in self._remembered:
             return True
         self._recognize(client)
+        turn = await self._turns.take(client)
         right = False
         try:
-            turn = await self._turns.take(client)
-            try:
-                right = fingerprint in self._remembered or await self._is_right(name, password)
-            finally:
-                seconds = self._turns.give_back(turn, held_against=not right)
+            right = fingerprint in self._remembered or await self._is_right(name, password)
         finally:
-            client.after_refusal = None if right else partial(self._leaves, client.address)
+            client.was_refused = not right
+            seconds = self._turns.give_back(turn, held_against=not right)
         if right:
+            client.at_end = None
             self._remember(fingerprint, name)
         elif self._turns.next_address() is not None:
             await self._delay(client, min(MAX_REFUSAL_SECONDS, REFUSAL_CHECKS * seconds))
         return right
 
     def _recognize(self, client: Waiter) -> None:
-        """Take a new client for a refused one of its address that has just closed its connection, if there is one."""
+        """Treat a new client as refused if a client of its address has just left without a right password."""
         while self._left and self._left[0][0] < monotonic() - RETURN_SECONDS:
             self._left.popleft()
         left = next((each for each in self._left if each[1] == client.address), None)
-        if client.after_refusal is None and left:
+        if client.at_end is None and left:
             self._left.remove(left)
-            client.after_refusal = partial(self._leaves, client.address)
+            client.was_refused = True
+        client.at_end = partial(self._leaves, client.address)
 
     @staticmethod
     async def _delay(client: Waiter, seconds: float) -> None:
@@ -94,7 +96,7 @@ class BasicAuth:
             await asyncio.wait_for(client.wait(asyncio.get_running_loop().create_future()), seconds)
 
     def _leaves(self, address: str) -> None:
-        """Note that the connection of a refused client has ended."""
+        """Note that a client has left without a right password."""
         self._left.append((monotonic(), address))
 
     def _remember(self, fingerprint: bytes, name: bytes) -> None:

@@ -37,7 +37,8 @@ class Connection:
     def __init__(self, channel: Channel, application: Application, waiting: Waiting, answers: Answers) -> None:
         """Count the connection as waiting, but do not read from it yet."""
         self.unread_since: float | None = None
-        self.after_refusal: Callable[[], None] | None = None
+        self.was_refused = False
+        self.at_end: Callable[[], None] | None = None
         self._channel = channel
         self._application = application
         self._waiting = waiting
@@ -70,8 +71,7 @@ class Connection:
                 await self._answer_all()
                 await self._channel.taken()  # after close, the server could not limit the unread bytes
         finally:
-            if self.after_refusal:
-                self.after_refusal()
+            self._note_end()
             self._answers.end(self)
             self._channel.close()
             await self._channel.wait_closed()  # the deadline also ends this wait
@@ -88,8 +88,14 @@ class Connection:
     def abort(self) -> None:
         """Drop the connection."""
         self._channel.abort()
+        self._note_end()
         if self._turn:
             self._turn.cancel()
+
+    def _note_end(self) -> None:
+        at_end, self.at_end = self.at_end, None
+        if at_end:
+            at_end()
 
     async def take_turn(self) -> None:
         """Wait for a turn to send a large response. Raises CancelledError if the client is dropped."""

@@ -35,8 +35,9 @@ class Urgency(IntEnum):
     FAILING = 0
     OVER = 1
     NEAR = 2
-    WAITING = 3
-    CALM = 4
+    WARNED = 3
+    WAITING = 4
+    CALM = 5
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class Shown:
     def waiting(self) -> Sequence[Row]:
         """The required targets with their first poll under way."""
         return [row for row in self.required if row.is_waiting]
+
+    @cached_property
+    def warnings(self) -> Sequence[str]:
+        """The warnings about successful polls, such as `exceeded time` of a policy test."""
+        fresh = (row.snapshot for row in self.required if row.fresh)
+        found = (snapshot.collector.concern(snapshot.summary) for snapshot in fresh)
+        return [words for words in found if words]
 
     @cached_property
     def _users(self) -> Row | None:
@@ -108,6 +116,8 @@ class Shown:
             return Urgency.OVER
         if self.share is not None and self.share >= SEATS_WARNING:
             return Urgency.NEAR
+        if self.warnings:
+            return Urgency.WARNED
         return Urgency.WAITING if self.waiting else Urgency.CALM
 
 

@@ -11,9 +11,10 @@ from access_exporter.serving.status_targets import targets
 from access_exporter.serving.status_text import span, text
 
 _TITLES = {
-    Urgency.FAILING: "Failing polls",
+    Urgency.FAILING: "Accounts with failing polls",
     Urgency.OVER: "Over the seat limit",
     Urgency.NEAR: "Near the seat limit",
+    Urgency.WARNED: "Accounts with warnings",
     Urgency.WAITING: "First poll under way",
     Urgency.CALM: "All other accounts",
 }
@@ -29,7 +30,7 @@ def cards(accounts: Sequence[Shown], now: float) -> str:
 
 
 def lists(accounts: Sequence[Shown]) -> str:
-    """Return a line for each account, in groups with a heading such as `Failing polls`."""
+    """Return a line for each account, in groups with a heading such as `Near the seat limit`."""
     groups = ((urgency, list(group)) for urgency, group in groupby(accounts, key=lambda shown: shown.urgency))
     return "\n".join(_list(_TITLES[urgency], group) for urgency, group in groups)
 
@@ -60,6 +61,9 @@ def _state(shown: Shown) -> str:
         return f'<span class="bad how">{len(shown.failing)} of {len(shown.required)} failing: {reasons}</span>'
     if shown.waiting:
         return f'<span class="warn how">first poll{_share_read(shown)}</span>'
+    if shown.warnings:
+        words = ", ".join(sorted(set(shown.warnings)))
+        return f'<span class="warn how">{len(shown.warnings)} of {len(shown.required)}: {words}</span>'
     return '<span class="good how">polled</span>'
 
 
@@ -73,7 +77,7 @@ def _share_read(shown: Shown) -> str:
 def _name(shown: Shown) -> str:
     account = shown.account
     if account.name is None:
-        return text(account.id)
+        return f"<code>{text(account.id)}</code>"
     return f"{text(account.name)} <code>{text(account.id)}</code>"
 
 
@@ -84,8 +88,11 @@ def _seats(shown: Shown) -> str:
     return f"{_used(shown, people.seats_used)}\n{_tiles(_numbers(people))}{_tiles(_idle(people))}"
 
 
-def _tiles(numbers: Iterable[tuple[str, str]]) -> str:
-    tiles = "".join(f"<div><dt>{label}</dt><dd>{number}</dd></div>" for label, number in numbers)
+def _tiles(numbers: Iterable[tuple[str, ...]]) -> str:
+    """Return a tile for each label and its number. More words about a number follow below the label."""
+    tiles = "".join(
+        f"<div><dt>{label}</dt>{''.join(f'<dd>{words}</dd>' for words in values)}</div>" for label, *values in numbers
+    )
     return f'<dl class="tiles">{tiles}</dl>\n' if tiles else ""
 
 
@@ -95,15 +102,15 @@ def _numbers(people: users_summary.UsersSummary) -> Iterator[tuple[str, str]]:
     yield "Logged in within 7 days", f"{people.users_logged_in['7d']:,}"
     if people.users_active is not None:
         yield "Active within 7 days", f"{people.users_active['7d']:,}"
+
+
+def _idle(people: users_summary.UsersSummary) -> Iterator[tuple[str, ...]]:
     if people.never_used is not None:
         yield "Seats never used", f"{people.never_used:,}"
-
-
-def _idle(people: users_summary.UsersSummary) -> Iterator[tuple[str, str]]:
     for days in people.idle | people.activity_unknown:
         unknown = people.activity_unknown.get(days, 0)
-        words = f" <small>+ {unknown:,} unknown</small>" if unknown else ""
-        yield f"Idle for {days} days", f"{people.idle.get(days, 0):,}{words}"
+        more = (f"+ {unknown:,} unknown",) if unknown else ()
+        yield f"Idle for {days} days", f"{people.idle.get(days, 0):,}", *more
 
 
 def _used(shown: Shown, used: int) -> str:

@@ -177,6 +177,8 @@ def _verdict(accounts: Sequence[Shown]) -> str:
         words.append(f'<strong class="bad">{_accounts(over)} over the seat limit</strong>')
     if near:
         words.append(f'<strong class="warn">{_accounts(near)} near the seat limit</strong>')
+    if warnings := sum(len(shown.warnings) for shown in accounts):
+        words.append(f'<strong class="warn">{"1 warning" if warnings == 1 else f"{warnings:,} warnings"}</strong>')
     return " · ".join(words)
 
 

@@ -18,9 +18,10 @@ main,header,footer{max-width:76rem;margin:0 auto;padding:0 1rem}
 header{padding-top:1.5rem;display:flex;flex-wrap:wrap;align-items:baseline;gap:.2rem 1.5rem}
 footer{padding:1rem 1rem 2rem;color:var(--soft);font-variant-numeric:tabular-nums}
 h1{font-size:1.4rem;margin:0;width:100%}h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}h3{font-size:1em;margin:0}
-h2 span{color:var(--soft);font-weight:400}p{margin:0}
+.verdict strong{display:inline-block}h2 span{color:var(--soft);font-weight:400}p{margin:0}
 nav{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 a{color:var(--link)}code{font-size:.85em;font-weight:400;color:var(--soft);overflow-wrap:anywhere}
+code:only-child{color:inherit;font-weight:600}
 .notice,.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem}
 .notice{border-left:5px solid var(--warn);margin-top:.6rem;width:100%}
 .grid{display:grid;gap:1rem;align-items:start;margin-top:1rem;
@@ -39,10 +40,11 @@ rect.calm{fill:var(--bar)}rect.warn{fill:var(--warn-fill)}rect.bad{fill:var(--ba
 polyline{fill:none;stroke:var(--bar);stroke-width:1.5;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 figure{margin:0;display:grid;grid-template-columns:1fr auto;align-items:end;gap:.6rem;flex:0 1 13rem}
 figcaption{color:var(--soft);font-size:.85rem;white-space:nowrap;font-variant-numeric:tabular-nums}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,9.5rem),1fr));gap:.6rem 1rem;margin:1rem 0 0}
-.tiles div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
-dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-weight:600;font-size:1.1rem;line-height:1.3}
-small{font-weight:400;font-size:.9rem;color:var(--warn)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,max(7.5rem,21%)),1fr));gap:.6rem 1rem;
+margin:1rem 0 0}
+.tiles div{display:flex;flex-direction:column}
+dt{color:var(--soft);font-size:.9rem}dd{margin:0;font-weight:600;font-size:1.1rem;line-height:1.3;order:-1}
+dd~dd{font-weight:400;font-size:.9rem;color:var(--warn);order:1}
 """
 
 _TARGETS = """
@@ -55,7 +57,7 @@ h3{display:flex;flex-wrap:wrap;gap:0 .4em;align-items:baseline}
 .label{font-weight:600;font-size:.9rem;margin-left:auto}
 .label::before,.how::before{content:"";display:inline-block;border:.28em solid;border-radius:50%;margin-right:.45em;
 vertical-align:.08em}.label.bad::before,.how.bad::before{border-radius:0}
-.when{color:var(--soft);font-size:.9rem;font-variant-numeric:tabular-nums}
+.when{color:var(--soft);font-size:.9rem;font-variant-numeric:tabular-nums}.when>span{display:inline-block}
 """
 
 _LINES = """
@@ -68,12 +70,10 @@ grid-template-columns:minmax(0,1fr) 5rem 8rem 10.5rem 14rem}
 .lines .course{height:1.1rem}
 .name{font-weight:600;overflow-wrap:anywhere}.of{text-align:right;font-variant-numeric:tabular-nums}
 .of span{margin-left:.4rem;font-weight:600}.of .calm{font-weight:400}.how{text-align:right}
-@media(max-width:56rem){.lines a{grid-template-columns:4rem auto minmax(0,1fr)}.name{grid-column:1/4}
-.lines .course{grid-area:3/1}.lines .bar{grid-area:2/1/3/4}.lines .of{grid-area:3/2;text-align:left;white-space:nowrap}
-.lines .how{grid-area:3/3}}
-@media(max-width:30rem){figure{flex:1 0 100%}
-.lines a{grid-template-columns:auto minmax(0,1fr)}.name{grid-column:1/3}.lines .bar{grid-area:2/1/3/3}
-.lines .course{display:none}.lines .of{grid-area:3/1}.lines .how{grid-area:3/2}}
+@media(max-width:56rem){.lines a{display:flex;flex-wrap:wrap}.name,.lines .bar{flex:1 0 100%}
+.name{order:-2}.lines .bar{order:-1}.lines .course{width:4rem}.lines a>span:empty{display:none}
+.lines .how{margin-left:auto}}
+@media(max-width:30rem){figure{flex:1 0 100%}.lines .course{display:none}}
 @media(max-width:19rem){.lines a{display:block}.lines .of{white-space:normal}.lines .how{display:block;text-align:left}}
 """
 

@@ -8,12 +8,12 @@ from access_exporter.serving.status_drawings import bar
 from access_exporter.serving.status_text import age, span, text
 
 _POLICY_TESTS = "policy_tests"
-_REMARKABLE = 2  # the rank of a policy test with a problem or a change
-_UNREMARKABLE = 3
+# The place of a target in the list, by its state.
+_FAILED, _WARNED, _OTHER, _CHANGED, _UNCHANGED = range(5)
 
 
 def targets(rows: Sequence[Row], now: float) -> str:
-    """Return the list of an account's targets: failed polls first, policy tests last."""
+    """Return the list of an account's targets: failed polls first, then warnings; policy tests last."""
     lines = "".join(_target(row, now) for row in sorted(rows, key=_rank))
     return f'<ul class="targets">\n{lines}</ul>'
 
@@ -21,18 +21,20 @@ def targets(rows: Sequence[Row], now: float) -> str:
 def _rank(row: Row) -> int:
     snapshot = row.snapshot
     if snapshot.failure is not None and not snapshot.collector.is_optional:
-        return 0
+        return _FAILED
+    if _warning(row):
+        return _WARNED
     if snapshot.collector.key.collector != _POLICY_TESTS:
-        return 1
-    return _REMARKABLE if _remark(row) else _UNREMARKABLE
+        return _OTHER
+    return _CHANGED if _change(row) else _UNCHANGED
 
 
-def _remark(row: Row) -> str | None:
-    """Return a problem or a change that a successful poll found, or None."""
-    collector, summary = row.snapshot.collector, row.snapshot.summary
-    if not row.fresh:
-        return None
-    return collector.concern(summary) or ("changed" if collector.has_news(summary) else None)
+def _warning(row: Row) -> str | None:
+    return row.snapshot.collector.concern(row.snapshot.summary) if row.fresh else None
+
+
+def _change(row: Row) -> str | None:
+    return "changed" if row.fresh and row.snapshot.collector.has_news(row.snapshot.summary) else None
 
 
 def _target(row: Row, now: float) -> str:
@@ -56,7 +58,7 @@ def _state(row: Row) -> str:
         return _label("warn", "first poll under way")
     if snapshot.failure is not None:
         return _label("bad", f"poll failed ({snapshot.failure.reason})")
-    remark = _remark(row)
+    remark = _warning(row) or _change(row)
     return _label("warn", remark) if remark else _label("good", "polled")
 
 
@@ -79,7 +81,9 @@ def _progress(walked: Walked) -> str:
 
 
 def _times(row: Row, now: float) -> str:
-    return " · ".join(_each_time(row, now))
+    """Return the times of a target. A line breaks between them, rather than between a number and its unit."""
+    *others, last = _each_time(row, now)
+    return "".join((*(f"<span>{each}&nbsp;·</span> " for each in others), f"<span>{last}</span>"))
 
 
 def _each_time(row: Row, now: float) -> Iterator[str]:

@@ -15,9 +15,10 @@ from typing import Protocol
 
 # If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
 # queue, the oldest requests likely belong to a patient flood, so the newest request goes first. Some turns still go to
-# the oldest request, because a flood that connects again and again has the newest requests.
-PATIENT_SECONDS = 7
-OLDEST_SHARE = 1 / 4
+# the oldest request, because a flood that connects again and again has the newest requests. Of refused clients, a flood
+# has both, so a client that was refused in error needs more of these turns.
+PATIENT_SECONDS = 3
+OLDEST_SHARE, OLDEST_SHARE_OF_REFUSED = 1 / 16, 1 / 2
 MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
 
 
@@ -28,8 +29,11 @@ class Waiter(Protocol):
     def address(self) -> str:
         """The network address of the client. All clients of an address share its turns."""
 
-    after_refusal: Callable[[], None] | None
-    """What to do when the connection ends; None if no turn of the client was held against it."""
+    was_refused: bool
+    """Whether the last turn of the client was held against it."""
+
+    at_end: Callable[[], None] | None
+    """What to call as soon as the server knows that the connection ends."""
 
     async def wait(self, turn: "asyncio.Future[Turn]") -> "Turn":
         """Wait for the turn. Raises CancelledError if the server drops the client, which cancels the turn."""
@@ -114,9 +118,9 @@ class Turns:
         return address in self._trusted
 
     def _rank(self, address: str) -> tuple[bool, int, bool]:
-        """Return the place of an address among those that wait; the smallest is next."""
+        """Return the rank of an address with waiting clients; the smallest rank is next."""
         burden = self.burden(address)
-        was_refused = bool(burden) and all(waiter.after_refusal for waiter in self._waiting[address].values())
+        was_refused = bool(burden) and all(waiter.was_refused for waiter in self._waiting[address].values())
         return was_refused, burden, address not in self._trusted
 
     def _give(self) -> None:
@@ -133,9 +137,10 @@ class Turns:
 
     def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
         """Return the request that goes first among the waiting requests of an address."""
-        turns = [turn for turn, waiter in waiting.items() if not waiter.after_refusal] or list(waiting)
+        fresh = [turn for turn, waiter in waiting.items() if not waiter.was_refused]
+        turns, oldest_share = (fresh, OLDEST_SHARE) if fresh else ([*waiting], OLDEST_SHARE_OF_REFUSED)
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return turns[0] if seconds < PATIENT_SECONDS or random.random() < OLDEST_SHARE else turns[-1]
+        return turns[0] if seconds < PATIENT_SECONDS or random.random() < oldest_share else turns[-1]
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
         waiting = self._waiting.get(address, {})

@@ -24,7 +24,7 @@ MAX_BURST = 1_000_000_000
 # The salt has 128 bits in 22 characters of six bits. So only four characters are possible at its end.
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _PATH = re.compile(r"/[\w.~/-]+", re.ASCII)
-_LEAVE_OUT = "to serve without protection, leave the flag --web.config.file out"
+_LEAVE_OUT = "to serve without protection, remove the flag --web.config.file"
 _HEADER_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?")
 # The headers that the exporter-toolkit allows, and their allowed values. Empty: any value.
 _HEADERS = {
@@ -81,7 +81,7 @@ class WebConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if tls and tls.verify_mode != ssl.CERT_NONE and not tls.has_client_ca:
             yield f"tls_server_config: {tls.client_auth_type} without client_ca_file: no certificate can be verified"
         if self.rate_limit.seconds and not self.rate_limit.burst:
-            yield "rate_limit.burst is 0: every request is refused"
+            yield "rate_limit.burst is 0, so every request is refused; set burst"
         for number, hashed in enumerate(self.basic_auth_users.values(), start=1):
             if cost(hashed) > USUAL_COST:
                 yield (
@@ -192,6 +192,6 @@ def _check_excluded(config: WebConfig) -> None:
     where = "auth_excluded_paths"
     for number, path in enumerate(config.auth_excluded_paths):
         if not _PATH.fullmatch(path):
-            raise DocumentError(f"{where}[{number}]", "expected a path such as /-/healthy, and not /")
+            raise DocumentError(f"{where}[{number}]", "expected a path such as /-/healthy; / is not allowed")
     if config.auth_excluded_paths and not config.basic_auth_users:
         raise DocumentError(where, "expected basic_auth_users, too")

@@ -36,7 +36,7 @@ class Demo(NamedTuple):
         """Return the parts of a configuration that poll everything in the account."""
         existing = [{"id": test_id, "name": name, "interval": "10s"} for test_id, name in self.policy_tests.items()]
         times = {"interval": "10s", "refresh": "15s", "stale_after": "5m"}
-        fresh = {"name": "started afresh", "policies": list(self.policies), **times}
+        fresh = {"name": "staff", "policies": list(self.policies), **times}
         discovered = {"discover": "applications", "interval": "10s", "refresh": "2m", "stale_after": "5m"}
         return {
             "users": {"interval": "10s", "domains": 10},

@@ -1,4 +1,4 @@
-"""A rate limiter, and when requests left it."""
+"""A rate limiter, and the times at which requests were sent."""
 
 from access_exporter.cloudflare.rate_limit import RateLimiter
 from tests.fakes import FakeClock
@@ -7,7 +7,7 @@ WINDOW = 300
 
 
 class Bench:
-    """A limiter, and the times at which requests left."""
+    """A rate limiter, and the times at which requests were sent."""
 
     def __init__(self, rate: float = 2, burst: int = 40, concurrency: int = 4) -> None:
         self.clock = FakeClock()
@@ -15,7 +15,7 @@ class Bench:
         self.left: list[float] = []
 
     def send(self, requests: int = 1, until: float = float("inf")) -> list[float]:
-        """Send so many requests one after the other and return when they left; begin none after `until`."""
+        """Send this number of requests one after the other, none after `until`, and return their times."""
         before = len(self.left)
         for _ in range(requests):
             if self.clock.monotonic() > until:
@@ -25,7 +25,7 @@ class Bench:
         return self.left[before:]
 
     def most_in_a_window(self) -> int:
-        """Return the most requests that left in any five minutes."""
+        """Return the largest number of requests sent in any five minutes."""
         first = most = 0
         for last, time in enumerate(self.left):
             while self.left[first] < time - WINDOW:

@@ -1,4 +1,4 @@
-"""Servers that cut a list into pages of any kind, and say anything about that."""
+"""Simulated servers that split a list into pages and state right, wrong or no totals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ NULL = answer(None)
 
 @dataclass(frozen=True)
 class Paging:
-    """How a server cuts a list into pages, and what it says about that; `anything` are totals out of thin air.
+    """How a server splits a list into pages, and which totals it states; `anything` holds random totals.
 
-    `numbers` is how it numbers the pages, and `beyond` what it says after the last one.
+    `numbers` says how the server numbers the pages. `beyond` is its response after the last page.
     """
 
     size: int
@@ -44,7 +44,7 @@ class Paging:
         return {"result_info": more["result_info"] | {"page": said[self.numbers]}}
 
     def announced(self, rows: int) -> int | None:
-        """The total that it states."""
+        """Return the total_count that the server states."""
         total: int | None = (self.result_info(rows, len(self.starts(rows))).get("result_info") or {}).get("total_count")
         return total
 
@@ -88,7 +88,7 @@ STYLES = (
 
 @st.composite
 def pagings(draw: st.DrawFn) -> Paging:
-    """A server that clamps to any size, repeats any number of rows, and is honest or not about any of it."""
+    """Draw a server with any page size and any number of repeated rows, with right or wrong totals."""
     size = draw(st.integers(1, 12))
     repeats = draw(st.sampled_from([repeats for repeats in (0, 0, 1, 2, size - 1) if repeats < size]))
     whole = st.one_of(st.none(), st.integers(0, 40), st.just(10**18))
@@ -97,5 +97,5 @@ def pagings(draw: st.DrawFn) -> Paging:
     return Paging(size, repeats, draw(st.sampled_from(STYLES)), anything, numbers, draw(st.sampled_from([EMPTY, NULL])))
 
 
-# What of these totals suggests that an empty list has rows.
+# These styles can state a total_count above 0 for an empty list.
 SUGGESTIVE = ("anything", "twice", "one hidden", "documented example")

@@ -1,4 +1,4 @@
-"""What becomes of the clients of a configuration when there is another one."""
+"""How a reload of the configuration changes the API clients."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tests.reloads import account, cloudflare, config
 
 
 class TestReload:
-    def test_what_is_gone_is_gone(self) -> None:
-        """Nothing of an account that was taken away is left, the rate limit of its credential included."""
+    def test_removed_account(self) -> None:
+        """After a reload, no time series of a removed account is left, not even the rate limit of its credential."""
 
         def remaining(name: str) -> float | None:
             return exporter.registry.get_sample_value("cloudflare_access_api_ratelimit_remaining", {"credential": name})
@@ -29,8 +29,8 @@ class TestReload:
             assert (remaining("stays"), remaining("goes")) == (1195, None)
             assert '"goes"' not in exporter.page()
 
-    def test_of_an_unreadable_secret(self, tmp_path: Path) -> None:
-        """A reload while a secret file is empty is refused, and all goes on as before."""
+    def test_empty_secret_file(self, tmp_path: Path) -> None:
+        """A reload fails if a secret file is empty, and the exporter keeps the old configuration."""
         token = tmp_path / "token"
         token.write_text(TOKEN, encoding="utf-8")
         with cloudflare("first", "second") as server:
@@ -44,8 +44,8 @@ class TestReload:
             assert exporter.health("first") == {"success": 1}
             assert '"second"' not in exporter.page()
 
-    def test_of_a_secret_that_is_shown(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A secret file that is exchanged for what stands in a name is not used, and the log does not repeat it."""
+    def test_secret_equal_to_a_name(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """The exporter rejects a new secret that is part of an account name, and does not log it."""
         token = tmp_path / "token"
         token.write_text(TOKEN, encoding="utf-8")
         with cloudflare("first") as server:

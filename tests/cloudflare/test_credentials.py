@@ -1,3 +1,5 @@
+"""Secrets and credentials: where they come from, how they are sent, and that no output shows them."""
+
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -18,19 +20,19 @@ pytestmark = pytest.mark.usefixtures("secret_files")
 
 
 def from_file(path: str) -> Secret:
-    """The secret of a file."""
+    """Return the secret of a file."""
     return Secret(f"file {path!r}", path=path)
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The headers that carry a token."""
+    """Return the header for a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
-class TestNothingIsShown:
+class TestSecretsAreHidden:
     @pytest.mark.parametrize("show", [repr, str, "{}".format, "%s".__mod__, ascii], ids=lambda show: show.__name__)
-    def test_by_what_holds_it(self, show: Callable[[object], str]) -> None:
-        """However a secret and what holds it are written out, only its source is."""
+    def test_text_form(self, show: Callable[[object], str]) -> None:
+        """When a secret, or an object with a secret, is printed, only the source of the secret appears."""
         secret = Secret("configuration file", SECRET)
         email = Secret("environment variable EMAIL", EMAIL)
         account = Account(id="example", api_key=secret, api_email=email)
@@ -40,8 +42,8 @@ class TestNothingIsShown:
             assert SECRET not in shown
             assert EMAIL not in shown
 
-    def test_by_the_plan(self) -> None:
-        """The plan tells where secrets come from, not what they are."""
+    def test_configuration_check(self) -> None:
+        """The configuration check shows the source of each secret, not its value."""
         config = load(with_credential("api_key: ${CLOUDFLARE_API_TOKEN}", f"api_email: {EMAIL}"))
         assert list(check.lines(config))[2:5] == [
             "account 'example'",
@@ -74,8 +76,8 @@ class TestNothingIsShown:
         ],
         ids=" ".join,
     )
-    def test_by_a_traceback(self, lines: list[str]) -> None:
-        """A mistake about a secret can be logged with its whole traceback, and with every error it came from."""
+    def test_traceback(self, lines: list[str]) -> None:
+        """The traceback of a configuration error never contains the secret."""
         content = with_credential(*lines)
         with pytest.raises(ConfigError) as refused:
             load(content)
@@ -85,25 +87,25 @@ class TestNothingIsShown:
 
 class TestSecret:
     @pytest.mark.parametrize("value", [SECRET, f" {SECRET}\n", f"\t{SECRET}\r\n"])
-    def test_white_space_around_it(self, value: str) -> None:
-        """White space around a secret is never part of it."""
+    def test_white_space_around_a_secret(self, value: str) -> None:
+        """The exporter removes white space before and after a secret."""
         assert Secret("here", value).read() == SECRET
 
     @pytest.mark.parametrize("value", ["", " \n", None])
     def test_empty(self, value: str | None) -> None:
-        """An empty secret is refused by its source."""
+        """The exporter rejects an empty secret, and the error names the source."""
         with pytest.raises(ConfigError, match=r"^the secret is empty \(here\)$"):
             Secret("here", value).read()
 
     @pytest.mark.parametrize("inside", [" ", "\n", "\r\n", "\0", "\x7f", "\x80", "é", "\ud800", "\N{ROCKET}", "\xa0"])
-    def test_what_cannot_stand_in_a_header(self, inside: str) -> None:
-        """A secret that no HTTP header can hold is refused before a library does it and shows it."""
+    def test_invalid_characters(self, inside: str) -> None:
+        """The exporter rejects a secret that an HTTP header cannot contain, and does not show the secret."""
         with pytest.raises(ConfigError) as refused:
             Secret("here", f"{SECRET}{inside}{SECRET}").read()
         assert str(refused.value) == "expected a secret of printable ASCII characters without spaces (here)"
 
-    def test_identity(self) -> None:
-        """Secrets are the same where source and value are, so that a reload knows what it has already."""
+    def test_equality(self) -> None:
+        """Two secrets are equal if source and value are equal, so that a reload recognizes unchanged secrets."""
         secret = Secret("here", SECRET)
         assert secret == Secret("here", SECRET)
         assert hash(secret) == hash(Secret("here", SECRET))
@@ -111,7 +113,7 @@ class TestSecret:
             assert secret != other
 
     def test_file_is_read_each_time(self) -> None:
-        """A secret file is read when the secret is asked for, not before."""
+        """The exporter reads a secret file each time it needs the secret."""
         secret = from_file("rotated")
         Path("rotated").write_text("one\n", encoding="utf-8")
         assert secret.read() == "one"
@@ -121,21 +123,21 @@ class TestSecret:
 
 class TestCredential:
     def test_token(self) -> None:
-        """A token is a bearer."""
+        """The exporter sends a token as a bearer token."""
         assert Credential("example", None, from_file("token")).headers() == bearer(SECRET)
 
     def test_key(self) -> None:
-        """A key goes with its e-mail."""
+        """The exporter sends a global key together with its e-mail address."""
         credential = Credential("example", Secret("here", EMAIL), from_file("token"))
         assert credential.headers() == {"X-Auth-Email": EMAIL, "X-Auth-Key": SECRET}
 
-    def test_unusable(self) -> None:
-        """There is no credential without a secret."""
+    def test_empty_file(self) -> None:
+        """A credential with an empty secret file is an error."""
         with pytest.raises(ConfigError, match=r"^the secret is empty \(file 'empty'\)$"):
             Credential("example", None, from_file("empty"))
 
     def test_rotation(self) -> None:
-        """After a refusal the file is read again, and its new content is used from then on."""
+        """After a refusal, the exporter reads the secret file again and uses the new secret."""
         credential = Credential("example", None, from_file("token"))
         refused = credential.headers()
         Path("token").write_text("new", encoding="utf-8")
@@ -144,18 +146,18 @@ class TestCredential:
         assert credential.headers() == bearer("new")
 
     def test_no_rotation(self) -> None:
-        """A refused secret that is still the same is not worth another try."""
+        """If the secret is unchanged after a refusal, the exporter does not retry."""
         credential = Credential("example", None, from_file("token"))
         assert not credential.renewed(credential.headers())
         assert not credential.renewed(bearer(SECRET))
 
     def test_a_secret_without_file(self) -> None:
-        """A refused secret that has no file is not worth another try."""
+        """If a refused secret does not come from a file, the exporter does not retry."""
         credential = Credential("example", None, Secret("here", SECRET))
         assert not credential.renewed(bearer(SECRET))
 
     def test_rotation_seen_by_another_request(self) -> None:
-        """A request refused with the old secret is tried again when another has renewed it in the meantime."""
+        """A request with the old secret is retried if another request has already read the new secret."""
         credential = Credential("example", None, from_file("token"))
         refused = credential.headers()
         Path("token").write_text("new", encoding="utf-8")
@@ -164,8 +166,8 @@ class TestCredential:
         assert not credential.renewed(credential.headers())
 
     @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe\0", b"two words", b"two\nlines", "é".encode(), None])
-    def test_rotation_to_garbage(self, content: bytes | None) -> None:
-        """A file that is empty, broken or gone in the middle of a rotation leaves the old secret in use."""
+    def test_rotation_to_an_invalid_file(self, content: bytes | None) -> None:
+        """If the secret file becomes empty, invalid or missing, the exporter keeps the old secret."""
         credential = Credential("example", None, from_file("token"))
         if content is None:
             Path("token").unlink()

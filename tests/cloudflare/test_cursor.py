@@ -1,4 +1,4 @@
-"""Lists whose pages are asked for by a cursor: which pages are asked for, and which rows come out."""
+"""Cursor pagination: which pages the exporter requests, and which rows it returns."""
 
 import tracemalloc
 import uuid
@@ -13,18 +13,18 @@ from access_exporter.errors import AuthError, InvalidResponseError, NotFoundErro
 
 
 class Row(msgspec.Struct):
-    """A row with an id, or without."""
+    """A row with an optional id."""
 
     id: str | None = None
 
 
 def rows(*ids: object) -> list[Row]:
-    """Rows with these ids."""
+    """Return rows with these ids."""
     return [Row(None if each is None else str(each)) for each in ids]
 
 
 class List:
-    """Pages by their cursors, and which were asked for."""
+    """A list with cursor pagination that records each requested page."""
 
     def __init__(self, page: Callable[[str], CursorPage[Row]]) -> None:
         self._page = page
@@ -35,30 +35,30 @@ class List:
         return self._page(query.partition("cursor=")[2])
 
     def walked(self) -> list[str | None]:
-        """The ids of all rows of a walk."""
+        """Read the whole list and return the ids of its rows."""
         return [row.id for page in CursorWalk(CursorPages(self.ask, 1000)) for row in page]
 
 
 def pages(**by_cursor: CursorPage[Row]) -> List:
-    """These pages; the first one is called `first`."""
+    """Return a list of these pages; the key of the first page is `first`."""
     return List(lambda after: by_cursor[after or "first"])
 
 
 def test_to_the_end() -> None:
-    """Each page is asked for by the cursor of the one before, and the one without a cursor is the last."""
+    """The exporter requests each page with the cursor of the previous page, and stops at a page without a cursor."""
     listed = pages(first=CursorPage(rows(1, 2), "a"), a=CursorPage(rows(3), "b"), b=CursorPage(rows(4, None, None), ""))
     assert listed.walked() == ["1", "2", "3", "4", None, None]
     assert listed.asked == ["per_page=1000", "per_page=1000&cursor=a", "per_page=1000&cursor=b"]
 
 
 def test_a_cursor_of_any_characters() -> None:
-    """A cursor is sent as it came, whatever is in it."""
+    """The exporter percent-encodes the special characters of a cursor."""
     listed = List(lambda after: CursorPage(rows(after or 0), "" if after else "a&b=ü +/%?#\n"))
     assert listed.walked() == ["0", "a%26b%3D%C3%BC%20%2B%2F%25%3F%23%0A"]
 
 
-def test_a_cursor_without_end() -> None:
-    """A cursor that no URL can hold is an error, and is not sent."""
+def test_too_long_cursor() -> None:
+    """A cursor that is too long for a URL is an error."""
     info = {"cursor": "x" * 4096}
     assert CursorPage.of(rows(1), info) == CursorPage(rows(1), "x" * 4096)
     with pytest.raises(InvalidResponseError, match="a cursor of 4097 characters"):
@@ -66,30 +66,30 @@ def test_a_cursor_without_end() -> None:
 
 
 @pytest.mark.parametrize("last", [CursorPage(rows(3), "a"), CursorPage(rows(3), "b"), CursorPage(rows(), "c")])
-def test_ends(last: CursorPage[Row]) -> None:
-    """A cursor that was there before, and a page without rows whatever its cursor, are the end."""
+def test_repeated_cursor_or_empty_page(last: CursorPage[Row]) -> None:
+    """The list ends at a cursor that was used before, or at a page without rows."""
     listed = pages(first=CursorPage(rows(1), "a"), a=CursorPage(rows(2), "b"), b=last)
     assert listed.walked() == ["1", "2", *(row.id for row in last.rows)]
     assert len(listed.asked) == 3
 
 
 @pytest.mark.parametrize("last", [CursorPage(rows(3), "a", 4), CursorPage(rows(), "c", 3)])
-def test_ends_before_its_total(last: CursorPage[Row]) -> None:
-    """A list that ends with a cursor for more is not believed where its total says that there is more."""
+def test_fewer_rows_than_the_total(last: CursorPage[Row]) -> None:
+    """A list that still has a cursor but ends with fewer rows than its total_count is an error."""
     listed = pages(first=CursorPage(rows(1), "a", 4), a=CursorPage(rows(2), "b"), b=last)
     with pytest.raises(InvalidResponseError, match="rows, and total_count says"):
         listed.walked()
 
 
 @pytest.mark.parametrize("total", [0, 3, 100])
-def test_a_total_beside_an_end(total: int) -> None:
-    """Where no cursor is left, no total makes the list longer or shorter."""
+def test_total_without_a_cursor(total: int) -> None:
+    """A page without a cursor ends the list, even if total_count is different."""
     listed = pages(first=CursorPage(rows(1, 2), "a", total), a=CursorPage(rows(3), "", total))
     assert listed.walked() == ["1", "2", "3"]
 
 
 def test_each_row_once() -> None:
-    """A row that moved to a later page while the list was read is given out once, however much later that page is."""
+    """A row that appears again on any later page is returned only once."""
     listed = List(
         lambda after: (
             CursorPage(rows("first", *range(int(after or 0), int(after or 0) + 8)), str(int(after or 0) + 5))
@@ -101,7 +101,7 @@ def test_each_row_once() -> None:
 
 
 def test_a_list_that_repeats_itself() -> None:
-    """Ever new cursors to the same rows are an error after ten pages, not a walk without end."""
+    """A list with new cursors but the same rows is an error after ten pages without a new row."""
     listed = List(lambda after: CursorPage(rows(1, 2), str(int(after or 0) + 1)))
     with pytest.raises(InvalidResponseError, match="10 pages in a row had no new rows"):
         listed.walked()
@@ -109,8 +109,8 @@ def test_a_list_that_repeats_itself() -> None:
 
 
 @pytest.mark.parametrize(("limit", "value", "requests"), [("MAX_ROWS", 50, 6), ("MAX_PAGES", 7, 7)])
-def test_endless(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, requests: int) -> None:
-    """A list of ever new rows under ever new cursors is given up, and the error says where."""
+def test_endless_list(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, requests: int) -> None:
+    """A list that never ends is an error after the maximum number of rows or pages."""
     monkeypatch.setattr(cursor, limit, value)
     listed = List(lambda after: CursorPage(rows(*[None] * 10), str(int(after or 0) + 1)))
     with pytest.raises(InvalidResponseError, match="the list did not end after"):
@@ -121,7 +121,7 @@ def test_endless(monkeypatch: pytest.MonkeyPatch, limit: str, value: int, reques
 class TestPageSize:
     @staticmethod
     def walk(most: int, size: int, kind: type[PollError] = InvalidResponseError, status: int = 400) -> list[str]:
-        """Ask a server that gives at most so many rows a page, and return what was asked."""
+        """Read a list from a server with a maximum page size, and return the requested queries."""
         asked = []
 
         def ask(query: str) -> CursorPage[Row]:
@@ -138,25 +138,25 @@ class TestPageSize:
             asked.append("failed")
         return asked
 
-    def test_fewer(self) -> None:
-        """Where a page is refused as too large, smaller ones are asked for, and all that follow are as small."""
+    def test_smaller_pages(self) -> None:
+        """If the server refuses the page size, the exporter requests smaller pages, for the rest of the list too."""
         assert self.walk(60, 1000) == ["per_page=1000", "per_page=100", "per_page=50", "per_page=50&cursor=a"]
         assert self.walk(1000, 1000) == ["per_page=1000", "per_page=1000&cursor=a"]
         assert self.walk(60, 1000, NotFoundError)[-1] == "per_page=50&cursor=a"
 
-    def test_none_is_small_enough(self) -> None:
-        """A server that refuses every size is not asked for ever, and none that is larger than configured."""
+    def test_every_size_refused(self) -> None:
+        """If the server refuses every page size, the poll fails; no page is larger than the configured size."""
         assert self.walk(1, 1000) == ["per_page=1000", "per_page=100", "per_page=50", "per_page=20", "failed"]
         assert self.walk(1, 70) == ["per_page=70", "per_page=50", "per_page=20", "failed"]
         assert self.walk(1, 5) == ["per_page=5", "failed"]
 
     @pytest.mark.parametrize(("kind", "status"), [(AuthError, 400), (InvalidResponseError, 403), (NotFoundError, 404)])
     def test_another_refusal(self, kind: type[PollError], status: int) -> None:
-        """What is refused for another reason is asked for once."""
+        """If the server refuses a page for another reason, the exporter does not try a smaller page."""
         assert self.walk(1, 1000, kind, status) == ["per_page=1000", "failed"]
 
     def test_a_later_page(self) -> None:
-        """A later page that is refused fails the walk: with another size the cursor might pass over rows."""
+        """A refusal of a later page fails the poll, because a cursor with another page size might skip rows."""
         asked = []
 
         def ask(query: str) -> CursorPage[Row]:
@@ -176,14 +176,14 @@ class TestPageSize:
     "info", [None, [], {}, 5, "x", {"cursor": None}, {"cursor": 5}, {"cursor": ["a"]}, {"cursor": ""}]
 )
 def test_no_cursor(info: object) -> None:
-    """A result_info that is missing, or a cursor that is none, is that of a last page."""
+    """A page is the last one if its result_info is missing or its cursor is not valid."""
     assert CursorPage.of(rows(1), info) == CursorPage(rows(1), "")
     assert CursorPage.of(rows(1), {"cursor": "a", "total_count": None}) == CursorPage(rows(1), "a")
     assert CursorPage.of(rows(1), {"cursor": "a", "total_count": 5}) == CursorPage(rows(1), "a", 5)
 
 
 def test_memory() -> None:
-    """To tell which rows were there before takes some ten bytes for each."""
+    """The exporter needs less than 16 bytes a row to remember which rows it has seen."""
     number = 200_000
 
     def page(after: str) -> CursorPage[Row]:

@@ -1,4 +1,4 @@
-"""What is counted about requests to Cloudflare."""
+"""Metrics about the requests to Cloudflare."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestMetrics:
     def test_requests(self) -> None:
-        """Requests are counted by endpoint and code, and timed."""
+        """The exporter counts requests by endpoint and status code, and measures their duration."""
 
         def fault(request: Request) -> Callable[[Handler], None] | None:
             return reset if request.page == 2 and len(server.arrivals) == 2 else None
@@ -40,15 +40,15 @@ class TestMetrics:
     @pytest.mark.parametrize(
         ("status", "code"), [(403, "403"), (530, "530"), (299, "2xx"), (419, "4xx"), (599, "5xx"), (999, "9xx")]
     )
-    def test_any_status(self, mock: responses.RequestsMock, status: int, code: str) -> None:
-        """A status that nobody has registered counts by its class: a server may send any of 900."""
+    def test_unregistered_status(self, mock: responses.RequestsMock, status: int, code: str) -> None:
+        """A status code that is not registered is counted by class (4xx), which limits the number of time series."""
         bench = Bench()
         Script(mock, (status, {}, "{}"))
         bench.failure()
         assert bench.codes().keys() == {code}
 
     def test_duration(self, mock: responses.RequestsMock) -> None:
-        """The duration is the time from sending the request to the end of its answer, without the wait before it."""
+        """The measured duration starts when the request is sent, so the wait for the rate limit is not included."""
         bench = Bench()
 
         def slow(_: PreparedRequest) -> Any:

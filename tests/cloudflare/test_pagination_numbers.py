@@ -1,4 +1,4 @@
-"""Users in pages of any kind in, and every number of them out."""
+"""Every number about users is right, for any pages that a server can send."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from tests.fakes import START
 NOW = datetime.fromtimestamp(START, UTC)
 ABSENT = object()
 EMPTY = [ABSENT, None, ""]
-INVALID = ["yes", 1, []]  # as a flag or a time
+INVALID = ["yes", 1, []]  # neither a flag nor a time
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A time as the API writes it, and as it is meant."""
+    """A time, as the text in the API and as a datetime."""
 
     text: str
     time: datetime | None
 
 
 def moment(age: timedelta, style: str) -> Moment:
-    """A time so long ago, in one of the ways there are to write it."""
+    """Return a time this long ago, written in one of the accepted formats."""
     time = NOW - age
     plain = time.replace(tzinfo=None).isoformat()
     texts = {
@@ -44,7 +44,7 @@ def moment(age: timedelta, style: str) -> Moment:
 
 @dataclass(frozen=True)
 class Person:
-    """A user as the API lists it: each field is a value, null, an empty string or absent."""
+    """A user as the API lists it: each field is a value, null, an empty string or missing."""
 
     access_seat: Any
     gateway_seat: Any
@@ -77,7 +77,7 @@ class Person:
 
     @property
     def login_is_unknown(self) -> bool:
-        """Whether there was a login, and nobody can tell when."""
+        """Return whether the user has logged in at an unknown time."""
         login = self.last_successful_login
         if isinstance(login, Moment):
             return login.time is not None and login.time > NOW + timedelta(days=1)
@@ -124,7 +124,7 @@ Numbers = dict[tuple[str, ...], float]
 
 
 def reference(people: list[Person], announced: int | None) -> Numbers:
-    """Every number of these users, counted in the dullest way: one definition after the other."""
+    """Count every number of these users in the simplest way: one definition after the other."""
 
     def count(is_one: Callable[[Person], bool]) -> int:
         return len([person for person in people if is_one(person)])
@@ -165,7 +165,7 @@ def reference(people: list[Person], announced: int | None) -> Numbers:
 
 
 def shown(page: str) -> Numbers:
-    """Every number an exposition shows, but for the health of the target."""
+    """Return every number on the page, except the health of the target."""
     return {
         (
             sample.name.removeprefix("cloudflare_access_"),
@@ -202,12 +202,12 @@ persons = st.builds(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(people=st.lists(persons, max_size=30), paging=pagings(), data=st.data())
 def test_every_number_is_right(people: list[Person], paging: Paging, data: st.DataObject) -> None:
-    """Of any users in pages of any kind, every number is that of a plain count, and none is shown that is not.
+    """Every number equals a simple count of the users, for any kind of pages, and no other number is shown.
 
-    What contradicts itself is believed with the second poll at the latest.
+    If a list contradicts itself, the exporter accepts it at the second poll at the latest.
     """
-    assume(people or paging.style not in SUGGESTIVE)  # no list, if they count some, and others are better examples
-    # A row without an id that is listed twice is two users to everyone.
+    assume(people or paging.style not in SUGGESTIVE)  # an empty list with a total above 0 is an error
+    # If the server repeats rows, every row needs an id. The exporter would count a repeated row without an id twice.
     lacking = st.booleans() if paging.repeats == 0 else st.just(False)
     rows = [
         person.row(data.draw(st.sampled_from(EMPTY)) if data.draw(lacking) else f"user {number}")

@@ -1,18 +1,18 @@
-"""How far a walk is, as the status page and the log say it."""
+"""The progress of reading a list, for the status page and the log."""
 
 from access_exporter.cloudflare.progress import Walked, WalkProgress
 from tests.fakes import FakeClock
 
 
 def walk(progress: WalkProgress, clock: FakeClock, pages: int, total: int | None, seconds: float = 0.5) -> None:
-    """Fetch so many pages of 1,000 rows, one after so many seconds each."""
+    """Fetch this number of pages of 1,000 rows, each after this number of seconds."""
     for _ in range(pages):
         clock.now += seconds
         progress.note(1000, total)
 
 
-def test_nothing_is_known_before_the_first_page() -> None:
-    """Before its first page, a walk has no progress to show."""
+def test_no_progress_before_the_first_page() -> None:
+    """There is no progress to show before the first page of a list."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     assert progress.walked() is None
@@ -21,7 +21,7 @@ def test_nothing_is_known_before_the_first_page() -> None:
 
 
 def test_total_gives_pages_and_time() -> None:
-    """A total_count gives the pages that are expected, and the pace of the latest pages the time that is left."""
+    """The exporter takes the expected pages from total_count, and the remaining time from the latest pace."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     walk(progress, clock, 40, 260_000, seconds=0.01)  # the burst
@@ -29,8 +29,8 @@ def test_total_gives_pages_and_time() -> None:
     assert progress.walked() == Walked(80, 260, 90)
 
 
-def test_pause_makes_the_rest_longer() -> None:
-    """While no page comes, the time that is left grows instead of staying too good."""
+def test_remaining_time_grows_during_a_pause() -> None:
+    """The remaining time grows while no page arrives."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     walk(progress, clock, 10, 20_000, seconds=1)
@@ -38,8 +38,8 @@ def test_pause_makes_the_rest_longer() -> None:
     assert progress.walked() == Walked(10, 20, 20)
 
 
-def test_without_a_total_the_last_walk_tells() -> None:
-    """A list without totals is expected to be as long as the last time; where nothing is known, nothing is said."""
+def test_expected_pages_without_a_total() -> None:
+    """Without totals, the expected number of pages is that of the last poll, or unknown at the first poll."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     progress.begin(3500, 1000)
@@ -51,7 +51,7 @@ def test_without_a_total_the_last_walk_tells() -> None:
 
 
 def test_server_may_give_smaller_pages() -> None:
-    """The pages that are expected are as long as those that came, not as those that were asked for."""
+    """If the server sends smaller pages than requested, the expected number of pages is based on their real size."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     progress.begin(0, 1000)
@@ -60,7 +60,7 @@ def test_server_may_give_smaller_pages() -> None:
 
 
 def test_wrong_totals_are_harmless() -> None:
-    """A total that is too small or absurdly large never gives fewer pages than were fetched, or more than any list."""
+    """The expected pages are never fewer than the fetched pages, and at most 10,000, even if total_count is wrong."""
     clock = FakeClock()
     progress = WalkProgress(clock)
     walk(progress, clock, 3, 10)

@@ -1,4 +1,4 @@
-"""Whatever Cloudflare answers with, byte for byte: a summary that can be shown and stored, or one PollError."""
+"""Fuzz tests: any response of Cloudflare gives either a valid summary or one PollError."""
 
 import contextlib
 import gc
@@ -33,17 +33,17 @@ from tests.exporter import API
 from tests.fakes import START, FakeClock
 from tests.processes import ROOT
 
-PLANTED = "qzx7"  # part of every text of an answer: no message may repeat it
+PLANTED = "qzx7"  # part of every text in a response: no error message may contain it
 TEST = PolicyTest(id="f1a8" * 16, name="wiki")
 ACCOUNT = Account(id="a", api_token=Secret("the test", "token"), policy_tests=(TEST,))
 
 
 class Answering(Client):
-    """A client that is given these bodies, one after the other, and empty pages from then on."""
+    """A client that returns the prepared responses one after the other, and then empty pages."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        in_order = msgspec.structs.replace(API, concurrency=0)  # no page is fetched ahead, in another thread
+        in_order = msgspec.structs.replace(API, concurrency=0)  # fetches no page ahead in another thread
         limiters = RateLimiters(self.clock)
         limiters.configure(API, [])
         metrics = RequestMetrics(prometheus_client.CollectorRegistry())
@@ -121,7 +121,7 @@ envelopes = st.fixed_dictionaries(
     {"result": st.lists(users_as_documented, max_size=4) | st.lists(rows, max_size=3) | rows},
     optional={"result_info": st.dictionaries(pages, counts | leaves, max_size=5) | anything},
 )
-odd_envelopes = st.fixed_dictionaries(
+unusual_envelopes = st.fixed_dictionaries(
     {"result": anything},
     optional={
         "success": st.booleans() | anything,
@@ -132,8 +132,8 @@ odd_envelopes = st.fixed_dictionaries(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Draw the bytes of an answer: an envelope or any JSON, sometimes with some bytes in its middle replaced."""
-    content = draw(envelopes | envelopes | odd_envelopes | anything)
+    """Draw the bytes of a response: an envelope or any JSON, sometimes with some bytes in its middle replaced."""
+    content = draw(envelopes | envelopes | unusual_envelopes | anything)
     body = json.dumps(content, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
     if draw(st.integers(0, 7)):
         return body
@@ -163,8 +163,8 @@ answers = st.lists(good | good | refusals, min_size=1, max_size=3)
         '{"result": [{"id": "%d", "name": "a\x01b", "created_at": 5}]}',
     ],
 )
-def test_first_answers_at_once(answer: str) -> None:
-    """However many threads decode the first answers of all at the same moment, each gets its own, and none crashes."""
+def test_first_responses_in_many_threads(answer: str) -> None:
+    """If many threads decode their first responses at the same moment, each gets its own result."""
     code = """
 import sys, threading
 from access_exporter.cloudflare import responses as answers
@@ -187,54 +187,54 @@ assert sorted(map(int, found)) == list(range(140))
 @pytest.mark.fuzz
 @given(answers)
 def test_users(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
-    """Whatever the pages of users hold, the outcome is a summary or one error."""
+    """Any pages of users give a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
         summary = USERS.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
-        assert_tellable(error)
+        assert_safe_error(error)
     else:
         assert sum(summary.users.values()) >= summary.seats_used
-        assert_presentable(summary, USERS.families(summary))
+        assert_safe_summary(summary, USERS.families(summary))
 
 
 @pytest.mark.fuzz
 @given(answers)
 def test_devices(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
-    """Whatever the pages of devices hold, the outcome is a summary or one error, and nobody in what is stored."""
+    """Any pages of devices give a summary or one error, and no personal data is stored."""
     CLIENT.answers = list(given_answers)
     try:
         summary = DEVICES.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
-        assert_tellable(error)
+        assert_safe_error(error)
     else:
         assert sum(summary.types.values()) <= summary.rows
-        assert_presentable(DEVICES.to_store(summary), DEVICES.families(summary))
+        assert_safe_summary(DEVICES.to_store(summary), DEVICES.families(summary))
 
 
 @pytest.mark.fuzz
 @given(answers)
 def test_policy_test(given_answers: list[tuple[int, dict[str, str], bytes]]) -> None:
-    """Whatever is said of a policy test and of its users, the outcome is a summary or one error."""
+    """Any responses about a policy test and its users give a summary or one error."""
     CLIENT.answers = list(given_answers)
     try:
         summary = POLICY_TEST.fetch(Poll(None, START, lambda _: True))
     except PollError as error:
-        assert_tellable(error)
+        assert_safe_error(error)
     else:
-        assert_presentable(summary, POLICY_TEST.families(summary))
+        assert_safe_summary(summary, POLICY_TEST.families(summary))
 
 
-def assert_tellable(error: PollError) -> None:
-    """Check that an error has a reason, and words that hold nothing of the answer."""
+def assert_safe_error(error: PollError) -> None:
+    """Check that an error has a known reason and that its message contains nothing of the response."""
     event(error.reason)
     assert error.reason in REASONS
     assert str(error).isprintable()
     assert PLANTED not in str(error)
 
 
-def assert_presentable(summary: Any, families: Iterable[Metric]) -> None:
-    """Check that a summary is made of numbers that can be, holds nothing of the answer, and survives being stored."""
+def assert_safe_summary(summary: Any, families: Iterable[Metric]) -> None:
+    """Check that a summary has valid numbers, shows no part of the response, and can be stored."""
     event("a summary")
     written = list(families)
     assert all(0 <= sample.value < float("inf") for family in written for sample in family.samples)
@@ -252,11 +252,11 @@ OBJECTS = '{"x": ' * DEEP + "1" + "}" * DEEP
 @pytest.mark.parametrize("deep", [LISTS, OBJECTS, "[" * DEEP, '[{"x":' * DEEP], ids=ascii)
 @pytest.mark.parametrize("place", ["{}", '{{"result": {}}}', '{{"errors": {}}}', '{{"result": [], "result_info": {}}}'])
 def test_nesting(place: str, deep: str, status: int) -> None:
-    """However deep an answer is nested, Python has the stack to do what it does behind the scenes."""
+    """A deeply nested response never exhausts the stack, not even during a garbage collection."""
     unraisable: list[object] = []
 
     def collected(phase: str, _: object) -> None:
-        assert phase.isalpha()  # takes a little of the stack
+        assert phase.isalpha()  # uses some of the stack
 
     CLIENT.answers = [(status, {}, place.format(deep).encode())]
     threshold, hook = gc.get_threshold(), sys.unraisablehook

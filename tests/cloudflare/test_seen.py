@@ -1,4 +1,4 @@
-"""Each row is counted once, walk after walk over the same list, whatever changed in between."""
+"""Each row counts once, even if the list changes between two walks."""
 
 from concurrent.futures import Future
 
@@ -14,7 +14,7 @@ PAGES: st.SearchStrategy[Ids] = st.lists(st.sampled_from([*"abcdef", None]), min
 
 
 class Pages:
-    """Pages with rows of these ids, and empty ones after them."""
+    """Pages with rows of these ids, followed by empty pages."""
 
     def __init__(self, pages: list[Ids]) -> None:
         self._pages = pages
@@ -33,21 +33,21 @@ class Pages:
 
 
 def rows(pages: list[Ids]) -> int:
-    """Count the rows one by one: each id once, each row without one, and a page that is repeated not at all."""
+    """Count the rows: each id once, each row without an id, and no page that repeats the one before."""
     before: Ids = ()
     ids: set[str] = set()
-    nameless = 0
+    without_id = 0
     for page in pages:
         if page != before or not any(page):
             ids.update(each for each in page if each)
-            nameless += page.count(None)
+            without_id += page.count(None)
         before = page
-    return len(ids) + nameless
+    return len(ids) + without_id
 
 
 @given(data=st.data())
 def test_walks_over_one_list(data: st.DataObject) -> None:
-    """A row counts once although earlier walks saw the same pages, in this order or another, whole or in part."""
+    """A row counts once, even if earlier walks read the same pages in another order or only some of them."""
     some = data.draw(st.lists(PAGES, min_size=1, max_size=5))
     lists = data.draw(st.lists(st.lists(st.sampled_from(some), max_size=6), min_size=2, max_size=5))
     known = KnownList()

@@ -1,4 +1,4 @@
-"""Answers over real connections: however large, slow, broken or strange they are, and through proxies and TLS."""
+"""Connections to Cloudflare: reuse, redirects, broken connections and proxies."""
 
 import errno
 import gzip
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 class TestConnection:
     def test_one_connection(self) -> None:
-        """Requests one after the other share a connection, with compressed answers too."""
+        """Requests one after the other share connections, even if the responses are compressed."""
         with simulator(users=5, compress=True, max_per_page=2) as server:
             assert Bench(server.url).rows() == ["0", "1", "2", "3", "4"]
         assert len({arrival.client for arrival in server.arrivals}) <= 4
         assert server.arrivals[0].headers["accept-encoding"] == "gzip"
 
-    def test_more_than_was_asked_for(self) -> None:
-        """A connection on which more comes than an answer is not used again: the next request would get the rest."""
+    def test_surplus_bytes(self) -> None:
+        """If bytes follow a response, the client closes the connection, so that the next request does not read them."""
         with simulator(fault=says_after(b"HTTP/1.1 200 OK\r\nContent-Len")) as server:
             bench = Bench(server.url)
             bench.get()
@@ -45,13 +45,13 @@ class TestConnection:
         assert len({arrival.client for arrival in server.arrivals}) == 2
 
     def test_concurrency(self) -> None:
-        """No more requests are in flight than configured, and no more connections open."""
+        """The client never has more requests or connections open than the configured concurrency."""
         with simulator(users=40, max_per_page=1) as server:
             assert len(Bench(server.url, concurrency=3).rows()) == 40
         assert len({arrival.client for arrival in server.arrivals}) <= 3
 
-    def test_no_retry_for_nobody(self) -> None:
-        """After a page failed for good, no page that was asked for ahead of it is asked for again."""
+    def test_no_retry_after_a_failed_page(self) -> None:
+        """After a page has failed, the client does not retry the pages that it fetched ahead."""
         failed = threading.Event()
 
         def fail_later(handler: Handler) -> None:
@@ -86,7 +86,7 @@ class TestConnection:
             assert "not HTTP" in Bench(server.url).failure(reason="network")
 
     def test_cookies(self) -> None:
-        """Cookies are not sent back."""
+        """The client does not send cookies back."""
 
         def cookie(handler: Handler) -> None:
             answer = handler.response()
@@ -103,7 +103,7 @@ class TestConnection:
         "location", ["other", "same", "//[planted", "planted://", "http://user:planted@", "\xff\xfe", ""]
     )
     def test_redirect(self, status: int, location: str) -> None:
-        """A redirect is an error, wherever it leads to, and the token never gets there."""
+        """The client does not follow a redirect, and never sends the token to its target."""
 
         def redirect(handler: Handler) -> None:
             target = {"other": other.url + "/planted", "same": server.url + "/planted"}.get(location, location)
@@ -140,7 +140,7 @@ class TestConnection:
         ],
     )
     def test_broken(self, fault: Callable[[Handler], None], reason: str, words: str) -> None:
-        """A connection or an answer that breaks has its reason, in words that hold nothing of what was sent."""
+        """The error for a broken connection or response has the right reason and repeats nothing of the response."""
         with simulator(fault=fault) as server:
             bench = Bench(server.url)
             message = bench.failure(reason=reason)
@@ -148,7 +148,7 @@ class TestConnection:
         assert POLICY_TEST.place in message
 
     def test_refused(self) -> None:
-        """A server that is not there refuses the connection."""
+        """The error says "connection refused" if no server listens."""
         with simulator() as server:
             url = server.url
         assert (
@@ -156,13 +156,13 @@ class TestConnection:
         )
 
     def test_unknown_failure(self, mock: responses.RequestsMock) -> None:
-        """A failure of a kind nobody foresaw is told without the words of the library."""
+        """The error for an unknown failure does not contain the text of the HTTP library."""
         Script(mock, requests.RequestException("planted"))
         message = Bench().failure(reason="network")
         assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
     def test_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A host that does not exist is told apart from one that is not there."""
+        """The error says that the host name does not resolve."""
 
         def unknown(*_: object, **__: object) -> Any:
             raise socket.gaierror(socket.EAI_NONAME, "planted")
@@ -172,7 +172,7 @@ class TestConnection:
         assert message == f"no complete response from {POLICY_TEST.place}: the host name does not resolve"
 
     def test_a_name_with_a_final_dot(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The dot at the end of a name reaches the resolver, which then tries no search domain."""
+        """The client passes the final dot of a host name to the resolver, which then tries no search domain."""
         names: list[str] = []
 
         def unknown(name: str, *_: object, **__: object) -> Any:
@@ -184,8 +184,8 @@ class TestConnection:
         assert set(names) == {"api.example."}
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_no_way_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-        """Where no network leads to the server, no answer of it is spoken of."""
+    def test_network_unreachable(self, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+        """If the network is unreachable, the error says that the connection failed."""
 
         def connect(*_: object, **__: object) -> None:
             raise OSError(errno.ENETUNREACH, "planted")
@@ -194,8 +194,8 @@ class TestConnection:
         message = Bench(f"{scheme}://127.0.0.1:9/client/v4").failure(reason="network")
         assert message == f"no complete response from {POLICY_TEST.place}: the connection failed"
 
-    def test_a_resolver_that_says_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The timeout of a request holds for the look-up of its host, too, which the system would wait longer for."""
+    def test_slow_resolver(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The request timeout includes the DNS lookup."""
         answered = threading.Event()
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30))
         bench = Bench("https://api.example/client/v4", timeout=0.05)
@@ -207,7 +207,7 @@ class TestConnection:
         assert time.monotonic() - started < 15
 
     def test_without_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where the system has no more threads to give, pages are fetched one after the other."""
+        """If the system cannot start more threads, the exporter fetches the pages one after the other."""
 
         def start(thread: threading.Thread) -> None:
             if thread.name.startswith("page-"):
@@ -223,7 +223,7 @@ class TestConnection:
 
 class TestProxy:
     def test_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The proxy of the environment is used, and its answers are bounded like any other."""
+        """The client uses the proxy from the environment, and applies the timeout to its responses."""
         hang = threading.Event()
 
         def drip(handler: Handler) -> None:
@@ -239,7 +239,7 @@ class TestProxy:
             hang.set()
 
     def test_refusing_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy that lets nothing through is named as such, without its password."""
+        """If the proxy refuses the connection, the error says so and does not contain the password."""
         with simulator() as proxy:
             monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//jane:planted@").removesuffix("/client/v4"))
             message = Bench("https://api.example/client/v4").failure(reason="network")
@@ -256,8 +256,8 @@ class TestProxy:
             ("socks5://jane:planted@127.0.0.1:{closed}", "this kind of proxy is not supported"),
         ],
     )
-    def test_no_proxy_there(self, monkeypatch: pytest.MonkeyPatch, scheme: str, address: str, words: str) -> None:
-        """A failure on the way to the proxy is not told as one of Cloudflare."""
+    def test_proxy_failure(self, monkeypatch: pytest.MonkeyPatch, scheme: str, address: str, words: str) -> None:
+        """If the proxy cannot be reached or used, the error names the proxy, not Cloudflare."""
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             monkeypatch.setenv(f"{scheme}_proxy", address.replace("{closed}", str(closed.getsockname()[1])))

@@ -1,4 +1,4 @@
-"""Connections that are kept open, and what happens to them while nothing is sent."""
+"""Connections that stay open between requests."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 class Uptime:
-    """How long the machine runs, in the hand of the test."""
+    """An injected clock for the uptime of the machine."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -36,7 +36,7 @@ def uptime(monkeypatch: pytest.MonkeyPatch) -> Uptime:
 
 
 def two_at_once(server: Simulator, bench: Bench) -> None:
-    """Ask twice, so that both requests are in flight at the same time."""
+    """Send two requests so that both are in flight at the same time."""
     barrier = threading.Barrier(2)
 
     def wait(handler: Handler) -> None:
@@ -53,7 +53,7 @@ def two_at_once(server: Simulator, bench: Bench) -> None:
 
 
 def test_a_connection_that_was_dropped_silently(uptime: Uptime) -> None:
-    """After a minute without a request no old connection is trusted, so none that was dropped costs a timeout."""
+    """After a minute without requests, the client opens a new connection, so a dropped one causes no timeout."""
     with simulator(users=5, max_per_page=1) as server, middlebox(server.url) as (between, url):
         bench = Bench(url, timeout=5, concurrency=3)
         assert len(bench.rows()) == 5
@@ -65,8 +65,8 @@ def test_a_connection_that_was_dropped_silently(uptime: Uptime) -> None:
         assert bench.sample("retries_total", endpoint="users") == 0
 
 
-def test_a_connection_that_others_outlive(uptime: Uptime) -> None:
-    """Each connection has its own time: one that is used each half minute keeps no other one alive."""
+def test_idle_time_of_each_connection(uptime: Uptime) -> None:
+    """Each connection has its own idle time: using one connection does not keep another one open."""
     with simulator() as server, middlebox(server.url) as (between, url):
         bench = Bench(url)
         two_at_once(server, bench)
@@ -80,7 +80,7 @@ def test_a_connection_that_others_outlive(uptime: Uptime) -> None:
 
 
 def test_over_tls(uptime: Uptime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the same with TLS."""
+    """After a minute without requests, the client opens a new TLS connection."""
     authority = Authority(tmp_path)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.cert))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -95,7 +95,7 @@ def test_over_tls(uptime: Uptime, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_through_a_proxy(uptime: Uptime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the same with connections to a proxy."""
+    """After a minute without requests, the client opens a new connection to the proxy."""
     with simulator() as proxy, middlebox(proxy.url) as (between, url):
         monkeypatch.setenv("http_proxy", url.removesuffix("/client/v4"))
         bench = Bench("http://api.example/client/v4", timeout=5)
@@ -108,7 +108,7 @@ def test_through_a_proxy(uptime: Uptime, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_busy_connection_is_kept(uptime: Uptime) -> None:
-    """A connection that is used every minute stays."""
+    """The client keeps a connection that it uses every minute."""
     with simulator() as server, middlebox(server.url) as (between, url):
         bench = Bench(url)
         for _ in range(5):
@@ -118,7 +118,7 @@ def test_a_busy_connection_is_kept(uptime: Uptime) -> None:
 
 
 def test_keep_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system keeps a connection alive from a minute on, so that a dead one is noticed."""
+    """TCP keepalive starts after 60 s, so that the system notices a dead connection."""
     made: list[socket.socket] = []
     real = urllib3.util.connection.create_connection
 

@@ -1,4 +1,4 @@
-"""No answer takes more memory or time than it may."""
+"""The limits for the size and the duration of a response."""
 
 import io
 import threading
@@ -39,8 +39,8 @@ class TestSize:
             pytest.param(redirect_with_endless_body, "not follow redirects", id="body of a redirect"),
         ],
     )
-    def test_bounded(self, fault: Callable[[Handler], None], words: str) -> None:
-        """However much comes, in whatever form, little of it is kept, and the answer is refused."""
+    def test_too_large_response(self, fault: Callable[[Handler], None], words: str) -> None:
+        """A response that is too large fails, and the client uses less than 30 MiB of memory for it."""
         with simulator(fault=fault) as server:
             bench = Bench(server.url)
             tracemalloc.start()
@@ -53,7 +53,7 @@ class TestSize:
         assert peak < 30 << 20
 
     def test_largest(self) -> None:
-        """An answer of four megabytes is still read."""
+        """The client accepts a response of 4 MiB."""
         body = b'{"success": true, "result": {}}'
 
         def large(handler: Handler) -> None:
@@ -66,14 +66,14 @@ class TestSize:
 class TestTime:
     @pytest.fixture
     def end(self) -> Iterator[threading.Event]:
-        """Ends what hangs when the test does."""
+        """Return an event that ends hanging responses after the test."""
         end = threading.Event()
         yield end
         end.set()
 
     @pytest.mark.parametrize("slow_part", ["nothing", "head", "header", "body", "chunks", "gzip"])
     def test_slow(self, end: threading.Event, slow_part: str) -> None:
-        """An answer that comes byte by byte is cut off at the timeout, wherever it is slow."""
+        """A response that arrives byte by byte fails at the timeout, whichever part is slow."""
         beginnings = {
             "nothing": b"",
             "head": b"",
@@ -99,8 +99,8 @@ class TestTime:
         assert bench.codes() == {"timeout": 4}
         assert 4 * 0.15 <= took < 10
 
-    def test_a_body_that_never_waits(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A body that always has more to read is cut off at the timeout as well."""
+    def test_endless_body(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A response that never stops sending fails at the timeout."""
         clock = FakeClock()
         for module in (sending, unpacking):
             monkeypatch.setattr(module, "monotonic", clock.monotonic)
@@ -118,10 +118,8 @@ class TestTime:
         assert Bench(timeout=5).failure(reason="timeout") == f"no complete response from {POLICY_TEST.place} within 5 s"
         assert clock.now == START + 4 * 6
 
-    def test_an_answer_that_takes_long_to_decode(
-        self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """To decode what is odd about an answer is part of its time."""
+    def test_slow_decoding(self, mock: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The request timeout includes the time to decode an unusual response."""
         Script(mock, good([{"id": "1", "access_seat": "yes"}]), endpoint=USERS)
         bench = Bench(timeout=5)
         monkeypatch.setattr(decoding, "monotonic", lambda: time.monotonic() + 6)
@@ -129,7 +127,7 @@ class TestTime:
         assert message == f"the response from {USERS.place} took longer to decode than the request timeout allows"
 
     def test_deadline_of_each_request(self) -> None:
-        """The timeout bounds each request of a connection, not the connection."""
+        """The timeout applies to each request, not to the whole connection."""
         with simulator() as server:
             bench = Bench(server.url, timeout=0.5)
             started = time.monotonic()

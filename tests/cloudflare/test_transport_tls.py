@@ -1,4 +1,4 @@
-"""Certificates that are not valid, or nobody signed, are refused, and said in words."""
+"""The client verifies TLS certificates, and explains each failure."""
 
 import ssl
 import threading
@@ -20,7 +20,7 @@ CUT_OFF = "-----BEGIN CERTIFICATE-----\nplanted"
 
 @pytest.fixture(autouse=True)
 def no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine names no certificate authorities."""
+    """Remove every environment variable that names certificate authorities."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
@@ -28,11 +28,11 @@ def no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("content", [None, "planted", "", CUT_OFF, "forbidden"])
 def test_no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None) -> None:
-    """Certificate authorities that are missing, or are none, are named by the variable that names them."""
+    """If the file of certificate authorities is missing or invalid, the error names its environment variable."""
     path = tmp_path / "authorities.pem"
     if content is not None:
         path.write_text(content)
-    if content == "forbidden":  # also to a superuser
+    if content == "forbidden":  # root could read the file without this
         monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", forbid)
     monkeypatch.setenv(variable, str(path))
     with simulator() as server:
@@ -41,12 +41,12 @@ def test_no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variabl
 
 
 def forbid(*_: object, **__: object) -> None:
-    """Open a file that nobody may read."""
+    """Raise PermissionError."""
     raise PermissionError(13, "planted")
 
 
 def test_no_authorities_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no variable names the certificate authorities, none is blamed."""
+    """If no environment variable is set, the error names none."""
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", forbid)
     with simulator() as server:
         message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
@@ -56,7 +56,7 @@ def test_no_authorities_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestTLS:
     @pytest.fixture
     def server(self, authority: Authority) -> Iterator[Simulator]:
-        """An account over TLS."""
+        """Return a simulated account with TLS."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.issue("server").files)
         with simulator(ssl_context=context) as server:
@@ -66,7 +66,7 @@ class TestTLS:
     def test_trusted(
         self, server: Simulator, authority: Authority, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
-        """A certificate of an authority the environment names is accepted, and the timeout holds over TLS."""
+        """The client accepts a certificate from a configured authority, and the timeout also applies over TLS."""
         monkeypatch.setenv(variable, str(authority.cert))
         end = threading.Event()
 
@@ -82,7 +82,7 @@ class TestTLS:
     def test_a_folder(
         self, server: Simulator, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Authorities may stand in a folder, as OpenSSL looks them up there."""
+        """The certificate authorities can be in a folder, in the format of OpenSSL."""
         authority.link_for_openssl(tmp_path)
         monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
         assert Bench(server.url).rows() == ["0"]
@@ -91,14 +91,14 @@ class TestTLS:
     def test_which_variable_counts(
         self, server: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
     ) -> None:
-        """Of several variables the first one counts, and one that is empty is not set."""
+        """The client uses the first environment variable that is set and not empty."""
         for number, variable in enumerate(VARIABLES):
             monkeypatch.setenv(variable, str(tmp_path / variable) if number >= first else "")
         message = Bench(server.url).failure(reason="network")
         assert message.endswith(f": the certificate authorities that {VARIABLES[first]} names cannot be used")
 
     def test_not_trusted(self, server: Simulator) -> None:
-        """A certificate of nobody is refused, before the token is sent."""
+        """The client rejects a certificate from an unknown authority before it sends the token."""
         message = Bench(server.url).failure(reason="network")
         assert (
             f"no complete response from {POLICY_TEST.place}: the certificate of the server is not valid: unable"
@@ -107,7 +107,7 @@ class TestTLS:
         assert not server.arrivals
 
     def test_no_tls(self) -> None:
-        """A server that does not speak TLS is named as such."""
+        """If the server does not use TLS, the error says that the TLS handshake failed."""
         with simulator() as server:
             message = Bench(server.url.replace("http:", "https:")).failure(reason="network")
         assert message == f"no complete response from {POLICY_TEST.place}: the TLS handshake failed"

@@ -1,4 +1,4 @@
-"""Canned answers of Cloudflare, and what was asked for."""
+"""Prepared responses of Cloudflare, and a record of the requests."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from tests.exporter import ACCOUNT_ID
 _ACCOUNT_URL = f"https://api.cloudflare.com/client/v4/accounts/{ACCOUNT_ID}"
 _URL = f"{_ACCOUNT_URL}/access"
 _DEVICES_URL = f"{_ACCOUNT_URL}/devices/registrations"
-DEVICES = "devices"  # what they are called among what was asked
+DEVICES = "devices"  # the name of device requests in Cloudflare.asked
 
 Row: TypeAlias = dict[str, Any]
 Body: TypeAlias = str | bytes
@@ -22,17 +22,17 @@ EMPTY = '{"success": true, "errors": [], "messages": [], "result": []}'
 
 
 def answer(result: object, **more: object) -> str:
-    """Return the envelope around a result; `more` goes beside it, as `result_info` does."""
+    """Return an envelope with this result; `more` adds fields such as `result_info`."""
     return json.dumps({"success": True, "errors": [], "messages": [], "result": result, **more})
 
 
 def pages(rows: Sequence[Row], size: int = 1000, **more: object) -> list[str]:
-    """Return the pages of a list, without a word about it unless `more` has one."""
+    """Return the pages of a list; `more` adds the same fields to each page."""
     return [answer(rows[first : first + size], **more) for first in range(0, len(rows), size)]
 
 
 def honest_pages(rows: Sequence[Row], size: int = 1000) -> list[str]:
-    """Return the pages of a list, each with a true `result_info`."""
+    """Return the pages of a list, each with a correct `result_info`."""
     totals = {"per_page": size, "total_count": len(rows), "total_pages": -(-len(rows) // size)}
     return [
         answer(
@@ -43,17 +43,17 @@ def honest_pages(rows: Sequence[Row], size: int = 1000) -> list[str]:
 
 
 def registrations(rows: Sequence[Row], size: int = 1000) -> list[str]:
-    """Return the pages of a list of registrations; the cursor of each but the last asks for the next."""
+    """Return the pages of a list of registrations; each page except the last has the cursor of the next page."""
     parts = [rows[first : first + size] for first in range(0, max(1, len(rows)), size)]
     cursors = [*(f"after {number}" for number in range(1, len(parts))), ""]
     return [answer(part, result_info={"cursor": cursor}) for part, cursor in zip(parts, cursors, strict=True)]
 
 
 class Cloudflare:
-    """Answers as it is told, and remembers in `asked` the path below `access/` with what was asked of it."""
+    """Sends prepared responses; `asked` records the path below `access/` and the query of each request."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
-        """Answer nothing yet, and refuse to tell of the organization and of devices, as to most tokens."""
+        """Prepare no lists, and refuse the organization and the devices, as Cloudflare does for most tokens."""
         self._mock = mock
         mock.add("GET", _DEVICES_URL, '{"success": false, "errors": [{"code": 10000}]}', status=403)
         mock.add("GET", f"{_URL}/organizations", status=403)
@@ -62,7 +62,7 @@ class Cloudflare:
         self.status_beyond = 200
 
     def lists(self, path: str, *bodies: Body, beyond: Body = EMPTY, beyond_status: int = 200) -> None:
-        """Answer the first pages of a list with these bodies, and every one beyond them with the same."""
+        """Send these bodies as the first pages of a list, and `beyond` as every later page."""
 
         def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
@@ -76,12 +76,12 @@ class Cloudflare:
         self._mock.add_callback("GET", f"{_URL}/{path}", page)
 
     def registers(self, *bodies: Body) -> None:
-        """Answer the pages of devices with these bodies, whatever the cursor, and then with the last one for ever."""
+        """Send these bodies as the pages of devices, for any cursor, and then the last body forever."""
         pages = itertools.chain(bodies, itertools.repeat(bodies[-1]))
         self.on_devices(lambda _: (200, next(pages)))
 
     def on_devices(self, reply: Callable[[dict[str, str]], tuple[int, Body]]) -> None:
-        """Answer each request for devices, given what is asked of the list."""
+        """Send the result of `reply` for each request for devices; `reply` gets the query."""
 
         def page(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
             asked: dict[str, str] = request.params  # type: ignore[attr-defined]  # responses puts it there
@@ -93,7 +93,7 @@ class Cloudflare:
         self._mock.add_callback("GET", _DEVICES_URL, page)
 
     def says(self, path: str, body: Body, status: int = 200) -> None:
-        """Give the same answer to every request."""
+        """Send the same response to every request for this path."""
 
         def reply(request: PreparedRequest) -> tuple[int, dict[str, str], Body]:
             self.asked.append((path, request.params))  # type: ignore[attr-defined]  # responses puts it there
@@ -103,5 +103,5 @@ class Cloudflare:
         self._mock.add_callback("GET", f"{_URL}/{path}", reply)
 
     def pages_asked(self) -> list[int]:
-        """Return the numbers of the pages that were asked for."""
+        """Return the numbers of the requested pages."""
         return [int(asked["page"]) for _, asked in self.asked if "page" in asked]

@@ -12,14 +12,14 @@ from tests.collectors.starting import Bench
 
 @pytest.fixture
 def cloudflare() -> Iterator[Cloudflare]:
-    """Cloudflare with canned answers; every other request fails."""
+    """Return Cloudflare with prepared responses; every other request fails."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield Cloudflare(mock)
 
 
 @pytest.fixture
 def bench() -> Any:
-    """Makes a bench, and stops its servers in the end."""
+    """Return a function that makes a bench, and stop the servers after the test."""
     made: list[Bench] = []
 
     def make(*lives: Life, **options: Any) -> Bench:
@@ -33,7 +33,7 @@ def bench() -> Any:
 
 @pytest.fixture
 def discover() -> Iterator[Any]:
-    """Makes an exporter that discovers applications, and stops its servers in the end."""
+    """Return a function that makes an exporter with discovery, and stop the servers after the test."""
     made: list[Discovery] = []
 
     def make(*applications: dict[str, Any], **options: Any) -> Discovery:

@@ -1,4 +1,4 @@
-"""An account with applications, and an exporter that discovers them."""
+"""A simulated account with applications, and an exporter that discovers them."""
 
 import json
 import re
@@ -25,34 +25,34 @@ GUESTS = {"email": {"email": "guest@example.org"}}
 
 
 def own(name: str = "own", decision: str = "allow", **more: Any) -> dict[str, Any]:
-    """A policy that belongs to one application."""
+    """Return a policy that belongs to one application."""
     rules = {"include": [STAFF], "exclude": [], "require": []}
     row = {"id": f"id-of-{name}", "name": name, "decision": decision, "precedence": 1, "reusable": False}
     return row | rules | {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"} | more
 
 
 def reusable(name: str, decision: str = "allow", **more: Any) -> dict[str, Any]:
-    """A reusable policy, as its list has it."""
+    """Return a reusable policy, as the list of reusable policies contains it."""
     return own(name, decision, reusable=True, app_count=1) | more
 
 
 def application(name: str | None, *policies: Any, **more: Any) -> dict[str, Any]:
-    """An application; its id is made of its name unless it is given."""
+    """Return an application; the default id contains its name."""
     return {"id": f"app-{name}", "name": name, "type": "self_hosted", "policies": list(policies)} | more
 
 
 def discovery(**changes: Any) -> PolicyTest:
-    """A section that discovers applications."""
+    """Return the configuration of a policy test that discovers applications."""
     return PolicyTest(discover="applications", **changes)
 
 
 def in_order(bodies: Iterable[list[Any]]) -> list[list[Any]]:
-    """The contents of tests in an order of its own."""
+    """Return the contents of tests in a fixed order."""
     return sorted(bodies, key=partial(json.dumps, sort_keys=True))
 
 
 class Discovery:
-    """An exporter that discovers applications, and an account whose tests take a minute, on pages of 25."""
+    """An exporter that discovers applications, and an account with 25 rows a page where each test takes a minute."""
 
     def __init__(
         self,
@@ -73,39 +73,39 @@ class Discovery:
         self.exporter = Fleet(self.config(*tests or [discovery()]), self.clock, folder)
 
     def restart(self, *tests: PolicyTest) -> None:
-        """Start the exporter anew, on the folder of the one before."""
+        """Start a new exporter with the state folder of the old one."""
         self.exporter = Fleet(self.config(*tests or [discovery()]), self.clock, self._folder)
 
     def lists(self, *applications: dict[str, Any]) -> None:
-        """Let the account have these applications."""
+        """Replace the applications of the account."""
         self.account.lists["apps"] = applications
 
     def config(self, *tests: PolicyTest) -> Config:
-        """A configuration of these tests and nothing else."""
+        """Return a configuration with only these tests."""
         api = Api(url=self.server.url, **({"requests_per_second": 10_000, "burst": 1_000_000} | self.api))
         account = AccountConfig(id=ACCOUNT_ID, api_token=Secret("test", TOKEN), users=False, policy_tests=tests)
         return Config(api=api, accounts=(account,))
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let this number of seconds pass."""
         self.exporter.run(seconds)
 
     def started(self) -> list[tuple[float, list[Any]]]:
-        """When tests were requested, in seconds since the start, and what they contained."""
+        """Return the start of each test, in seconds since the start, and its policies."""
         posts = [each for each in self.server.arrivals if each.method == "POST"]
         return [(round(each.time - START, 3), msgspec.json.decode(each.body)["policies"]) for each in posts]
 
     def bodies(self) -> list[list[Any]]:
-        """What the tests contained that were requested, in an order of its own."""
+        """Return the policies of each requested test, in a fixed order."""
         return in_order(policies for _, policies in self.started())
 
     def labels(self) -> dict[str, str]:
-        """The label of each test by the id of its application."""
+        """Return the label of each test by the id of its application."""
         sample = r'policy_test_info\{account_id="[^"]*",application_id="([^"]*)",policy_test="((?:[^"\\]|\\.)*)"'
         return dict(re.findall(sample, self.exporter.page()))
 
     def value(self, sample: str) -> float | None:
-        """The value of a sample of `/metrics` by its name and the labels that follow that of the account."""
+        """Return the value of a sample on `/metrics`, given its name and its labels after `account_id`."""
         name, _, labels = sample.partition(" ")
         start = f'cloudflare_access_{name}{{account_id="{ACCOUNT_ID}"{labels and ","}{labels}}} '
         lines = [line for line in self.exporter.page().splitlines() if line.startswith(start)]

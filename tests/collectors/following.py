@@ -1,4 +1,4 @@
-"""A policy test that is followed: answers about it, and the whole exposition of it."""
+"""Responses about a policy test that the exporter follows, and the whole exposition of that test."""
 
 from access_exporter.config.model import PolicyTest
 from tests.collectors.cloudflare import Row, answer
@@ -29,12 +29,12 @@ COUNTS = ("users_approved", "users_blocked", "users_error", "users_unknown")
 
 
 def exporter(name: str | None = "wiki") -> Exporter:
-    """An exporter that follows one policy test and nothing else."""
+    """Return an exporter that follows one policy test and nothing else."""
     return Exporter(users=False, policy_tests=[PolicyTest(id=ID, name=name)])
 
 
 def progress(status: str = "complete", total: float = 4, percent: float = 100, **more: object) -> str:
-    """The answer about a test as a whole; its own counts are wrong, since only the rows count."""
+    """Return the response about a test; its own counts are wrong, because only the rows count."""
     return answer(
         {
             "id": ID,
@@ -53,7 +53,7 @@ def progress(status: str = "complete", total: float = 4, percent: float = 100, *
 
 
 def results(*statuses: str | None) -> list[Row]:
-    """Rows with these results, each of another user; those of None lack it."""
+    """Return rows with these results, each for another user; None stands for a row without a result."""
     return [
         {"id": str(number), "email": "jdoe@example.com", "name": "Jane Doe"}
         | ({} if status is None else {"status": status})
@@ -62,17 +62,17 @@ def results(*statuses: str | None) -> list[Row]:
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values, of a test that is complete unless they say otherwise."""
+    """Return the exposition with these values; by default the test is complete."""
     complete: dict[str, float | str | None] = {"population": 4, "is_complete": 1, "ratio": 1, "finished": NOW}
     return page_of("policy_test", **(complete | values))
 
 
 def running(**values: float | str | None) -> str:
-    """The exposition of a test that has never been seen finished."""
+    """Return the exposition of a test that has never finished."""
     return expected(**({"is_complete": 0, "finished": None} | dict.fromkeys(COUNTS) | values))
 
 
 def health(**values: float | str | None) -> str:
-    """The exposition of a target that has no numbers to show."""
+    """Return the exposition of a target without numbers."""
     page = expected(**values)
     return page[page.index("# HELP cloudflare_access_poll_success") :]

@@ -1,6 +1,6 @@
-"""Users as the API lists them, and the whole exposition of the users. It is always 2026-09-21T14:13:20Z.
+"""Users as the API lists them, and the whole exposition of users. The current time is always 2026-09-21T14:13:20Z.
 
-Nobody may read devices: so a seat with an active device is never idle, but its activity may be unknown.
+The token cannot read devices. So a seat with an active device is never idle, but its activity can be unknown.
 """
 
 from tests.collectors.cloudflare import EMPTY, Body, Cloudflare, Row
@@ -11,25 +11,25 @@ TODAY_SECONDS = "1.7899848e+09"  # 4 h 13 min 20 s before 1790000000
 
 
 def polled(cloudflare: Cloudflare, *bodies: Body, beyond: Body | None = None) -> str:
-    """The exposition after a poll of a list with these pages."""
+    """Return the exposition after a poll of a list with these pages."""
     cloudflare.lists("users", *bodies, beyond=EMPTY if beyond is None else beyond)
     return Exporter().polled()
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; nobody has logged in, no seat expires and no total is stated by default."""
+    """Return the exposition with these values; by default without logins, seat expiration and total_count."""
     absent = dict.fromkeys(("announced", "seat_expiration", "last_login"))
     return page_of("users", **({"seats_limit": 50} | absent | values))
 
 
 def health(**values: float | str | None) -> str:
-    """The exposition of a target that has no numbers to show."""
+    """Return the exposition of a target without numbers."""
     page = expected(**values)
     return page[page.index("# HELP cloudflare_access_poll_success") :]
 
 
 def holders(number: int) -> list[Row]:
-    """So many users with an Access seat, one device and a login today."""
+    """Return this number of users with an Access seat, one device and a login today."""
     return [
         {"id": str(index), "access_seat": True, "active_device_count": 1, "last_successful_login": TODAY}
         for index in range(number)
@@ -37,7 +37,7 @@ def holders(number: int) -> list[Row]:
 
 
 def expected_holders(number: int, announced: float | None = None) -> str:
-    """The exposition of exactly so many of them, and of the total that the API states."""
+    """Return the exposition of this number of `holders`, and of the total_count that the API states."""
     return expected(
         announced=announced,
         users_access=number,
@@ -52,7 +52,7 @@ def expected_holders(number: int, announced: float | None = None) -> str:
     )
 
 
-# A user of both products with two devices, made long ago and logged in today.
+# A user of both products with two devices, created in 2020 and logged in today.
 BOTH: Row = {
     "id": "f174e90a-fafe-4643-bbbc-4a0ed4fc8415",
     "access_seat": True,

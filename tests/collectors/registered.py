@@ -1,4 +1,4 @@
-"""Registrations of devices as the API lists them. It is always 2026-09-21T14:13:20Z."""
+"""Registrations of devices as the API lists them. The current time is always 2026-09-21T14:13:20Z."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +10,12 @@ NOW = datetime.fromtimestamp(START, UTC)
 
 
 def ago(days: float) -> str:
-    """A time so many days ago, as the API writes it."""
+    """Return the time this number of days ago, in the format of the API."""
     return (NOW - timedelta(days=days)).isoformat().replace("+00:00", "Z")
 
 
 def registration(number: int, user: Row | None = None, seen: float | None = 0, /, **fields: Any) -> Row:
-    """An active registration of a user, seen so many days ago."""
+    """Return an active registration of a user, last seen this number of days ago."""
     row: Row = {
         "id": f"registration {number}",
         "created_at": ago(200),
@@ -31,7 +31,7 @@ def registration(number: int, user: Row | None = None, seen: float | None = 0, /
 
 
 def shown(page: str, name: str) -> dict[str, float]:
-    """The samples of a metric on a page, by the value of the label that is not the account; "" where there is none."""
+    """Return the samples of a metric by the value of the first label after `account_id`, or by "" if there is none."""
     found = {}
     for line in page.splitlines():
         if line.startswith(f"cloudflare_access_{name}{{"):

@@ -1,4 +1,4 @@
-"""Policy tests that the exporter starts: a simulated account for them, and the whole exposition of one."""
+"""A simulated account for policy tests that the exporter starts, and the whole exposition of one test."""
 
 import itertools
 from typing import Any
@@ -26,18 +26,18 @@ STATUSES = ("is_blocked", "is_processing", "is_exceeded_time", "is_complete")
 
 
 def results(*statuses: str) -> list[PolicyTestUser]:
-    """A result for each of some people."""
+    """Return one result for each of several people."""
     return [PolicyTestUser(f"person-{number}", "jdoe@example.com", status=word) for number, word in enumerate(statuses)]
 
 
 def payroll(**changes: Any) -> PolicyTest:
-    """A test that is started every hour and polled every five minutes."""
+    """Return a test that is started every hour and polled every five minutes."""
     values: dict[str, Any] = {"name": "payroll", "policies": POLICIES, "refresh": Interval(REFRESH)}
     return PolicyTest(**(values | changes))
 
 
 class Bench:
-    """An exporter with one fresh policy test, and an account whose tests take a minute unless told otherwise."""
+    """An exporter with one fresh policy test, and an account where each test takes a minute by default."""
 
     def __init__(self, *lives: Life, config: PolicyTest | None = None, **api: Any) -> None:
         self.clock = FakeClock()
@@ -45,60 +45,60 @@ class Bench:
         default = Life(results("approved", "approved", "approved", "blocked"), seconds=60)
         self.lives = itertools.chain(lives, itertools.repeat(lives[-1] if lives else default))
         self.account.lives[POLICIES] = lambda: next(self.lives)
-        self.server = Simulator([self.account], clock=lambda: self.clock.now)  # nobody sets the clock of Cloudflare
+        self.server = Simulator([self.account], clock=lambda: self.clock.now)  # the clock of Cloudflare never jumps
         self.server.start()
         self.api = api
         self.exporter = Fleet(self.config(config or payroll()), self.clock)
 
     def config(self, *tests: PolicyTest) -> Config:
-        """A configuration of these tests and nothing else."""
+        """Return a configuration with only these tests."""
         api = Api(url=self.server.url, **({"requests_per_second": 10_000, "burst": 1_000_000} | self.api))
         account = AccountConfig(id=ACCOUNT_ID, api_token=Secret("test", TOKEN), users=False, policy_tests=tests)
         return Config(api=api, accounts=(account,))
 
     def page(self) -> str:
-        """The exposition, with ID in the place of the test's id."""
+        """Return the exposition, with ID in place of the test id."""
         page = self.exporter.page()
         for test_id in self.account.policy_tests:
             page = page.replace(test_id, "ID")
         return page
 
     def status_page(self) -> str:
-        """The page for people."""
+        """Return the status page."""
         config = self.config(payroll())
         rows = [Row(snapshot, fresh=True) for snapshot in self.exporter.snapshots()]
         page = render(config.accounts, rows, self.clock.time(), View())
         return page.replace("\N{NO-BREAK SPACE}", " ")
 
     def asked(self, method: str, endpoint: str = "") -> list[float]:
-        """When requests of a kind arrived, in seconds since the start."""
+        """Return the times of requests with this method and endpoint, in seconds since the start."""
         arrivals = [each for each in self.server.arrivals if each.method == method]
         return [each.time - START for each in arrivals if not endpoint or each.endpoint == endpoint]
 
 
 def expected(**values: float | str | None) -> str:
-    """The exposition with these values; what is not named is absent or 0."""
+    """Return the exposition with these values; all other values are absent or 0."""
     absent: dict[str, Any] = dict.fromkeys((*COUNTS, *CHANGES, "finished"))
     return page_of("fresh_policy_test", **(absent | {"info": 1, "population": 4, "started": moment(0)} | values))
 
 
 def counted(**values: float | str | None) -> dict[str, Any]:
-    """The values of a test that has finished, with three approved users and a blocked one."""
+    """Return the values of a finished test with three approved users and one blocked user."""
     counts: dict[str, Any] = {"users_approved": 3, "users_blocked": 1, "users_error": 0, "users_unknown": 0}
     return counts | values
 
 
 def moment(seconds: float) -> str:
-    """A timestamp, so many seconds after the start, as it is written."""
+    """Return the timestamp this number of seconds after the start, in the format of the exposition."""
     return str(floatToGoString(START + seconds))  # type: ignore[no-untyped-call]  # it has no types
 
 
 def shows(page: str, **counts: int) -> bool:
-    """Tell whether the exposition has these numbers of users by result."""
+    """Return whether the exposition has these numbers of users by result."""
     sample = 'cloudflare_access_policy_test_users{{account_id="{}",policy_test="payroll",status="{}"}} {}.0\n'
     return all(sample.format(ACCOUNT_ID, status, number) in page for status, number in counts.items())
 
 
 def only(endpoint: str, happen: Fault) -> Any:
-    """Let a fault happen to every request for an endpoint."""
+    """Return a fault that affects only the requests for one endpoint."""
     return lambda request: happen if request.endpoint == endpoint else None

@@ -1,4 +1,4 @@
-"""Policies as the API lists them in, what a test takes of them and what tells an edit out."""
+"""Policies from the API: what a policy test uses of them, and how an edit is detected."""
 
 import random
 from typing import Any
@@ -39,33 +39,33 @@ def revision(*rows: object, reusable: dict[str, KnownPolicy] = REUSABLE) -> str:
 
 
 def test_an_own_policy_is_an_object() -> None:
-    """Of a policy that belongs to one application, a test gets exactly the fields it accepts, and no null."""
+    """From a policy of one application, a test gets only the fields that it accepts, without null values."""
     kept = ("name", "decision", "include", "exclude", "session_duration", "approval_required")
     assert body(OWN) == [{name: OWN[name] for name in kept}]
 
 
 @pytest.mark.parametrize("row", ["reusable", {"id": "reusable"}, LISTED, LISTED | {"reusable": True}])
 def test_a_reusable_policy_is_its_id(row: object) -> None:
-    """A policy that is in the list of reusable ones is tested by its id, however the application names it."""
+    """A reusable policy is tested by its id, whether the application gives the id or the whole policy."""
     assert body(row) == ["reusable"]
 
 
 @pytest.mark.parametrize("row", ["new", {"id": "new"}, OWN | {"id": "new", "reusable": True}])
-def test_a_policy_of_which_only_the_id_is_known(row: object) -> None:
-    """A policy without rules, or one that says that it is reusable, is tested by its id although no list has it."""
+def test_policy_with_only_an_id(row: object) -> None:
+    """A policy without rules, or one marked as reusable, is tested by its id, even if no list contains it."""
     assert body(row) == ["new"]
 
 
 def test_precedence() -> None:
-    """Policies are tested in the order of their precedence; those without one come last, as they are listed."""
+    """Policies are tested in order of precedence; policies without a valid precedence come last, in listed order."""
     places = [3, None, 1, "2", 2, True, 10**400, float("nan"), 1.5]
     rows = [{"id": str(number), "precedence": place} for number, place in enumerate(places)]
     assert body(*rows) == ["2", "8", "4", "0", "1", "3", "5", "6", "7"]
 
 
 @pytest.mark.parametrize("row", [None, 5, [], {}, {"id": 5}, {"id": ""}, {"name": "x"}, {"id": "x", "decision": []}])
-def test_a_row_that_is_no_policy(row: object) -> None:
-    """A row that names no policy is an error: a test without it would be another test."""
+def test_invalid_policy(row: object) -> None:
+    """An invalid row is an error, because a test without this policy would give wrong results."""
     with pytest.raises(ValueError, match="not a policy"):
         body(OWN, row)
 
@@ -83,26 +83,26 @@ def test_a_row_that_is_no_policy(row: object) -> None:
         {"name": "Allow everyone"},
     ],
 )
-def test_an_edit(changes: dict[str, Any]) -> None:
-    """Whatever a test could find otherwise is an edit, and so is another `updated_at`."""
+def test_edit(changes: dict[str, Any]) -> None:
+    """Any change that can alter the test result counts as an edit, and so does a new `updated_at`."""
     assert revision(OWN | changes) != revision(OWN)
 
 
 def test_an_edit_of_a_reusable_policy() -> None:
-    """A reusable policy is edited where the list has other rules, although the application names its id alone."""
+    """A change of rules in the list of reusable policies is an edit, even if the application only names the id."""
     edited = {"reusable": access_policies.known(Policy(id="reusable", decision="deny", include=[STAFF]))}
     assert revision({"id": "reusable"}, reusable=edited) != revision({"id": "reusable"})
 
 
 def test_an_edit_of_the_order() -> None:
-    """Policies that swap places are an edit; other numbers for the same places are none."""
+    """A new order of policies is an edit; new precedence numbers in the same order are not."""
     first, second = {"id": "1", "precedence": 1}, {"id": "2", "precedence": 2}
     assert revision(first | {"precedence": 3}, second) != revision(first, second)
     assert revision(first, second | {"precedence": 7}) == revision(first, second) == revision(second, first)
 
 
-def test_what_is_no_edit() -> None:
-    """Another order of keys or rules, and a list that is empty, null or missing, are no edit."""
+def test_no_edit() -> None:
+    """A new order of keys or rules is not an edit, and neither is an empty list instead of null or nothing."""
     names = list(OWN)
     random.Random(1).shuffle(names)
     shuffled = {name: OWN[name] for name in names} | {"include": [dict(reversed(GUESTS.items())), STAFF]}
@@ -110,13 +110,13 @@ def test_what_is_no_edit() -> None:
     assert revision(without) == revision(shuffled) == revision(OWN | {"require": []}) == revision(OWN)
 
 
-def test_nothing_can_be_read_from_a_revision() -> None:
-    """What tells an edit is a hash, since rules name people."""
+def test_revision_is_a_hash() -> None:
+    """A revision is a hash, because rules contain names of people."""
     assert len(revision(OWN)) == len(revision()) == 64
 
 
-def test_what_is_no_json() -> None:
-    """Rules that cannot be written as JSON are an error, whatever is wrong with them."""
+def test_rules_that_are_not_json() -> None:
+    """Rules that cannot be written as JSON are an error."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]

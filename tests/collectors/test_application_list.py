@@ -1,4 +1,4 @@
-"""The lists of applications and of reusable policies: pages of the API in, rows or one clear error out."""
+"""Reading the lists of applications and of reusable policies."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def lists() -> ApplicationList:
 
 @pytest.mark.parametrize("listed", [honest_pages, pages])
 def test_small_pages(listed: Any, lists: ApplicationList, cloudflare: Cloudflare) -> None:
-    """All rows are read where pages are smaller than requested, with totals and without."""
+    """The exporter reads all rows if the pages are smaller than requested, with and without totals."""
     cloudflare.lists("apps", *listed(ROWS, size=25))
     cloudflare.lists("policies", *listed(ROWS, size=25))
     assert [each.id for each in lists.applications()] == [row["id"] for row in ROWS]
@@ -39,15 +39,15 @@ def test_small_pages(listed: Any, lists: ApplicationList, cloudflare: Cloudflare
 
 
 def test_rows_without_an_id(lists: ApplicationList, cloudflare: Cloudflare) -> None:
-    """A row that names nothing is left out, and so is a policy that is not reusable."""
+    """The exporter skips rows without an id, and policies that are not reusable."""
     cloudflare.lists("apps", answer([{"name": "x"}, {"id": None}, {"id": ""}, {"id": "1"}]))
     cloudflare.lists("policies", answer([{"name": "x"}, {"id": "own", "reusable": False}, {"id": "1"}]))
     assert [each.id for each in lists.applications()] == ["1"]
     assert list(lists.reusable()) == ["1"]
 
 
-def test_policies_that_are_no_list(lists: ApplicationList, cloudflare: Cloudflare) -> None:
-    """Policies of a wrong type are told from none at all."""
+def test_policies_of_a_wrong_type(lists: ApplicationList, cloudflare: Cloudflare) -> None:
+    """Policies of a wrong type are marked as unreadable; null and missing policies are not."""
     rows: list[dict[str, Any]] = [{"id": "1"}, {"id": "2", "policies": None}, {"id": "3", "policies": {}}]
     cloudflare.lists("apps", answer(rows))
     assert [(each.policies, each.unreadable) for each in lists.applications()] == [
@@ -57,8 +57,8 @@ def test_policies_that_are_no_list(lists: ApplicationList, cloudflare: Cloudflar
     ]
 
 
-def test_a_token_without_the_permission(lists: ApplicationList, cloudflare: Cloudflare) -> None:
-    """A refusal names the permission that the token needs."""
+def test_missing_permission(lists: ApplicationList, cloudflare: Cloudflare) -> None:
+    """The error for a refusal names the permission that the token needs."""
     for path in ("apps", "policies"):
         cloudflare.says(path, '{"success": false, "errors": [{"code": 10000}]}', status=403)
     for read in (lists.reusable, lambda: list(lists.applications())):
@@ -67,7 +67,7 @@ def test_a_token_without_the_permission(lists: ApplicationList, cloudflare: Clou
 
 
 def test_too_many_rows(lists: ApplicationList, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list longer than any account has is an error."""
+    """A list with more rows than the maximum is an error."""
     monkeypatch.setattr(application_list, "MOST_ROWS", 59)
     cloudflare.lists("apps", *honest_pages(ROWS, size=25))
     with pytest.raises(InvalidResponseError, match="more than 59"):
@@ -75,7 +75,7 @@ def test_too_many_rows(lists: ApplicationList, cloudflare: Cloudflare, monkeypat
 
 
 def test_too_many_rules(lists: ApplicationList, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists whose rules take more memory than any account's are an error, however few rows they have."""
+    """A list with rules that need more memory than the maximum is an error, even with few rows."""
     monkeypatch.setattr(application_list, "MOST_BYTES", 50_000)
     rows = [row | {"include": [{"email": {"email": "x" * 1000}}]} for row in ROWS]
     for path in ("apps", "policies"):

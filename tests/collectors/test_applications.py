@@ -1,4 +1,4 @@
-"""Applications that are discovered: an account with applications in, the tests that start and the exposition out."""
+"""Discovered applications: which policy tests the exporter starts for them, and which metrics it shows."""
 
 import itertools
 import logging
@@ -23,14 +23,14 @@ from tests.faults import refuses
 
 
 def bodies_of(*policies: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a test contains of an application's own policies."""
+    """Return the part of an application's own policies that a test contains."""
     kept = ("name", "decision", "include", "exclude", "require")
     return [{name: policy[name] for name in kept} for policy in policies]
 
 
 class TestStarts:
     def test_each_application_once(self, discover: Any) -> None:
-        """Sixty applications on three pages start sixty tests, each once and with the policies in their order."""
+        """Sixty applications on three pages start sixty tests, one each, with the policies in the right order."""
         shared = [reusable(f"shared-{number}") for number in range(30)]
         rows, expected = [], []
         for number in range(60):
@@ -47,8 +47,8 @@ class TestStarts:
         assert found.value("discovered_policy_tests") == 60
         assert len(set(found.labels().values())) == 60
 
-    def test_policies_for_people(self, discover: Any) -> None:
-        """Applications without a policy that evaluates people are counted, and not tested."""
+    def test_applications_without_policies_for_people(self, discover: Any) -> None:
+        """Applications without a policy that evaluates people are counted, but not tested."""
         found = discover(
             application("allow", own()),
             application("both", own("a"), own("b", "bypass", precedence=2)),
@@ -67,7 +67,7 @@ class TestStarts:
         assert found.value("discovered_policy_tests") == 2
 
     def test_later_tests_are_spread(self, discover: Any) -> None:
-        """Tests follow each refresh at the latest, and those that started together do so no longer."""
+        """Each application is tested once a refresh, and tests that started together are spread over time."""
         found = discover(*(application(str(number), own(str(number))) for number in range(30)))
         found.run(2.5 * DAY)
         starts: dict[str, list[float]] = {}
@@ -80,13 +80,13 @@ class TestStarts:
         assert max(hours.values()) <= 10
 
     def test_cost(self, discover: Any) -> None:
-        """Fifty applications take at most 60 requests an hour, and finished tests take none."""
+        """Fifty applications need at most 60 requests an hour, because a finished test needs no more requests."""
         found = discover(*(application(str(number), own(str(number))) for number in range(50)))
         found.run(2 * DAY)
         assert len(found.server.arrivals) <= 2 * 24 * 60
 
-    def test_without_a_test_that_may_be_started(self, discover: Any) -> None:
-        """Where Cloudflare refuses the tests, each says so, and none is requested again before its time."""
+    def test_refused_tests(self, discover: Any) -> None:
+        """If Cloudflare refuses the tests, each test fails, and none is requested again before its time."""
         found = discover(*(application(str(number), own()) for number in range(3)))
         found.account.may_start_tests = False
         found.run(6 * HOUR)
@@ -95,14 +95,14 @@ class TestStarts:
 
 
 class TestNames:
-    def test_two_of_a_name(self, discover: Any) -> None:
-        """Applications that share a name are told apart by the first eight digits of their ids."""
+    def test_same_name(self, discover: Any) -> None:
+        """Two applications with the same name get the first eight digits of their ids in their labels."""
         ids = ["f174e90a-fafe-4643-bbbc-4a0ed4fc8415", "0a1b2c3d-fafe-4643-bbbc-4a0ed4fc8415"]
         found = discover(*(application("wiki", own(), id=each) for each in ids), application("other", own()))
         found.run(60)
         assert found.labels() == {ids[0]: "wiki f174e90a", ids[1]: "wiki 0a1b2c3d", "app-other": "other"}
 
-    def test_a_new_name(self, discover: Any) -> None:
+    def test_renamed_application(self, discover: Any) -> None:
         """A renamed application keeps its numbers under the new name, and no test is started."""
         found = discover(application("wiki", own()))
         found.run(1000)
@@ -116,7 +116,7 @@ class TestNames:
         assert len(found.started()) == 1
 
     def test_a_configured_test_wins(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """An application whose name is the label of a configured test is not tested, and the log says so once."""
+        """An application with the same name as a configured test is not tested, and the log says so once."""
         tests = [PolicyTest(name="wiki", policies=("shared",)), discovery()]
         found = discover(
             application("wiki", own()),
@@ -134,7 +134,7 @@ class TestNames:
 
 class TestSelection:
     def test_match_and_exclude(self, discover: Any) -> None:
-        """Names that fit match and not exclude are tested; all others are counted."""
+        """Applications that fit `match` and not `exclude` are tested; all others are counted."""
         names = ["prod wiki", "prod pay", "prod test", "staging", "[prod]"]
         section = discovery(match=("prod *", "[p*"), exclude=("* test", "staging"))
         found = discover(*(application(name, own()) for name in names), tests=[section])
@@ -143,7 +143,7 @@ class TestSelection:
         assert found.value('undiscovered_applications reason="excluded"') == 2
 
     def test_limit(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """Of too many applications those first by name are tested; the rest is counted, and logged once."""
+        """The exporter tests the first applications by name up to the limit, counts the rest, and logs one warning."""
         found = discover(*(application(name, own()) for name in "dbca"), tests=[discovery(limit=2)])
         found.run(3 * HOUR)
         assert set(found.labels().values()) == {"a", "b"}
@@ -153,7 +153,7 @@ class TestSelection:
         ]
 
     def test_reload(self, discover: Any) -> None:
-        """Another match takes effect at once, although the list cannot be read; what was started is remembered."""
+        """A new `match` takes effect at once, even if the list cannot be read, and no test is started twice."""
         found = discover(application("wiki", own()), application("pay", own("pay")))
         found.run(100)
         found.server.fault = lambda request: refuses(403, 10000) if request.endpoint == "apps" else None
@@ -171,7 +171,7 @@ class TestSelection:
 
 class TestLists:
     def test_a_deleted_application(self, discover: Any) -> None:
-        """A deleted application disappears at the next poll; one that comes back is not tested before its time."""
+        """A deleted application disappears at the next poll; if it returns, it is not tested before its time."""
         found = discover(application("wiki", own()), application("pay", own("pay")))
         found.run(100)
         found.lists(application("pay", own("pay")))
@@ -184,8 +184,8 @@ class TestLists:
         assert len(found.started()) == 2
 
     @pytest.mark.parametrize("endpoint", ["apps", "policies"])
-    def test_a_token_without_the_permission(self, endpoint: str, discover: Any) -> None:
-        """Without the permission the last known applications go on to be tested, and the error names it."""
+    def test_permission_that_is_revoked(self, endpoint: str, discover: Any) -> None:
+        """After the permission is revoked, known applications are still tested, and the error names the permission."""
         found = discover(application("wiki", own()))
         found.run(100)
         found.server.fault = lambda request: refuses(403, 10000) if request.endpoint == endpoint else None
@@ -194,10 +194,10 @@ class TestLists:
         assert found.exporter.health(ACCOUNT_ID)["permission"] == 288
         assert [body for _, body in found.started()] == [bodies_of(own())] * 4
         assert found.value('policy_test_users policy_test="wiki",status="approved"') == 1
-        assert found.value("discovered_policy_tests") is None  # that is too old
+        assert found.value("discovered_policy_tests") is None  # stale
 
-    def test_never_the_permission(self, discover: Any) -> None:
-        """A token that never had the permission starts nothing, and everything else is polled."""
+    def test_permission_that_was_never_granted(self, discover: Any) -> None:
+        """A token that never had the permission starts no discovered test, and all other targets are polled."""
         tests = [PolicyTest(name="x", policies=("shared",)), discovery()]
         found = discover(application("wiki", own()), policies=[reusable("s", id="shared")], tests=tests)
         found.server.fault = lambda request: refuses(403, 10000) if request.endpoint in ("apps", "policies") else None
@@ -205,18 +205,18 @@ class TestLists:
         assert [body for _, body in found.started()] == [["shared"]]
         assert found.exporter.failure().count("Access: Apps and Policies Read") == 1
 
-    def test_policies_that_cannot_be_read(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """An application whose policies cannot be read keeps its last known ones, and its test."""
+    def test_unreadable_policies(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
+        """An application with unreadable policies keeps its last known policies and its test."""
         found = discover(application("wiki", own()), application("new", 5))
         found.run(100)
-        found.lists(application("wiki", policies={"odd": True}), application("pay", own(), None))
+        found.lists(application("wiki", policies={"invalid": True}), application("pay", own(), None))
         found.run(2 * DAY)
         assert [body for _, body in found.started()] == [bodies_of(own())] * 3
         assert found.value('undiscovered_applications reason="no_policies"') == 1
         assert "cannot read the policies of some applications; their last known policies stay" in caplog.text
 
-    def test_odd_applications(self, discover: Any) -> None:
-        """Whatever an application is called, the page stays valid, and its type is one of those that are known."""
+    def test_unusual_names_and_types(self, discover: Any) -> None:
+        """Any application name gives a valid exposition, and an unknown application type is shown as "unknown"."""
         names = ["", None, "x" * 5000, "line\nbreak\x00\x1b[31m", "jdoe@example.com", '"quoted\\', "  ", "\u202ewiki"]
         found = discover(
             *(application(name, own(), id=f"id-{number}", type="new type") for number, name in enumerate(names))
@@ -232,8 +232,8 @@ class TestLists:
         )
         assert len(set(labels.values())) == len(names)
 
-    def test_rules_are_passed_on(self, discover: Any) -> None:
-        """Of an own policy, all fields that a test accepts are passed on, and nothing else is."""
+    def test_fields_of_an_own_policy(self, discover: Any) -> None:
+        """A test contains all fields of an own policy that a test accepts, and no others."""
         policy = own(
             include=[STAFF, {"github": {"name": "a", "team": None}}],
             exclude=None,

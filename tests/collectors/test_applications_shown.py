@@ -1,4 +1,4 @@
-"""What is shown of applications beside their tests: their policies by decision, and the status page."""
+"""Metrics about applications besides their tests: policies by decision, and the status page."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from tests.faults import refuses
 
 class TestPolicies:
     def test_by_decision(self, discover: Any) -> None:
-        """The policies of each selected application are counted by decision, also where there are none to test."""
+        """The policies of each selected application are counted by decision, even if there is nothing to test."""
         found = discover(
             application("both", own("a"), own("b", "bypass"), own("c", "new decision")),
             application("denied", own("d", "deny")),
@@ -38,7 +38,7 @@ class TestPolicies:
 
 class TestNotTested:
     def test_by_name_and_reason(self, discover: Any) -> None:
-        """Each application that is not tested is named, with its type and the reason; one that is tested is not."""
+        """Each application that is not tested is listed with its type and the reason."""
         found = discover(
             application("a tested", own()),
             application("b above", own()),
@@ -68,14 +68,14 @@ class TestNotTested:
 
 class TestStatusPage:
     def test_numbers(self, discover: Any) -> None:
-        """The status page says how many applications there are, and why some are not tested."""
+        """The status page shows the number of applications, and why some are not tested."""
         found = discover(*(application(name, own()) for name in "abc"), application("d"), tests=[discovery(limit=2)])
         found.run(10)
         assert "4 applications, 2 tested" in found.exporter.status_page()
         assert "not tested: 1 above the limit, 1 without policies for people" in found.exporter.status_page()
 
-    def test_what_fails_or_changed_comes_first(self, discover: Any) -> None:
-        """On the status page, tests that fail come first, and then those that changed the result of somebody."""
+    def test_order_on_the_status_page(self, discover: Any) -> None:
+        """The status page lists failing tests first, and then tests with changed results."""
         found = discover(*(application(name, own(name)) for name in "abcd"))
         found.run(1000)
         found.account.any_life = lambda _: Life(results("blocked", "blocked"))

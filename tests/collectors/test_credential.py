@@ -1,4 +1,4 @@
-"""Answers of both endpoints that verify a token in, when the token expires out: once a day, and nobody waits for it."""
+"""When an API token expires: the exporter asks the two endpoints that verify a token, once a day."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ ENDPOINTS = ("user_token", "account_token")
 
 @pytest.fixture
 def server() -> Iterator[Simulator]:
-    """Two accounts with one token, which expires in 20 days."""
+    """Return a simulator of two accounts with the same token, which expires in 20 days."""
     accounts = [Account(name) for name in (ID, OTHER)]
     accounts[0].token_expires = SOON
     with Simulator(accounts) as server:
@@ -36,7 +36,7 @@ def server() -> Iterator[Simulator]:
 
 
 def exporter(server: Simulator, *accounts: AccountConfig) -> Fleet:
-    """An exporter of some accounts, or else of the first."""
+    """Return an exporter of these accounts, or of the first account by default."""
     return Fleet(config(server, *(accounts or (account(),))))
 
 
@@ -45,29 +45,29 @@ def config(server: Simulator, *accounts: AccountConfig) -> Config:
 
 
 def account(name: str = ID, secret: Secret | None = None) -> AccountConfig:
-    """An account of which nothing is polled."""
+    """Return an account without users to poll."""
     return AccountConfig(id=name, api_token=secret or Secret("the test", TOKEN), users=False)
 
 
 def shown(fleet: Fleet, name: str = ID) -> float | None:
-    """Return when `/metrics` says that a credential expires."""
+    """Return the expiry of a credential that `/metrics` shows."""
     return fleet.registry.get_sample_value(
         "cloudflare_access_credential_expiry_timestamp_seconds", {"credential": name}
     )
 
 
 def asked(server: Simulator) -> list[str]:
-    """Return which endpoints were asked, in their order."""
+    """Return the requested verify endpoints in order."""
     return [arrival.endpoint for arrival in server.arrivals if arrival.endpoint in ENDPOINTS]
 
 
 def says(body: str) -> Callable[[Request], Callable[[Handler], None]]:
-    """Let every request have this result."""
+    """Return a fault that answers every request with this result."""
     return lambda _: result(body)
 
 
-def test_a_token_of_a_person(server: Simulator) -> None:
-    """A token is asked about once a day, whatever else is polled, and there is no health of that."""
+def test_user_token(server: Simulator) -> None:
+    """The exporter verifies a user token once a day, and shows no health metrics for it."""
     fleet = exporter(server)
     fleet.run(DAY - 1)
     assert shown(fleet) == SOON.timestamp() == 1791728000
@@ -77,8 +77,8 @@ def test_a_token_of_a_person(server: Simulator) -> None:
     assert asked(server) == ["user_token"] * 2
 
 
-def test_a_token_of_an_account(server: Simulator) -> None:
-    """The endpoint for tokens of people refuses a token that an account owns, and then the other one is asked."""
+def test_account_token(server: Simulator) -> None:
+    """The exporter verifies an account token at the second endpoint, because the first one refuses it."""
     server.accounts[ID].owns_token = True
     fleet = exporter(server)
     fleet.run(1)
@@ -87,15 +87,15 @@ def test_a_token_of_an_account(server: Simulator) -> None:
 
 
 def test_accounts_with_one_token(server: Simulator) -> None:
-    """A token that several accounts use is asked about once, and named by the first of them."""
+    """A token of several accounts is verified once, and named after the first account."""
     fleet = exporter(server, account(OTHER), account())
     fleet.run(1)
     assert (shown(fleet, OTHER), shown(fleet)) == (SOON.timestamp(), None)
     assert asked(server) == ["user_token"]
 
 
-def test_a_key(server: Simulator) -> None:
-    """A global key does not expire, and is never asked about."""
+def test_global_key(server: Simulator) -> None:
+    """The exporter never verifies a global key, because it does not expire."""
     key = AccountConfig(id=ID, api_key=Secret("here", "key"), api_email=Secret("here", "me@example.com"), users=False)
     fleet = exporter(server, key)
     fleet.run(2 * DAY)
@@ -115,7 +115,7 @@ def test_a_key(server: Simulator) -> None:
     ],
 )
 def test_no_expiry(server: Simulator, body: str) -> None:
-    """A token without a moment at which it expires has no series, and no answer is asked for again."""
+    """A token without a valid expiry has no time series, and the exporter does not ask again."""
     server.fault = says(body)
     fleet = exporter(server)
     fleet.run(3600)
@@ -126,8 +126,8 @@ def test_no_expiry(server: Simulator, body: str) -> None:
     "fault",
     [*(refuses(status, 1000) for status in (400, 401, 403, 404, 500)), answers(403), answers(200), resets()],
 )
-def test_a_failure(server: Simulator, fault: Callable[[Handler], None], log: Callable[[], list[str]]) -> None:
-    """Where neither endpoint answers nothing is known, nothing is said, and it is asked again soon."""
+def test_both_endpoints_fail(server: Simulator, fault: Callable[[Handler], None], log: Callable[[], list[str]]) -> None:
+    """If both endpoints fail, the exporter shows and logs nothing, and asks again within five minutes."""
     server.fault = lambda _: fault
     fleet = exporter(server)
     fleet.run(1)
@@ -149,10 +149,10 @@ def test_a_failure(server: Simulator, fault: Callable[[Handler], None], log: Cal
         ((refuses(401, 1000), result('{"status": "active"}')), False),
     ],
 )
-def test_a_failure_later(
+def test_later_failure(
     server: Simulator, faults: tuple[Callable[[Handler], None], Callable[[Handler], None]], stays: bool
 ) -> None:
-    """What is known goes where both refuse the token, and stays where that is a failure that may pass."""
+    """The known expiry is removed if both endpoints refuse the token, and kept after a temporary failure."""
     fleet = exporter(server)
     fleet.run(1)
     by_endpoint = dict(zip(ENDPOINTS, faults, strict=True))
@@ -161,8 +161,8 @@ def test_a_failure_later(
     assert shown(fleet) == (SOON.timestamp() if stays else None)
 
 
-def test_a_rotation(server: Simulator, tmp_path: Path) -> None:
-    """When the secret is another one, what was known of the old one is gone at once, and the new one is asked about."""
+def test_rotation(server: Simulator, tmp_path: Path) -> None:
+    """After a rotation of the token, the old expiry is removed at once, and the new token is verified."""
     path = tmp_path / "token"
     path.write_text(TOKEN)
     polled = AccountConfig(id=ID, api_token_file=str(path), devices=False)
@@ -185,8 +185,8 @@ def test_a_rotation(server: Simulator, tmp_path: Path) -> None:
     assert asked(server) == ["user_token", "user_token"]
 
 
-def test_a_reload(server: Simulator) -> None:
-    """A reload asks again, and shows what is known until then."""
+def test_reload(server: Simulator) -> None:
+    """After a reload, the exporter verifies the token again, and shows the known expiry until then."""
     fleet = exporter(server)
     fleet.run(1)
     later = datetime(2027, 1, 1, tzinfo=UTC)
@@ -198,8 +198,8 @@ def test_a_reload(server: Simulator) -> None:
     assert asked(server) == ["user_token"] * 2
 
 
-def test_what_is_gone_is_gone(server: Simulator) -> None:
-    """An account that leaves the configuration takes the expiry of its token with it."""
+def test_removed_account(server: Simulator) -> None:
+    """The expiry of a token disappears when its account is removed from the configuration."""
     fleet = exporter(server, account(), account(OTHER, Secret("elsewhere", "another")))
     fleet.run(1)
     fleet.load(config(server, account(OTHER, Secret("elsewhere", "another"))))
@@ -207,7 +207,7 @@ def test_what_is_gone_is_gone(server: Simulator) -> None:
 
 
 def test_the_status_page(server: Simulator) -> None:
-    """The status page says when the token expires, and counts no poll for that."""
+    """The status page shows when the token expires, and does not count the verification as a poll."""
     fleet = exporter(server)
     assert "API token" not in status_page(fleet)
     fleet.run(1)
@@ -217,13 +217,13 @@ def test_the_status_page(server: Simulator) -> None:
 
 
 def status_page(fleet: Fleet) -> str:
-    """Return the page of an exporter."""
+    """Return the status page of an exporter."""
     rows = [Row(snapshot, fresh=snapshot.succeeded_at is not None) for snapshot in fleet.snapshots()]
     return render([account()], rows, fleet.clock.now, View())
 
 
-def test_places() -> None:
-    """Messages name the endpoints as people know them."""
+def test_names_of_endpoints() -> None:
+    """Error messages name the endpoints by their paths in the API."""
     assert [each.place for each in (credential.OF_A_USER, credential.OF_AN_ACCOUNT)] == [
         "/user/tokens/verify",
         "/tokens/verify",

@@ -1,4 +1,4 @@
-"""Answers of "List registrations" in, the numbers of devices out. It is always 2026-09-21T14:13:20Z."""
+"""Metrics about devices, from responses of "List registrations". The current time is always 2026-09-21T14:13:20Z."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ TYPES = ("warp", "browser_extension", "unknown")
 
 
 def polled(cloudflare: Cloudflare, *bodies: str) -> str:
-    """The page after a poll of devices alone."""
+    """Return the exposition after a poll of devices only."""
     cloudflare.registers(*bodies)
     exporter = Exporter(users=False, devices=True)
     page = exporter.polled()
@@ -22,7 +22,7 @@ def polled(cloudflare: Cloudflare, *bodies: str) -> str:
     return page
 
 
-def test_none(cloudflare: Cloudflare) -> None:
+def test_no_devices(cloudflare: Cloudflare) -> None:
     """An account without devices has zeros."""
     page = polled(cloudflare, answer([]))
     assert shown(page, "device_registrations") == dict.fromkeys(TYPES, 0)
@@ -30,8 +30,8 @@ def test_none(cloudflare: Cloudflare) -> None:
     assert shown(page, "device_client_registrations") == {"other": 0, "unknown": 0}
 
 
-def test_what_is_asked(cloudflare: Cloudflare) -> None:
-    """Registrations of any status are asked for, a thousand a page, one page after the other."""
+def test_requests(cloudflare: Cloudflare) -> None:
+    """The exporter requests registrations of any status, 1,000 a page, one page after the other."""
     rows = [registration(number) for number in range(5)]
     page = polled(cloudflare, *registrations(rows, 2))
     assert shown(page, "device_registrations")["warp"] == 5
@@ -41,7 +41,7 @@ def test_what_is_asked(cloudflare: Cloudflare) -> None:
 
 
 def test_types(cloudflare: Cloudflare) -> None:
-    """Active registrations are counted by type; one that is not documented, or missing, is unknown."""
+    """Active registrations are counted by type; a missing or undocumented type counts as unknown."""
     kinds = ["warp", "warp", "browser_extension", "toaster", None, "", "WARP", "unknown"]
     rows = [registration(number, registration_type=kind) for number, kind in enumerate(kinds)]
     page = polled(cloudflare, answer(rows))
@@ -61,7 +61,7 @@ def test_types(cloudflare: Cloudflare) -> None:
     ],
 )
 def test_active(cloudflare: Cloudflare, field: str, time: str | None, is_active: bool) -> None:
-    """One that was deleted or revoked is not active; a time that never was is none."""
+    """A deleted or revoked registration is not active; a placeholder time (1 or 1970) does not mean deleted."""
     page = polled(cloudflare, answer([registration(1, **{field: time})]))
     assert shown(page, "device_registrations")["warp"] == is_active
     assert shown(page, "device_registrations_seen")["1d"] == is_active
@@ -88,13 +88,13 @@ def test_active(cloudflare: Cloudflare, field: str, time: str | None, is_active:
     ],
 )
 def test_seen(cloudflare: Cloudflare, time: str | None, within: list[str]) -> None:
-    """A device seen exactly a day ago was seen within a day, and one seen later than tomorrow at no known time."""
+    """A device seen exactly a day ago counts as seen within a day; a time more than a day ahead counts as unknown."""
     page = polled(cloudflare, answer([registration(1, last_seen_at=time)]))
     assert shown(page, "device_registrations_seen") == {name: int(name in within) for name in ("1d", "7d", "30d")}
 
 
-def test_rows_with_nothing(cloudflare: Cloudflare) -> None:
-    """A registration of which nothing is known is an active one, and so is each of several."""
+def test_empty_registrations(cloudflare: Cloudflare) -> None:
+    """A registration without any data counts as active, and each one counts."""
     rows: list[Any] = [{}, {"device": None, "user": None}, {"device": {}, "user": {}}, {"device": "", "user": ""}]
     page = polled(cloudflare, answer(rows))
     assert shown(page, "device_registrations") == {"warp": 0, "browser_extension": 0, "unknown": 4}
@@ -104,19 +104,19 @@ def test_rows_with_nothing(cloudflare: Cloudflare) -> None:
 class TestVersions:
     @staticmethod
     def of(cloudflare: Cloudflare, *versions: Any) -> dict[str, float]:
-        """The registrations by version."""
+        """Return the registrations by client version."""
         rows = [registration(number, device={"client_version": version}) for number, version in enumerate(versions)]
         return shown(polled(cloudflare, *registrations(rows)), "device_client_registrations")
 
     def test_the_ten_most_common(self, cloudflare: Cloudflare) -> None:
-        """The ten most common versions have their own series, of equally common ones the first by name."""
+        """The ten most common versions have their own time series; equally common versions are sorted by name."""
         versions = [f"2026.{number:02}.0" for number in range(13) for _ in range(13 - max(number, 8))]
         expected = {f"2026.{number:02}.0": 5 for number in range(9)} | {"2026.09.0": 4}
         assert self.of(cloudflare, *versions, None) == expected | {"other": 3 + 2 + 1, "unknown": 1}
 
     @pytest.mark.parametrize("version", ["2026.6.841.0", "6.29", "v1.2.3-beta+4", "1", "2024.11.309_r2"])
-    def test_known(self, cloudflare: Cloudflare, version: str) -> None:
-        """A version is shown as it came."""
+    def test_valid_version(self, cloudflare: Cloudflare, version: str) -> None:
+        """A valid version is shown without changes."""
         assert self.of(cloudflare, version) == {version: 1, "other": 0, "unknown": 0}
 
     @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ class TestVersions:
             *("\u0661.2", "\u00b2", "v", "1é", "\ud83d"),
         ],
     )
-    def test_no_version(self, cloudflare: Cloudflare, version: str | None) -> None:
-        """What cannot be a version is not shown: it might be anything, even a name."""
+    def test_invalid_version(self, cloudflare: Cloudflare, version: str | None) -> None:
+        """An invalid version is not shown, because it could contain personal data."""
         assert self.of(cloudflare, version) == {"other": 0, "unknown": 1}
 
     def test_thousands(self, cloudflare: Cloudflare) -> None:
-        """Thousands of versions make no more series, and every registration is counted."""
+        """Thousands of versions give at most twelve time series, and every registration is counted."""
         rest = [f"1.{number}" for number in range(4000)]
         found = self.of(cloudflare, *["2.0"] * 3, *rest, "2.0")
         assert found["2.0"] == 4
@@ -144,7 +144,7 @@ class TestAccess:
 
     @pytest.mark.parametrize(("status", "code"), [(403, 10000), (403, 9109), (401, 10000), (400, 9103)])
     def test_auto(self, cloudflare: Cloudflare, status: int, code: int) -> None:
-        """A token that may not read devices fails no poll; the next poll asks again."""
+        """With `devices: auto`, a missing permission fails no poll, and the next poll asks again."""
         refused = json.dumps({"success": False, "errors": [{"code": code}]})
         cloudflare.lists("users")
         cloudflare.on_devices(lambda _: (status, refused))
@@ -159,7 +159,7 @@ class TestAccess:
 
     @pytest.mark.parametrize("devices", [True, Devices()])
     def test_required(self, cloudflare: Cloudflare, devices: Devices | bool) -> None:
-        """Where devices must be read, a refusal is a failed poll that names the permission, and users go on."""
+        """With `devices: true`, a missing permission fails the poll and the error names it; users are still polled."""
         cloudflare.lists("users", answer([{"id": "1", "access_seat": True}]))
         exporter = Exporter(devices=devices)
         page = exporter.polled()
@@ -182,7 +182,7 @@ class TestAccess:
         ],
     )
     def test_any_other_refusal(self, cloudflare: Cloudflare, devices: Any, status: int, body: str, reason: str) -> None:
-        """Any other refusal is a failed poll of devices, which changes none of their numbers, and users go on."""
+        """Any other refusal fails the poll of devices and keeps their numbers; users are still polled."""
         cloudflare.lists("users", answer([{"id": "1", "access_seat": True}]))
         cloudflare.registers(answer([registration(1)]))
         exporter = Exporter(devices=devices)
@@ -198,7 +198,7 @@ class TestAccess:
     @pytest.mark.parametrize("devices", [True, "auto"])
     @pytest.mark.parametrize("status", [400, 404, 500])
     def test_a_later_page(self, cloudflare: Cloudflare, devices: Any, status: int) -> None:
-        """A refusal of a later page fails the walk: half of the devices are not published."""
+        """A refusal of a later page fails the poll, and no incomplete numbers are shown."""
         bodies = registrations([registration(number) for number in range(5)], 2)
         cloudflare.lists("users")
         cloudflare.on_devices(lambda asked: (status, "{}") if "cursor" in asked else (200, bodies[0]))
@@ -207,19 +207,19 @@ class TestAccess:
         assert shown(page, "poll_success") == {"devices": 0, "users": 1}
 
     def test_switched_off(self, cloudflare: Cloudflare) -> None:
-        """With `devices: false` nothing is asked, and nothing is shown."""
+        """With `devices: false`, the exporter requests and shows no devices."""
         cloudflare.lists("users")
         page = Exporter(devices=False).polled()
         assert "devices" not in [path for path, _ in cloudflare.asked]
         assert 'collector="devices"' not in page
 
-    def test_nobody_looks(self, cloudflare: Cloudflare) -> None:
-        """With `auto` devices are not read where users are not."""
+    def test_auto_without_users(self, cloudflare: Cloudflare) -> None:
+        """With `devices: auto`, the exporter reads no devices if it reads no users."""
         assert Exporter(users=False, devices="auto").polled() == ""
         assert cloudflare.asked == []
 
     def test_a_page_size_that_is_refused(self, cloudflare: Cloudflare) -> None:
-        """Where a page of a thousand is refused, all devices are read in smaller ones."""
+        """If Cloudflare refuses a page size of 1,000, the exporter reads all devices in smaller pages."""
         bodies = registrations([registration(number) for number in range(150)], 100)
 
         def reply(asked: dict[str, str]) -> tuple[int, str]:
@@ -234,7 +234,7 @@ class TestAccess:
 
 
 def test_nothing_personal(cloudflare: Cloudflare) -> None:
-    """Nothing is shown of whose device it is, nor what it is called."""
+    """The metrics show neither the user nor the name of a device."""
     user = {"id": "jane-id", "email": "jane@example.com", "name": "Jane Doe"}
     page = polled(cloudflare, answer([registration(1, user, seen=1, last_seen_at=ago(1))]))
     assert "jane" not in page.lower()
@@ -242,8 +242,8 @@ def test_nothing_personal(cloudflare: Cloudflare) -> None:
 
 @pytest.mark.parametrize("end", ['{"success": true, "result": null}', '{"success": true, "result": []}'])
 @pytest.mark.parametrize("middle", [False, True])
-def test_a_list_that_ends_without_rows_or_total(cloudflare: Cloudflare, end: str, *, middle: bool) -> None:
-    """A list that ends early without evidence fails one poll and keeps the numbers; repeated, it is believed."""
+def test_list_that_ends_early(cloudflare: Cloudflare, end: str, *, middle: bool) -> None:
+    """A list that ends early without a total fails one poll; if the next list is the same, it is accepted."""
     first, second, third = registrations([registration(number) for number in range(5)], 2)
     short = [first, end] if middle else [end]
     cloudflare.registers(first, second, third, *short, *short, *short)
@@ -258,7 +258,7 @@ def test_a_list_that_ends_without_rows_or_total(cloudflare: Cloudflare, end: str
 
 
 def test_no_devices_as_null(cloudflare: Cloudflare) -> None:
-    """Null for the list of an account without devices is believed with a total of 0, or when it is repeated."""
+    """The result null means no devices if total_count is 0, or if the next poll gets null again."""
     page = polled(cloudflare, '{"success": true, "result": null, "result_info": {"total_count": 0}}')
     assert shown(page, "device_registrations") == dict.fromkeys(TYPES, 0)
     cloudflare.registers('{"success": true, "result": null, "result_info": {"total_count": null}}')

@@ -1,4 +1,4 @@
-"""Applications in, the labels of their tests out."""
+"""Which applications are selected for tests, and the labels of their tests."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ SAME = "00000000-0000-4000-8000-00000000000{}"
 
 
 def listed(*pairs: tuple[str, str]) -> list[Listed]:
-    """Applications of these ids and names, each with policies."""
+    """Return applications with these ids and names, each with policies."""
     return [Listed(key, name, "saas", "revision", {}) for key, name in pairs]
 
 
@@ -27,7 +27,7 @@ def listed(*pairs: tuple[str, str]) -> list[Listed]:
     ],
 )
 def test_labels(applications: list[tuple[str, str]], expected: list[str]) -> None:
-    """A label is the name, with the first eight digits of the id or all of it where others have the same name."""
+    """A label is the name; if the name is not unique, the label adds eight digits of the id, or the whole id."""
     found = labels(listed(*applications))
     assert [found[key] for key, _ in applications] == expected
 
@@ -37,7 +37,7 @@ IDS = st.text("ab' 1", min_size=1, max_size=3)
 
 @given(st.dictionaries(IDS, st.text("ab' 1\n", max_size=8), max_size=20))
 def test_no_two_labels_are_the_same(names: dict[str, str]) -> None:
-    """Whatever applications are called, each has a label of its own."""
+    """Each application has a unique label."""
     found = labels(listed(*names.items()))
     assert found.keys() == names.keys()
     assert len(set(found.values())) == len(names)
@@ -45,7 +45,7 @@ def test_no_two_labels_are_the_same(names: dict[str, str]) -> None:
 
 @given(st.dictionaries(IDS, st.text("ab", max_size=3), max_size=20), st.integers(1, 5), st.sets(st.text("ab")))
 def test_every_application_is_counted_once(names: dict[str, str], limit: int, taken: set[str]) -> None:
-    """An application is tested, or it is counted as one that is not, for one reason."""
+    """Each application is either tested or counted as not tested, for one reason."""
     config = PolicyTest(discover="applications", match=("a*",), exclude=("*b",), limit=limit)
     found = discover(listed(*names.items()), config, taken)
     assert len(found.tests) + sum(found.undiscovered.values()) == len(names)
@@ -67,7 +67,7 @@ def test_every_application_is_counted_once(names: dict[str, str], limit: int, ta
     ],
 )
 def test_patterns(pattern: str, fits: str, other: str) -> None:
-    """Only `*` and `?` have a meaning in a pattern, and it is compared with the whole name in little time."""
+    """Only `*` and `?` are special in a pattern; it must match the whole name, and matching is fast."""
     config = PolicyTest(discover="applications", match=(pattern,))
     found = discover(listed(("1", fits), ("2", other)), config, ())
     assert [each.application.name for each in found.tests] == [fits]

@@ -1,4 +1,4 @@
-"""Addresses in, the users by domain out: of the whole exposition only that family differs from the one without."""
+"""Users by e-mail domain: `users.domains` adds one metric family and changes no other."""
 
 import json
 from collections import Counter
@@ -25,20 +25,20 @@ HEADER = (
 
 
 def people(*emails: object, **seats: bool) -> list[Row]:
-    """Users with these addresses, who hold an Access seat unless `seats` says otherwise."""
+    """Return users with these addresses; by default they hold an Access seat."""
     return [
         {"id": str(number), "email": email, **(seats or {"access_seat": True})} for number, email in enumerate(emails)
     ]
 
 
 def polled(cloudflare: Cloudflare, rows: list[Row], number: int = 10, size: int = 1000) -> str:
-    """The exposition of these users by so many domains."""
+    """Return the exposition of these users, with at most this number of domains."""
     cloudflare.lists("users", *honest_pages(rows, size))
     return Exporter(users=Users(domains=number)).polled()
 
 
 def counts(page: str) -> dict[str, int]:
-    """The number of users by domain, over all seats, of an exposition; without the empty `other` and `unknown`."""
+    """Return the number of users by domain over all seats, without `other` and `unknown` if no user is in them."""
     found: Counter[str] = Counter()
     for line in page.splitlines():
         if line.startswith(f"{FAMILY}{{"):
@@ -47,7 +47,7 @@ def counts(page: str) -> dict[str, int]:
 
 
 def family(*rows: tuple[str, str]) -> str:
-    """The exposition of the family with these domains, each with the numbers of users by seat."""
+    """Return the exposition of the metric family with these domains and their numbers of users by seat."""
     samples = [
         f'{FAMILY}{{account_id="{ACCOUNT_ID}",domain="{name}",seat="{seat}"}} {number}.0\n'
         for name, numbers in rows
@@ -57,7 +57,7 @@ def family(*rows: tuple[str, str]) -> str:
 
 
 def test_by_seat(cloudflare: Cloudflare) -> None:
-    """The largest domains have a series for each seat, largest first, beside all other and unknown ones."""
+    """The largest domains have a time series for each seat, followed by `other` and `unknown`."""
     rows = [
         *people("a@example.com", "b@example.com", access_seat=True, gateway_seat=True),
         *people("c@example.com", access_seat=True),
@@ -77,7 +77,7 @@ def test_by_seat(cloudflare: Cloudflare) -> None:
 
 
 def test_off_by_default(cloudflare: Cloudflare) -> None:
-    """Nobody is counted by domain who was not asked for, and an address that is none cannot even fail the poll."""
+    """By default, users are not counted by domain, and an invalid address does not fail the poll."""
     cloudflare.lists("users", answer([{"id": "1", "email": 5}]))
     page = Exporter().polled()
     assert FAMILY not in page
@@ -85,13 +85,13 @@ def test_off_by_default(cloudflare: Cloudflare) -> None:
     assert f'cloudflare_access_users{{account_id="{ACCOUNT_ID}",seat="unknown"}} 1.0' in page
 
 
-def test_nobody(cloudflare: Cloudflare) -> None:
+def test_no_users(cloudflare: Cloudflare) -> None:
     """An account without users has zeros."""
     assert family(("other", "0 0 0 0 0"), ("unknown", "0 0 0 0 0")) in polled(cloudflare, [])
 
 
 def test_ties(cloudflare: Cloudflare) -> None:
-    """Domains of as many users are kept by name, in whatever order they are listed."""
+    """Domains with the same number of users are sorted by name, for any order of the users."""
     names = ["b.example", "a.example", "d.example", "c.example"]
     for order in (names, names[::-1]):
         page = polled(cloudflare, people(*(f"x@{name}" for name in order)), number=2)
@@ -99,7 +99,7 @@ def test_ties(cloudflare: Cloudflare) -> None:
 
 
 def test_pages(cloudflare: Cloudflare) -> None:
-    """Users are counted over all pages, each once."""
+    """Users are counted over all pages, each user once."""
     rows = people(*["a@example.com", "b@example.org"] * 25)
     assert counts(polled(cloudflare, [*rows, rows[0]], size=7)) == {"example.com": 25, "example.org": 25}
 
@@ -120,14 +120,14 @@ def test_pages(cloudflare: Cloudflare) -> None:
         ("jdoe@m\u00fcnchen.example", "xn--mnchen-3ya.example"),
         ("jdoe@M\u00dcNCHEN.example", "xn--mnchen-3ya.example"),
         ("jdoe@xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
-        ("jdoe@stra\u00dfe.example", "xn--strae-oqa.example"),  # not strasse.example, which may be somebody else's
+        ("jdoe@stra\u00dfe.example", "xn--strae-oqa.example"),  # not strasse.example, which is another domain
         ("jdoe@example\u3002com", "example.com"),
         ("jdoe@" + "a" * 63 + ".example", "a" * 63 + ".example"),
         ("jdoe@" + "a." * 126 + "a", "a." * 126 + "a"),
     ],
 )
 def test_domains(cloudflare: Cloudflare, email: str, shown: str) -> None:
-    """A domain is what follows the last @, in the one way the DNS writes it."""
+    """A domain is the text after the last @, in the ASCII form of the DNS."""
     assert counts(polled(cloudflare, people(email))) == {shown: 1}
 
 
@@ -157,7 +157,7 @@ def test_domains(cloudflare: Cloudflare, email: str, shown: str) -> None:
     ids=lambda email: ascii(email)[:30],
 )
 def test_no_domain(cloudflare: Cloudflare, email: str | None) -> None:
-    """A user without an address, or with one that has no plausible domain, is unknown, and nothing of it is shown."""
+    """A user with no address or no valid domain counts as unknown, and the address is not shown."""
     page = polled(cloudflare, people(email, "jdoe@example.com"))
     assert counts(page) == {"example.com": 1, "unknown": 1}
     assert "jdoe" not in page
@@ -165,12 +165,12 @@ def test_no_domain(cloudflare: Cloudflare, email: str | None) -> None:
 
 
 def test_an_address_of_a_wrong_type(cloudflare: Cloudflare) -> None:
-    """An address that is not as documented has no domain, and costs nobody else."""
+    """An address of a wrong type counts as unknown, and the other users are counted."""
     assert counts(polled(cloudflare, people(5, "jdoe@example.com"))) == {"unknown": 1, "example.com": 1}
 
 
 def test_a_name_is_converted_once(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An internationalised domain name costs its conversion once, whoever else has it and whenever they are polled."""
+    """The exporter converts an internationalized domain name to ASCII only once, even over several polls."""
     converted: list[str] = []
     encode = idna.encode
 
@@ -186,7 +186,7 @@ def test_a_name_is_converted_once(cloudflare: Cloudflare, monkeypatch: pytest.Mo
 
 
 def test_many_domains(cloudflare: Cloudflare) -> None:
-    """However many domains there are, so many as configured are kept, in the summary too."""
+    """The exporter keeps only the configured number of domains, and counts all others as `other`."""
     rows = people(*(f"x@{number % 2500}.example" for number in range(3000)))
     page = polled(cloudflare, rows, number=100)
     found = counts(page)
@@ -204,7 +204,7 @@ USERS = st.builds(UserWithEmail, email=EMAILS, access_seat=FLAGS, gateway_seat=F
 @pytest.mark.fuzz
 @given(st.lists(st.lists(USERS, max_size=20), max_size=3), st.integers(1, 5))
 def test_sums(pages: list[list[UserWithEmail]], number: int) -> None:
-    """Whatever the addresses are: the domains add up to the users of each seat, and are few, plain and in order."""
+    """For any addresses, the domains add up to the users of each seat, and their names are valid and sorted."""
     domains = email_domains.DomainCounts()
     assert list(domains.counting(pages)) == pages
     kept = domains.largest(number)
@@ -220,7 +220,7 @@ def test_sums(pages: list[list[UserWithEmail]], number: int) -> None:
 
 
 def seat_of(user: UserWithEmail) -> Any:
-    """The seat of a user, told another way."""
+    """Return the seat of a user, computed independently of the exporter."""
     flags = {name for name in ("access", "gateway") if getattr(user, f"{name}_seat")}
     if user.access_seat is user.gateway_seat is None:
         return "unknown"
@@ -228,6 +228,6 @@ def seat_of(user: UserWithEmail) -> Any:
 
 
 @given(st.text(max_size=30), st.sampled_from(["example.com", "EXAMPLE.com.", "example.com "]))
-def test_nothing_left_of_the_at(local: str, text: str) -> None:
-    """What stands before the last @ makes no difference."""
+def test_text_before_the_last_at(local: str, text: str) -> None:
+    """The text before the last @ does not change the domain."""
     assert email_domains.domain(f"x{local}@{text}") == "example.com"

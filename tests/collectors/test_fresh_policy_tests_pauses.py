@@ -1,4 +1,4 @@
-"""How often a policy test that the exporter starts is polled, and what that costs, whatever goes wrong for days."""
+"""How often the exporter polls a policy test that it starts, and how many requests it sends over three days."""
 
 import itertools
 from typing import Any
@@ -16,13 +16,13 @@ from tests.exporter import ACCOUNT_ID
 from tests.faults import answers, refuses
 
 DAY = 86400
-MOST_POLLS = 3 * DAY // 300 + 60  # one each interval, and the growing pauses of three tests
+MOST_POLLS = 3 * DAY // 300 + 60  # one poll each interval, and the growing pauses of three tests
 DEFAULTS = PolicyTest(name="payroll", policies=POLICIES)
 
 
 @pytest.fixture
 def polls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When polls began."""
+    """Return a list that records the start of each poll."""
     begun: list[float] = []
     fetch = FreshPolicyTestCollector.fetch
 
@@ -35,7 +35,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, method: str, kind: type[PollError]) -> None:
-    """Let every call of the client fail as if Cloudflare had answered so."""
+    """Make every call of this client method fail with this error."""
 
     def fail(_client: Client, *arguments: Any) -> None:
         if method == "post":
@@ -46,24 +46,24 @@ def fails(monkeypatch: pytest.MonkeyPatch, method: str, kind: type[PollError]) -
 
 
 def requests_of_tests(exporter: Any) -> list[Any]:
-    """Return what was requested of policy tests, and not of the token."""
+    """Return the requests about policy tests, without those about the token."""
     return [each for each in exporter.server.arrivals if each.endpoint.startswith("policy_test")]
 
 
 class TestThreeDays:
-    def test_of_good_polls(self, bench: Any, polls: list[float]) -> None:
-        """A test that goes well is started three times, and polled hardly more often than at its interval."""
+    def test_good_polls(self, bench: Any, polls: list[float]) -> None:
+        """Over three days, a successful test is started three times and polled about once an interval."""
         exporter = bench(config=DEFAULTS)
         exporter.exporter.run(3 * DAY - 1)
         assert exporter.asked("POST") == [0, DAY, 2 * DAY]
         assert len(polls) <= MOST_POLLS
         assert len(requests_of_tests(exporter)) <= 3 * (1 + 8 + 2)
 
-    @pytest.mark.parametrize("good", [1000, 0], ids=["after a good one", "from the start"])
+    @pytest.mark.parametrize("good", [1000, 0], ids=["after a good poll", "from the start"])
     @pytest.mark.parametrize("reason", BY_REASON)
     @pytest.mark.parametrize("method", ["post", "get", "walk"])
-    def test_of_failures(self, bench: Any, polls: list[float], method: str, reason: str, good: float) -> None:
-        """Whatever fails, and however: no poll follows another within seconds, also when all numbers are stale."""
+    def test_failures(self, bench: Any, polls: list[float], method: str, reason: str, good: float) -> None:
+        """After any failure, the next poll is at least a second later, even if all numbers are stale."""
         exporter = bench(config=DEFAULTS)
         exporter.exporter.run(good)
         polls.clear()
@@ -90,8 +90,8 @@ class TestThreeDays:
             ("policy_test_users", answers(200), 3 + 2 * MOST_POLLS),
         ],
     )
-    def test_of_requests(self, bench: Any, endpoint: str, fault: Any, most: int) -> None:
-        """What is refused for days costs a POST a day, and one or two requests at each interval."""
+    def test_refused_requests(self, bench: Any, endpoint: str, fault: Any, most: int) -> None:
+        """While requests are refused, the exporter sends one POST a day, and at most two requests each interval."""
         exporter = bench(config=DEFAULTS)
         exporter.server.fault = only(endpoint, fault)
         exporter.exporter.run(3 * DAY)
@@ -99,8 +99,8 @@ class TestThreeDays:
         assert len(requests_of_tests(exporter)) <= most
 
     @pytest.mark.parametrize("listed", [0, 1])
-    def test_of_rows_that_are_missing(self, bench: Any, polls: list[float], listed: int) -> None:
-        """Rows that never come are requested for an hour, and then hourly at most where there are none at all."""
+    def test_missing_rows(self, bench: Any, polls: list[float], listed: int) -> None:
+        """The exporter requests missing rows for an hour, and then at most once an hour if there are no rows at all."""
         life = Life(results("approved", "approved"), share=listed / 2)
         exporter = bench(life, config=DEFAULTS)
         exporter.exporter.run(3 * DAY - 1)
@@ -110,8 +110,8 @@ class TestThreeDays:
         assert pages <= (3 * 100 if listed else 3 * 100 + 72 * 4)
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == listed
 
-    def test_with_a_short_time_to_live(self, bench: Any, polls: list[float]) -> None:
-        """Numbers that are stale long before the next test lead to one poll at that moment, and to no other."""
+    def test_short_stale_after(self, bench: Any, polls: list[float]) -> None:
+        """If the numbers are stale before the next test, the exporter polls once at that moment."""
         config = PolicyTest(name="payroll", policies=POLICIES, stale_after=Duration(3600.5))
         exporter = bench(config=config)
         exporter.exporter.run(3 * DAY - 1)

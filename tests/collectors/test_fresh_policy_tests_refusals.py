@@ -1,4 +1,4 @@
-"""Requests to start a policy test that come to nothing: what is said of them, and when the next one is sent."""
+"""Failed requests to start a policy test: the error, and when the exporter tries again."""
 
 import socket
 from pathlib import Path
@@ -21,20 +21,20 @@ REFUSALS = {
     "unknown policy": (refuses(400, 12130), "not_found", "check the ids in the configuration"),
     "rate limit": (refuses(429, 10013, Retry_After="7"), "rate_limited", "too many requests"),
     "server": (answers(502), "server", "a temporary fault at Cloudflare"),
-    "no id": (result('{"status": "success"}'), "invalid_response", "has no test id"),
-    "a person for an id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
-    "a path for an id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
-    "an id without end": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
-    "half a character": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
+    "id missing": (result('{"status": "success"}'), "invalid_response", "has no test id"),
+    "e-mail address as id": (result('{"id": "jane@doe.example"}'), "invalid_response", "has no test id"),
+    "path as id": (result('{"id": ".."}'), "invalid_response", "has no test id"),
+    "id too long": (result(f'{{"id": "{"a" * 65}"}}'), "invalid_response", "has no test id"),
+    "lone surrogate": (result('{"id": "\\ud800"}'), "invalid_response", "has no test id"),
     "HTML": (answers(200), "invalid_response", "not JSON"),
-    "nothing": (result("null"), "invalid_response", "has no result"),
+    "null": (result("null"), "invalid_response", "has no result"),
 }
 
 
 class TestRefusals:
     @pytest.mark.parametrize("kind", REFUSALS)
-    def test_is_not_asked_again_before_its_time(self, bench: Any, kind: str) -> None:
-        """Whatever comes of a POST, there is none before the next refresh, and each poll until then says why."""
+    def test_no_second_request_before_the_refresh(self, bench: Any, kind: str) -> None:
+        """After a failed POST, the next POST waits for the next refresh, and each poll until then shows the error."""
         fault, reason, words = REFUSALS[kind]
         exporter = bench()
         exporter.exporter.run(100)
@@ -51,19 +51,19 @@ class TestRefusals:
         assert exporter.asked("POST") == [0, REFRESH, 2 * REFRESH]
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
 
-    def test_that_was_not_sent(self, bench: Any) -> None:
-        """Where nobody listens nothing was sent, so the next poll tries again."""
+    def test_no_server(self, bench: Any) -> None:
+        """If no server listens, the POST was not sent, so the next poll tries again."""
         exporter = bench()
         exporter.server.stop()
         exporter.exporter.run(10)
         assert exporter.exporter.failure().startswith("network: no complete response from /access/policy-tests: ")
         exporter.server.start()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
         assert exporter.exporter.health(ACCOUNT_ID) == {"success": 1, "network": 1}
 
-    def test_that_did_not_get_past_the_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where there is no connection, whatever is in the way, the next poll tries again."""
+    def test_closed_proxy(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If the proxy refuses the connection, the POST was not sent, so the next poll tries again."""
         exporter = bench()
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -74,10 +74,10 @@ class TestRefusals:
         )
         monkeypatch.delenv("http_proxy")
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
 
-    def test_that_found_no_connection_in_time(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where connecting takes too long, the next poll tries again."""
+    def test_connect_timeout(self, bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If connecting takes too long, the POST was not sent, so the next poll tries again."""
         exporter = bench()
 
         def connect(*_: object, **__: object) -> None:
@@ -88,10 +88,10 @@ class TestRefusals:
         assert exporter.exporter.failure().startswith("timeout: no complete response from /access/policy-tests within ")
         monkeypatch.undo()
         exporter.exporter.run(400)
-        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # others retry meanwhile
+        assert exporter.asked("POST") == [pytest.approx(300, abs=10)]  # other requests are retried meanwhile
 
     def test_the_same_policies(self, bench: Any) -> None:
-        """The same policies in another order, and the same address written in another way, are no reason for a test."""
+        """No new test starts if only the order of the policies or the spelling of the API address changes."""
         exporter = bench()
         exporter.exporter.run(10)
         changed = exporter.config(payroll(policies=(*reversed(POLICIES), *POLICIES)))
@@ -101,7 +101,7 @@ class TestRefusals:
         assert exporter.asked("POST") == [0]
 
     def test_while_the_credential_is_paused(self, bench: Any) -> None:
-        """After a long 429 nothing is sent, a POST neither, and it follows when the pause is over."""
+        """After a long 429, the exporter sends no POST until the pause is over."""
         exporter = bench(config=PolicyTest(id="gone"))
         exporter.server.fault = lambda _: refuses(429, 10013, Retry_After="200")
         exporter.exporter.run(1)
@@ -115,7 +115,7 @@ class TestRefusals:
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
 
     def test_token_that_was_replaced(self, bench: Any, tmp_path: Path) -> None:
-        """A secret file is read before the POST, which cannot be repeated with another token."""
+        """The exporter reads the secret file before each POST, because a POST cannot be repeated with a new token."""
         token = tmp_path / "token"
         token.write_text("old", encoding="utf-8")
         exporter = bench()

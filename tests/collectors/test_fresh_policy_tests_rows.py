@@ -1,4 +1,4 @@
-"""Policy tests that the exporter starts, whose rows come after they are complete: which counts are shown meanwhile."""
+"""Rows that are listed after a policy test is complete: which counts the exporter shows until then."""
 
 import dataclasses
 import itertools
@@ -18,7 +18,7 @@ NOW = [0, 5, 10, 15, 22.5]
 
 
 def rows_of(bench: Any, rows: Sequence[PolicyTestUser]) -> None:
-    """List these rows of every test, on one page."""
+    """Make the simulator list these rows for every test, on one page."""
 
     def answer(handler: Any) -> None:
         page = [dataclasses.asdict(each) for each in rows] if handler.arrival.page == 1 else []
@@ -28,7 +28,7 @@ def rows_of(bench: Any, rows: Sequence[PolicyTestUser]) -> None:
 
 
 def pages(bench: Any, since: float) -> list[float]:
-    """When the first page was requested, in seconds since a moment."""
+    """Return the times of requests for the first page after `since`, in seconds after `since`."""
     arrivals = [each for each in bench.server.arrivals if each.endpoint == "policy_test_users" and each.page == 1]
     start = bench.clock.now - bench.clock.monotonic()
     return [each.time - start - since for each in arrivals if each.time - start >= since]
@@ -36,7 +36,7 @@ def pages(bench: Any, since: float) -> list[float]:
 
 class TestLateRows:
     def test_the_last_result_stays(self, bench: Any) -> None:
-        """A test that is complete before its rows are there replaces no counts until they all are."""
+        """The old counts stay until all rows of the new test are listed."""
         before, after = results(*["approved"] * 4), results(*["approved"] * 3, "blocked")
         exporter = bench(Life(before), Life(after))
         exporter.exporter.run(REFRESH - 1)
@@ -52,7 +52,7 @@ class TestLateRows:
         assert exporter.exporter.health(ACCOUNT_ID)["success"] == 1
 
     def test_growing_pauses(self, bench: Any) -> None:
-        """Missing rows are requested again after ever longer pauses, and never longer after an hour."""
+        """The exporter requests missing rows after longer and longer pauses, and stops after an hour."""
         people = results("approved", "approved")
         exporter = bench(Life(people), config=payroll(refresh=86400))
         rows_of(exporter, people[:1])
@@ -66,7 +66,7 @@ class TestLateRows:
         assert "lists 1 of 2 users; 1 are missing" in exporter.status_page()
 
     def test_the_longest_list_is_compared(self, bench: Any) -> None:
-        """What counts after an hour, and whose results changed, is of the longest list of that time."""
+        """After an hour, the longest list so far gives the counts and the changed results."""
         before, after = results("approved", "approved", "approved"), results("blocked", "blocked", "approved")
         exporter = bench(Life(before), Life(after), config=payroll(refresh=86400))
         exporter.exporter.run(86399)
@@ -77,8 +77,8 @@ class TestLateRows:
         assert shows(exporter.page(), approved=0, blocked=2)
         assert 'change="newly_blocked",policy_test="payroll"} 2.0' in exporter.page()
 
-    def test_nobody_listed(self, bench: Any) -> None:
-        """A complete test of some users without rows leaves the counts of before, and fails."""
+    def test_no_rows(self, bench: Any) -> None:
+        """A complete test with users but without rows fails, and the old counts stay."""
         exporter = bench(Life(results("approved", "blocked")))
         exporter.exporter.run(10)
         rows_of(exporter, [])
@@ -88,7 +88,7 @@ class TestLateRows:
 
     @pytest.mark.parametrize("fault", [refuses(404, 12130), answers(502)], ids=["refused", "broken"])
     def test_rows_that_fail(self, bench: Any, fault: Any) -> None:
-        """Rows that cannot be read leave the status of the test, and the counts of before."""
+        """If the rows cannot be read, the old counts stay, and the next good poll succeeds."""
         exporter = bench(Life(results("approved", "blocked")))
         exporter.exporter.run(10)
         exporter.server.fault = only("policy_test_users", fault)

@@ -1,4 +1,4 @@
-"""No policy test is started before its time: not by a reload, and not by a clock that is set."""
+"""No policy test starts before its time, even after a reload or a change of the clock."""
 
 import json
 from typing import Any
@@ -22,15 +22,15 @@ STARTED = f'policy_test_started_timestamp_seconds{{{{account_id="{ACCOUNT_ID}",p
 
 
 def started(bench: Bench) -> list[tuple[float, str]]:
-    """When tests were started, in seconds since the start, and the first policy of each."""
+    """Return the start of each test, in seconds since the start, and its first policy."""
     posts = [arrival for arrival in bench.server.arrivals if arrival.method == "POST"]
     return [(each.time - START, json.loads(each.body)["policies"][0]) for each in posts]
 
 
 class TestReload:
     @pytest.mark.parametrize("after", ["removed", "exchanged", "another kind", "removed and added again"])
-    def test_while_it_waits_for_its_turn(self, bench: Any, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
-        """A test that a reload takes away while its POST waits for the pace is not started by that poll."""
+    def test_reload_while_a_post_waits(self, bench: Any, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+        """If a reload removes a test while its POST waits for the rate limit, that POST is not sent."""
         exporter = bench(config=FIRST, requests_per_second=0.1, burst=1)
         exporter.account.lives[OTHERS] = exporter.account.lives[FIRST.policies] = lambda: Life(results("error"))
         tests = {"removed": [], "exchanged": [payroll(policies=OTHERS)], "another kind": [PolicyTest(id="payroll")]}
@@ -50,8 +50,8 @@ class TestReload:
         last = {"exchanged": [OTHERS[0]], "removed and added again": [POLICIES[0]]}.get(after, [])
         assert policies_of(exporter) == ["first-policy", *last]
 
-    def test_back_and_forth(self, bench: Any) -> None:
-        """Policies that are exchanged and come back are a test that was started already, whose results are shown."""
+    def test_policies_changed_and_changed_back(self, bench: Any) -> None:
+        """If policies are changed and changed back, no new test starts, and the old results are shown."""
         exporter = bench()
         exporter.account.lives[OTHERS] = lambda: Life(results("error"))
         for _ in range(5):
@@ -67,7 +67,7 @@ class TestReload:
         assert started(exporter)[2:] == [(REFRESH, POLICIES[0])]
 
     def test_removed_and_added_again(self, bench: Any) -> None:
-        """A test that is taken out of the configuration and put back is not started before its time."""
+        """A test that is removed from the configuration and added again does not start before its time."""
         exporter = bench()
         exporter.exporter.run(100)
         exporter.exporter.load(exporter.config())
@@ -82,7 +82,7 @@ class TestReload:
         assert [at for at, _ in started(exporter)] == [0, REFRESH]
 
     def test_a_refused_start(self, bench: Any) -> None:
-        """Policies whose start was refused are not tried again sooner because others were tested meanwhile."""
+        """A refused test is not started again early, even if other policies were tested meanwhile."""
         exporter = bench(config=payroll(policies=("unknown",)))
         exporter.exporter.run(100)
         for policies in (POLICIES, ("unknown",), POLICIES, ("unknown",)):
@@ -93,8 +93,8 @@ class TestReload:
 
 
 class TestPace:
-    def test_the_time_of_a_test_is_that_of_its_request(self, bench: Any) -> None:
-        """A test whose POST waited for the pace is not started again sooner than a refresh after it left."""
+    def test_start_time_of_a_delayed_test(self, bench: Any) -> None:
+        """The time of a test is when its POST is sent, so the next test starts a full refresh later."""
         exporter = bench(config=FIRST, requests_per_second=0.1, burst=1)
         exporter.account.lives[FIRST.policies] = lambda: Life(results("error"))
         exporter.exporter.load(exporter.config(FIRST, payroll()))
@@ -108,8 +108,8 @@ class TestPace:
 class TestClock:
     @pytest.mark.parametrize("jump", [YEAR, -YEAR, 2 * REFRESH, -2 * REFRESH, 0.9 * REFRESH])
     @pytest.mark.parametrize("polls", [0.1, 0.9])
-    def test_that_jumps_and_comes_back(self, bench: Any, jump: float, polls: float) -> None:
-        """However the time of day is set, the next test is a refresh after the last, and its counts stay."""
+    def test_clock_that_is_set_and_set_back(self, bench: Any, jump: float, polls: float) -> None:
+        """If the clock jumps and returns, the next test starts one refresh after the last, and the counts stay."""
         exporter = bench()
         exporter.exporter.run(100)
         exporter.clock.set_forward = jump
@@ -123,8 +123,8 @@ class TestClock:
         assert len(exporter.asked("POST")) == 2
 
     @pytest.mark.parametrize("jump", [YEAR, -YEAR])
-    def test_that_is_set_for_good(self, bench: Any, jump: float) -> None:
-        """A clock that is set right, and stays so, changes no rhythm; times are as that clock has them."""
+    def test_clock_that_is_set(self, bench: Any, jump: float) -> None:
+        """If the clock is set, the next test starts one refresh after the last, and timestamps use the new time."""
         exporter = bench()
         exporter.exporter.run(100)
         exporter.clock.set_forward = jump
@@ -136,7 +136,7 @@ class TestClock:
 
     @pytest.mark.parametrize("jump", [YEAR, -YEAR])
     def test_while_a_test_runs(self, bench: Any, jump: float) -> None:
-        """A test that runs while the clock is set is polled with growing pauses still."""
+        """If the clock is set while a test runs, the pauses between its polls still grow."""
         exporter = bench(Life(results("approved"), seconds=600))
         exporter.exporter.run(20)
         exporter.clock.set_forward = jump
@@ -144,8 +144,8 @@ class TestClock:
         assert shows(exporter.page(), approved=1)
         assert len(exporter.asked("GET", "policy_test")) < 20
 
-    def test_of_another_run(self) -> None:
-        """Of an earlier run of the process, what was asked for in the future counts from now, and its counts go."""
+    def test_future_times_after_a_restart(self) -> None:
+        """After a restart, a start time in the future becomes the current time, and the old counts are dropped."""
         now = Stamp(START, "now", 5.0)
         future = START + YEAR
         seen = PolicyTestSummary(finished=future)
@@ -156,8 +156,8 @@ class TestClock:
         recent = msgspec.structs.replace(before, asked=START - 60, finished=START - 50, test=seen)
         assert recent.at(now) == msgspec.structs.replace(recent, dated=now)
 
-    def test_of_an_older_version(self) -> None:
-        """What an older version stored is read; its times are those of an earlier run."""
+    def test_state_of_an_older_version(self) -> None:
+        """The exporter can read the state that an older version stored."""
         old = msgspec.json.decode(b'{"asked":17.0,"test_id":"t","test":{"status":"complete"}}', type=FreshSummary)
         assert old.at(Stamp(START, "now", 5.0)).asked == 17.0
         assert old.is_running()

@@ -1,4 +1,4 @@
-"""When a test follows the one before: edits of policies in, the tests that are started out."""
+"""When an edit of a policy starts a new policy test."""
 
 import itertools
 from typing import Any
@@ -17,13 +17,13 @@ SHARED = reusable("shared", id="shared")
 
 
 def includes(found: Any) -> list[Any]:
-    """When each test was started, and whom its first policy includes."""
+    """Return the start of each test and the `include` rules of its first policy."""
     return [(time, policies[0]["include"]) for time, policies in found.started()]
 
 
 class TestEdits:
     def test_at_the_next_poll(self, discover: Any) -> None:
-        """An edit starts a test with the new policies at the next poll of the applications, and shows what it did."""
+        """An edit starts a test at the next poll of the applications, and the changed results are shown."""
         found = discover(application("wiki", own()), application("pay", own("pay")))
         found.run(1000)
         found.lists(application("wiki", own(include=[GUESTS])), application("pay", own("pay")))
@@ -34,7 +34,7 @@ class TestEdits:
         assert found.value('policy_test_changed_users change="newly_blocked",policy_test="pay"') is None
 
     def test_at_most_one_an_hour(self, discover: Any) -> None:
-        """However often policies are edited, edits start at most one test an hour, the last with the last policies."""
+        """Frequent edits start at most one test an hour, and the last edit is always tested."""
         found = discover(application("wiki", own()))
         for number in range(20):
             found.run(POLL)
@@ -47,7 +47,7 @@ class TestEdits:
         assert times[-1] <= 20 * POLL + HOUR
 
     def test_of_a_reusable_policy(self, discover: Any) -> None:
-        """An edit of a reusable policy starts the tests of all applications that have it, by its id."""
+        """An edit of a reusable policy starts the tests of all applications that use it."""
         found = discover(*(application(name, "shared") for name in "ab"), application("c", own()), policies=[SHARED])
         found.run(POLL - 1)
         found.account.lists["policies"] = (SHARED | {"include": [GUESTS]},)
@@ -56,7 +56,7 @@ class TestEdits:
 
     @pytest.mark.parametrize("seconds", [2000, 10_000])
     def test_while_a_test_runs(self, seconds: int, discover: Any) -> None:
-        """The test of an edit waits until the present one ends, with which it is compared, for at most an hour."""
+        """After an edit, the new test starts when the running test ends, but at most an hour later."""
         found = discover(application("wiki", own()))
         found.account.any_life = lambda _: Life(results("approved"), seconds=seconds)
         found.run(100)
@@ -66,8 +66,8 @@ class TestEdits:
         assert include == [GUESTS]
         assert min(seconds, HOUR) <= time <= min(seconds + 310, HOUR + 1)
 
-    def test_what_is_none(self, discover: Any) -> None:
-        """Another order of keys, rules or rows, and what Cloudflare notes beside the policies, is no edit."""
+    def test_no_edit(self, discover: Any) -> None:
+        """A new order of keys, rules or rows starts no test, and neither does a change outside the policies."""
         policy = own(include=[STAFF, GUESTS])
         found = discover(application("wiki", policy, "shared"), application("pay", own()), policies=[SHARED])
         found.run(100)
@@ -78,7 +78,7 @@ class TestEdits:
         assert len(found.started()) == 2
 
     def test_a_refused_test(self, discover: Any) -> None:
-        """A test that Cloudflare refused is started again as soon as its policies were edited."""
+        """If Cloudflare refused a test, an edit of its policies starts a new test at the next poll."""
         found = discover(application("wiki", own()))
         found.server.fault = lambda request: refuses(400, 12130) if request.method == "POST" else None
         found.run(100)
@@ -92,8 +92,8 @@ class TestEdits:
 class TestConfigured:
     TEST = PolicyTest(name="payroll", policies=("shared", "other"), refresh=Interval(DAY))
 
-    def test_an_edit(self, discover: Any) -> None:
-        """An edit of a policy that the configuration names starts its test; one of any other policy does not."""
+    def test_edit(self, discover: Any) -> None:
+        """An edit of a configured policy starts its test; an edit of another policy does not."""
         other, unused = reusable("other", id="other"), reusable("unused")
         found = discover(policies=[SHARED, other, unused], tests=[self.TEST])
         found.run(2 * HOUR)
@@ -105,7 +105,7 @@ class TestConfigured:
         assert [policies for _, policies in found.started()] == [["shared", "other"]] * 2
 
     def test_beside_discovery(self, discover: Any) -> None:
-        """Where applications are discovered, the policies are listed once for both."""
+        """With discovery of applications, the exporter reads the list of policies only once for both."""
         other = reusable("other", id="other")
         found = discover(policies=[SHARED, other], tests=[self.TEST, PolicyTest(discover="applications")])
         found.run(2 * HOUR - 1)
@@ -114,8 +114,8 @@ class TestConfigured:
         assert [policies for _, policies in found.started()] == [["shared", "other"]] * 2
         assert [each.endpoint for each in found.server.arrivals].count("policies") == 9
 
-    def test_without_the_permission(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """A token that may not list policies starts tests as before; nothing fails, and nothing is logged."""
+    def test_missing_permission(self, discover: Any, caplog: pytest.LogCaptureFixture) -> None:
+        """Without the permission to list policies, tests start as usual, and no error or warning appears."""
         found = discover(policies=[SHARED, reusable("other", id="other")], tests=[self.TEST])
         found.server.fault = lambda request: refuses(403, 10000) if request.endpoint == "policies" else None
         found.run(2 * HOUR)

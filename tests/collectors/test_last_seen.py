@@ -1,4 +1,4 @@
-"""When devices were last seen, by the ids and addresses of their users."""
+"""The last time each user's device was seen, found by id, uid or e-mail address."""
 
 import tracemalloc
 import uuid
@@ -16,7 +16,7 @@ DATED = Seen(was_ever=True, is_dated=True)
 
 @dataclass
 class User:
-    """Who may have devices."""
+    """A user with an id, a uid and an e-mail address."""
 
     id: str | None = None
     uid: str | None = None
@@ -25,7 +25,7 @@ class User:
 
 @dataclass
 class Device:
-    """A device, whose it is, and when it was seen."""
+    """A device with the id and the address of its user, and the time when it was seen."""
 
     user_id: str | None = None
     email: str | None = None
@@ -35,7 +35,7 @@ class Device:
 
 
 def known_of(devices: list[Device]) -> LastSeen:
-    """What is known of these devices."""
+    """Return a LastSeen with these devices."""
     known = LastSeen()
     for each in devices:
         known.add(each.user_id, each.email, each.time, is_active=each.is_active, is_unclear=each.is_unclear)
@@ -44,13 +44,13 @@ def known_of(devices: list[Device]) -> LastSeen:
 
 
 def of(known: LastSeen, user: User, enough: float = float("inf")) -> tuple[float, Seen]:
-    """When a device of a user was seen, in seconds since the epoch, and what is known of them."""
+    """Return when a user's device was last seen, in seconds since the epoch, and what else is known of the devices."""
     ((time, seen),) = known.of([user], enough)
     return (seconds(time) if time else 0.0), seen
 
 
-def test_nobody() -> None:
-    """Without a device nobody was ever seen."""
+def test_no_device() -> None:
+    """A user without a matching device was never seen."""
     assert of(known_of([]), User("a", "b", "c@example.com")) == NEVER
     assert of(known_of([Device("a", "b@example.com")]), User("b", "c", "a@example.com")) == NEVER
     for nameless in (Device(), Device("", "")):
@@ -59,12 +59,12 @@ def test_nobody() -> None:
 
 @pytest.mark.parametrize("user", [User("a"), User("b", "a"), User("b", "c", "A@example.com"), User("a", "a", "a")])
 def test_each_name(user: User) -> None:
-    """A user is known by the id, the uid or the address."""
+    """A device matches a user by id, uid or e-mail address."""
     assert of(known_of([Device("a", "a@example.com"), Device("x", "x@example.com")]), user) == (START, DATED)
 
 
 def test_the_latest_of_all_devices() -> None:
-    """The latest time of all devices counts, under whichever name, in any order."""
+    """The latest time of all matching devices counts, in any order, whether matched by id or by address."""
     devices = [
         Device("a", "a@example.com", START - 5),
         Device("b", None, START - 4),
@@ -82,14 +82,14 @@ def test_the_latest_of_all_devices() -> None:
 
 
 def test_an_address_that_changed() -> None:
-    """A user who is known by the id is looked for by an address that is not that of the device."""
+    """If the address of a user has changed, devices match by the id and by the new address."""
     known = known_of([Device("a", "old@example.com", START - 9), Device("b", "new@example.com", START - 1)])
     assert of(known, User("a", None, "old@example.com"))[0] == START - 9
     assert of(known, User("a", None, "new@example.com"))[0] == START - 1
 
 
-def test_what_is_known_of_several_devices() -> None:
-    """What is known of one device is not forgotten over another that was seen later."""
+def test_several_devices() -> None:
+    """The facts about all devices of a user are combined, even if another device was seen later."""
     known = known_of([Device("a", is_active=False), Device("a", time=START - DAY), Device("a", time=0)])
     assert of(known, User("a")) == (START, Seen(was_ever=True, is_dated=True, is_unclear=True))
     assert of(known_of([Device("a", is_active=False)]), User("a")) == (START, Seen(was_ever=True))
@@ -99,7 +99,7 @@ def test_what_is_known_of_several_devices() -> None:
 
 
 def test_enough() -> None:
-    """No further name is tried once a device was seen late enough."""
+    """The search stops as soon as one device was seen late enough."""
     known = known_of([Device("a", time=START - DAY), Device("b", time=START), Device(None, "a@example.com", START + 1)])
     user = User("a", "b", "a@example.com")
     assert of(known, user, enough=half_seconds(START - DAY))[0] == START - DAY
@@ -122,13 +122,13 @@ def test_enough() -> None:
     ],
 )
 def test_times(time: float, kept: float) -> None:
-    """A fraction of a second is kept as half of one; a time before 2000 or after 2068 cannot be one of a device."""
+    """A fraction of a second is stored as half a second; a time before 2000 or after 2068 is not valid."""
     assert of(known_of([Device("a", time=time)]), User("a"))[0] == kept
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 100, 20_000])
-def test_many(number: int) -> None:
-    """Each of many users has a time of their own, by each name, and nobody has one that is of another."""
+def test_many_users(number: int) -> None:
+    """Each of many users gets the time of their own device only."""
     known = known_of([Device(f"id {each}", f"{each}@example.com", START - each) for each in range(number)])
     for each in range(number):
         by_names = known.of([User(f"id {each}"), User(None, f"id {each}"), User("x", "y", f"{each}@Example.com")])
@@ -138,7 +138,7 @@ def test_many(number: int) -> None:
 
 
 def test_many_devices_of_one_user() -> None:
-    """However many devices have the same id, the same address, or none, they are put in order within a moment."""
+    """Tens of thousands of devices with the same id, the same address or neither are sorted quickly."""
     devices = [Device(f"id {each % 2}", "shared@example.com", START - each) for each in range(30_000)]
     devices += [Device("busy", f"{each}@example.com", START - each - 1) for each in range(30_000)]
     devices += [Device(None, f"nobody{each}@example.com", START - each) for each in range(30_000)]
@@ -158,14 +158,14 @@ def test_many_devices_of_one_user() -> None:
     ],
 )
 def test_addresses(one: str, other: str) -> None:
-    """Two addresses are the same without regard to case, of any letters; ids are taken as they are."""
+    """E-mail addresses are compared without regard to case, in any alphabet; ids are case-sensitive."""
     known = known_of([Device("A", one)])
     assert of(known, User("b", None, other)) == (START, DATED)
     assert of(known, User("a")) == NEVER
 
 
 def test_memory() -> None:
-    """A device with an id and an address of its user takes at most forty bytes at any time."""
+    """A device with the id and address of its user needs less than 40 bytes of memory, and later less than 32."""
     number = 200_000
     rows = [(str(uuid.UUID(int=index)), f"user{index}@example.com") for index in range(number)]
     tracemalloc.start()
@@ -183,7 +183,7 @@ def test_memory() -> None:
 
 
 def test_many_users_of_many_devices() -> None:
-    """Users who all have the same names as many devices are judged at once, not in the time of users times devices."""
+    """Many users who share many devices are processed in linear time, not users times devices."""
     devices = [Device("id", "user@example.com", START - abs(each - 70_000), is_active=False) for each in range(100_000)]
     known = known_of([*devices, Device("id", None, START - 5), Device(None, "USER@example.com", START + 5)])
     users = [User(str(number), "id", "User@example.com") for number in range(30_000)]

@@ -1,4 +1,4 @@
-"""Answers of "Get your Zero Trust organization" in, the whole exposition of an account without users out."""
+"""The seat expiration, from responses of "Get your Zero Trust organization", in an account without users."""
 
 from pathlib import Path
 
@@ -17,24 +17,24 @@ HOUR = 3600
 
 
 def says(cloudflare: Cloudflare, expiration: object) -> None:
-    """Answer with this as the time after which seats expire."""
+    """Send a response with this seat expiration."""
     settings = {"name": "Widget Corps Internal Applications", "auth_domain": "test.cloudflareaccess.com"}
     cloudflare.says(PATH, answer({**settings, "user_seat_expiration_inactive_time": expiration}))
 
 
 def expected(expiration: float | str | None, **values: float | str | None) -> str:
-    """The exposition of an account without users whose seats expire after so many seconds."""
+    """Return the exposition of an account without users and with this seat expiration in seconds."""
     return page_of("users", seats_limit=50, announced=None, seat_expiration=expiration, last_login=None, **values)
 
 
 def times_asked(cloudflare: Cloudflare) -> int:
-    """Return how often the organization was asked for."""
+    """Return how often the organization was requested."""
     return [path for path, _ in cloudflare.asked].count(PATH)
 
 
 @pytest.fixture
 def exporter(cloudflare: Cloudflare) -> Exporter:
-    """An exporter of an account without users."""
+    """Return an exporter of an account without users."""
     cloudflare.lists("users")
     return Exporter()
 
@@ -59,7 +59,7 @@ def exporter(cloudflare: Cloudflare) -> Exporter:
     ],
 )
 def test_durations(cloudflare: Cloudflare, exporter: Exporter, text: str, seconds: float | str) -> None:
-    """The setting is shown in seconds, however Go writes the duration."""
+    """The seat expiration is shown in seconds, for every duration format of Go."""
     says(cloudflare, text)
     assert exporter.polled() == expected(seconds)
 
@@ -72,30 +72,30 @@ def test_durations(cloudflare: Cloudflare, exporter: Exporter, text: str, second
         *(730, 730.5, True, [], {}, ["730h"]),
     ],
 )
-def test_no_duration(cloudflare: Cloudflare, exporter: Exporter, value: object) -> None:
-    """A setting that is missing, nothing or no duration is not known, and disturbs nothing."""
+def test_invalid_duration(cloudflare: Cloudflare, exporter: Exporter, value: object) -> None:
+    """If the duration is missing, empty or invalid, the seat expiration is unknown; other numbers stay right."""
     says(cloudflare, value)
     assert exporter.polled() == expected(None)
 
 
 @pytest.mark.parametrize("body", ['{"success": true, "result": {}}', answer([]), "<html>", b"\xff", answer(None), "[]"])
-def test_odd_answers(cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
-    """An answer that is not as documented tells nothing, and disturbs nothing."""
+def test_invalid_responses(cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
+    """If the response is invalid, the seat expiration is unknown, and all other numbers stay right."""
     cloudflare.says(PATH, body)
     assert exporter.polled() == expected(None)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 429, 500, 503])
 def test_refusals(cloudflare: Cloudflare, exporter: Exporter, status: int) -> None:
-    """A refusal, as of a missing permission, is silent, and is asked for once and no more."""
+    """After a refusal, such as a missing permission, the exporter neither retries nor fails the poll."""
     cloudflare.says(PATH, '{"success": false, "errors": [{"code": 10000}]}', status)
     assert exporter.polled() == expected(None)
     assert times_asked(cloudflare) == 1
     assert exporter.clock.slept == []
 
 
-def test_silence(cloudflare: Cloudflare, exporter: Exporter, caplog: pytest.LogCaptureFixture) -> None:
-    """What a failure leaves in the log is a line for those who debug, with the reason alone."""
+def test_log_of_a_failure(cloudflare: Cloudflare, exporter: Exporter, caplog: pytest.LogCaptureFixture) -> None:
+    """A failure is logged as one debug line with the reason."""
     cloudflare.says(PATH, "{}", 403)
     caplog.set_level("DEBUG", "access_exporter")
     exporter.poll()
@@ -104,9 +104,9 @@ def test_silence(cloudflare: Cloudflare, exporter: Exporter, caplog: pytest.LogC
     assert record.facts == {"account_id": "023e105f4ecef8ad9ca31a8372d0c353", "reason": "permission"}  # type: ignore[attr-defined]  # the logger puts it there
 
 
-class TestWhen:
+class TestSchedule:
     def test_beside_the_users(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """The organization is asked whatever becomes of the users, in one request that they do not wait for."""
+        """The organization is requested even if the poll of users fails, in one request."""
         says(cloudflare, "730h")
         cloudflare.says("users", "<html>")
         assert "seat_expiration_seconds{" in exporter.polled()
@@ -114,8 +114,8 @@ class TestWhen:
         assert exporter.polled() == expected("2.628e+06", errors_invalid_response=1)
         assert times_asked(cloudflare) == 1
 
-    def test_little_left(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """Where hardly a request is left, users are published at once, and the organization is asked another time."""
+    def test_few_remaining_requests(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
+        """If few requests remain, users are shown at once, and the organization is requested at a later poll."""
         cloudflare.lists("users")
         cloudflare.headers["Ratelimit"] = '"default";r=0;t=50'
         assert exporter.polled() == expected(None)
@@ -123,7 +123,7 @@ class TestWhen:
         assert exporter.clock.slept == []
 
     def test_once_an_hour(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """Polls within an hour show what is known, and the first one after it asks again."""
+        """The organization is requested once an hour; polls in between show the known value."""
         says(cloudflare, "730h")
         exporter.poll()
         says(cloudflare, "1460h")
@@ -137,7 +137,7 @@ class TestWhen:
         assert times_asked(cloudflare) == 2
 
     def test_after_a_refusal(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """A refusal is not believed for an hour: a new token is refused now and then."""
+        """After a refusal, the exporter asks again at the next poll instead of after an hour."""
         cloudflare.says(PATH, "{}", 403)
         for _ in range(3):
             exporter.poll()
@@ -150,7 +150,7 @@ class TestWhen:
         assert exporter.polled() == expected("2.628e+06", last_success="1.7900012e+09")
 
     def test_a_clock_that_is_set_back(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """A question that lies in the future is no reason not to ask."""
+        """If the clock is set back, the exporter asks again at the next poll."""
         says(cloudflare, "730h")
         exporter.poll()
         exporter.clock.now -= HOUR
@@ -158,8 +158,8 @@ class TestWhen:
         assert times_asked(cloudflare) == 2
 
     @pytest.mark.parametrize("body", ["<html>", "{}", answer([]), answer({"user_seat_expiration_inactive_time": 7})])
-    def test_a_fault_later(self, cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
-        """What is no answer leaves what was known for as long as numbers live, and is asked for again at each poll."""
+    def test_later_invalid_response(self, cloudflare: Cloudflare, exporter: Exporter, body: Body) -> None:
+        """After an invalid response, the known value stays until it is stale, and each poll asks again."""
         says(cloudflare, "730h")
         exporter.poll()
         cloudflare.says(PATH, body)
@@ -172,8 +172,8 @@ class TestWhen:
         assert times_asked(cloudflare) == 8
 
     @pytest.mark.parametrize(("status", "stays"), [(500, True), (503, True), (429, True), (403, False), (404, False)])
-    def test_a_failure_later(self, cloudflare: Cloudflare, exporter: Exporter, status: int, stays: bool) -> None:
-        """A failure that may pass leaves what was known, any other one takes it away; the next answer is as good."""
+    def test_later_failure(self, cloudflare: Cloudflare, exporter: Exporter, status: int, stays: bool) -> None:
+        """A temporary failure keeps the known value; any other failure removes it until the next good response."""
         says(cloudflare, "730h")
         exporter.poll()
         cloudflare.says(PATH, "{}", status)
@@ -184,7 +184,7 @@ class TestWhen:
         assert exporter.polled() == expected("5.256e+06", last_success="1.7900072e+09")
 
     def test_a_setting_that_is_switched_off(self, cloudflare: Cloudflare, exporter: Exporter) -> None:
-        """Seats that no longer expire are shown as such within the hour."""
+        """If the seat expiration is switched off, it disappears within an hour."""
         says(cloudflare, "730h")
         exporter.poll()
         says(cloudflare, None)
@@ -194,7 +194,7 @@ class TestWhen:
 
 @pytest.mark.parametrize(("ahead", "shown"), [(0, True), (HOUR, False)])
 def test_after_a_restart(cloudflare: Cloudflare, tmp_path: Path, ahead: float, shown: bool) -> None:
-    """What is known outlives the process, but not where it is dated in the future: nobody knows how old that is."""
+    """The known value survives a restart, but not if its time is in the future."""
     says(cloudflare, "730h")
     cloudflare.lists("users")
     account = Account(id=ACCOUNT_ID, api_token=Secret("the test", "a-token"), devices=False)

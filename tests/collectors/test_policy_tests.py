@@ -1,4 +1,4 @@
-"""Answers of a policy test and its users page in, the whole exposition of the test out. A poll takes no time."""
+"""A followed policy test: responses about it, and the whole exposition. A poll takes no time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,15 +23,15 @@ from tests.collectors.starting import moment
 
 
 class TestFinished:
-    @pytest.mark.parametrize("beyond", [EMPTY, EXAMPLE], ids=["an end", "the same for every page"])
+    @pytest.mark.parametrize("beyond", [EMPTY, EXAMPLE], ids=["empty page", "same page for ever"])
     def test_documented_example(self, cloudflare: Cloudflare, beyond: str) -> None:
-        """The example of the API page is one approved user, even from a server that gives it for every page."""
+        """The documented example gives one approved user, even if the server sends it for every page."""
         cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, EXAMPLE, beyond=beyond)
         assert exporter().polled() == expected(users_approved=1, population=1)
 
     def test_every_result(self, cloudflare: Cloudflare) -> None:
-        """Users are counted by result, those with a result nobody knows apart, and the test's own counts ignored."""
+        """Users are counted by result, with unknown results apart; the counts of the test itself are ignored."""
         cloudflare.says(TEST, progress(total=12))
         words = ["approved"] * 4 + ["blocked"] * 3 + ["error"] * 2 + ["success", "Approved", 'a\n"b"', None, ""]
         cloudflare.lists(USERS, answer([*results(*words), {"id": "x", "status": None}]))
@@ -42,14 +42,14 @@ class TestFinished:
     @pytest.mark.parametrize("size", [1, 7, 25, 1000, 2500])
     @pytest.mark.parametrize("honest", [True, False])
     def test_pages(self, cloudflare: Cloudflare, size: int, honest: bool) -> None:
-        """All pages are counted, however few rows the server gives at once and whatever it says about that."""
+        """The exporter counts the rows of all pages, for any page size, with and without totals."""
         rows = results(*["approved", "blocked"] * 30)
         cloudflare.says(TEST, progress(total=60))
         cloudflare.lists(USERS, *(honest_pages(rows, size) if honest else pages(rows, size)))
         assert exporter().polled() == expected(users_approved=30, users_blocked=30, population=60)
 
-    def test_what_is_asked(self, cloudflare: Cloudflare) -> None:
-        """A thousand rows a page are asked for, of all users: the filter has other words than the rows."""
+    def test_requests(self, cloudflare: Cloudflare) -> None:
+        """The exporter requests all rows, 1,000 a page, without a filter, because filter and rows use other words."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, answer(results("approved")))
         exporter().poll()
@@ -57,11 +57,11 @@ class TestFinished:
             (TEST, {}),
             (USERS, {"page": "1", "per_page": "1000"}),
             (USERS, {"page": "2", "per_page": "1000"}),
-            (USERS, {"page": "3", "per_page": "1000"}),  # since the test has more users than those
+            (USERS, {"page": "3", "per_page": "1000"}),  # because the test has more users than the rows so far
         ]
 
     def test_repeated_rows(self, cloudflare: Cloudflare) -> None:
-        """Each user is counted once, with the result that was listed first."""
+        """Each user is counted once, with the first listed result."""
         rows = results("approved", "blocked", "error", "approved")
         changed = rows[1] | {"status": "approved"}
         cloudflare.says(TEST, progress())
@@ -69,14 +69,14 @@ class TestFinished:
         assert exporter().polled() == expected(users_approved=2, users_blocked=1, users_error=1)
 
     def test_rows_without_id(self, cloudflare: Cloudflare) -> None:
-        """Users without an id are counted one by one, since nothing tells them apart."""
+        """Each row without an id counts as one user."""
         empty: Sequence[dict[str, Any]] = [{}, {"id": None}, {"id": ""}]
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, answer([row | {"status": "approved"} for row in empty]), answer([{}]))
         assert exporter().polled() == expected(users_approved=3, users_unknown=1)
 
     def test_counted_once(self, cloudflare: Cloudflare) -> None:
-        """A finished test never changes: its rows are asked for once, and when it finished stays."""
+        """The exporter reads the rows of a finished test only once, and its finish time stays."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, *honest_pages(results("approved", "blocked", "blocked", "error")))
         following = exporter()
@@ -89,8 +89,8 @@ class TestFinished:
         assert [path for path, _ in cloudflare.asked] == [TEST, USERS, TEST]
 
     @pytest.mark.parametrize("total", [0, None])
-    def test_nobody(self, cloudflare: Cloudflare, total: int | None) -> None:
-        """A finished test that covers nobody has zeros; where it does not say so, only after an hour without rows."""
+    def test_no_users(self, cloudflare: Cloudflare, total: int | None) -> None:
+        """A finished test without users has zeros; if it has no total_users, only after an hour without rows."""
         cloudflare.says(TEST, answer({"status": "complete", "total_users": total}))
         cloudflare.lists(USERS)
         following = exporter()
@@ -100,8 +100,8 @@ class TestFinished:
         last = moment(0 if total == 0 else 3600)
         assert following.polled() == expected(population=total, ratio=None, last_success=last)
 
-    def test_rows_that_are_not_there(self, cloudflare: Cloudflare) -> None:
-        """A finished test of many users that lists none of them is an error, and is counted when it does."""
+    def test_no_rows(self, cloudflare: Cloudflare) -> None:
+        """A finished test with users but without rows is an error, until the rows are listed."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS)
         following = exporter()
@@ -110,8 +110,8 @@ class TestFinished:
         cloudflare.lists(USERS, *honest_pages(results("blocked", "blocked", "blocked", "blocked")))
         assert following.polled() == expected(users_blocked=4, errors_invalid_response=1)
 
-    def test_rows_that_come_late(self, cloudflare: Cloudflare) -> None:
-        """The counts of a finished test that lists fewer users than it covers are shown when it lists them all."""
+    def test_late_rows(self, cloudflare: Cloudflare) -> None:
+        """The counts of a finished test are shown when all its users are listed."""
         following = exporter()
         cloudflare.says(TEST, progress())
         for listed in (1, 3):
@@ -128,14 +128,14 @@ class TestFinished:
 class TestRunning:
     @pytest.mark.parametrize("status", ["blocked", "processing", "exceeded time"])
     def test_not_finished(self, cloudflare: Cloudflare, status: str) -> None:
-        """A test that is not complete shows how far it is, without asking for rows or showing counts."""
+        """A running test shows its progress, but no counts, and its rows are not requested."""
         cloudflare.says(TEST, progress(status, total=1200, percent=57))
         present = {f"is_{status.replace(' ', '_')}": 1}
         assert exporter().polled() == running(**present, population=1200, ratio=0.57)
         assert len(cloudflare.asked) == 1
 
     def test_progress(self, cloudflare: Cloudflare) -> None:
-        """A test is followed from its start to its end, and counted at the end."""
+        """A test shows its progress while it runs, and its counts when it has finished."""
         following = exporter()
         cloudflare.says(TEST, progress("processing", percent=0))
         assert following.polled() == running(is_processing=1, ratio=0)
@@ -149,7 +149,7 @@ class TestRunning:
         )
 
     def test_running_again(self, cloudflare: Cloudflare) -> None:
-        """While a test runs, the counts of the last finished one stay."""
+        """While a test runs again, the counts of the last finished test stay."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, *honest_pages(results("approved", "approved", "blocked", "error")))
         following = exporter()
@@ -166,7 +166,7 @@ class TestRunning:
         )
 
     def test_failure(self, cloudflare: Cloudflare) -> None:
-        """A poll that fails takes no numbers away."""
+        """A failed poll removes no numbers."""
         cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
         following = exporter()

@@ -1,4 +1,4 @@
-"""Rows of a finished policy test that come late, never, or too many, and how their list ends."""
+"""Rows of a finished policy test that are listed late, never, or too often, and how their list ends."""
 
 import logging
 from typing import Any
@@ -18,14 +18,14 @@ MANY = 2345
 
 
 def lines(following: Exporter) -> list[str]:
-    """What the status page says of the test."""
+    """Return the lines about the test on the status page."""
     (snapshot,) = following.snapshots()
     return list(snapshot.collector.status(snapshot.summary))
 
 
 class TestLate:
-    def test_a_single_row(self, cloudflare: Cloudflare, caplog: pytest.LogCaptureFixture) -> None:
-        """One row of many counts only after an hour without more; the difference is told, and it is not paged again."""
+    def test_most_rows_missing(self, cloudflare: Cloudflare, caplog: pytest.LogCaptureFixture) -> None:
+        """After an hour with missing rows, the listed rows count, with one warning, and are not requested again."""
         cloudflare.says(TEST, progress(total=MANY))
         cloudflare.lists(USERS, *honest_pages(results("approved")))
         following = exporter()
@@ -48,7 +48,7 @@ class TestLate:
 
     @pytest.mark.parametrize("total", [{}, {"total_users": None}, {"total_users": 0}, {"total_users": "2"}])
     def test_without_a_total(self, cloudflare: Cloudflare, total: dict[str, object]) -> None:
-        """Without total_users, the rows must add up to the users with a result."""
+        """Without total_users, the counts are shown when the rows match the test's own numbers of results."""
         fields = {"status": "complete", "users_approved": 1, "users_blocked": 0, "users_errored": 1, **total}
         population = 0 if total.get("total_users") == 0 else None
         cloudflare.says(TEST, answer(fields))
@@ -58,8 +58,8 @@ class TestLate:
         cloudflare.lists(USERS, answer(results("approved", "error")))
         assert following.polled() == expected(users_approved=1, users_error=1, population=population, ratio=None)
 
-    def test_the_total_of_before(self, cloudflare: Cloudflare) -> None:
-        """A test that says nothing of its users once it is complete covers those that it covered before."""
+    def test_earlier_total(self, cloudflare: Cloudflare) -> None:
+        """If a complete test no longer has total_users, the exporter uses the last known total_users."""
         cloudflare.says(TEST, progress("processing", total=2, percent=50))
         following = exporter()
         following.poll()
@@ -71,8 +71,8 @@ class TestLate:
         cloudflare.lists(USERS, answer(results("blocked", "blocked")))
         assert 'status="blocked"} 2.0' in following.polled()
 
-    def test_none_at_all(self, cloudflare: Cloudflare) -> None:
-        """A test of some users that lists nobody fails for as long, never has zeros, and is paged once an hour."""
+    def test_no_rows(self, cloudflare: Cloudflare) -> None:
+        """A test with users but without rows fails its polls, never shows zeros, and is read once an hour."""
         cloudflare.says(TEST, progress(total=1))
         cloudflare.lists(USERS)
         following = exporter()
@@ -85,8 +85,8 @@ class TestLate:
         following.clock.now += HOUR
         assert 'status="error"} 1.0' in following.polled()
 
-    def test_fewer_than_before(self, cloudflare: Cloudflare) -> None:
-        """What counts after an hour is the longest list of that time."""
+    def test_longest_list(self, cloudflare: Cloudflare) -> None:
+        """After an hour, the longest list so far gives the counts."""
         cloudflare.says(TEST, progress())
         following = exporter()
         for statuses in (("approved", "blocked", "error"), ("approved",), ()):
@@ -98,7 +98,7 @@ class TestLate:
 
     @pytest.mark.parametrize("jump", [365 * 86400, -365 * 86400])
     def test_a_clock_that_is_set(self, cloudflare: Cloudflare, jump: float) -> None:
-        """However the time of day is set, rows are awaited for an hour, and with pauses."""
+        """If the clock jumps, the exporter still waits an hour for missing rows, with pauses between the polls."""
         cloudflare.says(TEST, progress())
         cloudflare.lists(USERS, answer(results("approved")))
         following = exporter()
@@ -113,8 +113,8 @@ class TestLate:
         following.clock.now += 2
         assert 'status="approved"} 1.0' in following.polled()
 
-    def test_more_than_it_covers(self, cloudflare: Cloudflare) -> None:
-        """Rows that were listed are believed rather than a total, and the difference is told."""
+    def test_more_rows_than_the_total(self, cloudflare: Cloudflare) -> None:
+        """If more rows are listed than total_users says, the rows count, and the status page shows the difference."""
         cloudflare.says(TEST, progress(total=2))
         cloudflare.lists(USERS, answer(results("approved", "approved", "blocked")))
         following = exporter()
@@ -122,7 +122,7 @@ class TestLate:
         assert lines(following)[1:] == ["lists 3 users, but says that it covers 2"]
 
     def test_running_again(self, cloudflare: Cloudflare) -> None:
-        """A test that is reported as running again keeps its counts, and is counted again when it has finished."""
+        """A test that runs again keeps its counts, and is counted again when it has finished."""
         cloudflare.says(TEST, progress(total=2))
         cloudflare.lists(USERS, answer(results("approved", "approved")))
         following = exporter()
@@ -144,8 +144,8 @@ class TestLate:
 class TestEnd:
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 416, 422])
     @pytest.mark.parametrize("total", ["total_users", "total_count"])
-    def test_a_refusal(self, cloudflare: Cloudflare, status: int, total: str) -> None:
-        """A refused page is the end of the list once all rows are there, by the test or by the list itself."""
+    def test_refusal_after_the_last_row(self, cloudflare: Cloudflare, status: int, total: str) -> None:
+        """A refused page ends the list if the rows reach the total of the test or of the list."""
         stated = {"total_users": 2} if total == "total_users" else {}
         info = {"result_info": {"total_count": 2}} if total == "total_count" else {}
         cloudflare.says(TEST, answer({"status": "complete", **stated}))
@@ -158,7 +158,7 @@ class TestEnd:
 
     @pytest.mark.parametrize("status", [400, 403, 404, 416])
     def test_a_refusal_too_early(self, cloudflare: Cloudflare, status: int) -> None:
-        """A refused page before all rows are there fails the poll, whatever it says of the totals."""
+        """A refused page before the last row fails the poll."""
         cloudflare.says(TEST, progress(total=3))
         info = {"total_count": 0}
         cloudflare.status_beyond = status
@@ -169,8 +169,8 @@ class TestEnd:
         assert "policy_test_users{" not in following.page()
 
     @pytest.mark.parametrize(("status", "reason"), [(429, "rate_limited"), (408, "timeout"), (502, "server")])
-    def test_that_passes(self, cloudflare: Cloudflare, status: int, reason: str) -> None:
-        """A failure that asks to come again is no end."""
+    def test_temporary_failure(self, cloudflare: Cloudflare, status: int, reason: str) -> None:
+        """A temporary failure is not the end of the list."""
         cloudflare.says(TEST, progress(total=1))
         cloudflare.status_beyond = status
         cloudflare.lists(USERS, answer(results("approved")), beyond="{}")
@@ -180,8 +180,8 @@ class TestEnd:
 
 
 class TestStored:
-    def test_of_an_older_version(self) -> None:
-        """What an older version stored is read, and a test that it counted is not counted again."""
+    def test_state_of_an_older_version(self) -> None:
+        """The exporter reads the state of an older version, and does not count a finished test again."""
         old = b'{"status":"complete","population":4.0,"processed_ratio":1.0,"users":{"approved":4},"finished":17.0}'
         summary = msgspec.json.decode(old, type=PolicyTestSummary)
         assert is_over(summary)

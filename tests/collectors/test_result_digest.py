@@ -1,4 +1,4 @@
-"""Results of policy tests in, what is remembered and compared of them out."""
+"""The stored results of policy tests, and how two tests are compared."""
 
 import tracemalloc
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from access_exporter.collectors.followed_policy_test import Result
 from access_exporter.collectors.fresh_summary import FreshSummary
 from access_exporter.collectors.result_digest import DigestBuilder, ResultDigest
 
-RESULT = st.sampled_from(["approved", "blocked", "error", "odd", None])
+RESULT = st.sampled_from(["approved", "blocked", "error", "unknown result", None])
 TEST = st.dictionaries(st.text(min_size=1, max_size=3), RESULT, max_size=30)
 
 
 def outcomes(test: dict[str, str | None], before: ResultDigest | None = None) -> ResultDigest:
-    """The results of a test, after another one."""
+    """Return the digest of a test, comparable with an earlier digest."""
     collecting = DigestBuilder(before)
     for person, word in test.items():
         collecting.add(Result(person, word))
@@ -27,7 +27,7 @@ def outcomes(test: dict[str, str | None], before: ResultDigest | None = None) ->
 class TestChanges:
     @given(TEST, TEST)
     def test_any_two_tests(self, first: dict[str, str | None], second: dict[str, str | None]) -> None:
-        """Whoever is in two tests with whatever results, the changes are those of a plain comparison."""
+        """The digests of two tests show the same changes as a direct comparison."""
         before = outcomes(first)
         stored = msgspec.json.decode(msgspec.json.encode(before), type=ResultDigest)
         changed = [second[person] for person in first.keys() & second.keys() if first[person] != second[person]]
@@ -35,11 +35,11 @@ class TestChanges:
         assert stored.changes_to(outcomes(second, stored)) == plain
 
     def test_another_salt_cannot_be_compared(self) -> None:
-        """Results hashed in another way tell nothing, rather than that everyone stayed as they were."""
+        """Results with different salts cannot be compared, so no changes are shown."""
         assert outcomes({"a": "approved"}).changes_to(outcomes({"a": "blocked"})) is None
 
     def test_nothing_names_a_person(self) -> None:
-        """Neither ids nor a hash of them that could be made again elsewhere are kept."""
+        """The exporter stores neither ids of people nor hashes that anyone else can compute."""
         summary = FreshSummary(outcomes=outcomes({"person-1": "approved"}), before=outcomes({"person-1": "approved"}))
         assert summary.outcomes is not None
         assert summary.before is not None
@@ -47,7 +47,7 @@ class TestChanges:
         assert summary.outcomes.people != summary.before.people
 
     def test_memory(self) -> None:
-        """A test is remembered in eight bytes a person, and two of them are compared within twenty."""
+        """A stored test needs about 8 bytes a person, and a comparison of two tests about 20."""
         people = 50_000
         rows = [Result(str(number), "approved") for number in range(people)]
         tracemalloc.start()
@@ -64,8 +64,8 @@ class TestChanges:
         assert peak < 20 * people + 100_000
 
     @pytest.mark.parametrize("changes", [{"people": "AAAA"}, {"salt": ""}, {"people": None}])
-    def test_what_cannot_be_results_is_refused(self, changes: dict[str, object]) -> None:
-        """A file that was tampered with is set aside rather than believed."""
+    def test_invalid_digest(self, changes: dict[str, object]) -> None:
+        """An invalid stored digest is rejected."""
         good = msgspec.to_builtins(outcomes({"a": "approved"}))
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(good | changes, ResultDigest)

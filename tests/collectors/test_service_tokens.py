@@ -1,4 +1,4 @@
-"""Answers of "List service tokens" in, the exposition of an account's service tokens out."""
+"""Metrics about service tokens, from responses of "List service tokens"."""
 
 import json
 
@@ -33,14 +33,14 @@ HELP = {
 
 @pytest.fixture
 def exporter() -> Fleet:
-    """An exporter of nothing but an account's service tokens."""
-    secret = Secret("the test", "a-token-nobody-may-see")
+    """Return an exporter of the service tokens of one account and nothing else."""
+    secret = Secret("the test", "a-very-secret-token")
     account = Account(id=ACCOUNT_ID, api_token=secret, users=False, service_tokens=ServiceTokens())
     return Fleet(Config(api=Api(requests_per_second=10_000, burst=1_000_000), accounts=(account,)))
 
 
 def polled(cloudflare: Cloudflare, exporter: Fleet, *bodies: Body) -> str:
-    """The exposition of the tokens after a poll of a list with these pages."""
+    """Return the exposition of the tokens after a poll of a list with these pages."""
     cloudflare.lists(PATH, *bodies)
     exporter.poll()
     page = exporter.page()
@@ -48,14 +48,14 @@ def polled(cloudflare: Cloudflare, exporter: Fleet, *bodies: Body) -> str:
 
 
 def family(name: str, *samples: str) -> str:
-    """A family with samples such as `{labels} 1.0`."""
+    """Return a metric family with samples such as `{labels} 1.0`."""
     full = f"cloudflare_access_service_token_{name}"
     lines = [f"# HELP {full} {HELP[name]}", f"# TYPE {full} gauge", *(full + sample for sample in samples)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def test_a_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """A token is shown by its name and id, with when it expires and whether it is enabled, and nothing else of it."""
+    """A service token is shown with its name, id, expiry and whether it is enabled, and nothing else."""
     shown = polled(cloudflare, exporter, *honest_pages([CI]))
     assert shown == family("expiry_timestamp_seconds", f"{{{LABELS}}} 1.7991432e+09") + family(
         "enabled", f"{{{LABELS}}} 1.0"
@@ -65,60 +65,58 @@ def test_a_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
 
 @pytest.mark.parametrize("change", [{"duration": "forever"}, {"expires_at": None}, {"expires_at": ""}])
 def test_a_token_that_never_expires(cloudflare: Cloudflare, exporter: Fleet, change: Row) -> None:
-    """A token that never expires, or of which that is not known, has no expiry, also beside a date from the API."""
+    """A token that never expires, or has no known expiry, has no expiry metric."""
     assert polled(cloudflare, exporter, *honest_pages([CI | change])) == family("enabled", f"{{{LABELS}}} 1.0")
 
 
 @pytest.mark.parametrize(("enabled", "value"), [(False, "0.0"), (None, None)])
-def test_whether_it_is_enabled(
-    cloudflare: Cloudflare, exporter: Fleet, enabled: bool | None, value: str | None
-) -> None:
-    """A disabled token is 0, and one of which the API does not say it is absent."""
+def test_enabled(cloudflare: Cloudflare, exporter: Fleet, enabled: bool | None, value: str | None) -> None:
+    """The metric is 0 for a disabled token, and absent if the API does not say."""
     expected = family("expiry_timestamp_seconds", f"{{{LABELS}}} 1.7991432e+09")
     expected += family("enabled", f"{{{LABELS}}} {value}") if value else ""
     assert polled(cloudflare, exporter, *honest_pages([CI | {"enabled": enabled}])) == expected
 
 
 def test_pages_and_names(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """Every page is read, each id counts once, and a token without a name is called by its id."""
+    """All pages are read, each id counts once, and a token without a name is labelled with its id."""
     rows = [{"id": f"t{number}", "name": "same name", "enabled": True} for number in range(1500)]
-    rows += [{"id": "t0", "name": "once more"}, {"id": "nameless", "enabled": True}, {"name": "without an id"}]
+    rows += [{"id": "t0", "name": "once more"}, {"id": "no-name", "enabled": True}, {"name": "without an id"}]
     shown = polled(cloudflare, exporter, *honest_pages(rows))
     assert shown.count('service_token="same name"') == 1500
     assert 'service_token="once more"' not in shown
-    assert f'{{account_id="{ACCOUNT_ID}",service_token="nameless",service_token_id="nameless"}} 1.0' in shown
-    assert "without an id" not in shown  # it could be any
+    assert f'{{account_id="{ACCOUNT_ID}",service_token="no-name",service_token_id="no-name"}} 1.0' in shown
+    assert "without an id" not in shown
 
 
-@pytest.mark.parametrize("name", ['odd "quotes" \\ and\nlines', "x" * 5000, "Ümläut 🚀"])
-def test_odd_names(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
-    """A name may be any text: it is escaped, cut at 200 characters, and breaks no line."""
+@pytest.mark.parametrize("name", ['with "quotes" \\ and\nlines', "x" * 5000, "Ümläut 🚀"])
+def test_unusual_names(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
+    """A name can be any text: it is escaped and cut off after 200 characters."""
     shown = polled(cloudflare, exporter, *honest_pages([CI | {"name": name}]))
     escaped = json.dumps(name[:200], ensure_ascii=False)
     assert f"service_token={escaped}," in shown
     assert shown.count("\n") == 6
 
 
-def test_a_name_that_cannot_be_written(cloudflare: Cloudflare, exporter: Fleet) -> None:
+def test_half_a_surrogate_pair(cloudflare: Cloudflare, exporter: Fleet) -> None:
     """Half of a surrogate pair in a name is shown as a question mark."""
     assert 'service_token="c?i",' in polled(cloudflare, exporter, *honest_pages([CI | {"name": "c\ud800i"}]))
     assert exporter.health(ACCOUNT_ID) == {"success": 1}
 
 
 def test_no_tokens(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """An account without service tokens is a good poll without numbers."""
+    """An account without service tokens is polled with success, and has no metrics."""
     assert polled(cloudflare, exporter, *honest_pages([])) == ""
     assert exporter.health(ACCOUNT_ID) == {"success": 1}
 
 
 def test_a_token_that_is_deleted(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """A deleted token is gone with the next poll."""
+    """A deleted token disappears at the next poll."""
     assert LABELS in polled(cloudflare, exporter, *honest_pages([CI]))
     assert polled(cloudflare, exporter, *honest_pages([])) == ""
 
 
-def test_a_hidden_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """A token that is announced and no longer listed fails one poll; then the others are shown again."""
+def test_missing_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
+    """If a list has fewer tokens than total_count says, one poll fails, and the next one accepts the list."""
     info = {"per_page": 1000, "total_count": 2, "total_pages": 1}
     polled(cloudflare, exporter, *honest_pages([CI, CI | {"id": "token-2", "name": "cd"}]))
     for success in (0, 1, 1):
@@ -128,8 +126,8 @@ def test_a_hidden_token(cloudflare: Cloudflare, exporter: Fleet) -> None:
 
 
 @pytest.mark.parametrize("answered", [answer([]), answer(None)])
-def test_totals_that_are_gone(cloudflare: Cloudflare, exporter: Fleet, answered: str) -> None:
-    """An empty list without the totals it had is not believed at once."""
+def test_empty_list_without_totals(cloudflare: Cloudflare, exporter: Fleet, answered: str) -> None:
+    """An empty list without totals fails the first poll, and the numbers stay."""
     before = polled(cloudflare, exporter, *honest_pages([CI]))
     assert polled(cloudflare, exporter, answered) == before
     assert exporter.health(ACCOUNT_ID)["success"] == 0
@@ -137,7 +135,7 @@ def test_totals_that_are_gone(cloudflare: Cloudflare, exporter: Fleet, answered:
 
 @pytest.mark.parametrize(("field", "shown"), [("enabled", "expiry"), ("expires_at", "enabled"), ("name", "enabled")])
 def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, shown: str) -> None:
-    """A value of a wrong type costs what is made of it, and nothing else of the token."""
+    """A value of a wrong type removes only its own metric."""
     page = polled(cloudflare, exporter, *honest_pages([CI | {field: 5}]))
     assert f"service_token_{shown}" in page
     assert exporter.health(ACCOUNT_ID)["success"] == 1
@@ -157,7 +155,7 @@ def test_an_invalid_value(cloudflare: Cloudflare, exporter: Fleet, field: str, s
     ],
 )
 def test_refusals(cloudflare: Cloudflare, exporter: Fleet, status: int, code: int, failure: str) -> None:
-    """A refusal keeps the last numbers, and its reason is counted and said in words, with the permission to grant."""
+    """A refusal keeps the last numbers; its reason is counted, and the error names the missing permission."""
     before = polled(cloudflare, exporter, *honest_pages([CI]))
     refusal = json.dumps({"success": False, "errors": [{"code": code, "message": "planted"}], "result": None})
     cloudflare.says(PATH, refusal, status)
@@ -170,14 +168,14 @@ def test_refusals(cloudflare: Cloudflare, exporter: Fleet, status: int, code: in
 
 
 def test_too_many(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """A list that would fill the memory of whoever scrapes it is an error, and no number is shown."""
+    """More than 10,000 service tokens are an error, so that a scrape does not run out of memory."""
     pages = [answer([{"id": f"{page}-{number}"} for number in range(1000)]) for page in range(12)]
     assert polled(cloudflare, exporter, *pages) == ""
     assert "the account lists more than 10000 service tokens" in exporter.failure()
 
 
 def test_the_status_page(cloudflare: Cloudflare, exporter: Fleet) -> None:
-    """The status page says how many tokens there are and which of those in use expires first."""
+    """The status page shows the number of tokens, and which enabled token expires first."""
     rows = [CI, CI | {"id": "2", "name": "off", "enabled": False, "expires_at": "2026-10-01T00:00:00Z"}]
     polled(cloudflare, exporter, *honest_pages(rows))
     (snapshot,) = [each for each in exporter.snapshots() if each.collector.key.collector == PATH]
@@ -188,7 +186,7 @@ def test_the_status_page(cloudflare: Cloudflare, exporter: Fleet) -> None:
 
 
 def test_switched_off(mock: responses.RequestsMock) -> None:
-    """Without service_tokens nothing is asked: its permission is another one."""
+    """Without `service_tokens` in the configuration, the tokens are not requested."""
     account = Account(id=ACCOUNT_ID, api_token=Secret("the test", "token"), users=False)
     exporter = Fleet(Config(accounts=(account,)))
     exporter.poll()
@@ -197,31 +195,24 @@ def test_switched_off(mock: responses.RequestsMock) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "a-token-nobody-may-see",
-        "used with a-token-nobody-may-see",
-        "a-token-nobody-may-see-2",
-        "A-TOKEN-NOBODY-MAY-SEE",
-    ],
+    "name", ["a-very-secret-token", "used with a-very-secret-token", "a-very-secret-token-2", "A-VERY-SECRET-TOKEN"]
 )
-def test_an_answer_that_repeats_the_credential(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
-    """Nothing of an answer is used that repeats the token it was asked with, and the failure does not repeat it."""
+def test_response_that_contains_the_token(cloudflare: Cloudflare, exporter: Fleet, name: str) -> None:
+    """A response that contains the API token is rejected, and the error does not contain the token."""
     cloudflare.lists(PATH, *honest_pages([CI | {"name": name}]))
     exporter.poll()
     assert exporter.failure() == ("invalid_response: the response from /access/service_tokens repeats the token or key")
-    assert "nobody" not in exporter.whole_page() + exporter.status_page()
+    assert "very-secret" not in exporter.whole_page() + exporter.status_page()
 
 
-@pytest.mark.parametrize("escaped", ["a", "n", "-", "a-token-nobody-may-see"])
+@pytest.mark.parametrize("escaped", ["a", "v", "-", "a-very-secret-token"])
 @pytest.mark.parametrize("digits", ["04x", "04X"])
-def test_an_answer_that_repeats_the_credential_in_escapes(
+def test_response_that_repeats_the_token_in_escapes(
     cloudflare: Cloudflare, exporter: Fleet, escaped: str, digits: str
 ) -> None:
     """The escapes of JSON do not hide the token."""
-    token = "".join(f"\\u{ord(each):{digits}}" if each in escaped else each for each in "a-token-nobody-may-see")
-    pages = honest_pages([CI | {"name": "PLANTED"}])
-    cloudflare.lists(PATH, *(page.replace("PLANTED", token) for page in map(str, pages)))
+    token = "".join(f"\\u{ord(each):{digits}}" if each in escaped else each for each in "a-very-secret-token")
+    cloudflare.lists(PATH, *(page.replace("PLANTED", token) for page in honest_pages([CI | {"name": "PLANTED"}])))
     exporter.poll()
     assert exporter.failure() == ("invalid_response: the response from /access/service_tokens repeats the token or key")
-    assert "nobody" not in exporter.whole_page() + exporter.status_page()
+    assert "very-secret" not in exporter.whole_page() + exporter.status_page()

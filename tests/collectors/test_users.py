@@ -1,4 +1,4 @@
-"""Answers of "Get users" in, the whole exposition of the users out. It is always 2026-09-21T14:13:20Z."""
+"""Metrics about users, from responses of "Get users". The current time is always 2026-09-21T14:13:20Z."""
 
 from access_exporter.config.model import Users
 from tests.collectors.cloudflare import Cloudflare, Row, answer, honest_pages
@@ -13,7 +13,7 @@ class TestNumbers:
         assert cloudflare.pages_asked() == [1]
 
     def test_one_page(self, cloudflare: Cloudflare) -> None:
-        """Users of every kind are counted by seat, devices, idleness and login."""
+        """Users are counted by seat, devices, idle time and last login."""
         seen = "last_successful_login"
         rows: list[Row] = [
             {"access_seat": True, "gateway_seat": False, "active_device_count": 2, seen: TODAY},
@@ -60,14 +60,14 @@ class TestNumbers:
         )
 
     def test_documented_example(self, cloudflare: Cloudflare) -> None:
-        """The example of the API page is one user without a seat and with two devices, whatever its totals say."""
+        """The documented example gives one user without a seat and with two devices, even if its totals are wrong."""
         body = (DATA / "get-users.json").read_bytes()
         example = expected(announced=1, users_none=1, active_devices=2, devices_2=1, last_login="1.5935808e+09")
         assert polled(cloudflare, body) == example
         assert polled(cloudflare, body, beyond=body) == example
 
     def test_configuration(self, cloudflare: Cloudflare) -> None:
-        """Days of idleness are those configured, and what is not configured is absent."""
+        """The metrics use the configured idle days, and a value that is not configured is absent."""
         row = {"gateway_seat": True, "active_device_count": 0, "last_successful_login": "2026-09-16T00:00:00Z"}
         cloudflare.lists("users", answer([row]))
         page = Exporter(name=None, seat_limit=None, users=Users(idle_days=(5, 6))).polled()
@@ -75,8 +75,8 @@ class TestNumbers:
         assert "seats_limit" not in page
         assert idle(page) == {"5": 1, "6": 0}
 
-    def test_idle_for_longer_than_computers_count(self, cloudflare: Cloudflare) -> None:
-        """Nobody is idle for a time that began before 1970, and who never logged in still never did."""
+    def test_idle_days_before_1970(self, cloudflare: Cloudflare) -> None:
+        """With very many idle days, no seat is idle, but a user who never logged in has never used the seat."""
         row = {"access_seat": True, "active_device_count": 0}
         cloudflare.lists("users", answer([row | {"created_at": "1971-01-01T00:00:00Z"}, row]))
         page = Exporter(users=Users(idle_days=(20000, 25000, 36500))).polled()
@@ -85,6 +85,6 @@ class TestNumbers:
 
 
 def idle(page: str) -> dict[str, float]:
-    """The idle seats of an exposition, by the days."""
+    """Return the idle seats of an exposition by idle days."""
     lines = (line.split('idle_days="')[1] for line in page.splitlines() if "seats_idle{" in line)
     return {days: float(number) for days, number in (line.split('"} ') for line in lines)}

@@ -1,4 +1,4 @@
-"""Any users with any devices in, and every number of their activity out. It is always 2026-09-21T14:13:20Z."""
+"""Every activity number is right, for any users and devices. The current time is always 2026-09-21T14:13:20Z."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ NAMES = ("a", "b", "c")
 
 @dataclass(frozen=True)
 class Device:
-    """A registration: whose it is, when it was seen, and whether it is in use."""
+    """A registration: the names of its user, when it was seen, and whether it is active."""
 
     user_id: str | None
     email: str | None
@@ -40,7 +40,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Person:
-    """A user, and what the exporter may know of the activity."""
+    """A user, and what the exporter can know about their activity."""
 
     user_id: str | None
     uid: str | None
@@ -117,7 +117,7 @@ persons = st.builds(
     login=times,
     created=times,
 )
-devices_of_anybody = st.builds(
+any_devices = st.builds(
     Device,
     user_id=st.none() | st.sampled_from([f"{kind} {name}" for kind in ("id", "uid", "other") for name in NAMES]),
     email=names,
@@ -129,10 +129,10 @@ devices_of_anybody = st.builds(
 @settings(max_examples=300)
 @given(
     people=st.lists(persons, max_size=8, unique_by=lambda person: person.user_id or id(person)),
-    devices=st.lists(devices_of_anybody, max_size=8),
+    devices=st.lists(any_devices, max_size=8),
 )
 def test_every_number_of_activity(people: list[Person], devices: list[Device]) -> None:
-    """Of any users with any devices, every number is that of a plain count."""
+    """Every number about activity equals a simple count of the users."""
     with responses.RequestsMock() as mock:
         cloudflare = Cloudflare(mock)
         cloudflare.lists("users", *pages([person.row() for person in people], 3))

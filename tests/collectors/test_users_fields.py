@@ -1,4 +1,4 @@
-"""Users with fields of every kind in, the whole exposition of the users out. It is always 2026-09-21T14:13:20Z."""
+"""Valid, missing and invalid fields of users. The current time is always 2026-09-21T14:13:20Z."""
 
 import pytest
 
@@ -10,7 +10,7 @@ class TestFields:
     @pytest.mark.parametrize("field", BOTH)
     @pytest.mark.parametrize("empty", [{}, None, ""], ids=["absent", "null", "empty"])
     def test_missing(self, cloudflare: Cloudflare, field: str, empty: object) -> None:
-        """A field that is absent, null or "" is not known, and takes nothing else with it."""
+        """A field that is missing, null or "" is unknown, and affects no other number."""
         row = {name: value for name, value in BOTH.items() if name != field}
         if empty != {}:
             row[field] = empty
@@ -18,7 +18,7 @@ class TestFields:
 
     @pytest.mark.parametrize("empty", [{}, None, ""], ids=["absent", "null", "empty"])
     def test_all_missing(self, cloudflare: Cloudflare, empty: object) -> None:
-        """A user of whom nothing is known is counted as such, and so is the next."""
+        """A user without any data counts as unknown, and each such user counts."""
         row = {} if empty == {} else dict.fromkeys(BOTH, empty)
         assert polled(cloudflare, answer([row, row])) == expected(users_unknown=2, devices_unknown=2)
 
@@ -37,8 +37,8 @@ class TestFields:
             b'} 1.0\\ncloudflare_access_seats_used{account_id=\\"x\\"',
         ],
     )
-    def test_odd_name(self, cloudflare: Cloudflare, name: bytes) -> None:
-        """Whatever a user is called, even in the id, it is one user and nothing of it is shown."""
+    def test_unusual_name(self, cloudflare: Cloudflare, name: bytes) -> None:
+        """A user with any name or id counts as one user, and the name is not shown."""
         body = answer([BOTH, BOTH | {"id": "NAME", "name": "NAME", "email": "NAME", "uid": "NAME"}])
         assert polled(cloudflare, body.encode().replace(b"NAME", name)) == expected(
             users_both=2,
@@ -54,11 +54,11 @@ class TestFields:
         )
 
     def test_byte_order_mark(self, cloudflare: Cloudflare) -> None:
-        """A byte order mark before the answer does no harm."""
+        """A byte order mark at the start of a response is ignored."""
         assert polled(cloudflare, b"\xef\xbb\xbf" + answer([BOTH]).encode()) == expected(**EXPECTED_BOTH)
 
     def test_unknown_fields(self, cloudflare: Cloudflare) -> None:
-        """Fields the API page does not name yet are passed over, wherever they stand."""
+        """The exporter ignores undocumented fields anywhere in the response."""
         row = BOTH | {"access_seats": {"a": [1, None, "x"]}, "": "", "device_count": "many"}
         body = answer([row], cursor=None, result_set=[[]])
         assert polled(cloudflare, body) == expected(**EXPECTED_BOTH)
@@ -85,7 +85,7 @@ class TestFields:
         ],
     )
     def test_times(self, cloudflare: Cloudflare, login: str, seconds: str) -> None:
-        """A time is read with any zone, without one as UTC, to the microsecond, and may lie in the future."""
+        """A time can have any time zone, is UTC without one, is read to the microsecond, and can be in the future."""
         body = answer([BOTH | {"last_successful_login": login}])
         assert polled(cloudflare, body) == expected(**(EXPECTED_BOTH | {"last_login": seconds}))
 
@@ -99,8 +99,8 @@ class TestFields:
             "1970-01-01T00:00:00Z",
         ],
     )
-    def test_times_that_never_were(self, cloudflare: Cloudflare, never: str) -> None:
-        """The year 1 and the start of the epoch stand for a time that is not known."""
+    def test_placeholder_times(self, cloudflare: Cloudflare, never: str) -> None:
+        """The year 1 and the start of 1970 are placeholders for an unknown time."""
         body = answer([BOTH | {"last_successful_login": never}, {**BOTH, "id": "2", "created_at": never}])
         assert polled(cloudflare, body) == expected(
             users_both=2,
@@ -128,7 +128,7 @@ class TestFields:
             '{"id": true, "access_seat": "yes"}',
         ],
     )
-    def test_wrong_type(self, cloudflare: Cloudflare, row: str) -> None:
-        """What is no row, or could be counted twice, fails the poll: no number is better than a wrong one."""
+    def test_invalid_row(self, cloudflare: Cloudflare, row: str) -> None:
+        """A row of a wrong type, or with an invalid id, fails the poll, so that no user is counted twice."""
         page = polled(cloudflare, '{"success": true, "result": [{"id": "1"}, ROW]}'.replace("ROW", row))
         assert page == health(success=0, last_success=None, errors_invalid_response=1)

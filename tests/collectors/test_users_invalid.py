@@ -1,4 +1,4 @@
-"""Users with values that cannot be, among others, in, and the whole exposition of the users out."""
+"""Users with invalid values: the value counts as unknown, and all other values count."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ UNKNOWN_SEAT: dict[str, Any] = {
     "seats_gateway": 0,
     "seats_used": 0,
 }
-# What is unknown of a login is not "never": nobody is idle, or never was there, because of it.
+# An unknown login does not mean "never logged in", so the seat is neither idle nor never used.
 UNKNOWN_ACTIVITY: dict[str, Any] = {"unknown_30": 1, "unknown_60": 1, "unknown_90": 1}
 UNKNOWN_LOGIN: dict[str, Any] = {"within_1d": 0, "within_7d": 0, "within_30d": 0, "last_login": None}
 UNKNOWN_LOGIN |= UNKNOWN_ACTIVITY
@@ -50,20 +50,20 @@ CASES = [
 
 
 def with_value(field: str, value: str) -> str:
-    """A row of which all is known, but for a field that has this JSON."""
+    """Return a row of a known user with this JSON in one field."""
     return json.dumps(BOTH | {field: "VALUE"}).replace('"VALUE"', value)
 
 
 @pytest.mark.parametrize(("field", "value", "change"), CASES, ids=lambda case: str(case)[:40])
-def test_the_row_is_unknown(cloudflare: Cloudflare, field: str, value: str, change: dict[str, Any]) -> None:
-    """A value of a wrong type is not known and takes nothing else with it; a flag is never guessed from the other."""
+def test_invalid_value(cloudflare: Cloudflare, field: str, value: str, change: dict[str, Any]) -> None:
+    """A value of a wrong type is unknown and affects no other value, not even the other seat flag."""
     page = polled(cloudflare, answer(["ROW"]).replace('"ROW"', with_value(field, value)))
     assert page == expected(**(EXPECTED_BOTH | change))
 
 
 @pytest.mark.parametrize("days", [1.01, 2, 365, 10_000])
 def test_the_future(cloudflare: Cloudflare, days: float) -> None:
-    """A login more than a day ahead is not known, and not the newest of all."""
+    """A login more than a day in the future is unknown, and is not the last login."""
     login = datetime.fromtimestamp(START + days * 86400, UTC).isoformat()
     rows = [BOTH | {"last_successful_login": login}, {"id": "2", "last_successful_login": "2026-09-21T10:00:00Z"}]
     assert polled(cloudflare, answer(rows)) == expected(
@@ -71,8 +71,8 @@ def test_the_future(cloudflare: Cloudflare, days: float) -> None:
     )
 
 
-def test_how_many(cloudflare: Cloudflare, log: Callable[[], list[str]]) -> None:
-    """Each poll says in one line how many rows have invalid values, over all pages, and of nobody which."""
+def test_warning(cloudflare: Cloudflare, log: Callable[[], list[str]]) -> None:
+    """Each poll logs one warning with the number of rows with invalid values, without the values."""
     rows: list[Any] = holders(2500)
     for number in (0, 700, 1500, 2400):
         rows[number]["created_at"] = "planted"
@@ -89,8 +89,8 @@ def test_how_many(cloudflare: Cloudflare, log: Callable[[], list[str]]) -> None:
 
 
 @pytest.mark.parametrize("value", ["", None, "2026-09-21T10:00:00", "0001-01-01T00:00:00Z"])
-def test_what_is_usual(cloudflare: Cloudflare, log: Callable[[], list[str]], value: str | None) -> None:
-    """What is merely missing, or has no zone, is not invalid."""
+def test_no_warning(cloudflare: Cloudflare, log: Callable[[], list[str]], value: str | None) -> None:
+    """A missing value, or a time without a time zone, is not invalid."""
     cloudflare.lists("users", answer([BOTH | {"last_successful_login": value, "created_at": value}]))
     Exporter().poll()
     assert [line for line in log() if "level=warn" in line] == []

@@ -1,4 +1,4 @@
-"""Pages of users in, the whole exposition of the users out. It is always 2026-09-21T14:13:20Z."""
+"""Pages of users: the exporter counts all of them. The current time is always 2026-09-21T14:13:20Z."""
 
 import json
 from typing import Any
@@ -21,8 +21,8 @@ EXAMPLE: dict[str, Any] = json.loads((DATA / "get-users.json").read_text())
 
 
 class TestPages:
-    def test_many(self, cloudflare: Cloudflare) -> None:
-        """A list of three pages is asked for in three requests of a thousand each, and summed over all of them."""
+    def test_three_pages(self, cloudflare: Cloudflare) -> None:
+        """The exporter reads three pages of 1,000 users in three requests, and counts all users."""
         never = [
             {"id": f"new {index}", "gateway_seat": True, "active_device_count": 0, "created_at": "2020-01-01T00:00:00Z"}
             for index in range(1000)
@@ -68,7 +68,7 @@ class TestPages:
         ],
     )
     def test_clamped_page_size(self, cloudflare: Cloudflare, info: dict[str, int] | None) -> None:
-        """A server that gives a hundred where a thousand were asked for is read to the end, even if it denies that."""
+        """If the server sends fewer rows a page than requested, the exporter still reads the whole list."""
         page = expected_holders(250, announced=(info or {}).get("total_count"))
         assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == page
 
@@ -86,7 +86,7 @@ class TestPages:
         ],
     )
     def test_wrong_totals(self, cloudflare: Cloudflare, users: int, totals: dict[str, int]) -> None:
-        """Totals that contradict each other or the rows neither end a list early nor keep it from ending."""
+        """Wrong totals neither end a list early nor make it endless."""
         info = {"count": 100, "page": 1, "per_page": 100, **totals}
         page = expected_holders(users, announced=totals["total_count"])
         assert polled(cloudflare, *pages(holders(users), 100, result_info=info)) == page
@@ -100,7 +100,7 @@ class TestPages:
         ],
     )
     def test_total_alone(self, cloudflare: Cloudflare, info: str) -> None:
-        """A total is shown as the API states it, whatever else is missing."""
+        """The exporter shows total_count as the API states it, even if other fields are missing."""
         bodies = [f'{body[:-1]}, "result_info": {info}}}' for body in pages(holders(150), 100)]
         assert polled(cloudflare, *bodies) == expected_holders(150, announced=150)
 
@@ -125,19 +125,19 @@ class TestPages:
             '{"\\ud83d": "\\ud83d"}',
         ],
     )
-    def test_odd_result_info(self, cloudflare: Cloudflare, info: str) -> None:
-        """A result_info that is null, of another type or full of nonsense is as good as none."""
+    def test_invalid_result_info(self, cloudflare: Cloudflare, info: str) -> None:
+        """An invalid result_info is ignored."""
         bodies = [f'{body[:-1]}, "result_info": {info}}}' for body in pages(holders(150), 100)]
         assert polled(cloudflare, *bodies) == expected_holders(150)
 
     def test_no_result_info(self, cloudflare: Cloudflare) -> None:
-        """Where nobody says how long a full page is, the list ends with the empty page after the last."""
+        """Without a result_info, an empty page ends the list."""
         assert polled(cloudflare, *pages(holders(1500))) == expected_holders(1500)
         assert cloudflare.pages_asked() == [1, 2, 3]
 
     @pytest.mark.parametrize("total", [10, 13, None])
     def test_repeated_rows(self, cloudflare: Cloudflare, total: int | None) -> None:
-        """A user who is listed again at the start of the next page, or anywhere, is counted once."""
+        """A user who is listed several times is counted once."""
         rows = holders(10)
         info = {"per_page": 4, "total_count": total, "total_pages": total and -(-total // 4)}
         bodies = (
@@ -158,14 +158,14 @@ class TestPages:
         ],
     )
     def test_same_short_page_for_ever(self, cloudflare: Cloudflare, info: dict[str, Any]) -> None:
-        """A server that gives its one short page for every number comes to an end with the right numbers."""
+        """If the server sends the same short page for every number, the list ends and the numbers are right."""
         body = answer(holders(20), **info)
         announced = (info.get("result_info") or {}).get("total_count")
         assert polled(cloudflare, body, beyond=body) == expected_holders(20, announced)
         assert len(cloudflare.asked) <= 11
 
-    def test_same_short_page_with_nameless_rows_for_ever(self, cloudflare: Cloudflare) -> None:
-        """Rows without an id are not counted again with the page they stand on."""
+    def test_same_short_page_without_ids_for_ever(self, cloudflare: Cloudflare) -> None:
+        """Rows without an id are not counted again when their page is repeated."""
         body = answer([*holders(18), *({**row, "id": None} for row in holders(2))])
         assert polled(cloudflare, body, beyond=body) == expected_holders(20)
 
@@ -183,7 +183,7 @@ class TestPages:
         ],
     )
     def test_same_full_page_for_ever(self, cloudflare: Cloudflare, size: int, info: dict[str, object]) -> None:
-        """A server that repeats its first page although there must be more is an error, not a number."""
+        """If the server repeats a full page although there are more rows, the poll fails."""
         body = answer(holders(size), **info)
         page = polled(cloudflare, body, beyond=body)
         assert page == health(success=0, last_success=None, errors_invalid_response=1)
@@ -192,15 +192,15 @@ class TestPages:
     def test_endless(
         self, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, requests: int
     ) -> None:
-        """A list of ever new rows is given up, not followed for ever."""
+        """A list that never ends fails the poll after the maximum number of rows or pages."""
         monkeypatch.setattr(pagination, limit, value)
         body = answer([{}] * 10)
         page = polled(cloudflare, body, beyond=body)
         assert page == health(success=0, last_success=None, errors_invalid_response=1)
         assert len(cloudflare.asked) == requests
 
-    def test_failed_walk(self, cloudflare: Cloudflare) -> None:
-        """A walk that does not reach its end changes nothing but the health of the target."""
+    def test_failed_poll(self, cloudflare: Cloudflare) -> None:
+        """A poll that fails on a later page changes only the health metrics of the target."""
         cloudflare.lists("users", *honest_pages(holders(3)))
         exporter = Exporter()
         before = exporter.polled()
@@ -216,13 +216,13 @@ class TestPages:
 
 
 def test_a_total_that_counts_only_its_page(cloudflare: Cloudflare) -> None:
-    """A total that only counts its page agrees with all that was seen, and yet ends no list on its first page."""
+    """A total_count that only counts the rows of its page does not end the list."""
     info = {"per_page": 100, "total_count": 100, "total_pages": 1}
     assert polled(cloudflare, *pages(holders(250), 100, result_info=info)) == expected_holders(250, announced=100)
 
 
 def test_pages_that_grow(cloudflare: Cloudflare) -> None:
-    """Where pages grow while a list is read, users were passed over, so nothing is believed."""
+    """If the page size grows during a poll, the poll fails, because users were skipped."""
     rows = holders(3000)
     info = {"total_count": 3000, "per_page": 1000, "total_pages": 3}
     small = answer(rows[:500], result_info=info | {"per_page": 500, "total_pages": 6})

@@ -1,4 +1,4 @@
-"""Users in, their sums out. It is always 2026-09-21T14:13:20Z."""
+"""The sums over all users. The current time is always 2026-09-21T14:13:20Z."""
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from tests.fakes import START
 
 class TestFields:
     def test_missing_times(self, cloudflare: Cloudflare) -> None:
-        """A seat is not idle where neither a login nor a creation is known, but it was never used."""
+        """Without a login and a creation time, a seat is not idle, but was never used."""
         row = {"id": "1", "access_seat": True, "active_device_count": 0}
         assert polled(cloudflare, answer([row])) == expected(
             users_access=1, seats_access=1, seats_used=1, devices_0=1, never_used=1
@@ -39,7 +39,7 @@ class TestFields:
     def test_boundaries(
         self, cloudflare: Cloudflare, login: str, idle: list[int], within: list[str], devices: int
     ) -> None:
-        """Exactly thirty days ago is both within thirty days and idle for thirty days, or unknown with a device."""
+        """A login exactly 30 days ago counts as within 30 days, and the seat as idle (with a device: as unknown)."""
         values: dict[str, float | str | None] = {f"unknown_{days}" if devices else f"idle_{days}": 1 for days in idle}
         values |= {"active_devices": devices, "devices_2": int(devices > 0), "devices_0": int(devices == 0)}
         values |= {f"within_{span}": int(span in within) for span in ("1d", "7d", "30d")}
@@ -57,7 +57,7 @@ class TestFields:
         ],
     )
     def test_never_used(self, cloudflare: Cloudflare, created: str, idle: list[int]) -> None:
-        """A seat nobody has used is idle since its user was created."""
+        """A seat that was never used is idle since its user was created."""
         values: dict[str, float | str | None] = {f"idle_{days}": 1 for days in idle}
         values |= {"never_used": 1, "active_devices": 0, "devices_0": 1, "devices_2": 0}
         without = {name: value for name, value in WITHOUT["last_successful_login"].items() if "unknown" not in name}
@@ -91,8 +91,8 @@ class TestFields:
         ],
     )
     def test_devices(self, cloudflare: Cloudflare, count: str, bucket: str, total: float | str) -> None:
-        """A number of devices may be fractional or huge; one that cannot be is not known, and not counted."""
-        is_unknown = bucket != "0"  # whether a device was used is not known, as long as there may be one
+        """A number of devices can be fractional or huge; an impossible number is unknown and not counted."""
+        is_unknown = bucket != "0"  # the activity is unknown if there can be a device
         row = {"id": "1", "access_seat": True, "active_device_count": "COUNT", "created_at": "2026-08-01T00:00:00Z"}
         assert polled(cloudflare, answer([row]).replace('"COUNT"', count)) == expected(
             **{
@@ -110,8 +110,8 @@ class TestFields:
 LAST_LOGIN = "cloudflare_access_last_login_timestamp_seconds"
 
 
-def test_what_an_older_version_has_stored() -> None:
-    """A summary that was stored before there were all of its fields can still be read."""
+def test_summary_of_an_older_version() -> None:
+    """The exporter can read a stored summary of an older version, with fewer fields."""
     summary = summarize([[User("1", access_seat=True)]], (30,), START)
     stored = msgspec.to_builtins(summary)
     younger = ("users_by_domain", "idle", "activity_unknown", "never_used", "users_active")
@@ -121,8 +121,8 @@ def test_what_an_older_version_has_stored() -> None:
     assert msgspec.json.decode(msgspec.json.encode(stored), type=UsersSummary) == summary
 
 
-def test_more_kinds_of_users_than_can_be(cloudflare: Cloudflare) -> None:
-    """Users of whom no two have the same number of devices are counted like any others."""
+def test_many_numbers_of_devices(cloudflare: Cloudflare) -> None:
+    """Thousands of users with different numbers of devices are counted correctly."""
     rows = [{"id": str(number), "access_seat": True, "active_device_count": number / 8} for number in range(24_000)]
     page = polled(cloudflare, *pages(rows))
     assert page == expected(

@@ -1,4 +1,4 @@
-"""Users and devices, which are polled at different times and may be read or not: what is shown when."""
+"""Users and devices are polled at different times: which activity is shown at which time."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ ACTIVE = {"1d": 1, "7d": 1, "30d": 1}
 
 
 def people() -> Simulator:
-    """An account with one user of the WARP client, who never logs in."""
+    """Return a simulated account with one user of the WARP client, who never logs in."""
     server = cloudflare("first")
     server.accounts["first"].users = (WARP_USER,)
     server.accounts["first"].registrations = (SEEN_TODAY,)
@@ -31,19 +31,19 @@ def people() -> Simulator:
 
 
 def activity(exporter: Fleet) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """What is shown of seats that are idle, of unknown activity, and of active users."""
+    """Return the idle seats, the seats of unknown activity, and the active users that are shown."""
     page = exporter.page()
     return shown(page, "seats_idle"), shown(page, "seats_activity_unknown"), shown(page, "users_active")
 
 
 def times(server: Simulator, endpoint: str) -> list[float]:
-    """When the first page of a list was asked for, in seconds since the start."""
+    """Return the times of requests for the first page of a list, in seconds since the start."""
     return [arrival.time - NOW.timestamp() for arrival in server.arrivals if arrival.endpoint == endpoint]
 
 
 class TestTheFirstPoll:
     def test_before_devices_were_read(self) -> None:
-        """Nothing is said of idle seats before devices were read, and users are asked for again soon, and once."""
+        """Idle seats appear only after devices were read, so users are polled again after 15 s."""
         with people() as server:
             exporter = Fleet(config(server, account("first", devices="auto")))
             server.clock = exporter.clock.time
@@ -62,7 +62,7 @@ class TestTheFirstPoll:
 
     @pytest.mark.parametrize("interval", [10, 12])
     def test_a_short_interval(self, interval: int) -> None:
-        """Where users are polled more often than that, there is nothing to do."""
+        """If the interval of users is shorter than 15 s, there is no extra poll."""
         with people() as server:
             users = Users(interval=Interval(interval))
             exporter = Fleet(config(server, account("first", devices="auto", users=users)))
@@ -74,7 +74,7 @@ class TestTheFirstPoll:
     @pytest.mark.parametrize("fault", [answers(500), answers(404), answers(429), answers(200, "<html>")])
     @pytest.mark.parametrize("devices", ["auto", True])
     def test_devices_that_cannot_be_read(self, fault: Any, devices: Any) -> None:
-        """Where devices fail, the second poll of users says what is known without them, and goes on as usual."""
+        """If devices fail, the second poll of users shows unknown activity, and later polls continue as usual."""
         with people() as server:
             server.fault = lambda request: fault if request.endpoint == "devices" else None
             exporter = Fleet(config(server, account("first", devices=devices)))
@@ -86,8 +86,8 @@ class TestTheFirstPoll:
             exporter.run(1800)
             assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
 
-    def test_users_that_fail_after_it(self) -> None:
-        """A second poll of users that fails is followed at the usual interval, not every few seconds."""
+    def test_second_poll_of_users_fails(self) -> None:
+        """If the second poll of users fails, the next poll follows after the usual interval."""
         with people() as server:
             exporter = Fleet(config(server, account("first", devices="auto")))
             server.clock = exporter.clock.time
@@ -96,8 +96,8 @@ class TestTheFirstPoll:
             exporter.run(1000)
             assert times(server, "users") == [0, 15, 315, 615, 915]
 
-    def test_a_refusal(self) -> None:
-        """A token that may not read devices is known after the first poll, and asked again at the next."""
+    def test_token_without_permission(self) -> None:
+        """If the token cannot read devices, the activity is unknown, and the exporter asks again later."""
         with people() as server:
             server.accounts["first"].registrations = None
             exporter = Fleet(config(server, account("first", devices="auto")))
@@ -113,7 +113,7 @@ class TestTheFirstPoll:
 class TestLater:
     @pytest.fixture
     def exporter(self) -> Any:
-        """An exporter that has read users and devices."""
+        """Return an exporter that has read users and devices, and its simulated account."""
         with people() as server:
             users = Users(interval=Interval(100))
             devices = Devices(interval=Interval(100), stale_after=Duration(550))
@@ -122,8 +122,8 @@ class TestLater:
             assert activity(exporter) == (NOBODY, NOBODY, ACTIVE)
             yield exporter, server
 
-    def test_devices_that_are_too_old(self, exporter: tuple[Fleet, Simulator]) -> None:
-        """Once the numbers of devices are too old to be shown, users are judged without them, until they are back."""
+    def test_stale_devices(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """When the numbers of devices are stale, the activity is unknown until devices are read again."""
         fleet, server = exporter
         server.fault = lambda request: answers(500) if request.endpoint == "devices" else None
         fleet.run(500)
@@ -134,8 +134,8 @@ class TestLater:
         fleet.run(200)
         assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
 
-    def test_a_permission_that_is_taken_away(self, exporter: tuple[Fleet, Simulator]) -> None:
-        """A token that may no longer read devices leaves nothing of them, where they are read if possible."""
+    def test_revoked_permission(self, exporter: tuple[Fleet, Simulator]) -> None:
+        """With `devices: auto`, all device numbers disappear if the permission is revoked."""
         fleet, server = exporter
         fleet.load(config(server, account("first", devices="auto", users=Users(interval=Interval(100)))))
         fleet.run(10)
@@ -146,7 +146,7 @@ class TestLater:
         assert fleet.health("first") == {"success": 1}
 
     def test_a_reload_that_switches_devices_off(self, exporter: tuple[Fleet, Simulator]) -> None:
-        """What devices said is gone at once, and users are counted without them at once."""
+        """If a reload switches devices off, their numbers disappear at once, and users are counted without them."""
         fleet, server = exporter
         fleet.load(config(server, account("first", devices=False, users=Users(interval=Interval(100)))))
         assert "device_registrations" not in fleet.page()
@@ -155,7 +155,7 @@ class TestLater:
         assert activity(fleet) == (NOBODY, ALL, {})
 
     def test_a_reload_that_switches_devices_on(self, exporter: tuple[Fleet, Simulator]) -> None:
-        """Devices are read at once, and users are judged with them from the next poll on."""
+        """If a reload switches devices on, devices are read at once and used at the next poll of users."""
         fleet, server = exporter
         off = config(server, account("first", devices=False, users=Users(interval=Interval(100))))
         fleet.load(off)
@@ -168,8 +168,8 @@ class TestLater:
         assert activity(fleet) == (NOBODY, NOBODY, ACTIVE)
 
 
-def test_a_restart(tmp_path: Path) -> None:
-    """After a restart the last numbers are there, and then those of users who were judged with devices read anew."""
+def test_restart(tmp_path: Path) -> None:
+    """After a restart, the stored numbers are shown, and then the numbers from newly read users and devices."""
     with people() as server:
         loaded = config(server, account("first", devices="auto"))
         exporter = Fleet(loaded, folder=tmp_path)

@@ -11,7 +11,8 @@ from access_exporter.config.secrets import Secret
 
 A, B = "a" * 32, "b" * 32
 TOKEN = Secret("here", "token")
-HIDDEN = "stale_after is shorter than interval, so its series vanish between polls"
+HIDDEN = "stale_after is shorter than interval, so the series disappear between polls; raise stale_after"
+QUOTES = "Cloudflare gets the quotes as well; remove them"
 
 
 def config(*accounts: Account, url: str = "https://api.cloudflare.com/client/v4") -> Config:
@@ -35,7 +36,7 @@ def test_clear_text_to_this_machine(host: str) -> None:
 def test_clear_text(host: str) -> None:
     """If a credential would cross the network without encryption, there is a warning."""
     warnings = list(check.warnings(config(Account(id=A, api_token=TOKEN), url=f"http://{host}/v4")))
-    assert warnings == ["api.url is not https: the credential is sent in clear"]
+    assert warnings == ["api.url is not https, so the credential is sent unencrypted; use https"]
 
 
 def test_stale_before_the_next_poll() -> None:
@@ -55,14 +56,16 @@ def test_stale_before_the_next_poll() -> None:
 def test_nothing_to_poll() -> None:
     """An account without anything to poll gives a warning."""
     account = Account(id=A, api_token=TOKEN, users=False)
-    assert list(check.warnings(config(account))) == [f"account {A!r}: nothing of it is polled"]
+    assert list(check.warnings(config(account))) == [
+        f"account {A!r}: nothing is polled; add users, devices, service_tokens or policy_tests"
+    ]
 
 
 @pytest.mark.parametrize("name", ["a" * 31, "a" * 31 + "g", "example", "\u0661" * 32, "a" * 31 + "\n"])
 def test_an_invalid_account_id(name: str) -> None:
     """An invalid account id gives a warning."""
     (warning,) = check.warnings(config(Account(id=name, api_token=TOKEN)))
-    assert warning == f"account {name!r}: the id of an account is 32 hexadecimal digits, and this is something else"
+    assert warning == f"account {name!r}: the id is not 32 hexadecimal digits; copy it from Cloudflare's dashboard"
 
 
 def test_an_id_in_capitals() -> None:
@@ -79,8 +82,8 @@ def test_a_token_in_quotes(token: str, tmp_path: Path) -> None:
         Account(id=B, api_token_file=str(tmp_path / "token")),
     )
     assert list(check.warnings(config(*accounts))) == [
-        f"account {A!r}: the API token is in quotes (environment variable X), which are sent with it",
-        f"account {B!r}: the API token is in quotes (file {str(tmp_path / 'token')!r}), which are sent with it",
+        f"account {A!r}: the API token is in quotes (environment variable X); {QUOTES}",
+        f"account {B!r}: the API token is in quotes (file {str(tmp_path / 'token')!r}); {QUOTES}",
     ]
     assert accounts[0].secret.read() == token
 
@@ -89,8 +92,8 @@ def test_a_key_in_quotes() -> None:
     """Quotes around an API key or its e-mail address give a warning too."""
     account = Account(id=A, api_key=Secret("here", "'key'"), api_email=Secret("there", '"jane@example.com"'))
     assert list(check.warnings(config(account))) == [
-        f"account {A!r}: the API key is in quotes (here), which are sent with it",
-        f"account {A!r}: the e-mail address is in quotes (there), which are sent with it",
+        f"account {A!r}: the API key is in quotes (here); {QUOTES}",
+        f"account {A!r}: the e-mail address is in quotes (there); {QUOTES}",
     ]
 
 
@@ -115,7 +118,7 @@ def test_policies_without_refresh() -> None:
         "policy test 'x'  0.125 requests/h or more",
         "starts a test of 3 policies every 86400 s, stale after 172800 s",
         "needs Access: Policy Test Write",
-        f"credential of account {A!r}: at least 0.125 of 7200 requests/h",
+        f"credential of account {A!r}: needs at least 0.125 of 7200 requests/h",
     ]
 
 
@@ -123,11 +126,12 @@ def test_the_cost_of_discovery() -> None:
     """For discovery, the plan shows its limit, the cost of the lists and the minimum cost of the tests."""
     found = PolicyTest(discover="applications", limit=100, refresh=Interval(43_200))
     account = Account(id=A, api_token=TOKEN, users=False, policy_tests=(found,))
-    assert [line.strip() for line in check.lines(config(account))][-5:-1] == [
+    assert [line.strip() for line in check.lines(config(account))][-6:-1] == [
         "applications  8 requests/h for each 100 applications, 25 or more for 100 tests",
-        "listed every 900 s; each tested every 43200 s, at most 100 of them, stale after 86400 s",
+        "listed every 900 s; each tested every 43200 s, at most 100 of them, stale after",
+        "86400 s",
         "needs Access: Apps and Policies Read and Access: Policy Test Write",
-        f"credential of account {A!r}: at least 33 of 7200 requests/h",
+        f"credential of account {A!r}: needs at least 33 of 7200 requests/h",
     ]
 
 
@@ -136,4 +140,4 @@ def test_accounts_that_share_a_secret() -> None:
     other = Secret("there", "token")
     accounts = (Account(id=A, api_token=TOKEN), Account(id=B, api_token=other))
     (line,) = [line for line in check.lines(config(*accounts)) if line.startswith("credential")]
-    assert line == f"credential of account {A!r}: at least 32 of 7200 requests/h"
+    assert line == f"credential of account {A!r}: needs at least 32 of 7200 requests/h"

@@ -85,7 +85,7 @@ def test_a_command_on_the_demo(command: str, proxy: Proxy, environ: dict[str, st
 def test_the_running_demo(proxy: Proxy, environ: dict[str, str]) -> None:
     """The running demo polls each target successfully and does not contact the proxy."""
     with exporter("--demo", environ=environ) as running:
-        for target in ("users", "devices", "service_tokens", "wiki", "payroll", "legacy vpn", "started afresh"):
+        for target in ("users", "devices", "service_tokens", "wiki", "payroll", "legacy vpn", "staff"):
             running.wait_for("poll succeeded", target=target)
         assert not any("poll failed" in line for line in running.lines)
     assert proxy.visitors == 0

@@ -88,7 +88,7 @@ class TestAccounts:
             2,
             "",
             "cloudflare-access-exporter: --account: "
-            "expected the id of an account in the configuration and of this shard; --config.check lists them\n",
+            "the configuration (or this shard) lacks this account; --config.check lists all accounts\n",
         )
         assert not cloudflare.arrivals
 
@@ -146,7 +146,7 @@ class TestFailures:
         assert code == 1
         assert [row["email"] for row in csv.DictReader(io.StringIO(out))] == ["person77@example.com"]
         (line,) = err.splitlines()
-        assert 'level=error msg="account not listed: it could not be read to the end" account_id=first' in line
+        assert 'level=error msg="account not listed: the exporter could not read all users" account_id=first' in line
         assert f"reason={reason} " in line
         assert not re.search(f"planted|gone|{TOKEN}", err)
 

@@ -28,7 +28,7 @@ def test_missing_users(run: Run, cloudflare: Simulator, total: int) -> None:
     claim(cloudflare, total)
     code, out, err = run("--idle-seats=90d", "--format=json")
     assert (code, len(json.loads(out))) == (1, 25)
-    assert 'level=error msg="idle seats may be missing: the account lists fewer users than it announces"' in err
+    assert 'level=error msg="idle seats may be missing: Cloudflare lists fewer users than it announces"' in err
     assert f"account_id=first listed=25 announced={total} missing={total - 25}" in err
 
 

@@ -25,7 +25,7 @@ def refusing(path: str, status: int, code: int) -> Callable[[Request], Callable[
 
 def verdicts(out: str) -> list[list[str]]:
     """Return for each account the lines about permissions, without the reasons."""
-    accounts = out.partition("permissions, as Cloudflare answers now:\n")[2].split("  account ")[1:]
+    accounts = out.partition("permissions of the tokens, as Cloudflare reports them now:\n")[2].split("  account ")[1:]
     return [
         [line.strip().partition(": 4")[0].partition(": 5")[0] for line in each.splitlines()[1:]] for each in accounts
     ]

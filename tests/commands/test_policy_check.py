@@ -52,7 +52,7 @@ class TestOneTest:
         code, out, err = check(policy)
         assert (code, out, check.posted) == (1, "", [{"policies": [policy]}])
         assert "no policy test was started: 400 from /access/policy-tests" in err
-        assert "check the fields of the policies, and the ids of reusable ones" in err
+        assert "the fields of the policies, and the ids of reusable policies" in err
 
     def test_no_user_is_logged(self, check: Check) -> None:
         """Standard error shows no user, rule or secret, even at debug level."""
@@ -130,13 +130,13 @@ class TestComparison:
     @pytest.mark.parametrize(
         ("name", "code", "words"),
         [
-            ("wiki", 2, "expected the name or id of an application or of a reusable policy"),
-            ("", 2, "expected the name or id of an application or of a reusable policy"),
-            ("Grafana", 2, "several have this name: a2 (application), a3 (application)"),
-            ("Visitors", 2, "several have this name: 5af1 (reusable policy), a7 (application)"),
-            ("Public", 1, "the application a4 has no policy that evaluates people"),
-            ("Links", 1, "the application a5 has no policy that evaluates people"),
-            ("Broken", 1, "the policies of the application a6 cannot be read"),
+            ("wiki", 2, "no application or reusable policy has this name or id"),
+            ("", 2, "no application or reusable policy has this name or id"),
+            ("Grafana", 2, "several have this name; use one of the ids: a2 (application), a3 (application)"),
+            ("Visitors", 2, "several have this name; use one of the ids: 5af1 (reusable policy), a7 (application)"),
+            ("Public", 1, "the application a4 has no policy that a test can evaluate"),
+            ("Links", 1, "the application a5 has no policy that a test can evaluate"),
+            ("Broken", 1, "the exporter cannot read the policies of the application a6"),
         ],
     )
     def test_what_cannot_be_compared(self, check: Check, name: str, code: int, words: str) -> None:
@@ -158,7 +158,7 @@ class TestComparison:
         check.server.fault = short
         ended = check(allow(COM), "--compare-with=Wiki")
         assert (ended.code, check.posted) == (1, [])
-        assert "2 applications or policies are announced and not listed" in ended.err
+        assert "Cloudflare announces 2 applications or policies that it does not list" in ended.err
         assert check(allow(COM), "--compare-with=a1").code == 0
 
     def test_users_in_one_test_only(self, check: Check) -> None:
@@ -216,7 +216,7 @@ class TestAccounts:
         """With several accounts `--account` is required, and tests start in that account only."""
         code, out, err = check(allow(COM), accounts=("first", "second"))
         assert (code, out, check.posted) == (2, "", [])
-        assert err.endswith("--account: required, since the configuration has 2 accounts\n")
+        assert err.endswith("--account: required, because the configuration has 2 accounts\n")
         assert check(allow(COM), "--account=first", accounts=("first", "second")).code == 0
         assert {arrival.account_id for arrival in check.server.arrivals} == {"first"}
 
@@ -225,7 +225,7 @@ class TestAccounts:
         """An unknown account is a usage error."""
         code, out, err = check(allow(COM), f"--account={account}")
         assert (code, out, check.posted) == (2, "", [])
-        assert "--account: expected the id of an account in the configuration" in err
+        assert "--account: the configuration (or this shard) lacks this account" in err
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_permissions(check: Check, endpoint: str, permission: str, started: int)
 def test_a_policy_that_allows_everyone(check: Check) -> None:
     """If there is no user to list, the report says so."""
     check.account.users = check.account.users[:3]
-    assert check(allow(COM)).out.endswith("error     0\n\nnobody to list\n")
+    assert check(allow(COM)).out.endswith("error     0\n\nno people to list\n")
 
 
 def test_bypass_is_passed_on(check: Check) -> None:

@@ -43,7 +43,7 @@ NO_LIMITS = (
         (["--timeout=soon"], "--timeout: expected a duration"),
         (["--timeout=0"], "--timeout: expected a duration"),
         (["--format=xml"], "--format: expected table, csv, json or markdown, got 'xml'"),
-        (["--idle-seats=90d"], "--test-policy and --idle-seats do not go together"),
+        (["--idle-seats=90d"], "--test-policy and --idle-seats cannot be used together"),
     ],
 )
 def test_usage(check: Check, flags: list[str], complaint: str) -> None:

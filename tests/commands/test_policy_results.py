@@ -52,14 +52,14 @@ class TestRows:
         check.account.users = ()
         code, _, err = check(POLICY, "--max-blocked=100%")
         assert code == 1
-        assert "covers nobody" in err
+        assert "covers no people" in err
 
     def test_results_that_are_not_documented(self, check: Check) -> None:
         """A missing or undocumented result counts as unknown, and the command fails."""
         life(check, "approved", "allowed", None)
         ended = check(POLICY, "--format=json", "--max-blocked=100%")
         assert (ended.code, json.loads(ended.out)["users"]["unknown"]) == (1, 2)
-        assert "has 2 results that are not documented" in ended.err
+        assert "has 2 results that the exporter does not know" in ended.err
 
     def test_a_row_that_is_listed_twice(self, check: Check) -> None:
         """Each user counts once, even if two pages list the same row."""
@@ -87,4 +87,4 @@ class TestRows:
         check.account.any_life = lambda _: Life([PolicyTestUser(f"{len(check.posted)}", status="approved")])
         code, _, err = check(POLICY, "--compare-with=Wiki", "--max-newly-blocked=100%")
         assert code == 1
-        assert "nobody in common" in err
+        assert "no person is in both tests" in err

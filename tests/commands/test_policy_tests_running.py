@@ -22,11 +22,11 @@ class TestStart:
             (refuses(401, 10000), "no policy test was started: 401 "),
             (refuses(429, 1, Retry_After="1"), "no policy test was started: 429 "),
             (answers(200, '{"success": false}'), "no policy test was started: 200 "),
-            (refuses(500, 1), "may have started a policy test, and it is not asked for again: 500 "),
-            (resets(), "may have started a policy test, and it is not asked for again: "),
-            (answers(200, "<html>"), "may have started a policy test, and it is not asked for again: "),
-            (result('{"id": null}'), "may have started a policy test, and it is not asked for again: "),
-            (result('{"id": "../x"}'), "may have started a policy test, and it is not asked for again: "),
+            (refuses(500, 1), "may have started a policy test, so the exporter starts no second one: 500 "),
+            (resets(), "may have started a policy test, so the exporter starts no second one: "),
+            (answers(200, "<html>"), "may have started a policy test, so the exporter starts no second one: "),
+            (result('{"id": null}'), "may have started a policy test, so the exporter starts no second one: "),
+            (result('{"id": "../x"}'), "may have started a policy test, so the exporter starts no second one: "),
         ],
     )
     def test_failures(self, check: Check, happen: Happen, words: str) -> None:
@@ -62,7 +62,7 @@ class TestEnd:
         [
             ("blocked", "ended with the status `blocked`"),
             ("exceeded time", "ended with the status `exceeded time`"),
-            ("finished", "ended with a status that is not documented"),
+            ("finished", "ended with a status that the exporter does not know"),
         ],
     )
     def test_without_results(self, check: Check, status: str, words: str) -> None:

@@ -8,28 +8,28 @@ from tests.config.refusals import refusal, table
 from tests.config_files import SECRET, account, api, policy_tests, users, with_credential
 
 pytestmark = pytest.mark.usefixtures("secret_files")
-ADDRESS = "expected an address such as https://api.cloudflare.com/client/v4, without user and query"
+ADDRESS = "expected an address such as https://api.cloudflare.com/client/v4, without user or query"
 UNICODE = "expected Unicode, got half of a surrogate pair: an escape \\ud800 to \\udfff, or bytes not in UTF-8"
 ID_OR_POLICIES = (
-    "expected one of id, to follow a policy test, policies, to start fresh ones, or discover, to start one for each "
-    "application"
+    "expected one of the keys id (to follow a policy test), policies (to start policy tests), or discover (to start "
+    "a policy test for each application)"
 )
 
 RANGES = {
-    "no accounts": ("accounts: []\n", "accounts: expected a list of length >= 1"),
+    "no accounts": ("accounts: []\n", "accounts: expected a list with a length of at least 1"),
     "empty id": (
         f"accounts:\n  - id: ''\n    api_token: {SECRET}\n",
-        "accounts[0].id: expected a string of length >= 1",
+        "accounts[0].id: expected a string with a length of at least 1",
     ),
     "id of 33 characters": (
         f"accounts:\n  - id: {'a' * 33}\n    api_token: {SECRET}\n",
-        "accounts[0].id: expected a string of length <= 32",
+        "accounts[0].id: expected a string with a length of at most 32",
     ),
     "id that is a step in a path": (
         f"accounts:\n  - id: ..\n    api_token: {SECRET}\n",
         "accounts[0].id: expected an account id",
     ),
-    "empty name": (account("name: ''"), "accounts[0].name: expected a string of length >= 1"),
+    "empty name": (account("name: ''"), "accounts[0].name: expected a string with a length of at least 1"),
     "page_size 0": (api("page_size: 0"), "api.page_size: expected a whole number >= 1"),
     "page_size 1001": (api("page_size: 1001"), "api.page_size: expected a whole number <= 1000"),
     "requests_per_second 0": (
@@ -69,7 +69,7 @@ RANGES = {
     ),
     "policy test id of 65 characters": (
         policy_tests(f"id: {'a' * 65}"),
-        "accounts[0].policy_tests[0].id: expected a string of length <= 64",
+        "accounts[0].policy_tests[0].id: expected a string with a length of at most 64",
     ),
     "policy test id that is a step in a path": (
         policy_tests("id: ."),
@@ -77,7 +77,7 @@ RANGES = {
     ),
     "policy id of 65 characters": (
         policy_tests(f"{{name: a, policies: [b, {'a' * 65}]}}"),
-        "accounts[0].policy_tests[0].policies[1]: expected a string of length <= 64",
+        "accounts[0].policy_tests[0].policies[1]: expected a string with a length of at most 64",
     ),
     "url without scheme": (api("url: api.cloudflare.com/client/v4"), f"api.url: {ADDRESS}"),
     "url without host": (api("url: https:///client/v4"), f"api.url: {ADDRESS}"),
@@ -114,19 +114,20 @@ CONTRADICTIONS = {
     ),
     "policy test twice": (
         policy_tests("id: a", "id: a"),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; expected each once",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each its own name",
     ),
     "label twice": (
         policy_tests("{id: a, name: wiki}", "id: c", "{id: b, name: wiki}"),
-        "accounts[0].policy_tests[2]: another policy test of this account has the label 'wiki'; expected each once",
+        "accounts[0].policy_tests[2]: another policy test of this account has the label 'wiki'; give each its own name",
     ),
     "name equal to another id": (
         policy_tests("id: a", "{id: b, name: a}"),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; expected each once",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'a'; give each its own name",
     ),
     "label with a newline twice": (
         policy_tests('{id: a, name: "x\\ny"}', '{id: b, name: "x\\ny"}'),
-        "accounts[0].policy_tests[1]: another policy test of this account has the label 'x\\ny'; expected each once",
+        "accounts[0].policy_tests[1]: another policy test of this account has the label 'x\\ny'; "
+        "give each its own name",
     ),
     "neither id nor policies": (policy_tests("name: wiki"), f"accounts[0].policy_tests[0]: {ID_OR_POLICIES}"),
     "id and policies": (
@@ -136,31 +137,31 @@ CONTRADICTIONS = {
     "no policies": (policy_tests("{name: a, policies: []}"), f"accounts[0].policy_tests[0]: {ID_OR_POLICIES}"),
     "match without discover": (
         policy_tests("{id: a, match: [b]}"),
-        "accounts[0].policy_tests[0].match: goes with discover, not with id or policies",
+        "accounts[0].policy_tests[0].match: allowed with discover only, not with id or policies",
     ),
     "limit without discover": (
         policy_tests("{name: a, policies: [b], limit: 1}"),
-        "accounts[0].policy_tests[0].limit: goes with discover, not with id or policies",
+        "accounts[0].policy_tests[0].limit: allowed with discover only, not with id or policies",
     ),
     "discover and id": (
         policy_tests("{id: a, discover: applications}"),
-        "accounts[0].policy_tests[0].id: does not go with discover",
+        "accounts[0].policy_tests[0].id: not allowed with discover",
     ),
     "discover and name": (
         policy_tests("{name: a, discover: applications}"),
-        "accounts[0].policy_tests[0].name: does not go with discover",
+        "accounts[0].policy_tests[0].name: not allowed with discover",
     ),
     "discover and policies": (
         policy_tests("{policies: [a], discover: applications}"),
-        "accounts[0].policy_tests[0].policies: does not go with discover",
+        "accounts[0].policy_tests[0].policies: not allowed with discover",
     ),
     "discover twice": (
         policy_tests("discover: applications", "{discover: applications, limit: 1}"),
-        "accounts[0].policy_tests[1]: another policy test of this account has discover; expected each once",
+        "accounts[0].policy_tests[1]: another policy test of this account has discover; use discover only once",
     ),
     "discover nothing": (
         policy_tests("{discover: applications, match: []}"),
-        "accounts[0].policy_tests[0].match: expected at least one name, or leave out match for all applications",
+        "accounts[0].policy_tests[0].match: expected at least one name; to test all applications, remove match",
     ),
     "policies without name": (
         policy_tests("policies: [a]"),
@@ -168,7 +169,7 @@ CONTRADICTIONS = {
     ),
     "refresh without policies": (
         policy_tests("{id: a, refresh: 24h}"),
-        "accounts[0].policy_tests[0].refresh: goes with policies, not with id",
+        "accounts[0].policy_tests[0].refresh: allowed with policies or discover only, not with id",
     ),
 }
 

@@ -54,15 +54,17 @@ BAD = {
     ),
     "token and address": (
         LEAST | {"CLOUDFLARE_EMAIL": "me@example.com"},
-        "CLOUDFLARE_EMAIL: goes with CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE, not with CLOUDFLARE_API_TOKEN",
+        "CLOUDFLARE_EMAIL: allowed with CLOUDFLARE_API_KEY or CLOUDFLARE_API_KEY_FILE only, "
+        "not with CLOUDFLARE_API_TOKEN",
     ),
     "long account": (
         TOKEN | {"CLOUDFLARE_ACCOUNT_ID": "a" * 33},
-        "CLOUDFLARE_ACCOUNT_ID: expected a string of length <= 32",
+        "CLOUDFLARE_ACCOUNT_ID: expected a string with a length of at most 32",
     ),
     "token as account": (
         TOKEN | {"CLOUDFLARE_ACCOUNT_ID": SECRET},
-        "CLOUDFLARE_ACCOUNT_ID: a secret of the configuration stands here, where it would be shown; remove it",
+        "CLOUDFLARE_ACCOUNT_ID: this text contains a secret of the configuration, "
+        "and the exporter would show it; remove it",
     ),
     "token of two lines": (
         ID | {"CLOUDFLARE_API_TOKEN": f"{SECRET}\n{SECRET}"},

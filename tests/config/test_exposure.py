@@ -14,8 +14,8 @@ from tests.planted import EMAIL, KEY, PLANTED, TOKEN
 SHORT = f"{PLANTED}-horse-battery"
 A = "0123456789abcdef" * 2
 B = "fedcba9876543210" * 2
-ELSEWHERE = "a secret of the configuration stands here, where it would be shown; remove it"
-SHAPE = "this looks like a token or key, and would be shown; remove it"
+ELSEWHERE = "this text contains a secret of the configuration, and the exporter would show it; remove it"
+SHAPE = "this text looks like a token or key, and the exporter would show it; remove it"
 
 
 def refusal(tmp_path: Path, content: str) -> str:

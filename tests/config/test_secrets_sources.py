@@ -54,11 +54,11 @@ SECRETS = {
     ),
     "e-mail with token": (
         account("api_email: me@example.com"),
-        "accounts[0].api_email: goes with api_key or api_key_file, not with api_token",
+        "accounts[0].api_email: allowed with api_key or api_key_file only, not with api_token",
     ),
     "e-mail with token file": (
         with_credential("api_token_file: token", "api_email: me@example.com"),
-        "accounts[0].api_email: goes with api_key or api_key_file, not with api_token_file",
+        "accounts[0].api_email: allowed with api_key or api_key_file only, not with api_token_file",
     ),
     "empty token": (
         with_credential("api_token: ''"),
@@ -102,7 +102,7 @@ SECRETS = {
     ),
     "no file name": (
         with_credential("api_token_file: ''"),
-        "accounts[0].api_token_file: expected a string of length >= 1",
+        "accounts[0].api_token_file: expected a string with a length of at least 1",
     ),
     "missing file": (
         with_credential("api_token_file: tokn"),
@@ -130,7 +130,7 @@ SECRETS = {
     ),
     "file name with a null byte": (
         with_credential('api_token_file: "to\\0ken"'),
-        "accounts[0].api_token_file: the secret file cannot be read: this is not a path",
+        "accounts[0].api_token_file: the secret file cannot be read: it is not a path",
     ),
     "file name of two lines": (
         with_credential('api_token_file: "to\\nken"'),

@@ -14,6 +14,7 @@ from access_exporter.options import Options
 from access_exporter.simulator import Account, Simulator, User
 from tests.processes import exporter
 
+NO_NUMBER = "--shard: required with --total-shards, because POD_NAME does not end with a number like -0"
 IDS = [f"{number:032x}" for number in range(1000)]
 
 
@@ -84,7 +85,12 @@ def test_the_shard_number_comes_from_the_pod_name() -> None:
         (7, 7, "", "--shard: expected a number below --total-shards, which is 7; got 7"),
         (0, 0, "", "--shard: expected a number below --total-shards, which is 0; got 0"),
         (None, 2, "exporter-2", "--shard: expected a number below --total-shards, which is 2; got 2"),
-        (None, 2, "exporter", "--shard: required with --total-shards, since POD_NAME ends in no pod's number"),
+        (
+            None,
+            2,
+            "exporter",
+            NO_NUMBER,
+        ),
     ],
 )
 def test_an_impossible_shard_number_is_an_error(number: int | None, total: int, pod: str, message: str) -> None:

@@ -1,21 +1,21 @@
 import pytest
 
-from access_exporter.config.model import Account
+from access_exporter.config.model import Account, Api, PolicyTest, Users
 from tests.config.refusals import refusal, table
 from tests.config_files import SECRET, account, api, policy_tests, users, with_credential
 
 pytestmark = pytest.mark.usefixtures("secret_files")
 
 ROOT_KEYS = "expected one of api, accounts"
-API_KEYS = "expected one of url, timeout, page_size, requests_per_second, burst, concurrency"
+API_KEYS = f"expected one of {', '.join(Api.__struct_fields__)}"
 ACCOUNT_KEYS = f"expected one of {', '.join(Account.__struct_fields__)}"
-USERS_KEYS = "expected one of interval, stale_after, idle_days, domains"
-POLICY_TEST_KEYS = "expected one of id, name, interval, stale_after, policies, refresh, discover, match, exclude, limit"
+USERS_KEYS = f"expected one of {', '.join(Users.__struct_fields__)}"
+POLICY_TEST_KEYS = f"expected one of {', '.join(PolicyTest.__struct_fields__)}"
 MAPPING = "expected a mapping with the keys `accounts` and, optionally, `api`"
 PLAIN_KEY = "expected a key that is a plain word, such as `users`"
 NO_TAG = "expected no tag (`!name`); put a string that begins with ! or = in quotes"
-EXISTS = "expected a number or date that exists; put a string in quotes"
-ALIASES = "expected aliases (`*name`) that stand for less than 1,000,000 values"
+EXISTS = "expected a valid number or date; put a string in quotes"
+ALIASES = "expected aliases (`*name`) with less than 1,000,000 values in all"
 
 ALIASES_OF_ALIASES = "x0: &x0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"x{number + 1}: &x{number + 1} [{', '.join([f'*x{number}'] * 10)}]\n" for number in range(20)
@@ -113,10 +113,10 @@ NOT_YAML: dict[str, tuple[str | bytes, str]] = {
         account("<<: x"),
         "line 4: expected valid YAML: expected a mapping or list of mappings for merging, but found scalar",
     ),
-    "nested too deeply": (f"accounts: {'[' * 5_000}", "line 1: expected less nesting"),
+    "nested too deeply": (f"accounts: {'[' * 5_000}", "line 1: expected at most 50 levels of nesting"),
     "aliases nested too deeply": (
         "- &a0 []\n" + "".join(f"- &a{number} [*a{number - 1}]\n" for number in range(1, 2000)),
-        "line 51: expected less nesting",  # one nesting level per line
+        "line 51: expected at most 50 levels of nesting",  # one nesting level per line
     ),
     # Line 1 stands for 11 values, the next lines for 111, 1111 and so on: line 6 stands for 1,111,111 values.
     "aliases of aliases": (ALIASES_OF_ALIASES, f"line 6: {ALIASES}"),

@@ -59,7 +59,7 @@ BAD = {
     ),
     "a secret in a default of a shown value": (
         account(f"name: ${{THIRD:-{SECRET}}}"),
-        "accounts[0].name: a secret of the configuration stands here, where it would be shown; remove it",
+        "accounts[0].name: this text contains a secret of the configuration, and the exporter would show it; remove it",
     ),
     "all accounts from empty variables": (
         "accounts: [{id: '${A:-}', api_token: '${B:-}'}]\n",

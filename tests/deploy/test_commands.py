@@ -56,6 +56,8 @@ OURS = shutil.ignore_patterns(
 )
 FOLDERS = ("etc/cron.d", "etc/systemd/system", "opt", "usr/local/bin")
 
+SELECTIONS = [words for each in COMMANDS for words in re.findall(r"^make test ARGS=(.*)$", each.text, re.MULTILINE)]
+
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
@@ -113,3 +115,11 @@ def test_a_wrong_command_fails(machine: Path, tools: Path) -> None:
     for text in ("make tset", "cloudflare-access-exporter --onec", "pip install -r require.txt", "ls", "cp a b"):
         with pytest.raises(AssertionError):
             test_command_does_what_is_written(Snippet("here", "sh", text), machine, tools)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_a_selection_has_tests(selection: str) -> None:
+    """Each `make test ARGS=…` of the documents selects at least one test."""
+    (words,) = shlex.split(selection)
+    listing = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *shlex.split(words)]
+    assert subprocess.run(listing, cwd=ROOT, capture_output=True, check=False).returncode == 0

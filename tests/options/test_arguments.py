@@ -8,7 +8,7 @@ from access_exporter.options import FLAGS
 from tests.processes import Run
 
 LEVELS = "expected debug, info, warn or error"
-HOSTS = "expected names of hosts with commas between them, without ports"
+HOSTS = "expected host names without ports, with commas between them"
 MODES = ("--config.check", "--once", "--idle-seats=90d", "--test-policy=new.json", "--version")
 
 
@@ -73,7 +73,7 @@ def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--web.max-requests=0"], "--web.max-requests: expected a number from 1"),
+        (["--web.max-requests=0"], "--web.max-requests: expected a whole number of at least 1, got 0"),
         (["--web.max-requests=-1"], "--web.max-requests: expected a whole number, got '-1'"),
         *(
             ([f"--web.allowed-hosts={given}"], f"--web.allowed-hosts: {HOSTS}, got {wrong!r}")
@@ -88,13 +88,13 @@ def test_an_argument_that_is_no_flag(run: Run, argument: str, ending: str) -> No
         (["--config.file", "--once"], "--config.file needs a value: --config.file=FILE"),
         (["--log.format"], "--log.format needs a value: --log.format=logfmt|json"),
         (["--shard", "-1"], "--shard needs a value: --shard=N"),
-        (["--once=true"], "--once takes no value; leave out what follows it"),
-        (["--demo="], "--demo takes no value; leave out what follows it"),
-        (["--log.level=info", "--log.level=debug"], "--log.level is given 2 times; give it once"),
-        (["--once", "--once"], "--once is given 2 times; give it once"),
+        (["--once=true"], "--once takes no value; write --once without ="),
+        (["--demo="], "--demo takes no value; write --demo without ="),
+        (["--log.level=info", "--log.level=debug"], "--log.level is given 2 times; use it once"),
+        (["--once", "--once"], "--once is given 2 times; use it once"),
         (
             ["--web.listen-address=:80", "--web.listen-address=[::1]:80", "--web.listen-address", ":0080"],
-            "--web.listen-address=:80 is given 2 times; give it once",
+            "--web.listen-address=:80 is given 2 times; use it once",
         ),
     ],
 )
@@ -109,18 +109,18 @@ def test_modes(run: Run, one: str, other: str) -> None:
     first, second = one.partition("=")[0], other.partition("=")[0]
     for arguments in ([one, other], [other, one]):
         line = complaint(run, *arguments)
-        assert line.endswith(" do not go together; leave one of them out")
+        assert line.endswith(" cannot be used together; remove one of them")
         assert {first, second} <= set(line.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--config.file=a.yaml", "--demo"], "--config.file and --demo do not go together; leave one of them out"),
+        (["--config.file=a.yaml", "--demo"], "--config.file and --demo cannot be used together; remove one of them"),
         *(
             (
                 [mode, f"--{flag}"],
-                f"--{flag.partition('=')[0]} and {mode.partition('=')[0]} do not go together; leave one of them out",
+                f"--{flag.partition('=')[0]} and {mode.partition('=')[0]} cannot be used together; remove one of them",
             )
             for mode in ("--once", "--idle-seats=90d", "--test-policy=new.json")
             for flag in (
@@ -134,7 +134,7 @@ def test_modes(run: Run, one: str, other: str) -> None:
         ),
         (
             ["--idle-seats=90d", "--storage.path=a"],
-            "--storage.path and --idle-seats do not go together; leave one of them out",
+            "--storage.path and --idle-seats cannot be used together; remove one of them",
         ),
         (["--account=a"], "--account needs --idle-seats or --test-policy"),
         (["--format=csv", "--once"], "--format needs --idle-seats or --test-policy"),

@@ -160,7 +160,7 @@ class TestFlags:
         assert code == 2
         assert err == (
             "cloudflare-access-exporter: --web.telemetry-path: "
-            "expected a path such as /metrics, not one the exporter uses itself\n"
+            f"expected a path such as /metrics; / and /-/... are not allowed; got {path!r}\n"
         )
 
     def test_version(self, run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from access_exporter.collectors.protocol import Key
 from access_exporter.errors import ServerError
 from tests.polling.targets import Bench
@@ -52,6 +54,24 @@ def test_a_failure_is_not_shown(log: Callable[[], list[str]]) -> None:
     assert [at for _, at in bench.polled] == [0, 60, 120]
     assert bench.series() == {}
     assert log() == []
+
+
+def test_its_first_success_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """The first success of an optional target is logged at info, as for every target; all its others at debug."""
+    bench = Bench()
+    bench.outcome["extra"] = ServerError("500 from /extra")
+    bench.poller.configure([bench.target("extra", is_optional=True)])
+    with caplog.at_level("DEBUG"):
+        bench.turn(10)
+        for outcome in (1.0, ServerError("500 from /extra"), 1.0):
+            bench.outcome["extra"] = outcome
+            bench.turn(60)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("DEBUG", "poll failed"),
+        ("INFO", "poll succeeded"),
+        ("DEBUG", "poll failed"),
+        ("DEBUG", "poll succeeded"),
+    ]
 
 
 def test_numbers_are_shown_and_grow_stale() -> None:

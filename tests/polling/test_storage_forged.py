@@ -178,7 +178,7 @@ def test_impossible_numbers(
     exporter = restarted.start()
     assert not file.exists()
     assert file.with_suffix(".unusable-1").exists()
-    assert "stored snapshot cannot be used and is set aside" in caplog.text
+    assert "stored snapshot not used and set aside" in caplog.text
     assert "planted" not in exporter.whole_page() + exporter.status_page() + caplog.text
     assert " -" not in exporter.page().replace("# HELP", "")
     exporter.run(30)

@@ -207,8 +207,8 @@ async def guess(basic: BasicAuth, passwords: Iterator[int], client: Asker, *, ke
 
 def left(client: Asker) -> Asker:
     """End the connection of a refused client, and return a new connection from its address."""
-    assert client.after_refusal
-    client.after_refusal()
+    assert client.at_end
+    client.at_end()
     return Asker(client.address)
 
 

@@ -79,5 +79,5 @@ def test_check_describes_the_web_configuration(tmp_path: Path, capsys: pytest.Ca
     config = write(tmp_path / "web.yaml", f"basic_auth_users: {{prometheus: '{HASH}'}}\n")
     assert cli.main(["--demo", "--config.check", f"--web.config.file={config}"]) == 0
     out = capsys.readouterr().out
-    assert out.endswith("web: no TLS, basic auth for 1 users, no headers\n")
+    assert out.endswith("web: no TLS, basic auth for 1 user, no headers\n")
     assert HASH not in out

@@ -1,4 +1,4 @@
-"""The places of a credential: no more requests in flight than there are, and none of them lost."""
+"""The limit of concurrent requests of a credential."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.machine import Machine
 
 @contextmanager
 def threads(*work: Callable[[], None]) -> Iterator[list[threading.Thread]]:
-    """Threads that must have ended when the block does."""
+    """Run each function in a thread, and fail if a thread does not end."""
     running = [threading.Thread(target=each, daemon=True) for each in work]
     yield running
     for thread in running:
@@ -23,9 +23,9 @@ def threads(*work: Callable[[], None]) -> Iterator[list[threading.Thread]]:
         assert not thread.is_alive()
 
 
-class TestPlaces:
+class TestConcurrency:
     def test_in_flight(self) -> None:
-        """No more requests are in flight than there are places, and a place that is left is taken at once."""
+        """No more requests run at once than the configured concurrency, and a waiting request starts when one ends."""
         bench = Bench(concurrency=2)
         started = threading.Semaphore(0)
         done = [threading.Event() for _ in range(3)]
@@ -49,7 +49,7 @@ class TestPlaces:
             assert started.acquire(timeout=10)
 
     def test_first_come_first_served(self) -> None:
-        """Who waits for a place gets it in the order of arrival."""
+        """Waiting requests start in the order of their arrival."""
         bench = Bench(concurrency=1)
         served: list[int] = []
 
@@ -69,33 +69,33 @@ class TestPlaces:
                 thread.join(10)
         assert served == [0, 1, 2, 3, 4]
 
-    def test_impatient(self) -> None:
-        """Who waits for a short time only goes away when that is over, and leaves every place to the others."""
+    def test_short_wait(self) -> None:
+        """A request with a short maximum wait fails after that time, and does not block later requests."""
         bench = Bench(concurrency=1)
         with bench.limiter.turn(), pytest.raises(RateLimitedError), bench.limiter.turn(0.01):
-            raise AssertionError("two have the only place")
+            raise AssertionError("two requests run although the concurrency is 1")
         assert bench.limiter.is_at_rest() is False
         assert len(bench.send()) == 1
 
-    def test_impatient_at_a_pause(self) -> None:
-        """Who waits for a short time only goes away at once where a pause is longer, and waits for a shorter one."""
+    def test_short_wait_during_a_pause(self) -> None:
+        """A request fails at once if the pause is longer than the request may wait; otherwise it waits."""
         bench = Bench()
         bench.limiter.pause(10)
         with pytest.raises(RateLimitedError), bench.limiter.turn(5):
-            raise AssertionError("sent in a pause")
+            raise AssertionError("a request was sent during a pause")
         assert bench.clock.slept == []
         with bench.limiter.turn(10):
             assert bench.clock.slept == [10]
 
     def test_failure(self) -> None:
-        """A request that fails gives its place back."""
+        """After a failed request, the next request can start."""
         bench = Bench(concurrency=1)
         with pytest.raises(OSError, match="reset"), bench.limiter.turn():
             raise OSError("reset")
         assert len(bench.send()) == 1
 
     def test_stop(self) -> None:
-        """A wait that is cut short because the process stops gives its place back."""
+        """After a shutdown interrupts a wait, the next request can start."""
         bench = Bench(burst=1, concurrency=1)
         bench.send()
         bench.clock.stop.set()
@@ -104,8 +104,8 @@ class TestPlaces:
         bench.clock.stop.clear()
         assert len(bench.send()) == 1
 
-    def test_a_pause_goes_on_while_the_machine_is_suspended(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Cloudflare counts that time, too: a request that waits for the end of a pause leaves after the resume."""
+    def test_pause_while_the_machine_is_suspended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A pause keeps counting while the machine is suspended, because Cloudflare counts that time too."""
         machine = Machine(monkeypatch)
         limiter = RateLimiter(1, 1, 1, Clock())
         limiter.pause(300)
@@ -123,10 +123,10 @@ class TestPlaces:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Return as soon as another thread has made the condition true."""
+    """Wait until another thread makes the condition true; fail after about ten seconds."""
     waiting = threading.Event()
     for _ in range(10_000):
         if condition():
             return
         waiting.wait(0.001)
-    raise AssertionError("it did not happen within ten seconds")
+    raise AssertionError("the condition did not become true within ten seconds")
