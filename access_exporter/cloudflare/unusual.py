@@ -50,7 +50,7 @@ def without_empty(body: bytes, kind: Any) -> bytes:  # Any: a type of rows
     `split` takes half the time of `replace`.
     """
     key_ends = b'": ' if b'": ' in body[:_STYLE_BYTES] else b'":'
-    return (key_ends + b"null").join(body.split(key_ends + b'""')) if is_flat(kind) else body
+    return (key_ends + b"null").join(body.split(key_ends + b'""')) if _is_flat(kind) else body
 
 
 @lru_cache
@@ -73,7 +73,13 @@ def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: rows, and their t
 
 
 @lru_cache
-def is_flat(kind: Any) -> bool:  # Any: a type of rows
+def has(kind: Any, name: str) -> bool:  # Any: a type of rows
+    """Return whether rows of this type have values of a type of msgspec.inspect, such as `AnyType`."""
+    return f"{name}(" in repr(msgspec.inspect.type_info(kind))
+
+
+@lru_cache
+def _is_flat(kind: Any) -> bool:  # Any: a type of rows
     """Return whether all fields are texts, numbers, flags or times."""
     plain = ("StrType", "BoolType", "IntType", "FloatType", "DateTimeType", "NoneType")
     of_field = (getattr(field.type, "types", (field.type,)) for field in _fields(kind))
