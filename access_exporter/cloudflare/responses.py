@@ -29,7 +29,7 @@ COUNTED_BYTES = 512 * 1024
 # Cloudflare sends no such numbers. A key takes 0.4 µs if it may be any key.
 MAX_SLOW_NUMBERS, MAX_DIGITS, MAX_KEYS = 4000, 1000, 110_000
 _SLOW_NUMBER = re.compile(rb"[\[:,]\s*-?[0-9](?:[0-9.]{16,}|[0-9.]*[eE])")
-MANY_ROWS = 5000
+MANY_ROWS, _PIECE_BYTES = 5000, 64 * 1024
 # A result that is not a list is small, and so are the fields beside a list. They may have any content. The limit keeps
 # the decoding short, because no other thread runs meanwhile.
 MAX_OBJECT_BYTES = 128 * 1024
@@ -112,7 +112,7 @@ def _has_too_much(body: bytes) -> bool:
     return body.count(b"{") + body.count(b"[") > MAX_OBJECTS or body.count(b",") > MAX_VALUES
 
 
-def _is_slow(body: bytes, result: Any) -> bool:  # Any: a type
+def _is_slow(body: bytes, result: Any) -> bool:  # Any: the type of a result
     """Return whether numbers and keys of a response would take too long. No other thread runs while they are decoded.
 
     Only values of the type Any and float matter. A usual page of users has too few of them, so it is not searched.
@@ -127,8 +127,8 @@ def _is_slow(body: bytes, result: Any) -> bool:  # Any: a type
         if not has_any and not (has_floats and (is_large or body.count(b"{") > MANY_ROWS)):
             return False
     numbers = 0
-    for start in range(0, len(body), COUNTED_BYTES):  # in pieces, so that other threads run in between
-        for found in _SLOW_NUMBER.finditer(body, start, start + COUNTED_BYTES):
+    for start in range(0, len(body), _PIECE_BYTES):  # in pieces, so that other threads run in between
+        for found in _SLOW_NUMBER.finditer(body, start, start + _PIECE_BYTES):
             numbers += 1
             if numbers > MAX_SLOW_NUMBERS or found.end() - found.start() > MAX_DIGITS:
                 return True
