@@ -115,7 +115,7 @@ def _has_too_much(body: bytes) -> bool:
 def _is_slow(body: bytes, result: Any) -> bool:  # Any: the type of a result
     """Return whether numbers and keys of a response would take too long. No other thread runs while they are decoded.
 
-    Only values of the type Any and float matter. A usual page of users has too few of them, so it is not searched.
+    Only fractions and values of any type matter. A usual page of users has too few of them, so it is not searched.
     """
     if get_origin(result) is list:
         row = get_args(result)[0]
