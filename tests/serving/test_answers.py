@@ -123,7 +123,7 @@ class TestTurns:
 
     def test_many_addresses(self) -> None:
         """If 100 addresses wait for a response each, the server drops one client and answers the newest."""
-        with serving(taking_turns(BIG), most_answers=4) as port, ExitStack() as opened:
+        with serving(taking_turns(BIG // 4), most_answers=4) as port, ExitStack() as opened:
             for number in range(100):
                 opened.enter_context(asking(port, f"127.0.1.{1 + number}"))
             assert answered(opened.enter_context(connect(port, ANOTHER))) == b"HTTP/1.1 200 OK"
