@@ -16,5 +16,5 @@ def test_a_crowd_that_reads_nothing(name: str) -> None:
         cost = crowd.measure(number, running.process.pid, running.port, connections=300, seconds=3)
     assert cost.process <= crowd.MOST_MB
     assert cost.another
-    assert cost.after_the_crowd()
-    assert all(scrape.is_good for scrape in (*cost.another, *cost.after_the_crowd()))
+    assert cost.after
+    assert all(scrape.is_good for scrape in (*cost.another, *cost.after))

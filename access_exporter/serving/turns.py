@@ -14,11 +14,10 @@ from time import monotonic
 from typing import Protocol
 
 # If all waiting clients can get a turn within this time, the oldest request of an address goes first. In a longer
-# queue, the oldest requests likely belong to a patient flood, so the newest request goes first. Some turns still go to
-# the oldest request, because a flood that connects again and again has the newest requests. Of refused clients, a flood
-# has both, so a client that was refused in error needs more of these turns.
+# queue, the oldest requests likely belong to a patient flood, so the newest request goes first. If all clients of an
+# address were refused, one of them may be no part of the flood, so some turns go to the oldest request.
 PATIENT_SECONDS = 3
-OLDEST_SHARE, OLDEST_SHARE_OF_REFUSED = 1 / 16, 1 / 2
+OLDEST_SHARE_OF_REFUSED = 1 / 2
 MAX_ADDRESSES = 1000  # limits the memory for burdens and for trusted addresses
 
 
@@ -58,6 +57,8 @@ class Turns:
         self._taken = 0
         self._seconds = 0.0  # the duration of the last turn
         self._burdens: dict[str, int] = {}
+        self._turns = 0  # given so far
+        self._last_turns: dict[str, int] = {}  # of addresses with a burden: the number of the last turn
         self._trusted: dict[str, None] = {}  # the most recently trusted address is last
         # The address with the newest request is last, and so is the newest request of an address.
         self._waiting: dict[str, dict[asyncio.Future[Turn], Waiter]] = {}
@@ -89,6 +90,7 @@ class Turns:
         self._give()
         if not self._taken and not self._waiting:
             self._burdens.clear()
+            self._last_turns.clear()
         return seconds
 
     def burden(self, address: str) -> int:
@@ -98,7 +100,8 @@ class Turns:
     def next_address(self) -> str | None:
         """Return the address that gets the next turn, or None if no client waits.
 
-        The smallest rank wins, then the address with the newest request.
+        The smallest rank wins, then the address with the newest request. The rank is that of a round-robin for
+        addresses with the same burden.
         """
         return min(reversed(self._waiting), key=self._rank, default=None)
 
@@ -117,11 +120,11 @@ class Turns:
         """Return whether an address is trusted."""
         return address in self._trusted
 
-    def _rank(self, address: str) -> tuple[bool, int, bool]:
+    def _rank(self, address: str) -> tuple[bool, int, bool, int]:
         """Return the rank of an address with waiting clients; the smallest rank is next."""
         burden = self.burden(address)
         was_refused = bool(burden) and all(waiter.was_refused for waiter in self._waiting[address].values())
-        return was_refused, burden, address not in self._trusted
+        return was_refused, burden, address not in self._trusted, self._last_turns.get(address, 0)
 
     def _give(self) -> None:
         """Give the free turns to waiting clients."""
@@ -132,15 +135,18 @@ class Turns:
             self._forget(address, turn)
             if not turn.cancelled():
                 self._taken += 1
+                self._turns += 1
                 self._add_burden(address, 1)
+                self._last_turns[address] = self._turns
                 turn.set_result(Turn(address, self._clock()))
 
     def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
         """Return the request that goes first among the waiting requests of an address."""
         fresh = [turn for turn, waiter in waiting.items() if not waiter.was_refused]
-        turns, oldest_share = (fresh, OLDEST_SHARE) if fresh else ([*waiting], OLDEST_SHARE_OF_REFUSED)
+        turns = fresh or list(waiting)
         seconds = sum(map(len, self._waiting.values())) * self._seconds / self._most_burdened
-        return turns[0] if seconds < PATIENT_SECONDS or random.random() < oldest_share else turns[-1]
+        is_oldest = seconds < PATIENT_SECONDS or (not fresh and random.random() < OLDEST_SHARE_OF_REFUSED)
+        return turns[0 if is_oldest else -1]
 
     def _forget(self, address: str, turn: asyncio.Future[Turn]) -> None:
         waiting = self._waiting.get(address, {})
@@ -152,5 +158,9 @@ class Turns:
         burden = self._burdens.pop(address, 0) + turns
         if burden > 0:
             self._burdens[address] = burden
+        else:
+            self._last_turns.pop(address, None)
         if len(self._burdens) > MAX_ADDRESSES:
-            del self._burdens[next(iter(self._burdens))]
+            oldest = next(iter(self._burdens))
+            del self._burdens[oldest]
+            self._last_turns.pop(oldest, None)
