@@ -145,10 +145,10 @@ class Poller:
             unforeseen = InvalidResponseError(f"an unexpected {type(error).__name__} in the exporter; please report it")
             self._note_failure(collector, unforeseen, watch.seconds())
         else:
-            is_first = before.polled_at is None or before.succeeded_at is None
-            has_recovered = before.failure is not None and not collector.is_optional  # its failure is at debug
+            is_first_or_recovered = before.polled_at is None or before.failure is not None
             log.log(
-                logging.INFO if is_first or has_recovered else logging.DEBUG,
+                # An optional target logs its failures at debug, so its successes are no news either.
+                logging.INFO if is_first_or_recovered and not collector.is_optional else logging.DEBUG,
                 "poll succeeded",
                 extra=facts(**collector.key._asdict(), duration=duration),
             )
