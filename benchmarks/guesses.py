@@ -24,8 +24,8 @@ from typing import NamedTuple
 import bcrypt
 
 from benchmarks import stalled
+from benchmarks.crowd import ANOTHER, address
 
-ANOTHER = "127.0.0.1"  # an address that the flood does not use
 DEADLINE_SECONDS = 30.0  # of a response
 MOST_CHECKS = 2  # that a scrape from another address may take
 NOISE_SECONDS = 0.25  # of this machine, on top of that
@@ -91,11 +91,6 @@ def ask(connection: http.client.HTTPConnection, user: int, password: str) -> int
     response = connection.getresponse()
     response.read()
     return response.status
-
-
-def address(number: int) -> str:
-    """Return one of the addresses of the flood."""
-    return f"127.0.1.{1 + number}"
 
 
 def scrape(source: str, port: int, user: int) -> float:

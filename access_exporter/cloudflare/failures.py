@@ -56,7 +56,7 @@ def was_not_sent(error: BaseException) -> bool:
 def _is_about_authorities(error: BaseException) -> bool:
     """Return whether the file or folder of certificate authorities is missing, unreadable or invalid."""
     if isinstance(error, ssl.SSLError):
-        return error.library in ("X509", "PEM")  # errors of the server have the library "SSL"
+        return error.library in ("X509", "PEM")  # "SSL" is about the connection to the server
     if isinstance(error, urllib3.exceptions.SSLError) and error.args:
         return isinstance(error.args[0], OSError) and not isinstance(error.args[0], ssl.SSLError)
     return type(error) is OSError and "CA certificate" in str(error)

@@ -120,7 +120,7 @@ def _is_slow(body: bytes, result: Any) -> bool:  # Any: the type of a result
     if get_origin(result) is list:
         row = get_args(result)[0]
         with _MAKING:
-            has_any, has_floats = unusual.has(row, "AnyType"), unusual.has(row, "FloatType")
+            has_any, has_floats = (unusual.has_values_of(row, name) for name in ("AnyType", "FloatType"))
         is_large = len(body) > COUNTED_BYTES
         if has_any and is_large and body.count(b'":') > MAX_KEYS:
             return True

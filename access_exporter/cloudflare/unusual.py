@@ -73,7 +73,7 @@ def add_zones(rows: Iterable[Any], kind: Any) -> None:  # Any: rows, and their t
 
 
 @lru_cache
-def has(kind: Any, name: str) -> bool:  # Any: a type of rows
+def has_values_of(kind: Any, name: str) -> bool:  # Any: a type of rows
     """Return whether rows of this type have values of a type of msgspec.inspect, such as `AnyType`."""
     return f"{name}(" in repr(msgspec.inspect.type_info(kind))
 

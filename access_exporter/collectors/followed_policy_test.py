@@ -197,8 +197,8 @@ class FollowedTest:
             return replace(present, awaited=awaited)
         missing = 0 if announced is None else announced - listed
         if missing:
-            told = facts(account_id=self.account_id, policy_test_id=self.id, announced=announced, listed=listed)
-            log.warning("a policy test lists a different number of users than it covers", extra=told)
+            numbers = facts(account_id=self.account_id, policy_test_id=self.id, announced=announced, listed=listed)
+            log.warning("a policy test lists a different number of users than it covers", extra=numbers)
         finished = None if present.has_run_again else present.finished
         return replace(
             present,

@@ -19,10 +19,11 @@ import prometheus_client
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Client, Clients, Found, RequestMetrics
 from access_exporter.collectors import Poll, devices, last_seen, seats, users, users_summary
+from access_exporter.commands import accounts
 from access_exporter.commands.progress_line import ProgressLine
 from access_exporter.commands.table import FORMATS, Row, writable
 from access_exporter.config import Account, Config, Duration
-from access_exporter.errors import PollError, UsageError
+from access_exporter.errors import PollError
 from access_exporter.logs import facts
 
 log = logging.getLogger(__name__)
@@ -135,14 +136,14 @@ def run(config: Config, idle: float, account_id: str | None, form: str, clock: C
     pages of an account, which then has no line in the list, or if Cloudflare announces more users than it lists.
     Raises UsageError if `account_id` is not configured, and ConfigError if a secret cannot be read.
     """
-    accounts = _chosen(config, account_id)
+    chosen = _chosen(config, account_id)
     clients = Clients(RequestMetrics(prometheus_client.CollectorRegistry()), clock)
-    clients.configure(msgspec.structs.replace(config, accounts=tuple(accounts)))
+    clients.configure(msgspec.structs.replace(config, accounts=tuple(chosen)))
     present = datetime.fromtimestamp(clock.time(), UTC)
     listed = IdleSeats(present, timedelta(seconds=idle))
     failed = False
     with _Progress(sys.stderr) as progress:
-        for account in accounts:
+        for account in chosen:
             client = clients.of(account)
             walk = client.walk(users.ENDPOINT.of(account.id), Person, account.users_settings.stale_after)
             try:
@@ -182,12 +183,7 @@ def _chosen(config: Config, account_id: str | None) -> list[Account]:
     """Return the account with this id. Without an id, return all accounts with a poll of users."""
     if account_id is None:
         return [account for account in config.accounts if account.users_config]
-    chosen = [account for account in config.accounts if account.id == account_id]
-    if not chosen:
-        raise UsageError(
-            "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
-        )
-    return chosen
+    return [accounts.named(config, account_id)]
 
 
 def _devices(account: Account, client: Client, now: float) -> last_seen.LastSeen | None:

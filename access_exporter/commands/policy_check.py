@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from access_exporter.clock import Clock
 from access_exporter.cloudflare import Clients, RequestMetrics
 from access_exporter.collectors import policy_preview
-from access_exporter.commands import policy_file
+from access_exporter.commands import accounts, policy_file
 from access_exporter.commands.limit import Limit
 from access_exporter.commands.policy_report import Report
 from access_exporter.commands.policy_report_formats import FORMATS
@@ -110,14 +110,11 @@ def _judged(report: Report) -> int:
 
 def _chosen(config: Config, account_id: str | None) -> Account:
     """Return the account with this id. Without an id, return the only account."""
-    chosen = [account for account in config.accounts if account_id in (None, account.id)]
-    if len(chosen) == 1:
-        return chosen[0]
-    if account_id is None and chosen:
-        raise UsageError(f"--account: required, because the configuration has {len(chosen)} accounts")
-    raise UsageError(
-        "--account: the configuration (or this shard) lacks this account; --config.check lists all accounts"
-    )
+    if account_id is None and len(config.accounts) == 1:
+        return config.accounts[0]
+    if account_id is None and config.accounts:
+        raise UsageError(f"--account: required, because the configuration has {len(config.accounts)} accounts")
+    return accounts.named(config, account_id or "")
 
 
 def _saved(preview: policy_preview.PolicyPreview, name: str, within: float) -> policy_preview.Saved:

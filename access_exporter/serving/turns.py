@@ -46,6 +46,14 @@ class Turn:
     since: float
 
 
+@dataclass
+class _Burden:
+    """The turns that count against an address, and the number of its last turn, counted over all addresses."""
+
+    turns: int = 0
+    last_turn: int = 0
+
+
 class Turns:
     """The turns in progress and the clients that wait for one; limits the number of turns in progress."""
 
@@ -56,9 +64,8 @@ class Turns:
         self._clock = clock
         self._taken = 0
         self._seconds = 0.0  # the duration of the last turn
-        self._burdens: dict[str, int] = {}
-        self._turns = 0  # given so far
-        self._last_turns: dict[str, int] = {}  # of addresses with a burden: the number of the last turn
+        self._given = 0  # turns so far
+        self._burdens: dict[str, _Burden] = {}  # the most recently changed one is last
         self._trusted: dict[str, None] = {}  # the most recently trusted address is last
         # The address with the newest request is last, and so is the newest request of an address.
         self._waiting: dict[str, dict[asyncio.Future[Turn], Waiter]] = {}
@@ -90,12 +97,11 @@ class Turns:
         self._give()
         if not self._taken and not self._waiting:
             self._burdens.clear()
-            self._last_turns.clear()
         return seconds
 
     def burden(self, address: str) -> int:
         """Return the burden of an address: its turns in progress and the turns held against it."""
-        return self._burdens.get(address, 0)
+        return self._burdens[address].turns if address in self._burdens else 0
 
     def next_address(self) -> str | None:
         """Return the address that gets the next turn, or None if no client waits.
@@ -122,9 +128,9 @@ class Turns:
 
     def _rank(self, address: str) -> tuple[bool, int, bool, int]:
         """Return the rank of an address with waiting clients; the smallest rank is next."""
-        burden = self.burden(address)
-        was_refused = bool(burden) and all(waiter.was_refused for waiter in self._waiting[address].values())
-        return was_refused, burden, address not in self._trusted, self._last_turns.get(address, 0)
+        burden = self._burdens.get(address, _Burden())
+        was_refused = burden.turns > 0 and all(waiter.was_refused for waiter in self._waiting[address].values())
+        return was_refused, burden.turns, address not in self._trusted, burden.last_turn
 
     def _give(self) -> None:
         """Give the free turns to waiting clients."""
@@ -135,9 +141,9 @@ class Turns:
             self._forget(address, turn)
             if not turn.cancelled():
                 self._taken += 1
-                self._turns += 1
+                self._given += 1
                 self._add_burden(address, 1)
-                self._last_turns[address] = self._turns
+                self._burdens[address].last_turn = self._given
                 turn.set_result(Turn(address, self._clock()))
 
     def _next_of(self, waiting: "dict[asyncio.Future[Turn], Waiter]") -> "asyncio.Future[Turn]":
@@ -155,12 +161,9 @@ class Turns:
             self._waiting.pop(address, None)
 
     def _add_burden(self, address: str, turns: int) -> None:
-        burden = self._burdens.pop(address, 0) + turns
-        if burden > 0:
+        burden = self._burdens.pop(address, _Burden())
+        burden.turns += turns
+        if burden.turns > 0:
             self._burdens[address] = burden
-        else:
-            self._last_turns.pop(address, None)
         if len(self._burdens) > MAX_ADDRESSES:
-            oldest = next(iter(self._burdens))
-            del self._burdens[oldest]
-            self._last_turns.pop(oldest, None)
+            del self._burdens[next(iter(self._burdens))]

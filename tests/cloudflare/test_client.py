@@ -9,17 +9,7 @@ import responses
 from requests import PreparedRequest
 
 from access_exporter.config.secrets import Secret
-from tests.api_client import (
-    IDS,
-    POLICY_TEST,
-    USERS,
-    Anything,
-    Bench,
-    Script,
-    good,
-    refusal,
-    url_of,
-)
+from tests.api_client import IDS, POLICY_TEST, USERS, Anything, Bench, Script, good, refusal, url_of
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 

@@ -8,16 +8,7 @@ import responses
 from requests import PreparedRequest
 
 from access_exporter.config.secrets import Secret
-from tests.api_client import (
-    POLICY_TEST,
-    Anything,
-    Bench,
-    Script,
-    good,
-    refusal,
-    simulator,
-    url_of,
-)
+from tests.api_client import POLICY_TEST, Anything, Bench, Script, good, refusal, simulator, url_of
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 

@@ -4,15 +4,7 @@ import pytest
 import responses
 
 from access_exporter.config.secrets import Secret
-from tests.api_client import (
-    IDS,
-    POLICY_TEST,
-    Anything,
-    Bench,
-    Script,
-    good,
-    refusal,
-)
+from tests.api_client import IDS, POLICY_TEST, Anything, Bench, Script, good, refusal
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 

@@ -3,15 +3,7 @@
 import pytest
 import responses
 
-from tests.api_client import (
-    HEADERS,
-    HTML,
-    POLICY_TEST,
-    USERS,
-    Anything,
-    Bench,
-    Script,
-)
+from tests.api_client import HEADERS, HTML, POLICY_TEST, USERS, Anything, Bench, Script
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 

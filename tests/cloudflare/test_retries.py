@@ -10,15 +10,7 @@ import requests
 import responses
 
 from access_exporter.errors import StoppingError
-from tests.api_client import (
-    HTML,
-    POLICY_TEST,
-    Anything,
-    Bench,
-    Script,
-    good,
-    refusal,
-)
+from tests.api_client import HTML, POLICY_TEST, Anything, Bench, Script, good, refusal
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
